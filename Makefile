@@ -1,0 +1,38 @@
+# dualchain: every target does its own set-up. `make help` lists them.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+BIN := .venv/bin
+INPUT ?=
+KEEP ?=
+ARGS ?=
+
+.PHONY: help demo test check bench protos clean .venv
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+
+.venv: ## the Python environment (PYTHON=... chooses the interpreter)
+	@scripts/venv.sh $(PYTHON)
+
+demo: .venv ## the network of real processes with its story (INPUT=dir, KEEP=1)
+	@$(BIN)/dualchain demo run $(if $(INPUT),--input "$(INPUT)") $(if $(KEEP),--keep)
+
+test: .venv ## all tests (ARGS="-k name" chooses some)
+	@$(BIN)/python -m pytest -q $(ARGS)
+
+check: .venv ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+bench: .venv ## throughput of a 4-node network on this machine (ARGS="--seconds 60")
+	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+protos: .venv ## generate chain_core/_pb from protos/
+	@$(BIN)/python scripts/generate_protos.py
+
+clean: ## remove the environment, caches and build output
+	@rm -rf .venv .venv.lock build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

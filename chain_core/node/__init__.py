@@ -1,0 +1,1 @@
+"""One process of a chain: the driver that performs effects, sync, the safe signer, the API service and assembly."""

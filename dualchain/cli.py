@@ -1,0 +1,79 @@
+"""The root command ``dualchain``: a table of sub-commands, each imported only when it is called.
+
+A persona's module exposes ``app: typer.Typer``; one row of SUB_COMMANDS puts it on the command line.
+"""
+
+import importlib
+import platform
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple, NoReturn
+
+import typer
+
+from dualchain import __version__
+
+
+class SubCommand(NamedTuple):
+    """One row of the root command."""
+
+    name: str
+    module: str
+    """Dotted name of a module with ``app: typer.Typer``."""
+    help: str
+
+
+SUB_COMMANDS: tuple[SubCommand, ...] = ()
+
+
+def load(row: SubCommand) -> typer.Typer:
+    """Import the module of a row and return its ``app``; a broken row is a bug and raises."""
+    app = importlib.import_module(row.module).app
+    if not isinstance(app, typer.Typer):
+        raise TypeError(f"{row.module}.app is {type(app).__name__}, not a typer.Typer")
+    return app
+
+
+def build(arguments: Sequence[str]) -> typer.Typer:
+    """Return the root command for these arguments.
+
+    Rows that the arguments do not name are listed by their help text alone, so that ``--help`` and each
+    persona's commands start without importing the other personas.
+    """
+    root = typer.Typer(
+        help="A market's chain and its supervisory chain: nodes, queries, verification.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    for row in SUB_COMMANDS:
+        root.add_typer(load(row) if row.name in arguments else _listed_only(), name=row.name, help=row.help)
+    root.command(help="Print the versions of dualchain, Python and OpenSSL.")(version)
+    # With a callback, a root of a single command is still called by that command's name.
+    root.callback()(lambda: None)
+    return root
+
+
+def _listed_only() -> typer.Typer:
+    app = typer.Typer()
+    app.callback()(lambda: None)
+    return app
+
+
+def version() -> None:
+    """Print one line a component, for reports and support."""
+    import ssl
+
+    typer.echo(f"dualchain {__version__}")
+    typer.echo(f"{platform.python_implementation()} {platform.python_version()} on {platform.machine()}")
+    typer.echo(ssl.OPENSSL_VERSION)
+
+
+def main() -> NoReturn:
+    """Run the command line; the process ends with the command's exit code."""
+    build(sys.argv[1:])(prog_name="dualchain")
+    raise SystemExit(0)
+
+
+if __name__ == "__main__":
+    main()
