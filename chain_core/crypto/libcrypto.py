@@ -1,0 +1,177 @@
+"""ctypes binding of the system's libcrypto >= 3: the few EVP calls that SM2 and SM3 need.
+
+ctypes releases the GIL during each call, so verifications in worker threads run in parallel. Every object
+made here is freed by the Python object that owns it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+from functools import cache
+from typing import Any
+
+from chain_core.crypto.errors import CryptoUnavailable
+
+_VOID, _SIZE, _INT, _CHARS = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p
+_OSSL_PARAM_UTF8_STRING, _OSSL_PARAM_OCTET_STRING = 4, 5
+_EVP_PKEY_PUBLIC_KEY = 0x86
+_MAX_DER_SIGNATURE = 72
+_CANDIDATES = ("libcrypto.so.3", "libcrypto.3.dylib", "libcrypto-3-x64.dll")
+_INSTALL = "install OpenSSL 3 (apt-get install libssl3), or choose another provider with DUALCHAIN_CRYPTO"
+
+# PrivateKeyInfo { 0, {id-ecPublicKey, sm2}, ECPrivateKey { 1, key } } of RFC 5208 and 5915, up to the scalar.
+_PKCS8_PREFIX = bytes.fromhex("3041020100 301306072a8648ce3d020106082a811ccf5501822d 0427 30250201010420")
+
+
+class OsslParam(ctypes.Structure):
+    """OSSL_PARAM of openssl/core.h."""
+
+    _fields_ = (
+        ("key", _CHARS),
+        ("data_type", ctypes.c_uint),
+        ("data", _VOID),
+        ("data_size", _SIZE),
+        ("return_size", _SIZE),
+    )
+
+
+class LibCrypto:
+    """The loaded library with typed entry points; made once by ``libcrypto()``."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        def bind(name: str, result: Any, *arguments: Any) -> Any:
+            function = getattr(library, name)
+            function.restype, function.argtypes = result, arguments
+            return function
+
+        self.version = bind("OpenSSL_version_num", ctypes.c_ulong)
+        self.clear_errors = bind("ERR_clear_error", None)
+        self.context_from_name = bind("EVP_PKEY_CTX_new_from_name", _VOID, _VOID, _CHARS, _CHARS)
+        self.context_from_key = bind("EVP_PKEY_CTX_new_from_pkey", _VOID, _VOID, _VOID, _CHARS)
+        self.context_free = bind("EVP_PKEY_CTX_free", None, _VOID)
+        self.from_data_init = bind("EVP_PKEY_fromdata_init", _INT, _VOID)
+        self.from_data = bind("EVP_PKEY_fromdata", _INT, _VOID, _VOID, _INT, _VOID)
+        self.decode_private = bind("d2i_AutoPrivateKey", _VOID, _VOID, _VOID, ctypes.c_long)
+        self.encoded_public = bind("EVP_PKEY_get1_encoded_public_key", _SIZE, _VOID, _VOID)
+        self.is_a = bind("EVP_PKEY_is_a", _INT, _VOID, _CHARS)
+        self.key_free = bind("EVP_PKEY_free", None, _VOID)
+        self.verify_init = bind("EVP_PKEY_verify_init", _INT, _VOID)
+        self.verify = bind("EVP_PKEY_verify", _INT, _VOID, _CHARS, _SIZE, _CHARS, _SIZE)
+        self.sign_init = bind("EVP_PKEY_sign_init", _INT, _VOID)
+        self.sign = bind("EVP_PKEY_sign", _INT, _VOID, _VOID, _VOID, _CHARS, _SIZE)
+        self.free = bind("CRYPTO_free", None, _VOID, _CHARS, _INT)
+        self.sm3_method = bind("EVP_sm3", _VOID)
+        self.digest = bind("EVP_Digest", _INT, _CHARS, _SIZE, _VOID, _VOID, _VOID, _VOID)
+
+
+@cache
+def libcrypto() -> LibCrypto:
+    """The system's libcrypto. Raises CryptoUnavailable when it is missing, older than 3, or lacks a call."""
+    found = ctypes.util.find_library("crypto")
+    for candidate in (*_CANDIDATES, *([found] if found else [])):
+        try:
+            library = ctypes.CDLL(candidate)
+            break
+        except OSError:
+            continue
+    else:
+        raise CryptoUnavailable("libcrypto 3 was not found", where="openssl", next_step=_INSTALL)
+    try:
+        loaded = LibCrypto(library)
+    except AttributeError as error:
+        what = f"{candidate} is not OpenSSL 3 with SM2 and SM3 ({error})"
+        raise CryptoUnavailable(what, where="openssl", next_step=_INSTALL) from error
+    if loaded.version() < 0x30000000:
+        raise CryptoUnavailable(f"{candidate} is older than OpenSSL 3", where="openssl", next_step=_INSTALL)
+    return loaded
+
+
+class Sm2Key:
+    """Owner of one EVP_PKEY; usable from several threads, freed with the last reference."""
+
+    __slots__ = ("_handle", "_library")
+
+    def __init__(self, library: LibCrypto, handle: int) -> None:
+        self._library = library
+        self._handle = handle
+
+    def __del__(self) -> None:
+        self._library.key_free(self._handle)
+
+    def encoded_public(self) -> bytes:
+        """x || y of the key's point."""
+        pointer = ctypes.c_void_p()
+        size = self._library.encoded_public(self._handle, ctypes.byref(pointer))
+        try:
+            return ctypes.string_at(pointer, size)[1:]
+        finally:
+            self._library.free(pointer, b"", 0)
+
+    def verify_digest(self, digest: bytes, der_signature: bytes) -> bool:
+        """SM2 verification of e = ``digest`` (already SM3(Z_A || M))."""
+        library = self._library
+        context = library.context_from_key(None, self._handle, None)
+        try:
+            if not context or library.verify_init(context) != 1:
+                return False
+            if library.verify(context, der_signature, len(der_signature), digest, len(digest)) == 1:
+                return True
+            # The error queue is the thread's; left full it would only mislead a later reader.
+            library.clear_errors()
+            return False
+        finally:
+            library.context_free(context)
+
+    def sign_digest(self, digest: bytes) -> bytes | None:
+        """DER signature over e = ``digest`` with the library's own nonce; None when the library refuses."""
+        library = self._library
+        buffer = ctypes.create_string_buffer(_MAX_DER_SIGNATURE)
+        size = ctypes.c_size_t(_MAX_DER_SIGNATURE)
+        context = library.context_from_key(None, self._handle, None)
+        try:
+            if not context or library.sign_init(context) != 1:
+                return None
+            if library.sign(context, buffer, ctypes.byref(size), digest, len(digest)) != 1:
+                library.clear_errors()
+                return None
+            return buffer.raw[: size.value]
+        finally:
+            library.context_free(context)
+
+
+def sm2_public(library: LibCrypto, public_key: bytes) -> Sm2Key | None:
+    """The key for 64 bytes x || y; None when the library refuses the point (off the curve, x or y >= p)."""
+    group = ctypes.create_string_buffer(b"SM2")
+    point = ctypes.create_string_buffer(b"\x04" + public_key, 65)
+    parameters = (OsslParam * 3)(
+        OsslParam(b"group", _OSSL_PARAM_UTF8_STRING, ctypes.addressof(group), 3, 0),
+        OsslParam(b"pub", _OSSL_PARAM_OCTET_STRING, ctypes.addressof(point), 65, 0),
+        OsslParam(),
+    )
+    handle = ctypes.c_void_p()
+    context = library.context_from_name(None, b"SM2", None)
+    try:
+        made = (
+            bool(context)
+            and library.from_data_init(context) == 1
+            and library.from_data(context, ctypes.byref(handle), _EVP_PKEY_PUBLIC_KEY, parameters) == 1
+        )
+    finally:
+        library.context_free(context)
+    if not made or not handle.value:
+        library.clear_errors()
+        return None
+    return Sm2Key(library, handle.value)
+
+
+def sm2_private(library: LibCrypto, private_key: bytes) -> Sm2Key | None:
+    """The key pair of a 32-byte scalar; the library computes the public half while decoding."""
+    encoded = _PKCS8_PREFIX + private_key
+    cursor = ctypes.c_char_p(encoded)
+    handle = library.decode_private(None, ctypes.byref(cursor), len(encoded))
+    if not handle:
+        library.clear_errors()
+        return None
+    key = Sm2Key(library, handle)
+    return key if library.is_a(handle, b"SM2") == 1 else None

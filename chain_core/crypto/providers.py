@@ -1,0 +1,98 @@
+"""Which provider this process uses: the fastest that runs here, or the one DUALCHAIN_CRYPTO names."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cache
+
+from chain_core.crypto import selftest
+from chain_core.crypto.errors import CryptoUnavailable
+from chain_core.crypto.openssl import OpenSslProvider
+from chain_core.crypto.provider import CryptoProvider
+from chain_core.crypto.sm2_domain import N, random_scalar
+
+ENVIRONMENT_VARIABLE = "DUALCHAIN_CRYPTO"
+
+
+def _multibuffer() -> CryptoProvider:
+    from chain_core.crypto.multibuffer import MultiBufferProvider
+
+    return MultiBufferProvider()
+
+
+def _gmssl() -> CryptoProvider:
+    from chain_core.crypto.gmssl_provider import GmSslProvider
+
+    return GmSslProvider()
+
+
+# Fastest first; the later ones are imported only when tried.
+_MAKERS: dict[str, Callable[[], CryptoProvider]] = {
+    "multibuffer": _multibuffer,
+    "openssl": OpenSslProvider,
+    "gmssl": _gmssl,
+}
+
+
+@cache
+def provider_named(name: str) -> CryptoProvider:
+    """The provider of that name, self-tested, one a process. Raises CryptoUnavailable."""
+    maker = _MAKERS.get(name)
+    if maker is None:
+        raise CryptoUnavailable(
+            "no such provider",
+            where=name,
+            next_step=f"set {ENVIRONMENT_VARIABLE} to one of {', '.join(_MAKERS)}, or unset it",
+        )
+    made = maker()
+    selftest.check(made)
+    return made
+
+
+def available_providers() -> dict[str, str]:
+    """Each provider's name -> why it cannot run here, or "" when it can."""
+    reasons: dict[str, str] = {}
+    for name in _MAKERS:
+        try:
+            provider_named(name)
+            reasons[name] = ""
+        except CryptoUnavailable as unavailable:
+            reasons[name] = unavailable.what
+    return reasons
+
+
+@cache
+def provider() -> CryptoProvider:
+    """The process's provider for hashing and verification.
+
+    Raises CryptoUnavailable when the forced one, or none at all, can run here.
+    """
+    forced = os.environ.get(ENVIRONMENT_VARIABLE, "")
+    if forced:
+        return provider_named(forced)
+    missing: list[str] = []
+    for name in _MAKERS:
+        try:
+            return provider_named(name)
+        except CryptoUnavailable as unavailable:
+            missing.append(f"{name}: {unavailable.what}")
+    raise CryptoUnavailable(
+        "; ".join(missing),
+        where="any provider",
+        next_step="install OpenSSL 3 (apt-get install libssl3)",
+    )
+
+
+def signing_provider() -> CryptoProvider:
+    """The provider for validators', nodes' and services' signatures: always libcrypto.
+
+    Whatever DUALCHAIN_CRYPTO says: it draws and protects its own nonces, while gmssl's arithmetic leaks
+    through time and multi-buffer signing takes the caller's nonces. Raises CryptoUnavailable without it.
+    """
+    return provider_named("openssl")
+
+
+def generate_private_key() -> bytes:
+    """A uniform 32-byte private key in [1, n-2] (GB/T 32918.1 section 6.1)."""
+    return random_scalar(N - 2)

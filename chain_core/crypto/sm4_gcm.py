@@ -1,0 +1,48 @@
+"""SM4-GCM (GB/T 32907 in the mode of NIST SP 800-38D, as RFC 8998 uses it), from `cryptography`.
+
+All providers share it: the system's OpenSSL 3.0 has no SM4-GCM, gmssl has no GCM, and the multi-buffer
+library's works on many streams at once, which no caller here has.
+"""
+
+from __future__ import annotations
+
+from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+
+from chain_core.crypto.errors import CryptoUnavailable, DecryptionRefused, InvalidKey
+
+KEY_SIZE, NONCE_SIZE, TAG_SIZE = 16, 12, 16
+
+
+class Sm4GcmMixin:
+    """The two SM4-GCM calls of a CryptoProvider."""
+
+    def sm4_gcm_seal(self, key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+        """Ciphertext || tag. Raises InvalidKey on a key or nonce of the wrong length."""
+        encryptor = _cipher(key, nonce, None).encryptor()
+        encryptor.authenticate_additional_data(associated)
+        return encryptor.update(plaintext) + encryptor.finalize() + encryptor.tag
+
+    def sm4_gcm_open(self, key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+        """The plaintext. Raises DecryptionRefused, and InvalidKey on a key or nonce of the wrong length."""
+        if len(ciphertext) < TAG_SIZE:
+            raise DecryptionRefused(f"an SM4-GCM ciphertext ends in a {TAG_SIZE}-byte tag")
+        decryptor = _cipher(key, nonce, ciphertext[-TAG_SIZE:]).decryptor()
+        decryptor.authenticate_additional_data(associated)
+        try:
+            return decryptor.update(ciphertext[:-TAG_SIZE]) + decryptor.finalize()
+        except InvalidTag as error:
+            raise DecryptionRefused("the SM4-GCM tag does not match") from error
+
+
+def _cipher(key: bytes, nonce: bytes, tag: bytes | None) -> Cipher[modes.GCM]:
+    if len(key) != KEY_SIZE or len(nonce) != NONCE_SIZE:
+        raise InvalidKey(f"SM4-GCM takes a {KEY_SIZE}-byte key and a {NONCE_SIZE}-byte nonce")
+    try:
+        return Cipher(algorithms.SM4(key), modes.GCM(nonce, tag))
+    except UnsupportedAlgorithm as error:
+        raise CryptoUnavailable(
+            "`cryptography` was built without SM4-GCM",
+            where="sm4-gcm",
+            next_step="install the `cryptography` wheel from PyPI",
+        ) from error
