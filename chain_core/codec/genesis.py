@@ -1,0 +1,192 @@
+"""The genesis document's canonical bytes and hash (docs/spec/formats.md §5)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from chain_core.codec.values import decode_map, encode_value
+from chain_core.crypto.hashing import sm3
+from chain_core.types.errors import MalformedBytes
+from chain_core.types.genesis import DEFAULT_PARAMETERS, KINDS, Genesis, GenesisAccount
+from chain_core.types.ids import ACCOUNT_ID_SIZE, FORMAT_VERSION, PROTOCOL_VERSION, PUBLIC_KEY_SIZE, PURPOSES
+from chain_core.types.validator_set import Validator, ValidatorSet
+from chain_core.types.values import Value
+
+MAX_GENESIS_BYTES = 8_000_000
+_CHAIN_ID = re.compile(r"[a-z][a-z0-9-]{2,47}\Z")
+_FIELDS = {
+    "format",
+    "protocol",
+    "chain_id",
+    "kind",
+    "market",
+    "time_ms",
+    "validators",
+    "parameters",
+    "flags",
+    "accounts",
+    "documents",
+    "supervisory_genesis",
+}
+
+
+def encode_genesis(genesis: Genesis) -> bytes:
+    """Canonical bytes of the document, checked by reading them back."""
+    document: dict[str, Value] = {
+        "format": FORMAT_VERSION,
+        "protocol": PROTOCOL_VERSION,
+        "chain_id": genesis.chain_id,
+        "kind": genesis.kind,
+        "market": genesis.market,
+        "time_ms": genesis.time_ms,
+        "validators": [
+            {"name": v.name, "entity": v.entity, "consensus_key": v.consensus_key, "transport_key": v.transport_key}
+            for v in genesis.validators.validators
+        ],
+        "parameters": genesis.parameters,
+        "flags": sorted(genesis.flags),
+        "accounts": [
+            {
+                "account": a.account,
+                "entity": a.entity,
+                "roles": sorted(a.roles),
+                "keys": {purpose: list(keys) for purpose, keys in a.keys.items()},
+            }
+            for a in genesis.accounts
+        ],
+        "documents": genesis.documents,
+        "supervisory_genesis": genesis.supervisory_genesis,
+    }
+    raw = encode_value(document)
+    decode_genesis(raw)
+    return raw
+
+
+def genesis_hash(raw: bytes) -> bytes:
+    """SM3 of the canonical document: the chain's identity in every signature."""
+    return sm3(raw)
+
+
+def _refuse(reason: str, where: str) -> MalformedBytes:
+    return MalformedBytes(f"genesis: {reason}", where=where, next_step="rebuild the document with `dualchain ... init`")
+
+
+def _typed(row: Mapping[str, Value], name: str, kind: type, where: str) -> Value:
+    value = row.get(name)
+    if not isinstance(value, kind) or (kind is int and (isinstance(value, bool) or cast(int, value) < 0)):
+        raise _refuse(f"field {name} is missing or not a {kind.__name__}", where)
+    return value
+
+
+def _text(row: Mapping[str, Value], name: str, where: str) -> str:
+    return cast(str, _typed(row, name, str, where))
+
+
+def _key(row: Mapping[str, Value], name: str, where: str) -> bytes:
+    value = cast(bytes, _typed(row, name, bytes, where))
+    if len(value) != PUBLIC_KEY_SIZE:
+        raise _refuse(f"{name} has {len(value)} bytes, a public key has {PUBLIC_KEY_SIZE}", where)
+    return value
+
+
+def _rows(row: Mapping[str, Value], name: str) -> list[Mapping[str, Value]]:
+    items = cast(Sequence[Value], _typed(row, name, list, name))
+    for number, item in enumerate(items):
+        if not isinstance(item, dict):
+            raise _refuse("not a map", f"{name}[{number}]")
+    return cast(list[Mapping[str, Value]], items)
+
+
+def _exact(row: Mapping[str, Value], fields: set[str], where: str) -> None:
+    if set(row) != fields:
+        raise _refuse(f"fields {sorted(set(row) ^ fields, key=str)} are missing or unknown", where)
+
+
+def _texts(row: Mapping[str, Value], name: str, where: str) -> tuple[str, ...]:
+    items = cast(Sequence[Value], _typed(row, name, list, where))
+    if not all(isinstance(item, str) for item in items):
+        raise _refuse(f"{name} holds something that is not text", where)
+    texts = tuple(cast(Sequence[str], items))
+    if list(texts) != sorted(set(texts)):
+        raise _refuse(f"{name} is not strictly ascending", where)
+    return texts
+
+
+def decode_genesis(raw: bytes) -> Genesis:
+    """A genesis document from its one encoding; every field is checked, unknown ones are refused."""
+    if len(raw) > MAX_GENESIS_BYTES:
+        raise _refuse(f"{len(raw)} bytes where at most {MAX_GENESIS_BYTES} are allowed", "document")
+    row = decode_map(raw, "genesis")
+    _exact(row, _FIELDS, "document")
+    if (row["format"], row["protocol"]) != (FORMAT_VERSION, PROTOCOL_VERSION):
+        raise _refuse(f"version {row['format']}.{row['protocol']} is unknown to this build", "format")
+    chain_id, kind, market = (_text(row, name, name) for name in ("chain_id", "kind", "market"))
+    if not _CHAIN_ID.match(chain_id):
+        raise _refuse("a chain id is 3 to 48 lower-case letters, digits and hyphens", "chain_id")
+    upward = cast(bytes, _typed(row, "supervisory_genesis", bytes, "supervisory_genesis"))
+    if kind not in KINDS or (kind == "local") != bool(market) or (kind == "local") != bool(upward):
+        raise _refuse("a local chain has a market and the supervisory genesis, the supervisory chain neither", "kind")
+    documents = cast(dict[str, Value], _typed(row, "documents", dict, "documents"))
+    return Genesis(
+        chain_id,
+        kind,
+        market,
+        cast(int, _typed(row, "time_ms", int, "time_ms")),
+        _validators(row),
+        _parameters(row),
+        _texts(row, "flags", "flags"),
+        _accounts(row),
+        documents,
+        upward,
+    )
+
+
+def _validators(row: Mapping[str, Value]) -> ValidatorSet:
+    found = []
+    for number, item in enumerate(_rows(row, "validators")):
+        where = f"validators[{number}]"
+        _exact(item, {"name", "entity", "consensus_key", "transport_key"}, where)
+        found.append(
+            Validator(
+                _text(item, "name", where),
+                _text(item, "entity", where),
+                _key(item, "consensus_key", where),
+                _key(item, "transport_key", where),
+            )
+        )
+    return ValidatorSet(tuple(found))
+
+
+def _parameters(row: Mapping[str, Value]) -> dict[str, int]:
+    parameters = cast(dict[str, int], _typed(row, "parameters", dict, "parameters"))
+    for name, value in parameters.items():
+        if not isinstance(name, str) or isinstance(value, bool) or not isinstance(value, int) or value < 0:
+            raise _refuse("a parameter is a name with an integer >= 0", f"parameters.{name}")
+    missing = sorted(set(DEFAULT_PARAMETERS) - set(parameters))
+    if missing:
+        raise _refuse(f"parameters {missing} are missing", "parameters")
+    return parameters
+
+
+def _accounts(row: Mapping[str, Value]) -> tuple[GenesisAccount, ...]:
+    found = []
+    for number, item in enumerate(_rows(row, "accounts")):
+        where = f"accounts[{number}]"
+        _exact(item, {"account", "entity", "roles", "keys"}, where)
+        account = cast(bytes, _typed(item, "account", bytes, where))
+        if len(account) != ACCOUNT_ID_SIZE:
+            raise _refuse(f"an account id has {ACCOUNT_ID_SIZE} bytes", where)
+        keys: dict[str, tuple[bytes, ...]] = {}
+        for purpose, listed in cast(dict[str, Value], _typed(item, "keys", dict, where)).items():
+            if purpose not in PURPOSES or not isinstance(listed, list):
+                raise _refuse(f"{purpose} is no key purpose or has no list", where)
+            for key in listed:
+                if not isinstance(key, bytes) or len(key) != PUBLIC_KEY_SIZE:
+                    raise _refuse(f"a {purpose} key is not {PUBLIC_KEY_SIZE} bytes", where)
+            keys[purpose] = tuple(cast(list[bytes], listed))
+        found.append(GenesisAccount(account, _text(item, "entity", where), _texts(item, "roles", where), keys))
+    if len({a.account for a in found}) != len(found):
+        raise _refuse("an account id stands twice", "accounts")
+    return tuple(found)

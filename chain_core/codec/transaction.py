@@ -1,0 +1,157 @@
+"""Transaction bodies, envelopes and their two ids, receipts (docs/spec/formats.md §4-§5)."""
+
+from __future__ import annotations
+
+import re
+from struct import Struct
+
+from chain_core.codec import signed
+from chain_core.codec.values import decode_map, decode_value, encode_value
+from chain_core.codec.wire import U8, Reader, Writer
+from chain_core.crypto.hashing import sm3
+from chain_core.types.ids import ACCOUNT_ID_SIZE, FORMAT_VERSION, HASH_SIZE, NO_ACCOUNT, SIGNATURE_SIZE
+from chain_core.types.transaction import (
+    MAX_BUSINESS_ID_BYTES,
+    MAX_COSIGNERS,
+    MAX_ENVELOPE_BYTES,
+    MAX_NAME_BYTES,
+    MAX_OPERATIONS,
+    Envelope,
+    Operation,
+    Receipt,
+    Signer,
+    TransactionBody,
+)
+
+_BODY_HEAD = Struct(">BI16s16sQQQ")
+_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}\Z")
+_SIGNER = Struct(">64s64s")
+_RECEIPT_HEAD = Struct(">BI32s32s16sQH")
+
+
+def encode_body(body: TransactionBody) -> bytes:
+    """Canonical bytes of a transaction body: what SM3 makes the transaction id of, and what is signed."""
+    w = Writer()
+    w.parts.append(
+        _BODY_HEAD.pack(
+            FORMAT_VERSION,
+            body.ledger,
+            body.account,
+            body.on_behalf_of,
+            body.nonce,
+            body.valid_until_ms,
+            body.business_time_ms,
+        )
+    )
+    w.name(body.business_id)
+    w.u8(len(body.cosigners))
+    for account in body.cosigners:
+        w.fixed(account, ACCOUNT_ID_SIZE)
+    w.u8(len(body.operations))
+    for op in body.operations:
+        w.name(op.contract).name(op.method).blob(encode_value(op.args))
+    raw = w.take()
+    decode_body(raw)
+    return raw
+
+
+def decode_body(data: bytes) -> TransactionBody:
+    """A transaction body from its one encoding."""
+    r = Reader(data, "transaction body")
+    version, ledger, account, behalf, nonce, valid_until, business_time = r.unpack(_BODY_HEAD)
+    if version != FORMAT_VERSION:
+        r.pos = 0
+        r.fail(f"unknown format version {version}")
+    if account == NO_ACCOUNT:
+        r.fail("the account id is all zeros")
+    business_id = r.name(MAX_BUSINESS_ID_BYTES)
+    cosigners = tuple(r.fixed(ACCOUNT_ID_SIZE) for _ in range(r.count(0, MAX_COSIGNERS, r.u8())))
+    if any(a >= b for a, b in zip(cosigners, cosigners[1:], strict=False)):
+        r.fail("cosigners are not strictly ascending")
+    if account in cosigners or NO_ACCOUNT in cosigners:
+        r.fail("a cosigner is the account itself or all zeros")
+    operations = []
+    for _ in range(r.count(1, MAX_OPERATIONS, r.u8())):
+        contract, method = r.name(MAX_NAME_BYTES), r.name(MAX_NAME_BYTES)
+        if not (_NAME.match(contract) and _NAME.match(method)):
+            r.fail("contract and method names are lower-case ASCII")
+        args = decode_map(r.blob(MAX_ENVELOPE_BYTES), "operation arguments")
+        operations.append(Operation(contract, method, args))
+    r.end()
+    return TransactionBody(
+        ledger, account, nonce, valid_until, tuple(operations), behalf, business_id, business_time, cosigners
+    )
+
+
+def transaction_id(body_bytes: bytes) -> bytes:
+    """SM3 of the body: names the transaction in the seen set and in receipts."""
+    return sm3(body_bytes)
+
+
+def encode_envelope(body_bytes: bytes, signers: tuple[Signer, ...]) -> bytes:
+    """Canonical envelope: the body as signed, then the signers, account first and cosigners in the body's order."""
+    parts = [U8.pack(FORMAT_VERSION), len(body_bytes).to_bytes(4, "big"), body_bytes, U8.pack(len(signers))]
+    parts.extend(_SIGNER.pack(s.public_key, s.signature) for s in signers)
+    return b"".join(parts)
+
+
+def envelope_id(raw: bytes) -> bytes:
+    """SM3(tag || envelope): what is ordered, pooled, fetched and cached."""
+    return signed.tagged_hash(signed.ENVELOPE_ID, raw)
+
+
+def decode_envelope(raw: bytes) -> Envelope:
+    """An envelope from its one encoding; signatures are not verified here."""
+    if len(raw) > MAX_ENVELOPE_BYTES:
+        Reader(raw, "envelope").fail(f"{len(raw)} bytes where at most {MAX_ENVELOPE_BYTES} are allowed")
+    r = Reader(raw, "envelope")
+    r.version()
+    body_bytes = r.blob(MAX_ENVELOPE_BYTES)
+    signers = tuple(Signer(*r.unpack(_SIGNER)) for _ in range(r.count(1, MAX_COSIGNERS + 1, r.u8())))
+    r.end()
+    body = decode_body(body_bytes)
+    if len(signers) != 1 + len(body.cosigners):
+        r.fail(f"{len(signers)} signatures for {1 + len(body.cosigners)} signers")
+    return Envelope(raw, body_bytes, body, signers, envelope_id(raw), sm3(body_bytes))
+
+
+def encode_receipt(receipt: Receipt) -> bytes:
+    """Canonical receipt: a leaf of the receipt tree, at the index of its envelope."""
+    rule = receipt.rule.encode("ascii")
+    return b"".join(
+        (
+            _RECEIPT_HEAD.pack(
+                FORMAT_VERSION,
+                receipt.ledger,
+                receipt.envelope_id,
+                receipt.transaction_id,
+                receipt.account,
+                receipt.nonce,
+                receipt.code,
+            ),
+            U8.pack(len(rule)),
+            rule,
+            encode_value(receipt.parameters),
+            receipt.events_digest,
+        )
+    )
+
+
+def decode_receipt(data: bytes) -> Receipt:
+    """A receipt from its one encoding."""
+    r = Reader(data, "receipt")
+    version, ledger, eid, tid, account, nonce, code = r.unpack(_RECEIPT_HEAD)
+    if version != FORMAT_VERSION:
+        r.fail(f"unknown format version {version}")
+    rule = r.name(MAX_NAME_BYTES)
+    if not rule.isascii():
+        r.fail("the rule is not ASCII")
+    if len(data) - r.pos < HASH_SIZE:
+        r.fail("ends too early")
+    parameters = decode_value(data[r.pos : -HASH_SIZE], "receipt parameters")
+    if not isinstance(parameters, list):
+        r.fail("parameters are not a list")
+    return Receipt(ledger, eid, tid, account, nonce, code, rule, tuple(parameters), data[-HASH_SIZE:])
+
+
+assert SIGNATURE_SIZE == 64 and _SIGNER.size == 128

@@ -1,0 +1,204 @@
+"""The canonical encoding of values: one encoding a value, strict to read (docs/spec/formats.md §2.2).
+
+Tags: 00 None, 01 False, 02 True, 03 integer >= 0, 04 integer < 0 (u8 length and shortest magnitude), 05 bytes, 06 text,
+07 list, 08 map (u32 length or count; keys strictly ascending by their encoding).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from chain_core.codec.wire import U32, malformed
+from chain_core.types.values import MAX_DEPTH, MAX_INT_BITS, Value
+
+_MAX_MAGNITUDE = (MAX_INT_BITS + 7) // 8
+MAX_MAP_KEY_INT = 1 << 60
+
+
+def encode_value(value: Value) -> bytes:
+    """Canonical bytes of ``value``; ValueError or TypeError for what has no encoding (floats, deep nesting ...)."""
+    parts: list[bytes] = []
+    _encode(value, parts, 0)
+    return b"".join(parts)
+
+
+def _encode(value: Value, out: list[bytes], depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise ValueError(f"value nested deeper than {MAX_DEPTH}")
+    if value is None:
+        out.append(b"\x00")
+    elif value is True:
+        out.append(b"\x02")
+    elif value is False:
+        out.append(b"\x01")
+    elif isinstance(value, int):
+        out.append(_encode_int(value))
+    elif isinstance(value, str):
+        raw = value.encode("utf-8")
+        out.append(b"\x06" + U32.pack(len(raw)) + raw)
+    elif isinstance(value, bytes):
+        out.append(b"\x05" + U32.pack(len(value)) + value)
+    elif isinstance(value, Mapping):
+        items = sorted((_encode_key(key), item) for key, item in _pairs(value))
+        out.append(b"\x08" + U32.pack(len(items)))
+        for raw, item in items:
+            out.append(raw)
+            _encode(item, out, depth + 1)
+    elif isinstance(value, Sequence):
+        out.append(b"\x07" + U32.pack(len(value)))
+        for item in value:
+            _encode(item, out, depth + 1)
+    else:
+        raise TypeError(f"a {type(value).__name__} has no canonical encoding")
+
+
+def _pairs(value: Mapping[str, Value] | Mapping[int, Value]) -> list[tuple[str | int, Value]]:
+    return [(key, item) for key, item in value.items()]
+
+
+def _encode_int(value: int) -> bytes:
+    magnitude = -value if value < 0 else value
+    bits = magnitude.bit_length()
+    if bits > MAX_INT_BITS:
+        raise ValueError(f"integer of {bits} bits, at most {MAX_INT_BITS}")
+    size = (bits + 7) >> 3
+    return bytes((4 if value < 0 else 3, size)) + magnitude.to_bytes(size, "big")
+
+
+def _encode_key(key: str | int) -> bytes:
+    if isinstance(key, str):
+        raw = key.encode("utf-8")
+        return b"\x06" + U32.pack(len(raw)) + raw
+    if isinstance(key, bool) or not isinstance(key, int) or not 0 <= key < MAX_MAP_KEY_INT:
+        raise TypeError("map keys are text or integers below 2^60")
+    return _encode_int(key)
+
+
+def decode_value(data: bytes, record: str = "value") -> Value:
+    """The value that ``data`` encodes; MalformedBytes for anything but its one encoding."""
+    value, pos = _decode(data, 0, 0, record)
+    if pos != len(data):
+        malformed(record, pos, f"{len(data) - pos} trailing bytes")
+    return value
+
+
+def decode_map(data: bytes, record: str = "value") -> dict[str, Value]:
+    """A map with text keys; MalformedBytes for any other value."""
+    value = decode_value(data, record)
+    if not isinstance(value, dict) or any(not isinstance(key, str) for key in value):
+        malformed(record, 0, "not a map with text keys")
+    return value
+
+
+def _decode(data: bytes, pos: int, depth: int, record: str) -> tuple[Value, int]:
+    if depth > MAX_DEPTH:
+        malformed(record, pos, f"nested deeper than {MAX_DEPTH}")
+    try:
+        tag = data[pos]
+    except IndexError:
+        malformed(record, pos, "ends too early")
+    if tag == 6:
+        return _decode_text(data, pos, record)
+    if tag == 3 or tag == 4:
+        return _decode_int(data, pos, record)
+    if tag == 5:
+        size = _length(data, pos, record)
+        start = pos + 5
+        if start + size > len(data):
+            malformed(record, pos, "ends too early")
+        return data[start : start + size], start + size
+    if tag == 8:
+        return _decode_map(data, pos, depth, record)
+    if tag == 7:
+        count = _length(data, pos, record)
+        pos += 5
+        if count > len(data) - pos:
+            malformed(record, pos, f"{count} items cannot follow")
+        items: list[Value] = []
+        for _ in range(count):
+            item, pos = _decode(data, pos, depth + 1, record)
+            items.append(item)
+        return items, pos
+    if tag == 0:
+        return None, pos + 1
+    if tag == 1 or tag == 2:
+        return tag == 2, pos + 1
+    malformed(record, pos, f"unknown tag {tag:02x}")
+
+
+def _length(data: bytes, pos: int, record: str) -> int:
+    if pos + 5 > len(data):
+        malformed(record, pos, "ends too early")
+    return int.from_bytes(data[pos + 1 : pos + 5], "big")
+
+
+def _decode_text(data: bytes, pos: int, record: str) -> tuple[str, int]:
+    size = _length(data, pos, record)
+    start = pos + 5
+    end = start + size
+    if end > len(data):
+        malformed(record, pos, "ends too early")
+    try:
+        return data[start:end].decode("utf-8"), end
+    except UnicodeDecodeError:
+        malformed(record, pos, "text is not UTF-8")
+
+
+def _decode_int(data: bytes, pos: int, record: str) -> tuple[int, int]:
+    if pos + 2 > len(data):
+        malformed(record, pos, "ends too early")
+    size = data[pos + 1]
+    start = pos + 2
+    end = start + size
+    if end > len(data):
+        malformed(record, pos, "ends too early")
+    negative = data[pos] == 4
+    if size == 0:
+        if negative:
+            malformed(record, pos, "minus zero")
+        return 0, end
+    if data[start] == 0 or size > _MAX_MAGNITUDE:
+        malformed(record, pos, "integer is not in its shortest form or too long")
+    magnitude = int.from_bytes(data[start:end], "big")
+    if magnitude >> MAX_INT_BITS:
+        malformed(record, pos, f"integer of more than {MAX_INT_BITS} bits")
+    return (-magnitude if negative else magnitude), end
+
+
+def _decode_map(data: bytes, pos: int, depth: int, record: str) -> tuple[Value, int]:
+    count = _length(data, pos, record)
+    pos += 5
+    if count > len(data) - pos:
+        malformed(record, pos, f"{count} entries cannot follow")
+    items: dict[str | int, Value] = {}
+    previous = b""
+    for _ in range(count):
+        start = pos
+        key, pos = _decode_key(data, pos, record)
+        raw = data[start:pos]
+        if raw <= previous:
+            malformed(record, start, "map keys are not strictly ascending")
+        previous = raw
+        items[key], pos = _decode(data, pos, depth + 1, record)
+    return _typed(items), pos
+
+
+def _decode_key(data: bytes, pos: int, record: str) -> tuple[str | int, int]:
+    tag = data[pos] if pos < len(data) else -1
+    if tag == 6:
+        return _decode_text(data, pos, record)
+    if tag == 3:
+        key, end = _decode_int(data, pos, record)
+        if key >= MAX_MAP_KEY_INT:
+            malformed(record, pos, "integer key of 2^60 or more")
+        return key, end
+    _bad_key(record, pos)
+
+
+def _bad_key(record: str, pos: int) -> NoReturn:
+    malformed(record, pos, "a map key is text or a small integer")
+
+
+def _typed(items: dict[str | int, Value]) -> Value:
+    return items  # type: ignore[return-value]  # keys of both kinds may stand in one map

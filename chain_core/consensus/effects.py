@@ -1,0 +1,193 @@
+"""Everything the consensus core can ask for. Effects are performed in order, by the driver alone.
+
+``Cast*`` effects are one act each: the safe signer checks and signs, the vote and what it rests on go to the log in one
+synced write, then it is sent to all peers, then the signed vote comes back as an ``Own*`` input. A failed write sends
+nothing (ARCHITECTURE, durability).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias, Union
+
+from chain_core.consensus.inputs import Timer
+from chain_core.consensus.messages import Message, PrePrepare
+from chain_core.types.block import Batch, Certificate, NewView, PreparedCertificate, ViewChange, Vote
+
+
+@dataclass(frozen=True, slots=True)
+class BuildBatch:
+    """Primary: take ids of verified bodies from the pool; answer with ``BatchBuilt``."""
+
+    height: int
+    view: int
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class HoldBodies:
+    """Make sure every body of the batch is held and verified, asking ``sources`` first; answer ``BodiesHeld``."""
+
+    batch: Batch
+    view: int
+    digest: bytes
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CastPrePrepare:
+    """Write 1 of a primary: own PRE-PREPARE, the batch and its bodies. Answer ``OwnPrePrepare``."""
+
+    vote: Vote
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class CastPrepare:
+    """Write 1 of a backup: the accepted PRE-PREPARE, the batch's bodies, own PREPARE. Answer ``OwnVote``."""
+
+    vote: Vote
+    accepted: PrePrepare
+
+
+@dataclass(frozen=True, slots=True)
+class CastCommit:
+    """Write 2: the prepared certificate and own COMMIT. Answer ``OwnVote``."""
+
+    vote: Vote
+    prepared: PreparedCertificate
+
+
+@dataclass(frozen=True, slots=True)
+class CastHeaderVote:
+    """Write 3: own signature over the header. Answer ``OwnHeaderVote``."""
+
+    header_bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class CastViewChange:
+    """Log and send own VIEW-CHANGE. Answer ``OwnViewChange``."""
+
+    message: ViewChange
+
+
+@dataclass(frozen=True, slots=True)
+class CastNewView:
+    """Log and send own NEW-VIEW. ``re_proposals`` are the votes to sign as its PRE-PREPAREs, with their batches.
+
+    The message comes with ``pre_prepares`` empty; the driver signs them (safe signer), fills them in, signs the whole,
+    logs PRE-PREPAREs, bodies held so far and NEW-VIEW in one synced write. Answer ``OwnNewView``.
+    """
+
+    message: NewView
+    re_proposals: tuple[tuple[Vote, Batch], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Send to all peers; the bytes were signed and synced before."""
+
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class SendTo:
+    """Send to one peer."""
+
+    peer: int
+    message: Message
+
+
+@dataclass(frozen=True, slots=True)
+class Execute:
+    """Run the committed batch on the final state of height-1; answer ``Executed``."""
+
+    batch: Batch
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finalise:
+    """Write 4: block, state, seen, receipts, certificate, and deletion of the height's votes. Answer ``Finalised``."""
+
+    header_bytes: bytes
+    certificate: Certificate
+
+
+@dataclass(frozen=True, slots=True)
+class FetchBlocks:
+    """Behind: fetch certified blocks from ``start`` up to ``end``, from ``sources`` first; each leads to ``Finalised``."""
+
+    start: int
+    end: int
+    sources: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SendBlocks:
+    """A peer is behind: send it the certified blocks after its final height (bounded)."""
+
+    peer: int
+    start: int
+
+
+@dataclass(frozen=True, slots=True)
+class SetTimer:
+    """(Re)start a timer."""
+
+    timer: Timer
+    after_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTimer:
+    """Stop a timer; nothing happens when it does not run."""
+
+    timer: Timer
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseBatch:
+    """A proposal was lost (view change): its bodies are pooled again for another one."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something an operator must know: ``code`` is stable, ``facts`` are plain values."""
+
+    code: str
+    facts: tuple[tuple[str, str | int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Halt:
+    """Stop voting: this replica's execution differs, or no header can reach a quorum any more."""
+
+    code: str
+    facts: tuple[tuple[str, str | int], ...]
+
+
+Effect: TypeAlias = Union[
+    BuildBatch,
+    HoldBodies,
+    CastPrePrepare,
+    CastPrepare,
+    CastCommit,
+    CastHeaderVote,
+    CastViewChange,
+    CastNewView,
+    Broadcast,
+    SendTo,
+    Execute,
+    Finalise,
+    FetchBlocks,
+    SendBlocks,
+    SetTimer,
+    CancelTimer,
+    ReleaseBatch,
+    Alarm,
+    Halt,
+]

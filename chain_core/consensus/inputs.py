@@ -1,0 +1,132 @@
+"""Everything the consensus core can be told. The docstring names who produces it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import TypeAlias, Union
+
+from chain_core.consensus.messages import Message, PrePrepare
+from chain_core.types.block import Batch, HeaderVote, SignedNewView, SignedViewChange, SignedVote
+from chain_core.types.verified import Verified
+
+
+class Timer(Enum):
+    """The core's two timers."""
+
+    ORDER = "order"
+    """Runs while a height may be ordered and is not committed here; its end asks for a view change."""
+    RESEND = "resend"
+    """Re-sends stored votes and the heartbeat."""
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """The driver, once, after the log was read back."""
+
+
+@dataclass(frozen=True, slots=True)
+class MessageReceived:
+    """Ingress, after every signature in it was verified."""
+
+    message: Verified[Message]
+
+
+@dataclass(frozen=True, slots=True)
+class WorkAvailable:
+    """The driver: the pool holds bodies this replica verified and (a backup) forwarded to the primary."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchBuilt:
+    """The driver, in answer to ``BuildBatch``: ids of verified bodies held here; ``batch`` None when there are none."""
+
+    height: int
+    view: int
+    batch: Batch | None
+
+
+@dataclass(frozen=True, slots=True)
+class BodiesHeld:
+    """The driver, in answer to ``HoldBodies``: every body of the batch is here and verified."""
+
+    height: int
+    view: int
+    digest: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OwnPrePrepare:
+    """The driver: the own PRE-PREPARE is signed, logged, synced and sent."""
+
+    message: PrePrepare
+
+
+@dataclass(frozen=True, slots=True)
+class OwnVote:
+    """The driver: the own PREPARE or COMMIT is signed, logged, synced and sent."""
+
+    vote: SignedVote
+
+
+@dataclass(frozen=True, slots=True)
+class OwnHeaderVote:
+    """The driver: the own header vote is signed, logged, synced and sent."""
+
+    vote: HeaderVote
+
+
+@dataclass(frozen=True, slots=True)
+class OwnViewChange:
+    """The driver: the own VIEW-CHANGE is signed, logged, synced and sent."""
+
+    message: SignedViewChange
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNewView:
+    """The driver: the own NEW-VIEW and its PRE-PREPAREs are signed, logged, synced and sent."""
+
+    message: SignedNewView
+
+
+@dataclass(frozen=True, slots=True)
+class Executed:
+    """The driver, in answer to ``Execute``: the header that the batch leads to."""
+
+    height: int
+    attempt: int
+    digest: bytes
+    header_bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Finalised:
+    """The driver: block, state and certificate of this height are synced, by ``Finalise`` or by catch-up."""
+
+    header_bytes: bytes
+    certificate_bytes: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TimerFired:
+    """The driver: a timer set by ``SetTimer`` ran out."""
+
+    timer: Timer
+
+
+Input: TypeAlias = Union[
+    Started,
+    MessageReceived,
+    WorkAvailable,
+    BatchBuilt,
+    BodiesHeld,
+    OwnPrePrepare,
+    OwnVote,
+    OwnHeaderVote,
+    OwnViewChange,
+    OwnNewView,
+    Executed,
+    Finalised,
+    TimerFired,
+]
