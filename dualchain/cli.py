@@ -11,6 +11,7 @@ from typing import NamedTuple, NoReturn
 
 import typer
 
+from chain_core.types.errors import DualchainError
 from dualchain import __version__
 
 
@@ -70,8 +71,12 @@ def version() -> None:
 
 
 def main() -> NoReturn:
-    """Run the command line; the process ends with the command's exit code."""
-    build(sys.argv[1:])(prog_name="dualchain")
+    """Run the command line. Exit codes: 0 done, 1 refused (said on stderr), 2 wrong usage, 130 Ctrl-C."""
+    try:
+        build(sys.argv[1:])(prog_name="dualchain")
+    except DualchainError as refusal:
+        typer.echo(str(refusal), err=True)
+        raise SystemExit(1) from refusal
     raise SystemExit(0)
 
 
