@@ -8,20 +8,20 @@ from __future__ import annotations
 
 import ctypes
 import ctypes.util
+import sys
 from functools import cache
 from typing import Any
 
 from chain_core.crypto.errors import CryptoUnavailable
 
 _VOID, _SIZE, _INT, _CHARS = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_char_p
-_OSSL_PARAM_UTF8_STRING, _OSSL_PARAM_OCTET_STRING = 4, 5
-_EVP_PKEY_PUBLIC_KEY = 0x86
+_OSSL_PARAM_UNSIGNED_INTEGER, _OSSL_PARAM_UTF8_STRING, _OSSL_PARAM_OCTET_STRING = 2, 4, 5
+_EVP_PKEY_PUBLIC_KEY, _EVP_PKEY_KEYPAIR = 0x86, 0x87
+_NID_SM2 = 1172
+_POINT_UNCOMPRESSED = 4
 _MAX_DER_SIGNATURE = 72
 _CANDIDATES = ("libcrypto.so.3", "libcrypto.3.dylib", "libcrypto-3-x64.dll")
 _INSTALL = "install OpenSSL 3 (apt-get install libssl3), or choose another provider with DUALCHAIN_CRYPTO"
-
-# PrivateKeyInfo { 0, {id-ecPublicKey, sm2}, ECPrivateKey { 1, key } } of RFC 5208 and 5915, up to the scalar.
-_PKCS8_PREFIX = bytes.fromhex("3041020100 301306072a8648ce3d020106082a811ccf5501822d 0427 30250201010420")
 
 
 class OsslParam(ctypes.Structure):
@@ -52,15 +52,18 @@ class LibCrypto:
         self.context_free = bind("EVP_PKEY_CTX_free", None, _VOID)
         self.from_data_init = bind("EVP_PKEY_fromdata_init", _INT, _VOID)
         self.from_data = bind("EVP_PKEY_fromdata", _INT, _VOID, _VOID, _INT, _VOID)
-        self.decode_private = bind("d2i_AutoPrivateKey", _VOID, _VOID, _VOID, ctypes.c_long)
-        self.encoded_public = bind("EVP_PKEY_get1_encoded_public_key", _SIZE, _VOID, _VOID)
-        self.is_a = bind("EVP_PKEY_is_a", _INT, _VOID, _CHARS)
         self.key_free = bind("EVP_PKEY_free", None, _VOID)
         self.verify_init = bind("EVP_PKEY_verify_init", _INT, _VOID)
         self.verify = bind("EVP_PKEY_verify", _INT, _VOID, _CHARS, _SIZE, _CHARS, _SIZE)
         self.sign_init = bind("EVP_PKEY_sign_init", _INT, _VOID)
         self.sign = bind("EVP_PKEY_sign", _INT, _VOID, _VOID, _VOID, _CHARS, _SIZE)
-        self.free = bind("CRYPTO_free", None, _VOID, _CHARS, _INT)
+        self.group_by_name = bind("EC_GROUP_new_by_curve_name", _VOID, _INT)
+        self.point_new = bind("EC_POINT_new", _VOID, _VOID)
+        self.point_free = bind("EC_POINT_free", None, _VOID)
+        self.point_multiply = bind("EC_POINT_mul", _INT, _VOID, _VOID, _VOID, _VOID, _VOID, _VOID)
+        self.point_to_bytes = bind("EC_POINT_point2oct", _SIZE, _VOID, _VOID, _INT, _VOID, _SIZE, _VOID)
+        self.number_from_bytes = bind("BN_bin2bn", _VOID, _CHARS, _INT, _VOID)
+        self.number_clear_free = bind("BN_clear_free", None, _VOID)
         self.sm3_method = bind("EVP_sm3", _VOID)
         self.digest = bind("EVP_Digest", _INT, _CHARS, _SIZE, _VOID, _VOID, _VOID, _VOID)
 
@@ -99,15 +102,6 @@ class Sm2Key:
     def __del__(self) -> None:
         self._library.key_free(self._handle)
 
-    def encoded_public(self) -> bytes:
-        """x || y of the key's point."""
-        pointer = ctypes.c_void_p()
-        size = self._library.encoded_public(self._handle, ctypes.byref(pointer))
-        try:
-            return ctypes.string_at(pointer, size)[1:]
-        finally:
-            self._library.free(pointer, b"", 0)
-
     def verify_digest(self, digest: bytes, der_signature: bytes) -> bool:
         """SM2 verification of e = ``digest`` (already SM3(Z_A || M))."""
         library = self._library
@@ -142,20 +136,69 @@ class Sm2Key:
 
 def sm2_public(library: LibCrypto, public_key: bytes) -> Sm2Key | None:
     """The key for 64 bytes x || y; None when the library refuses the point (off the curve, x or y >= p)."""
-    group = ctypes.create_string_buffer(b"SM2")
     point = ctypes.create_string_buffer(b"\x04" + public_key, 65)
-    parameters = (OsslParam * 3)(
-        OsslParam(b"group", _OSSL_PARAM_UTF8_STRING, ctypes.addressof(group), 3, 0),
-        OsslParam(b"pub", _OSSL_PARAM_OCTET_STRING, ctypes.addressof(point), 65, 0),
-        OsslParam(),
-    )
+    return _from_data(library, _EVP_PKEY_PUBLIC_KEY, _parameter(b"pub", _OSSL_PARAM_OCTET_STRING, point, 65))
+
+
+def sm2_private(library: LibCrypto, private_key: bytes, public_key: bytes) -> Sm2Key | None:
+    """The key pair of a 32-byte scalar in range and its 64-byte point; None when the library refuses it."""
+    point = ctypes.create_string_buffer(b"\x04" + public_key, 65)
+    # OSSL_PARAM integers are in the machine's byte order.
+    scalar = ctypes.create_string_buffer(private_key[::-1] if sys.byteorder == "little" else private_key, 32)
+    try:
+        return _from_data(
+            library,
+            _EVP_PKEY_KEYPAIR,
+            _parameter(b"pub", _OSSL_PARAM_OCTET_STRING, point, 65),
+            _parameter(b"priv", _OSSL_PARAM_UNSIGNED_INTEGER, scalar, 32),
+        )
+    finally:
+        ctypes.memset(scalar, 0, 32)
+
+
+def multiply_generator(library: LibCrypto, private_key: bytes) -> bytes | None:
+    """0x04 || x || y of [d]G, by libcrypto's constant-time ladder; None when out of memory.
+
+    The EVP decoders would find the same point at twice the cost.
+    """
+    group = _sm2_group(library)
+    point = library.point_new(group)
+    scalar = library.number_from_bytes(private_key, len(private_key), None)
+    output = ctypes.create_string_buffer(65)
+    try:
+        if not point or not scalar or library.point_multiply(group, point, scalar, None, None, None) != 1:
+            library.clear_errors()
+            return None
+        size = library.point_to_bytes(group, point, _POINT_UNCOMPRESSED, output, 65, None)
+        return output.raw if size == 65 else None
+    finally:
+        library.number_clear_free(scalar)
+        library.point_free(point)
+
+
+@cache
+def _sm2_group(library: LibCrypto) -> int:
+    """The curve, one a process; read-only afterwards."""
+    group = library.group_by_name(_NID_SM2)
+    if not group:
+        raise CryptoUnavailable("libcrypto was built without SM2", where="openssl", next_step=_INSTALL)
+    return int(group)
+
+
+def _parameter(key: bytes, data_type: int, buffer: ctypes.Array[ctypes.c_char], size: int) -> OsslParam:
+    return OsslParam(key, data_type, ctypes.addressof(buffer), size, 0)
+
+
+def _from_data(library: LibCrypto, selection: int, *parameters: OsslParam) -> Sm2Key | None:
+    group = ctypes.create_string_buffer(b"SM2")
+    listed = (OsslParam * 4)(_parameter(b"group", _OSSL_PARAM_UTF8_STRING, group, 3), *parameters)
     handle = ctypes.c_void_p()
     context = library.context_from_name(None, b"SM2", None)
     try:
         made = (
             bool(context)
             and library.from_data_init(context) == 1
-            and library.from_data(context, ctypes.byref(handle), _EVP_PKEY_PUBLIC_KEY, parameters) == 1
+            and library.from_data(context, ctypes.byref(handle), selection, listed) == 1
         )
     finally:
         library.context_free(context)
@@ -163,15 +206,3 @@ def sm2_public(library: LibCrypto, public_key: bytes) -> Sm2Key | None:
         library.clear_errors()
         return None
     return Sm2Key(library, handle.value)
-
-
-def sm2_private(library: LibCrypto, private_key: bytes) -> Sm2Key | None:
-    """The key pair of a 32-byte scalar; the library computes the public half while decoding."""
-    encoded = _PKCS8_PREFIX + private_key
-    cursor = ctypes.c_char_p(encoded)
-    handle = library.decode_private(None, ctypes.byref(cursor), len(encoded))
-    if not handle:
-        library.clear_errors()
-        return None
-    key = Sm2Key(library, handle)
-    return key if library.is_a(handle, b"SM2") == 1 else None

@@ -4,48 +4,25 @@ from __future__ import annotations
 
 import ctypes
 import hashlib
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from threading import Lock
-from typing import Generic, TypeVar
 
+from chain_core.crypto.cache import BoundedCache
 from chain_core.crypto.der import encode_in_range, signature_from_der
 from chain_core.crypto.errors import InvalidKey, SigningFailed
-from chain_core.crypto.libcrypto import LibCrypto, Sm2Key, libcrypto, sm2_private, sm2_public
+from chain_core.crypto.libcrypto import (
+    LibCrypto,
+    Sm2Key,
+    libcrypto,
+    multiply_generator,
+    sm2_private,
+    sm2_public,
+)
 from chain_core.crypto.provider import PUBLIC_KEY_SIZE, VerifyItem
 from chain_core.crypto.sm2_domain import ZA_PREFIX, check_private_key, signature_in_range
 from chain_core.crypto.sm4_gcm import Sm4GcmMixin
 
-# A key costs some 50 microseconds to decode and 1.5 KiB to hold; a market's active accounts should fit.
+# A public key takes 50 microseconds to decode and 1.5 KiB to hold; a market's active accounts should fit.
 KEY_CACHE_SIZE = 16_384
-
-Value = TypeVar("Value")
-
-
-class BoundedCache(Generic[Value]):
-    """Least-recently-used map for several threads."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._entries: OrderedDict[bytes, Value] = OrderedDict()
-        self._lock = Lock()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def get(self, key: bytes) -> Value | None:
-        with self._lock:
-            value = self._entries.get(key)
-            if value is not None:
-                self._entries.move_to_end(key)
-            return value
-
-    def put(self, key: bytes, value: Value) -> None:
-        with self._lock:
-            self._entries[key] = value
-            self._entries.move_to_end(key)
-            if len(self._entries) > self._limit:
-                self._entries.popitem(last=False)
 
 
 class OpenSslProvider(Sm4GcmMixin):
@@ -71,7 +48,11 @@ class OpenSslProvider(Sm4GcmMixin):
         return b"".join([sm3(data[i : i + record_size]) for i in range(0, len(data), record_size)])
 
     def sm2_public_key(self, private_key: bytes) -> bytes:
-        return self._private_entry(private_key)[0].encoded_public()
+        check_private_key(private_key)
+        encoded = multiply_generator(self._library, private_key)
+        if encoded is None:
+            raise InvalidKey("libcrypto refused the private key", where="openssl")
+        return encoded[1:]
 
     def sm2_sign(self, private_key: bytes, message: bytes) -> bytes:
         key, za = self._private_entry(private_key)
@@ -108,11 +89,11 @@ class OpenSslProvider(Sm4GcmMixin):
     def _private_entry(self, private_key: bytes) -> tuple[Sm2Key, bytes]:
         entry = self._private.get(private_key)
         if entry is None:
-            check_private_key(private_key)
-            key = sm2_private(self._library, private_key)
+            public_key = self.sm2_public_key(private_key)
+            key = sm2_private(self._library, private_key, public_key)
             if key is None:
                 raise InvalidKey("libcrypto refused the private key", where="openssl")
-            entry = (key, self.sm3(ZA_PREFIX + key.encoded_public()))
+            entry = (key, self.sm3(ZA_PREFIX + public_key))
             self._private.put(bytes(private_key), entry)
         return entry
 

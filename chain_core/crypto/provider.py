@@ -8,7 +8,7 @@ r||s big-endian, r and s in [1, n-1]; the signer's distinguishing identifier is 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 SM2_USER_ID = b"1234567812345678"
 SM3_SIZE = 32
@@ -62,4 +62,13 @@ class CryptoProvider(Protocol):
 
     def sm4_gcm_open(self, key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
         """The plaintext. Raises DecryptionRefused."""
+        ...
+
+
+@runtime_checkable
+class ManySigner(Protocol):
+    """What a provider that signs in lanes offers besides; for clients, never for validators."""
+
+    def sm2_sign_many_for_clients(self, items: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
+        """64-byte signatures over (private key, message) pairs, in order. Raises InvalidKey."""
         ...

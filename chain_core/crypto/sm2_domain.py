@@ -37,6 +37,11 @@ def signature_in_range(signature: bytes) -> bool:
     return _ZERO < r < _N_BYTES and _ZERO < s < _N_BYTES
 
 
+def sums_to_order(signature: bytes) -> bool:
+    """Whether t = r + s mod n is 0 for an r and s in range (GB/T 32918.2 section 7.1, step B5)."""
+    return int.from_bytes(signature[:32], "big") + int.from_bytes(signature[32:], "big") == N
+
+
 def is_on_curve(public_key: bytes) -> bool:
     """64 bytes whose coordinates are below p and satisfy y^2 = x^3 + ax + b; infinity has no such form."""
     if len(public_key) != PUBLIC_KEY_SIZE:
