@@ -1,0 +1,190 @@
+"""Which signatures a consensus message rests on: its structure is checked here, the signatures in one batch
+by ingress.
+
+A message that passes, and whose every triple verifies, is ``Verified``: nested votes and certificates
+included. What depends on a replica's own state (window, view, what a NEW-VIEW is obliged to re-propose) is
+the core's to judge.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from chain_core.codec import signed
+from chain_core.codec.block import decode_header, header_message
+from chain_core.codec.certificates import (
+    certificate_signatures,
+    check_header_chain,
+    check_proposal,
+    prepared_signatures,
+    vote_signature,
+)
+from chain_core.codec.votes import MAX_WINDOW
+from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
+from chain_core.crypto.provider import VerifyItem
+from chain_core.types.block import (
+    Header,
+    HeaderVote,
+    NewView,
+    Phase,
+    SignedNewView,
+    SignedViewChange,
+    SignedVote,
+    ViewChange,
+)
+from chain_core.types.errors import InvalidProof, MalformedBytes, PeerFault
+from chain_core.types.ids import ZERO_HASH
+from chain_core.types.validator_set import ValidatorSet
+
+_NEXT = "drop the message; a link that repeats this is cut"
+
+
+def signature_triples(message: Message, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+    """(public key, message M, signature) of every signature in ``message``, nested ones too, each once.
+
+    ``validators`` is the set of the message's epoch. Empty for a heartbeat, which is an unsigned hint.
+    Raises PeerFault for what no correct replica sends.
+    """
+    try:
+        items = _items(message, validators, genesis_hash)
+    except (InvalidProof, MalformedBytes) as error:
+        raise PeerFault(error.what, where=error.where, next_step=_NEXT) from error
+    # The view changes of one NEW-VIEW mostly carry the same certificates.
+    return list(dict.fromkeys(items))
+
+
+def _items(message: Message, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+    match message:
+        case PrePrepare(vote=vote, batch=batch):
+            check_proposal(vote.vote, batch, validators)
+            return [vote_signature(vote, validators, genesis_hash)]
+        case SignedVote():
+            _check_bare_vote(message, validators)
+            return [vote_signature(message, validators, genesis_hash)]
+        case HeaderVote():
+            return [_header_vote(message, validators, genesis_hash)]
+        case SignedViewChange():
+            return _view_change(message, validators, genesis_hash)
+        case SignedNewView():
+            return _new_view(message, validators, genesis_hash)
+        case FinalityNotice(header_bytes=header_bytes, certificate=certificate):
+            return certificate_signatures(header_bytes, certificate, validators, genesis_hash)[1]
+        case Heartbeat():
+            _check_member(message.sender, validators, "heartbeat")
+            return []
+        case _:
+            assert_never(message)
+
+
+def _fault(what: str, where: str) -> PeerFault:
+    return PeerFault(what, where=where, next_step=_NEXT)
+
+
+def _check_member(signer: int, validators: ValidatorSet, where: str) -> None:
+    if not 0 <= signer < validators.n:
+        raise _fault(f"replica {signer} is no member of a set of {validators.n}", where)
+
+
+def _check_bare_vote(vote: SignedVote, validators: ValidatorSet) -> None:
+    """A vote alone is a PREPARE of a backup or a COMMIT (PBFT §4.2: the primary's PRE-PREPARE is its
+    prepare).
+    """
+    phase, view, signer = vote.vote.phase, vote.vote.view, vote.vote.signer
+    where = f"{phase.name} of replica {signer}, view {view}"
+    if phase is Phase.PRE_PREPARE:
+        raise _fault("a PRE-PREPARE without its batch", where)
+    if phase is Phase.PREPARE and signer == validators.primary(view):
+        raise _fault("a PREPARE of the view's own primary", where)
+
+
+def _header_vote(vote: HeaderVote, validators: ValidatorSet, genesis_hash: bytes) -> VerifyItem:
+    where = f"header vote of replica {vote.signer}, height {vote.header.height}"
+    _check_member(vote.signer, validators, where)
+    check_header_chain(vote.header, validators, genesis_hash, where)
+    return validators.key(vote.signer), header_message(genesis_hash, vote.header_hash), vote.signature
+
+
+def _view_change(change: SignedViewChange, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+    message = change.message
+    where = f"VIEW-CHANGE of replica {message.signer} to view {message.new_view}"
+    _check_member(message.signer, validators, where)
+    if message.new_view == 0:
+        raise _fault("view 0 is where an epoch begins; nobody changes to it", where)
+    final, items = _final_header(message, validators, genesis_hash, where)
+    for prepared in message.prepared:
+        vote = prepared.pre_prepare.vote
+        if (vote.ledger, vote.epoch) != (message.ledger, message.epoch):
+            raise _fault("a prepared certificate of another ledger or epoch", where)
+        if not final.height < vote.height <= final.height + MAX_WINDOW:
+            raise _fault(f"prepared height {vote.height} is not above the final {final.height}", where)
+        if vote.view >= message.new_view:
+            raise _fault(f"prepared in view {vote.view}, which is not before the new one", where)
+        items += prepared_signatures(prepared, validators, genesis_hash)
+    signature = (
+        validators.key(message.signer),
+        signed.message(signed.VIEW_CHANGE, genesis_hash, change.body),
+        change.signature,
+    )
+    return [signature, *items]
+
+
+def _final_header(
+    message: ViewChange, validators: ValidatorSet, genesis_hash: bytes, where: str
+) -> tuple[Header, list[VerifyItem]]:
+    """The highest final header and the signatures of its certificate; at height 0 there is none to have."""
+    header = decode_header(message.final_header)
+    if header.ledger != message.ledger:
+        raise _fault(f"its final header is of ledger {header.ledger}", where)
+    if message.final_certificate is None:
+        first = (header.height, header.epoch, header.attempt, header.prev_hash, header.genesis_hash)
+        if first != (0, 0, 0, ZERO_HASH, genesis_hash):
+            raise _fault(f"the header of height {header.height} has no certificate", where)
+        return header, []
+    return certificate_signatures(message.final_header, message.final_certificate, validators, genesis_hash)
+
+
+def _new_view(new_view: SignedNewView, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+    message = new_view.message
+    where = f"NEW-VIEW of replica {message.signer}, view {message.view}"
+    if message.view == 0 or message.signer != validators.primary(message.view):
+        raise _fault(f"replica {message.signer} is not the primary of a new view {message.view}", where)
+    if len(message.view_changes) != validators.q:
+        raise _fault(
+            f"{len(message.view_changes)} VIEW-CHANGEs where exactly {validators.q} are needed", where
+        )
+    items = [
+        (
+            validators.key(message.signer),
+            signed.message(signed.NEW_VIEW, genesis_hash, new_view.body),
+            new_view.signature,
+        )
+    ]
+    _check_re_proposals(message, where)
+    items += [vote_signature(vote, validators, genesis_hash) for vote in message.pre_prepares]
+    signers = [change.message.signer for change in message.view_changes]
+    if any(a >= b for a, b in zip(signers, signers[1:], strict=False)):
+        raise _fault("VIEW-CHANGEs are not strictly ascending by signer", where)
+    for change in message.view_changes:
+        inner = change.message
+        if (inner.ledger, inner.epoch, inner.new_view) != (message.ledger, message.epoch, message.view):
+            raise _fault(f"the VIEW-CHANGE of replica {inner.signer} is for another view", where)
+        items += _view_change(change, validators, genesis_hash)
+    return items
+
+
+def _check_re_proposals(message: NewView, where: str) -> None:
+    """Every PRE-PREPARE of a NEW-VIEW is its sender's own, in its view, strictly ascending by height."""
+    for signed_vote in message.pre_prepares:
+        vote = signed_vote.vote
+        if vote.phase is not Phase.PRE_PREPARE:
+            raise _fault(f"a {vote.phase.name} where a PRE-PREPARE belongs", where)
+        if (vote.ledger, vote.epoch, vote.view, vote.signer) != (
+            message.ledger,
+            message.epoch,
+            message.view,
+            message.signer,
+        ):
+            raise _fault("a PRE-PREPARE of another ledger, epoch, view or replica", where)
+    heights = [vote.vote.height for vote in message.pre_prepares]
+    if any(a >= b for a, b in zip(heights, heights[1:], strict=False)):
+        raise _fault("PRE-PREPAREs are not strictly ascending by height", where)
