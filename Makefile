@@ -22,10 +22,9 @@ test: .venv ## all tests (ARGS="-k name" chooses some)
 	@$(BIN)/python -m pytest -q $(ARGS)
 
 check: .venv ## ruff, mypy --strict, import-linter
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache
+	@failed=; for tool in "ruff check ." "ruff format --check ." mypy "lint-imports --no-cache"; do \
+		echo "== $$tool"; $(BIN)/$$tool || failed="$$failed $${tool%% *}"; \
+	done; [ -z "$$failed" ] || { echo "check failed:$$failed" >&2; exit 1; }
 
 bench: .venv ## throughput of a 4-node network on this machine (ARGS="--seconds 60")
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)

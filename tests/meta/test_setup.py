@@ -12,7 +12,8 @@ from tests.meta.sources import ROOT
 
 APT = "apt-get install -y python3 python3-venv make openssl"
 FAKES = {
-    "too_new": 'case "$2" in *implementation*) exit 1;; esac; echo "Python 3.13.0"',
+    "too_new": f'[ "$1" = --version ] && exec echo "Python 3.13.0"; '
+    f'exec {sys.executable} -c "import sys; sys.version_info = (3, 13, 0); $2"',
     "no_venv": f'case "$2" in *ensurepip*) exit 1;; esac; exec {sys.executable} "$@"',
     "good": f'exec {sys.executable} "$@"',
 }
