@@ -8,11 +8,19 @@ nothing (ARCHITECTURE, durability).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 from chain_core.consensus.inputs import Timer
 from chain_core.consensus.messages import Message, PrePrepare
-from chain_core.types.block import Batch, Certificate, NewView, PreparedCertificate, ViewChange, Vote
+from chain_core.types.block import (
+    Batch,
+    Certificate,
+    NewView,
+    PreparedCertificate,
+    SignedNewView,
+    ViewChange,
+    Vote,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +163,20 @@ class ReleaseBatch:
 
 
 @dataclass(frozen=True, slots=True)
+class ForwardPool:
+    """Push pooled bodies (oldest first, bounded) to ``peers``: a primary that lacks them could not propose them."""
+
+    peers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StoreNewView:
+    """Log the NEW-VIEW entered, synced, before any vote in its view; it is served to whoever is behind."""
+
+    message: SignedNewView
+
+
+@dataclass(frozen=True, slots=True)
 class Alarm:
     """Something an operator must know: ``code`` is stable, ``facts`` are plain values."""
 
@@ -170,24 +192,26 @@ class Halt:
     facts: tuple[tuple[str, str | int], ...]
 
 
-Effect: TypeAlias = Union[
-    BuildBatch,
-    HoldBodies,
-    CastPrePrepare,
-    CastPrepare,
-    CastCommit,
-    CastHeaderVote,
-    CastViewChange,
-    CastNewView,
-    Broadcast,
-    SendTo,
-    Execute,
-    Finalise,
-    FetchBlocks,
-    SendBlocks,
-    SetTimer,
-    CancelTimer,
-    ReleaseBatch,
-    Alarm,
-    Halt,
-]
+Effect: TypeAlias = (
+    BuildBatch
+    | HoldBodies
+    | CastPrePrepare
+    | CastPrepare
+    | CastCommit
+    | CastHeaderVote
+    | CastViewChange
+    | CastNewView
+    | Broadcast
+    | SendTo
+    | Execute
+    | Finalise
+    | FetchBlocks
+    | SendBlocks
+    | SetTimer
+    | CancelTimer
+    | ReleaseBatch
+    | ForwardPool
+    | StoreNewView
+    | Alarm
+    | Halt
+)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 from chain_core.consensus.messages import Message, PrePrepare
 from chain_core.types.block import Batch, HeaderVote, SignedNewView, SignedViewChange, SignedVote
@@ -115,18 +115,18 @@ class TimerFired:
     timer: Timer
 
 
-Input: TypeAlias = Union[
-    Started,
-    MessageReceived,
-    WorkAvailable,
-    BatchBuilt,
-    BodiesHeld,
-    OwnPrePrepare,
-    OwnVote,
-    OwnHeaderVote,
-    OwnViewChange,
-    OwnNewView,
-    Executed,
-    Finalised,
-    TimerFired,
-]
+Input: TypeAlias = (
+    Started
+    | MessageReceived
+    | WorkAvailable
+    | BatchBuilt
+    | BodiesHeld
+    | OwnPrePrepare
+    | OwnVote
+    | OwnHeaderVote
+    | OwnViewChange
+    | OwnNewView
+    | Executed
+    | Finalised
+    | TimerFired
+)

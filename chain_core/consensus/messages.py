@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 from chain_core.types.block import (
     Batch,
@@ -42,7 +42,7 @@ class Heartbeat:
     view_changing: bool
 
 
-Message: TypeAlias = Union[
-    PrePrepare, SignedVote, HeaderVote, SignedViewChange, SignedNewView, FinalityNotice, Heartbeat
-]
+Message: TypeAlias = (
+    PrePrepare | SignedVote | HeaderVote | SignedViewChange | SignedNewView | FinalityNotice | Heartbeat
+)
 """A bare ``SignedVote`` is a PREPARE or COMMIT."""

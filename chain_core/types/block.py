@@ -54,7 +54,9 @@ class Certificate:
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What PBFT orders: a time and envelope ids. Its digest contains no view, so that any view can commit it."""
+    """What PBFT orders: a time and envelope ids. Its digest contains no view, so that any view can commit
+    it.
+    """
 
     ledger: int
     epoch: int
@@ -131,7 +133,9 @@ class SignedViewChange:
 
 @dataclass(frozen=True, slots=True)
 class NewView:
-    """NEW-VIEW (PBFT §4.4): q VIEW-CHANGEs and the new primary's PRE-PREPAREs for what they oblige it to re-propose."""
+    """NEW-VIEW (PBFT §4.4): q VIEW-CHANGEs and the new primary's PRE-PREPAREs for what they oblige it to
+    re-propose.
+    """
 
     ledger: int
     epoch: int

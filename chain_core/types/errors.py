@@ -6,8 +6,8 @@ from __future__ import annotations
 class DualchainError(Exception):
     """Base of every refusal this project makes on purpose.
 
-    ``what`` says what is wrong, ``where`` names the place (field, file and line, offset, height ...), and ``next_step``
-    tells the reader what to do about it.
+    ``what`` says what is wrong, ``where`` names the place (field, file and line, offset, height ...), and
+    ``next_step`` tells the reader what to do about it.
     """
 
     code = "REFUSED"

@@ -22,10 +22,12 @@ class GenesisAccount:
 
 @dataclass(frozen=True, slots=True)
 class Genesis:
-    """One chain's genesis. ``market`` is the JR/T 0326 region code of a local chain, empty for the supervisory one.
+    """One chain's genesis. ``market`` is the JR/T 0326 region code of a local chain, empty for the
+    supervisory one.
 
-    ``documents`` holds what system contracts read at height 0 (calendar, templates, securities ...), by contract name.
-    ``supervisory_genesis`` is the whole encoded supervisory genesis document in a local chain, empty elsewhere.
+    ``documents`` holds what system contracts read at height 0 (calendar, templates, securities ...), by
+    contract name. ``supervisory_genesis`` is the whole encoded supervisory genesis document in a local
+    chain, empty elsewhere.
     """
 
     chain_id: str

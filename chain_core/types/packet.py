@@ -42,8 +42,9 @@ class BucketEntry:
 class StateProof:
     """Presence or absence of one key under a state or seen root.
 
-    ``entries`` holds the key's own entry (presence), or its neighbours in the bucket's order (absence: two adjacent
-    ones, one at an edge, none when the bucket is empty). ``bucket_path`` leads from the bucket's digest to the upper root.
+    ``entries`` holds the key's own entry (presence), or its neighbours in the bucket's order (absence: two
+    adjacent ones, one at an edge, none when the bucket is empty). ``bucket_path`` leads from the bucket's
+    digest to the upper root.
     """
 
     bucket_count: int

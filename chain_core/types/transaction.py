@@ -40,7 +40,9 @@ class TransactionBody:
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """A full public key (x||y, 64 bytes) and its signature (r||s, 64 bytes) over the transaction's message M."""
+    """A full public key (x||y, 64 bytes) and its signature (r||s, 64 bytes) over the transaction's message
+    M.
+    """
 
     public_key: bytes
     signature: bytes
@@ -48,7 +50,8 @@ class Signer:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """A transaction as it travels: body bytes as signed, decoded body, signers (account first, then cosigners).
+    """A transaction as it travels: body bytes as signed, decoded body, signers (account first, then
+    cosigners).
 
     ``raw`` is the canonical encoding; ``envelope_id`` and ``transaction_id`` are its two ids.
     """

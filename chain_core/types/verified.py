@@ -1,4 +1,6 @@
-"""Verified and unverified are different types: only ``network/ingress.py`` makes a ``Verified`` (a test holds it)."""
+"""Verified and unverified are different types: only ``network/ingress.py`` makes a ``Verified`` (a test
+holds it).
+"""
 
 from __future__ import annotations
 
@@ -10,6 +12,8 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Verified(Generic[T]):
-    """A value whose signatures (all of them, nested ones too) were checked against the validator set of its epoch."""
+    """A value whose signatures (all of them, nested ones too) were checked against the validator set of its
+    epoch.
+    """
 
     value: T

@@ -1,0 +1,151 @@
+"""Finality of one height: header votes are PBFT's checkpoint messages (PBFT §4.3), q of them the certificate.
+
+Ordering and finality are two agreements: a header vote does not name a view, and a certificate finalises its height
+from whomever and in whatever view state it comes.
+"""
+
+from __future__ import annotations
+
+from chain_core.codec.block import decode_header
+from chain_core.consensus.effects import (
+    Alarm,
+    CastHeaderVote,
+    Effect,
+    FetchBlocks,
+    Finalise,
+    Halt,
+    SendBlocks,
+    SendTo,
+)
+from chain_core.consensus.inputs import Executed, Finalised
+from chain_core.consensus.messages import FinalityNotice
+from chain_core.consensus.ordering import stop_order_timer
+from chain_core.consensus.state import ReplicaState, Slot
+from chain_core.types.block import Certificate, HeaderVote
+
+DIVERGED = "EXECUTION_DIVERGED"
+
+
+def on_executed(state: ReplicaState, event: Executed, out: list[Effect]) -> None:
+    """The committed batch's header is known: sign it, once for ever."""
+    slot = state.slot
+    if event.height != slot.height or event.digest != slot.committed:
+        return
+    slot.executed = event.header_bytes
+    own = slot.own_header_vote
+    if own is not None and own.header_bytes != event.header_bytes:
+        halt(state, "re-execution gives another header than the one signed before", out)
+        return
+    if own is None and state.may_vote:
+        out.append(CastHeaderVote(event.header_bytes))
+    check_certificate(state, out)
+
+
+def on_own_header_vote(state: ReplicaState, vote: HeaderVote, out: list[Effect]) -> None:
+    """The own header vote is synced and sent: count it."""
+    if vote.header.height != state.slot.height:
+        return
+    state.slot.own_header_vote = vote
+    state.slot.header_votes[vote.signer] = vote
+    check_certificate(state, out)
+
+
+def on_header_vote(state: ReplicaState, vote: HeaderVote, out: list[Effect]) -> None:
+    """A peer's header vote for the height in flight."""
+    known = state.slot.header_votes.get(vote.signer)
+    if known is not None:
+        if known.header_hash != vote.header_hash:
+            facts = (("signer", vote.signer), ("height", vote.header.height), ("phase", "HEADER"))
+            out.append(Alarm("EQUIVOCATION", facts))
+        return
+    state.slot.header_votes[vote.signer] = vote
+    check_certificate(state, out)
+
+
+def check_certificate(state: ReplicaState, out: list[Effect]) -> None:
+    """q votes over one header make its certificate: exactly q signatures, signers ascending."""
+    slot, validators = state.slot, state.config.validators
+    if slot.finalising or state.halted:
+        return
+    by_header: dict[bytes, list[HeaderVote]] = {}
+    for vote in slot.header_votes.values():
+        by_header.setdefault(vote.header_hash, []).append(vote)
+    largest = max((len(votes) for votes in by_header.values()), default=0)
+    for digest, votes in by_header.items():
+        if len(votes) < validators.q:
+            continue
+        chosen = sorted(votes, key=lambda v: v.signer)[: validators.q]
+        certificate = Certificate(digest, tuple((v.signer, v.signature) for v in chosen))
+        finalise(state, chosen[0].header_bytes, certificate, tuple(v.signer for v in chosen), out)
+        return
+    if largest + validators.n - len(slot.header_votes) < validators.q:
+        halt(state, "no header can reach a quorum any more", out)
+
+
+def finalise(
+    state: ReplicaState,
+    header_bytes: bytes,
+    certificate: Certificate,
+    sources: tuple[int, ...],
+    out: list[Effect],
+) -> None:
+    """A certificate for the height in flight: commit what was executed here, or fetch the block."""
+    slot = state.slot
+    if slot.executed is None:
+        if slot.committed is None:
+            out.append(FetchBlocks(slot.height, slot.height, tuple(s for s in sources if s != state.me)))
+        return
+    if slot.executed != header_bytes:
+        halt(state, "the certified header differs from the one executed here", out)
+        return
+    slot.finalising = True
+    out.append(Finalise(header_bytes, certificate))
+
+
+def halt(state: ReplicaState, reason: str, out: list[Effect]) -> None:
+    """Stop voting; no view change, which could not help against a different result of execution."""
+    if state.halted:
+        return
+    state.halted = True
+    stop_order_timer(state, out)
+    out.append(Halt(DIVERGED, (("height", state.slot.height), ("reason", reason))))
+
+
+def on_notice(state: ReplicaState, notice: FinalityNotice, out: list[Effect]) -> None:
+    """A certified header: finalise it, or fetch what lies between."""
+    height = decode_header(notice.header_bytes).height
+    signers = tuple(index for index, _ in notice.certificate.signatures if index != state.me)
+    if height == state.slot.height:
+        if not state.slot.finalising:
+            finalise(state, notice.header_bytes, notice.certificate, signers, out)
+    elif height > state.slot.height:
+        out.append(FetchBlocks(state.slot.height, height, signers))
+
+
+def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate, out: list[Effect]) -> bool:
+    """Block and certificate are synced: the next height is in flight. True when the final height rose."""
+    height = decode_header(event.header_bytes).height
+    if height <= state.final_height:
+        return False
+    if not state.view_changing:  # the timer of a view asked for goes on: its primary may be dead
+        stop_order_timer(state, out)
+    state.final_header, state.final_certificate, state.final_height = event.header_bytes, certificate, height
+    state.slot = Slot(height + 1)
+    state.failed_views = 0
+    state.work = False
+    return True
+
+
+def answer_final(state: ReplicaState, peer: int, out: list[Effect]) -> None:
+    """Any message for a final height is answered with the final header and certificate, once a re-sending period."""
+    if state.final_certificate is None or peer == state.me or ("final", peer) in state.answered:
+        return
+    state.answered.add(("final", peer))
+    out.append(SendTo(peer, FinalityNotice(state.final_header, state.final_certificate)))
+
+
+def offer_blocks(state: ReplicaState, peer: int, peer_final: int, out: list[Effect]) -> None:
+    """A peer says it is behind: send certified blocks, once a re-sending period."""
+    if ("blocks", peer) not in state.answered:
+        state.answered.add(("blocks", peer))
+        out.append(SendBlocks(peer, peer_final + 1))

@@ -1,0 +1,218 @@
+"""The PBFT core: one input in, a list of effects out (Castro and Liskov, "Practical Byzantine Fault Tolerance").
+
+Pure: time comes with each input, results of IO come back as inputs. One height is in flight; the rules stand in
+``ordering`` (§4.2), ``finality`` (§4.3) and ``view_change`` (§4.4).
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from chain_core.codec.block import decode_certificate
+from chain_core.consensus import finality, ordering, view_change
+from chain_core.consensus.effects import Broadcast, Effect, FetchBlocks, ForwardPool, SetTimer
+from chain_core.consensus.inputs import (
+    BatchBuilt,
+    BodiesHeld,
+    Executed,
+    Finalised,
+    Input,
+    MessageReceived,
+    OwnHeaderVote,
+    OwnNewView,
+    OwnPrePrepare,
+    OwnViewChange,
+    OwnVote,
+    Started,
+    Timer,
+    TimerFired,
+    WorkAvailable,
+)
+from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
+from chain_core.consensus.state import RecoveredLog, ReplicaConfig, ReplicaState, initial_state
+from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote
+
+
+class Pbft:
+    """One replica's consensus in one epoch of one ledger."""
+
+    def __init__(self, config: ReplicaConfig, log: RecoveredLog) -> None:
+        self.state: ReplicaState = initial_state(config, log)
+
+    def step(self, event: Input, now_ms: int) -> list[Effect]:
+        """Take one input at ``now_ms`` (milliseconds, UTC); the effects are to be performed in order."""
+        out: list[Effect] = []
+        state = self.state
+        match event:
+            case MessageReceived(message):
+                self._on_message(message.value, now_ms, out)
+            case WorkAvailable():
+                ordering.on_work(state, out)
+            case BatchBuilt():
+                ordering.on_batch_built(state, event, out)
+            case BodiesHeld():
+                ordering.on_bodies_held(state, event, out)
+            case OwnPrePrepare(own):
+                ordering.on_own_pre_prepare(state, own, out)
+            case OwnVote(vote):
+                ordering.on_own_vote(state, vote, out)
+            case OwnHeaderVote(header_vote):
+                finality.on_own_header_vote(state, header_vote, out)
+            case OwnViewChange(change):
+                view_change.on_own_view_change(state, change, out)
+            case OwnNewView(new_view):
+                view_change.on_own_new_view(state, new_view, out)
+            case Executed():
+                finality.on_executed(state, event, out)
+            case Finalised():
+                self._on_finalised(event, now_ms, out)
+            case TimerFired(timer):
+                self._on_timer(timer, out)
+            case Started():
+                self._on_started(out)
+            case _:
+                assert_never(event)
+        return out
+
+    def _on_started(self, out: list[Effect]) -> None:
+        state = self.state
+        accepted = state.slot.accepted
+        if accepted is not None:
+            signer = accepted.vote.vote.signer
+            ordering.accept(state, accepted, () if signer == state.me else (signer,), out)
+        view_change.re_propose(state, out)
+        self._resend(out)
+
+    def _on_timer(self, timer: Timer, out: list[Effect]) -> None:
+        match timer:
+            case Timer.ORDER:
+                view_change.on_order_timeout(self.state, out)
+            case Timer.RESEND:
+                self._resend(out)
+            case _:
+                assert_never(timer)
+
+    def _on_finalised(self, event: Finalised, now_ms: int, out: list[Effect]) -> None:
+        state = self.state
+        certificate = decode_certificate(event.certificate_bytes)
+        if not finality.on_finalised(state, event, certificate, out):
+            return
+        view_change.re_propose(state, out)
+        waiting = list(state.stash.values())
+        state.stash.clear()
+        for message in waiting:
+            self._on_message(message, now_ms, out)
+
+    def _on_message(self, message: Message, now_ms: int, out: list[Effect]) -> None:
+        state = self.state
+        match message:
+            case PrePrepare(vote=vote):
+                if self._in_flight(vote, "pre-prepare", message, out) and vote.vote.view == state.view:
+                    if not state.view_changing:
+                        ordering.on_pre_prepare(state, message, now_ms, out)
+            case SignedVote(vote=vote_body):
+                self._on_vote(message, vote_body.phase, out)
+            case HeaderVote():
+                self._on_header_vote(message, out)
+            case SignedViewChange():
+                if message.message.epoch == state.config.epoch:
+                    view_change.on_view_change(state, message, out)
+            case SignedNewView():
+                if message.message.epoch == state.config.epoch:
+                    view_change.on_new_view(state, message, out)
+                    self._unstash_view(now_ms, out)
+            case FinalityNotice():
+                finality.on_notice(state, message, out)
+            case Heartbeat():
+                self._on_heartbeat(message, out)
+            case _:
+                assert_never(message)
+
+    def _on_vote(self, message: SignedVote, phase: Phase, out: list[Effect]) -> None:
+        kind = "commit" if phase is Phase.COMMIT else "prepare"
+        if phase is Phase.PRE_PREPARE or not self._in_flight(message, kind, message, out):
+            return
+        if phase is Phase.COMMIT:
+            ordering.on_commit(self.state, message, out)
+        elif message.vote.view == self.state.view and not self.state.view_changing:
+            ordering.on_prepare(self.state, message, out)
+
+    def _in_flight(self, vote: SignedVote, kind: str, message: Message, out: list[Effect]) -> bool:
+        """Whether an ordering message is for the height in flight and not for a later view; else stash or answer."""
+        state, v = self.state, vote.vote
+        if v.epoch != state.config.epoch or v.ledger != state.config.ledger or v.signer == state.me:
+            return False
+        if v.height <= state.final_height:
+            finality.answer_final(state, v.signer, out)
+            return False
+        ahead = v.height > state.slot.height or (
+            kind != "commit" and (v.view > state.view or (v.view == state.view and state.view_changing))
+        )
+        if ahead:
+            state.stash[(kind, v.signer)] = message
+            return False
+        if v.view < state.view:
+            view_change.serve_new_view(state, v.signer, v.view, out)
+        return True
+
+    def _unstash_view(self, now_ms: int, out: list[Effect]) -> None:
+        """Messages of the view just entered that came before its NEW-VIEW."""
+        state = self.state
+        for kind in ("pre-prepare", "prepare"):
+            for key in [k for k in state.stash if k[0] == kind]:
+                self._on_message(state.stash.pop(key), now_ms, out)
+
+    def _on_header_vote(self, message: HeaderVote, out: list[Effect]) -> None:
+        state, header = self.state, message.header
+        if header.epoch != state.config.epoch or header.ledger != state.config.ledger or message.signer == state.me:
+            return
+        if header.height <= state.final_height:
+            finality.answer_final(state, message.signer, out)
+        elif header.height > state.slot.height:
+            state.stash[("header", message.signer)] = message
+        else:
+            finality.on_header_vote(state, message, out)
+
+    def _on_heartbeat(self, message: Heartbeat, out: list[Effect]) -> None:
+        state = self.state
+        if not 0 <= message.sender < state.config.validators.n or message.sender == state.me:
+            return
+        if message.epoch != state.config.epoch:
+            return
+        if message.final_height > state.final_height:
+            out.append(FetchBlocks(state.slot.height, message.final_height, (message.sender,)))
+        elif message.final_height < state.final_height:
+            finality.offer_blocks(state, message.sender, message.final_height, out)
+        if message.view < state.view or (message.view == state.view and message.view_changing):
+            view_change.serve_new_view(state, message.sender, message.view, out)
+
+    def _resend(self, out: list[Effect]) -> None:
+        """Until finality: stored votes again, the VIEW-CHANGE when one is open, and the heartbeat."""
+        state, slot = self.state, self.state.slot
+        state.answered.clear()
+        out.append(SetTimer(Timer.RESEND, state.config.parameters.resend_ms))
+        if state.me is None:
+            return
+        out.append(
+            Broadcast(Heartbeat(state.me, state.final_height, state.config.epoch, state.view, state.view_changing))
+        )
+        own = slot.accepted
+        if own is not None and own.vote.vote.signer == state.me and not state.view_changing:
+            out.append(Broadcast(own))
+        for vote in (slot.own_prepare, slot.own_commit, slot.own_header_vote):
+            if vote is not None:
+                out.append(Broadcast(vote))
+        if state.view_changing and state.own_view_change is not None:
+            out.append(Broadcast(state.own_view_change))
+        if state.work and slot.committed is None and slot.accepted is None:
+            self._forward_again(out)
+
+    def _forward_again(self, out: list[Effect]) -> None:
+        """Nothing is proposed although there is work: the primary, or in a view change anybody, may lack the bodies."""
+        state, validators = self.state, self.state.config.validators
+        if state.view_changing:
+            out.append(ForwardPool(tuple(i for i in range(validators.n) if i != state.me)))
+        elif state.is_primary:
+            ordering.propose(state, out)
+        else:
+            out.append(ForwardPool((validators.primary(state.view),)))

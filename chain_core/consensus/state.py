@@ -1,0 +1,192 @@
+"""All that affects a replica's behaviour: configuration, recovered log, the state of one epoch (PBFT §4).
+
+One height is in flight: ``slot`` is the height above the final one. Everything here is bounded by the number of
+validators, never by what peers send.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from chain_core.codec.block import decode_header, header_hash
+from chain_core.consensus.messages import Message, PrePrepare
+from chain_core.types.block import (
+    Batch,
+    Certificate,
+    HeaderVote,
+    PreparedCertificate,
+    SignedNewView,
+    SignedViewChange,
+    SignedVote,
+)
+from chain_core.types.validator_set import ValidatorSet
+
+
+@dataclass(frozen=True, slots=True)
+class ConsensusParameters:
+    """The on-chain parameters the core reads; times in milliseconds."""
+
+    order_timeout_ms: int
+    order_timeout_max_ms: int
+    resend_ms: int
+    clock_tolerance_ms: int
+    max_block_transactions: int
+
+    @classmethod
+    def from_chain(cls, parameters: dict[str, int]) -> ConsensusParameters:
+        """Pick the core's parameters out of the chain's."""
+        return cls(
+            parameters["order_timeout_ms"],
+            parameters["order_timeout_max_ms"],
+            parameters["resend_ms"],
+            parameters["clock_tolerance_ms"],
+            parameters["max_block_transactions"],
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaConfig:
+    """Who this replica is and whom it agrees with. ``me`` is None for an observer: it follows and never votes."""
+
+    validators: ValidatorSet
+    me: int | None
+    ledger: int
+    epoch: int
+    genesis_hash: bytes
+    parameters: ConsensusParameters
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveredLog:
+    """What a restarted replica finds on its disk; own votes are the ones above the final height."""
+
+    final_header: bytes
+    final_certificate: Certificate | None
+    view: int = 0
+    own_view_change: SignedViewChange | None = None
+    new_view: SignedNewView | None = None
+    accepted: PrePrepare | None = None
+    prepared: PreparedCertificate | None = None
+    own_prepare: SignedVote | None = None
+    own_commit: SignedVote | None = None
+    own_header_vote: HeaderVote | None = None
+
+
+@dataclass(slots=True)
+class Slot:
+    """Ordering and finality of the height in flight (PBFT §4.2, §4.3)."""
+
+    height: int
+    accepted: PrePrepare | None = None
+    """The PRE-PREPARE accepted in the present view."""
+    held: set[bytes] = field(default_factory=set)
+    """Digests of batches whose bodies are here, verified; ``wanted`` are the ones being fetched."""
+    wanted: set[bytes] = field(default_factory=set)
+    building: bool = False
+    """A ``BuildBatch`` is out."""
+    prepares: dict[int, SignedVote] = field(default_factory=dict)
+    """PREPAREs of the present view, one a sender."""
+    commits: dict[int, SignedVote] = field(default_factory=dict)
+    """COMMITs, the one of the highest view a sender."""
+    prepared: PreparedCertificate | None = None
+    """The prepared certificate of the highest view: what VIEW-CHANGE carries."""
+    own_prepare: SignedVote | None = None
+    own_commit: SignedVote | None = None
+    committed: bytes | None = None
+    """Digest of the committed batch."""
+    executed: bytes | None = None
+    """Header bytes that the committed batch leads to."""
+    own_header_vote: HeaderVote | None = None
+    header_votes: dict[int, HeaderVote] = field(default_factory=dict)
+    finalising: bool = False
+
+
+@dataclass(slots=True)
+class ReplicaState:
+    """The state of one replica in one epoch."""
+
+    config: ReplicaConfig
+    final_header: bytes
+    final_certificate: Certificate | None
+    final_height: int
+    slot: Slot
+    view: int = 0
+    view_changing: bool = False
+    """VIEW-CHANGE for ``view`` was signed and no NEW-VIEW for it entered: ordering messages are not acted on."""
+    failed_views: int = 0
+    """View changes since the last finality: doubles the ordering timer, up to its cap."""
+    view_timer_started: bool = False
+    """The timer of the view asked for runs (q VIEW-CHANGEs were held)."""
+    order_timer_running: bool = False
+    work: bool = False
+    """The pool holds bodies that a correct primary would propose."""
+    view_changes: dict[int, SignedViewChange] = field(default_factory=dict)
+    """One slot a sender, its highest view; no cap on the gap (a capped replica could never meet the others again)."""
+    own_view_change: SignedViewChange | None = None
+    new_view: SignedNewView | None = None
+    """The NEW-VIEW of the present view, served to whoever is behind."""
+    building_new_view: bool = False
+    stash: dict[tuple[str, int], Message] = field(default_factory=dict)
+    """Messages for heights or views ahead, one a kind and sender."""
+    answered: set[tuple[str, int]] = field(default_factory=set)
+    """Who got a catch-up answer since the last re-sending."""
+    halted: bool = False
+
+    @property
+    def me(self) -> int | None:
+        """Own index, None for an observer."""
+        return self.config.me
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether this replica is the primary of the present view."""
+        return self.config.me == self.config.validators.primary(self.view)
+
+    @property
+    def may_vote(self) -> bool:
+        """Observers and halted replicas never vote."""
+        return self.config.me is not None and not self.halted
+
+
+def initial_state(config: ReplicaConfig, log: RecoveredLog) -> ReplicaState:
+    """The state that a log leads to: highest view of the log, view-changing when its NEW-VIEW was not entered."""
+    height = decode_header(log.final_header).height
+    slot = Slot(height + 1)
+    slot.prepared = log.prepared
+    slot.own_prepare = log.own_prepare
+    slot.own_commit = log.own_commit
+    slot.own_header_vote = log.own_header_vote
+    if log.own_header_vote is not None:
+        slot.header_votes[log.own_header_vote.signer] = log.own_header_vote
+    if log.own_commit is not None:
+        slot.commits[log.own_commit.vote.signer] = log.own_commit
+    state = ReplicaState(config, log.final_header, log.final_certificate, height, slot, view=log.view)
+    entered = log.new_view is not None and log.new_view.message.view == log.view
+    if log.view > 0 and not entered:
+        state.view_changing = True
+    if log.own_view_change is not None:
+        state.own_view_change = log.own_view_change
+        state.view_changes[log.own_view_change.message.signer] = log.own_view_change
+    if entered:
+        state.new_view = log.new_view
+    current = log.accepted
+    if current is not None and current.vote.vote.view == log.view and not state.view_changing:
+        slot.accepted = current
+        if log.own_prepare is not None and log.own_prepare.vote.view == log.view:
+            slot.prepares[log.own_prepare.vote.signer] = log.own_prepare
+    return state
+
+
+def hash_of(header_bytes: bytes) -> bytes:
+    """Header hash, here so that the rules read without codec names."""
+    return header_hash(header_bytes)
+
+
+def batch_of(state: ReplicaState, digest: bytes) -> Batch | None:
+    """The batch with this digest as far as this replica knows it."""
+    slot = state.slot
+    if slot.accepted is not None and slot.accepted.vote.vote.digest == digest:
+        return slot.accepted.batch
+    if slot.prepared is not None and slot.prepared.pre_prepare.vote.digest == digest:
+        return slot.prepared.batch
+    return None
