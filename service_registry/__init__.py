@@ -1,1 +1,1 @@
-"""The enablement-service registry (赋能服务平台): its contract, the invocation gateway, the joint-test runner, commands."""
+"""The enablement-service registry (赋能服务平台): contract, gateway, joint-test runner, commands."""
