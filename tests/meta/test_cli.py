@@ -23,9 +23,7 @@ def everything() -> list[tuple[str, Any]]:
     return list(commands(root, "dualchain"))
 
 
-@pytest.mark.parametrize(
-    ("name", "command"), everything(), ids=lambda value: value if isinstance(value, str) else ""
-)
+@pytest.mark.parametrize(("name", "command"), everything(), ids=lambda value: value if isinstance(value, str) else "")
 def test_command_has_help(name: str, command: Any) -> None:
     assert command.help, f"{name} has no help text"
     for parameter in command.params:
@@ -39,9 +37,7 @@ def test_root_help_imports_no_persona() -> None:
         "import sys\nfrom dualchain import cli\ncli.build(['--help'])\n"
         f"print([name for name in {modules!r} if name in sys.modules])"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
-    )
+    result = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 
 

@@ -44,22 +44,14 @@ def impurities(source: str) -> list[str]:
     found: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
-            found += [
-                (node.lineno, alias.name) for alias in node.names if _top(alias.name) in FORBIDDEN_MODULES
-            ]
-        elif (
-            isinstance(node, ast.ImportFrom)
-            and node.level == 0
-            and _top(node.module or "") in FORBIDDEN_MODULES
-        ):
+            found += [(node.lineno, alias.name) for alias in node.names if _top(alias.name) in FORBIDDEN_MODULES]
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and _top(node.module or "") in FORBIDDEN_MODULES:
             found.append((node.lineno, str(node.module)))
         elif isinstance(node, ast.Call):
             match node.func:
                 case ast.Name(id=name) if name in FORBIDDEN_CALLS:
                     found.append((node.lineno, f"{name}()"))
-                case ast.Attribute(value=ast.Name(id="date" | "datetime"), attr=name) if (
-                    name in CLOCK_METHODS
-                ):
+                case ast.Attribute(value=ast.Name(id="date" | "datetime"), attr=name) if name in CLOCK_METHODS:
                     found.append((node.lineno, f"{name}()"))
     return [f"{line}: {what}" for line, what in sorted(found)]
 
