@@ -1,0 +1,109 @@
+from google.protobuf.internal import containers as _containers
+from google.protobuf import descriptor as _descriptor
+from google.protobuf import message as _message
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
+from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
+
+DESCRIPTOR: _descriptor.FileDescriptor
+
+class LinkMessage(_message.Message):
+    __slots__ = ("hello", "frames")
+    HELLO_FIELD_NUMBER: _ClassVar[int]
+    FRAMES_FIELD_NUMBER: _ClassVar[int]
+    hello: Hello
+    frames: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frames: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Hello(_message.Message):
+    __slots__ = ("genesis_hash", "ledger", "validator", "protocol_version")
+    GENESIS_HASH_FIELD_NUMBER: _ClassVar[int]
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    VALIDATOR_FIELD_NUMBER: _ClassVar[int]
+    PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    genesis_hash: bytes
+    ledger: int
+    validator: int
+    protocol_version: int
+    def __init__(self, genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., validator: _Optional[int] = ..., protocol_version: _Optional[int] = ...) -> None: ...
+
+class Frame(_message.Message):
+    __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks")
+    PRE_PREPARE_FIELD_NUMBER: _ClassVar[int]
+    VOTE_FIELD_NUMBER: _ClassVar[int]
+    HEADER_VOTE_FIELD_NUMBER: _ClassVar[int]
+    VIEW_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    NEW_VIEW_FIELD_NUMBER: _ClassVar[int]
+    FINALITY_NOTICE_FIELD_NUMBER: _ClassVar[int]
+    HEARTBEAT_FIELD_NUMBER: _ClassVar[int]
+    ENVELOPES_FIELD_NUMBER: _ClassVar[int]
+    WANT_ENVELOPES_FIELD_NUMBER: _ClassVar[int]
+    WANT_BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    pre_prepare: PrePrepare
+    vote: bytes
+    header_vote: bytes
+    view_change: bytes
+    new_view: bytes
+    finality_notice: FinalityNotice
+    heartbeat: Heartbeat
+    envelopes: Envelopes
+    want_envelopes: WantEnvelopes
+    want_blocks: WantBlocks
+    blocks: Blocks
+    def __init__(self, pre_prepare: _Optional[_Union[PrePrepare, _Mapping]] = ..., vote: _Optional[bytes] = ..., header_vote: _Optional[bytes] = ..., view_change: _Optional[bytes] = ..., new_view: _Optional[bytes] = ..., finality_notice: _Optional[_Union[FinalityNotice, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., envelopes: _Optional[_Union[Envelopes, _Mapping]] = ..., want_envelopes: _Optional[_Union[WantEnvelopes, _Mapping]] = ..., want_blocks: _Optional[_Union[WantBlocks, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ...) -> None: ...
+
+class PrePrepare(_message.Message):
+    __slots__ = ("vote", "batch")
+    VOTE_FIELD_NUMBER: _ClassVar[int]
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    vote: bytes
+    batch: bytes
+    def __init__(self, vote: _Optional[bytes] = ..., batch: _Optional[bytes] = ...) -> None: ...
+
+class FinalityNotice(_message.Message):
+    __slots__ = ("header", "certificate")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
+    header: bytes
+    certificate: bytes
+    def __init__(self, header: _Optional[bytes] = ..., certificate: _Optional[bytes] = ...) -> None: ...
+
+class Heartbeat(_message.Message):
+    __slots__ = ("sender", "final_height", "epoch", "view", "view_changing")
+    SENDER_FIELD_NUMBER: _ClassVar[int]
+    FINAL_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    VIEW_CHANGING_FIELD_NUMBER: _ClassVar[int]
+    sender: int
+    final_height: int
+    epoch: int
+    view: int
+    view_changing: bool
+    def __init__(self, sender: _Optional[int] = ..., final_height: _Optional[int] = ..., epoch: _Optional[int] = ..., view: _Optional[int] = ..., view_changing: _Optional[bool] = ...) -> None: ...
+
+class Envelopes(_message.Message):
+    __slots__ = ("envelopes",)
+    ENVELOPES_FIELD_NUMBER: _ClassVar[int]
+    envelopes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, envelopes: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class WantEnvelopes(_message.Message):
+    __slots__ = ("ids",)
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    ids: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class WantBlocks(_message.Message):
+    __slots__ = ("start", "count")
+    START_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    start: int
+    count: int
+    def __init__(self, start: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+
+class Blocks(_message.Message):
+    __slots__ = ("blocks",)
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    blocks: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, blocks: _Optional[_Iterable[bytes]] = ...) -> None: ...

@@ -1,0 +1,131 @@
+"""Frames of a peer link as bytes: protobuf around canonical bytes (docs/spec/network.md §4).
+
+Decoding verifies nothing; it refuses, typed, whatever no correct peer sends.
+"""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from chain_core._pb.dualchain.p2p.v1 import p2p_pb2 as pb
+from chain_core.codec import block, votes
+from chain_core.codec.wire import malformed
+from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
+from chain_core.network.frames import (
+    BlocksFrame,
+    ConsensusFrame,
+    EnvelopesFrame,
+    Frame,
+    WantBlocks,
+    WantEnvelopes,
+)
+from chain_core.network.raw_rpc import parse
+from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
+from chain_core.types.ids import HASH_SIZE
+from chain_core.types.transaction import MAX_ENVELOPE_BYTES
+
+MAX_ENVELOPES_A_FRAME = 4_096
+MAX_WANTED_BLOCKS = 1_024
+
+
+def encode_frame(frame: Frame) -> bytes:
+    """The frame as one entry of a LinkMessage."""
+    match frame:
+        case ConsensusFrame(message=message):
+            return _consensus(message).SerializeToString()
+        case EnvelopesFrame(envelopes=envelopes):
+            return pb.Frame(envelopes=pb.Envelopes(envelopes=envelopes)).SerializeToString()
+        case WantEnvelopes(ids=ids):
+            return pb.Frame(want_envelopes=pb.WantEnvelopes(ids=ids)).SerializeToString()
+        case WantBlocks(start=start, count=count):
+            return pb.Frame(want_blocks=pb.WantBlocks(start=start, count=count)).SerializeToString()
+        case BlocksFrame(blocks=blocks):
+            return pb.Frame(blocks=pb.Blocks(blocks=blocks)).SerializeToString()
+        case _:
+            assert_never(frame)
+
+
+def _consensus(message: Message) -> pb.Frame:
+    match message:
+        case PrePrepare(vote=vote, batch=batch):
+            proposal = pb.PrePrepare(vote=votes.encode_signed_vote(vote), batch=block.encode_batch(batch))
+            return pb.Frame(pre_prepare=proposal)
+        case SignedVote():
+            return pb.Frame(vote=votes.encode_signed_vote(message))
+        case HeaderVote():
+            return pb.Frame(header_vote=votes.encode_header_vote(message))
+        case SignedViewChange():
+            return pb.Frame(view_change=votes.encode_signed_view_change(message))
+        case SignedNewView():
+            return pb.Frame(new_view=votes.encode_signed_new_view(message))
+        case FinalityNotice(header_bytes=header, certificate=certificate):
+            encoded = block.encode_certificate(certificate)
+            return pb.Frame(finality_notice=pb.FinalityNotice(header=header, certificate=encoded))
+        case Heartbeat():
+            return pb.Frame(
+                heartbeat=pb.Heartbeat(
+                    sender=message.sender,
+                    final_height=message.final_height,
+                    epoch=message.epoch,
+                    view=message.view,
+                    view_changing=message.view_changing,
+                )
+            )
+        case _:
+            assert_never(message)
+
+
+def decode_frame(data: bytes) -> Frame:
+    """The frame in one entry of a LinkMessage. Raises MalformedBytes."""
+    frame = parse(pb.Frame, data)
+    match frame.WhichOneof("content"):
+        case "vote":
+            return ConsensusFrame(votes.decode_signed_vote(frame.vote))
+        case "header_vote":
+            return ConsensusFrame(votes.decode_header_vote(frame.header_vote))
+        case "pre_prepare":
+            proposal = frame.pre_prepare
+            vote = votes.decode_signed_vote(proposal.vote)
+            return ConsensusFrame(PrePrepare(vote, block.decode_batch(proposal.batch)))
+        case "finality_notice":
+            notice = frame.finality_notice
+            block.decode_header(notice.header)
+            return ConsensusFrame(FinalityNotice(notice.header, block.decode_certificate(notice.certificate)))
+        case "heartbeat":
+            beat = frame.heartbeat
+            return ConsensusFrame(Heartbeat(beat.sender, beat.final_height, beat.epoch, beat.view, beat.view_changing))
+        case "view_change":
+            return ConsensusFrame(votes.decode_signed_view_change(frame.view_change))
+        case "new_view":
+            return ConsensusFrame(votes.decode_signed_new_view(frame.new_view))
+        case "envelopes":
+            return EnvelopesFrame(_envelopes(frame.envelopes))
+        case "want_envelopes":
+            return WantEnvelopes(_ids(frame.want_envelopes))
+        case "want_blocks":
+            want = frame.want_blocks
+            if not 1 <= want.count <= MAX_WANTED_BLOCKS:
+                malformed("frame", 0, f"{want.count} blocks wanted, 1 to {MAX_WANTED_BLOCKS} may be")
+            return WantBlocks(want.start, want.count)
+        case "blocks":
+            return BlocksFrame(tuple(frame.blocks.blocks))
+        case _:
+            malformed("frame", 0, "no content that this build knows")
+
+
+def _envelopes(message: pb.Envelopes) -> tuple[bytes, ...]:
+    if len(message.envelopes) > MAX_ENVELOPES_A_FRAME:
+        malformed("frame", 0, f"{len(message.envelopes)} envelopes, at most {MAX_ENVELOPES_A_FRAME} may be")
+    for raw in message.envelopes:
+        if len(raw) > MAX_ENVELOPE_BYTES:
+            malformed("frame", 0, f"an envelope of {len(raw)} bytes, at most {MAX_ENVELOPE_BYTES} may be")
+    return tuple(message.envelopes)
+
+
+def _ids(message: pb.WantEnvelopes) -> tuple[bytes, ...]:
+    if len(message.ids) > block.MAX_BATCH_IDS:
+        malformed("frame", 0, f"{len(message.ids)} ids, at most {block.MAX_BATCH_IDS} may be")
+    for wanted in message.ids:
+        if len(wanted) != HASH_SIZE:
+            malformed("frame", 0, f"an envelope id of {len(wanted)} bytes")
+    return tuple(message.ids)

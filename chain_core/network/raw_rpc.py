@@ -1,0 +1,189 @@
+"""gRPC with raw bytes: a table of methods is served, each handler gets the caller and the request's bytes.
+
+Nothing is (de)serialised by gRPC itself, so that the SM session can be put between the channel and the handlers: it
+replaces ``identify`` and wraps the bytes (docs/spec/network.md §1-§2).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeAlias, TypeVar
+
+import grpc
+import grpc.aio
+from google.protobuf.message import DecodeError, Message
+
+from chain_core.network import refusals
+from chain_core.network.channel_options import CLIENT_OPTIONS, SERVER_OPTIONS
+from chain_core.network.identity import Caller, loopback_caller, require_loopback, split_address
+from chain_core.types.errors import DualchainError, LocalFault, MalformedBytes
+
+log = logging.getLogger(__name__)
+
+UnaryHandler: TypeAlias = Callable[[Caller, bytes], Awaitable[bytes]]
+StreamHandler: TypeAlias = Callable[[Caller, AsyncIterator[bytes]], AsyncIterator[bytes]]
+Identify: TypeAlias = Callable[[grpc.aio.ServicerContext[Any, Any]], Caller]
+
+MAX_CONCURRENT_CALLS = 4_096
+
+M = TypeVar("M", bound=Message)
+
+
+class PortTaken(LocalFault):
+    """Another process listens on this port."""
+
+    code = "PORT_TAKEN"
+
+
+@dataclass(frozen=True, slots=True)
+class Unary:
+    """A method with one request and one response."""
+
+    handler: UnaryHandler
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A method with streams in both directions; the response ends when the handler does."""
+
+    handler: StreamHandler
+
+
+Method: TypeAlias = Unary | Stream
+
+
+def parse(kind: type[M], data: bytes) -> M:
+    """The protobuf message in ``data``. Raises MalformedBytes; what it carries is not looked at."""
+    try:
+        return kind.FromString(data)
+    except DecodeError as error:
+        raise MalformedBytes(
+            f"not a {kind.DESCRIPTOR.full_name}",
+            where="message",
+            next_step="send a message of protos/dualchain",
+        ) from error
+
+
+class RawServer:
+    """One listening port. Build it, ``start()``, and ``stop()``; ``grpc_server`` takes further standard servicers."""
+
+    def __init__(self, methods: Mapping[str, Method], *, identify: Identify = loopback_caller) -> None:
+        self.grpc_server = grpc.aio.server(
+            options=SERVER_OPTIONS,
+            maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
+            compression=grpc.Compression.NoCompression,
+        )
+        self.grpc_server.add_generic_rpc_handlers((_Table(methods, identify),))
+
+    async def start(self, address: str) -> str:
+        """Listens on ``host:port`` and returns the address with the real port (0 draws one).
+
+        Raises BadAddress, NotLoopback, PortTaken.
+        """
+        require_loopback(address)
+        host, _ = split_address(address)
+        try:
+            port = self.grpc_server.add_insecure_port(address)
+        except RuntimeError as error:
+            raise PortTaken(
+                "cannot listen there, another process has the port",
+                where=address,
+                next_step=f"stop it (ss -ltnp shows which one), or choose another port; {host}:0 draws a free one",
+            ) from error
+        await self.grpc_server.start()
+        return f"{address.rpartition(':')[0]}:{port}"
+
+    async def stop(self, grace_s: float) -> None:
+        """Takes no new calls, lets running ones end for ``grace_s`` seconds, then cancels them."""
+        await self.grpc_server.stop(grace_s)
+
+
+class _Table(grpc.GenericRpcHandler):
+    def __init__(self, methods: Mapping[str, Method], identify: Identify) -> None:
+        self._handlers = {name: _wrap(name, method, identify) for name, method in methods.items()}
+
+    def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
+        return self._handlers.get(str(handler_call_details.method))
+
+
+def _wrap(name: str, method: Method, identify: Identify) -> grpc.RpcMethodHandler[Any, Any]:
+    if isinstance(method, Unary):
+        return grpc.unary_unary_rpc_method_handler(_unary(name, method.handler, identify))
+    return grpc.stream_stream_rpc_method_handler(_stream(name, method.handler, identify))
+
+
+def _unary(name: str, handler: UnaryHandler, identify: Identify) -> Any:
+    async def call(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        try:
+            return await handler(identify(context), request)
+        except Exception as error:  # noqa: BLE001 - the border: every failure becomes a refusal here
+            await _refuse(name, context, error)
+
+    return call
+
+
+def _stream(name: str, handler: StreamHandler, identify: Identify) -> Any:
+    async def call(
+        requests: AsyncIterator[bytes], context: grpc.aio.ServicerContext[bytes, bytes]
+    ) -> AsyncIterator[bytes]:
+        try:
+            async for response in handler(identify(context), requests):
+                yield response
+        except Exception as error:  # noqa: BLE001 - the border: every failure becomes a refusal here
+            await _refuse(name, context, error)
+
+    return call
+
+
+async def _refuse(name: str, context: grpc.aio.ServicerContext[bytes, bytes], error: Exception) -> NoReturn:
+    """Ends the call with a refusal; what is no refusal is a defect: written down here, not shown to the caller."""
+    if not isinstance(error, DualchainError):
+        log.error("DEFECT method=%s", name, exc_info=error)
+        error = refusals.Internal(
+            "the node failed to serve this request",
+            where=name,
+            next_step="ask another node; the operator finds the details in this node's log",
+        )
+    await context.abort(
+        refusals.status_of(error),
+        str(error)[:1_000],
+        ((refusals.METADATA_KEY, refusals.to_message(error).SerializeToString()),),
+    )
+
+
+class RawChannel:
+    """A client's connection to one address; safe for any number of concurrent calls of one event loop."""
+
+    def __init__(self, address: str) -> None:
+        self.address = address
+        self._channel = grpc.aio.insecure_channel(
+            require_loopback(address), options=CLIENT_OPTIONS, compression=grpc.Compression.NoCompression
+        )
+        self._unary: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+
+    async def unary(self, method: str, request: bytes, *, timeout_s: float) -> bytes:
+        """The response. Raises the server's refusal as its type, or Unreachable, DeadlinePassed, Oversize ..."""
+        callable_ = self._unary.get(method)
+        if callable_ is None:
+            callable_ = self._unary[method] = self._channel.unary_unary(method)
+        try:
+            return await callable_(request, timeout=timeout_s)
+        except grpc.aio.AioRpcError as error:
+            raise self.typed(error, method) from None
+
+    def stream(self, method: str) -> grpc.aio.StreamStreamCall[bytes, bytes]:
+        """An open call; it waits for the connection. What it raises, ``typed`` translates."""
+        return self._channel.stream_stream(method)(wait_for_ready=True)
+
+    def typed(self, error: grpc.aio.AioRpcError, method: str) -> DualchainError:
+        """The exception that a failed call stands for."""
+        for key, value in error.trailing_metadata() or ():
+            if key == refusals.METADATA_KEY and isinstance(value, bytes):
+                return refusals.from_metadata(value)
+        return refusals.from_status(error.code(), error.details() or "", f"{self.address}{method}")
+
+    async def close(self) -> None:
+        """Ends all calls."""
+        await self._channel.close()

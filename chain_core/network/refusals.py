@@ -1,0 +1,187 @@
+"""Refusals on the wire: one small message beside the gRPC status, turned back into the same exception by the client.
+
+A handler raises a DualchainError; the caller gets code, what, where and next step in trailing metadata
+``dualchain-refusal-bin`` (docs/spec/network.md §2). The gRPC status is a hint for generic tools.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+from google.protobuf.message import DecodeError
+
+from chain_core._pb.dualchain.node.v1.refusal_pb2 import Refusal
+from chain_core.types.errors import (
+    DualchainError,
+    InvalidProof,
+    InvalidTransaction,
+    LocalFault,
+    MalformedBytes,
+    PeerFault,
+)
+
+METADATA_KEY: Final = "dualchain-refusal-bin"
+# gRPC bounds all trailing metadata to 8 KiB by default.
+_MAX_FIELD_CHARACTERS = 600
+
+
+class RemoteRefusal(DualchainError):
+    """A refusal by the other side; ``code`` is what it said, ``retry_after_ms`` > 0 invites to try again."""
+
+    code = "REMOTE_REFUSAL"
+
+    def __init__(
+        self, what: str, *, where: str = "", next_step: str = "", code: str = "", retry_after_ms: int = 0
+    ) -> None:
+        if code:
+            self.code = code
+        self.retry_after_ms = retry_after_ms
+        super().__init__(what, where=where, next_step=next_step)
+
+
+class Overloaded(RemoteRefusal):
+    """No room now; the same request may succeed after ``retry_after_ms``."""
+
+    code = "RESOURCE_EXHAUSTED"
+
+
+class NotFound(RemoteRefusal):
+    """The node does not have it (yet)."""
+
+    code = "NOT_FOUND"
+
+
+class WrongChain(RemoteRefusal):
+    """The request is for another chain, ledger or protocol version."""
+
+    code = "WRONG_CHAIN"
+
+
+class UnknownMethod(RemoteRefusal):
+    """The port does not serve this method."""
+
+    code = "UNKNOWN_METHOD"
+
+
+class Oversize(RemoteRefusal):
+    """A request or response above the size limit."""
+
+    code = "OVERSIZE"
+
+
+class Unreachable(RemoteRefusal):
+    """Nothing answers at the address, or the connection broke: whether the request took effect is unknown."""
+
+    code = "UNREACHABLE"
+
+
+class DeadlinePassed(RemoteRefusal):
+    """No answer in time: whether the request took effect is unknown."""
+
+    code = "DEADLINE_PASSED"
+
+
+class Unavailable(RemoteRefusal):
+    """The node is there and cannot serve this now: starting, stopping or halted."""
+
+    code = "UNAVAILABLE"
+
+
+class Internal(RemoteRefusal):
+    """A defect of the serving node; it has written down the details."""
+
+    code = "INTERNAL"
+
+
+_REMOTE: Final[dict[str, type[RemoteRefusal]]] = {
+    kind.code: kind
+    for kind in (
+        Overloaded,
+        NotFound,
+        WrongChain,
+        UnknownMethod,
+        Oversize,
+        Unreachable,
+        DeadlinePassed,
+        Unavailable,
+        Internal,
+    )
+}
+_SHARED: Final[dict[str, type[DualchainError]]] = {
+    kind.code: kind for kind in (MalformedBytes, InvalidTransaction, InvalidProof)
+}
+
+_STATUS: Final[dict[str, grpc.StatusCode]] = {
+    "RESOURCE_EXHAUSTED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "OVERSIZE": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
+    "WRONG_CHAIN": grpc.StatusCode.FAILED_PRECONDITION,
+    "UNKNOWN_METHOD": grpc.StatusCode.UNIMPLEMENTED,
+    "DEADLINE_PASSED": grpc.StatusCode.DEADLINE_EXCEEDED,
+    "UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
+    "INTERNAL": grpc.StatusCode.INTERNAL,
+}
+
+
+def status_of(refusal: DualchainError) -> grpc.StatusCode:
+    """The gRPC status that goes with a refusal; INVALID_ARGUMENT for what the caller can mend."""
+    status = _STATUS.get(refusal.code)
+    if status is not None:
+        return status
+    if isinstance(refusal, PeerFault):
+        return grpc.StatusCode.PERMISSION_DENIED
+    return grpc.StatusCode.UNAVAILABLE if isinstance(refusal, LocalFault) else grpc.StatusCode.INVALID_ARGUMENT
+
+
+def to_message(refusal: DualchainError) -> Refusal:
+    """The refusal as a message; long texts are cut."""
+    return Refusal(
+        code=refusal.code[:64],
+        what=refusal.what[:_MAX_FIELD_CHARACTERS],
+        where=refusal.where[:_MAX_FIELD_CHARACTERS],
+        next_step=refusal.next_step[:_MAX_FIELD_CHARACTERS],
+        retry_after_ms=getattr(refusal, "retry_after_ms", 0),
+    )
+
+
+def from_message(message: Refusal) -> DualchainError:
+    """The exception a refusal message stands for; RemoteRefusal with its code when this build has no type for it."""
+    shared = _SHARED.get(message.code)
+    if shared is not None:
+        return shared(message.what, where=message.where, next_step=message.next_step)
+    kind = _REMOTE.get(message.code, RemoteRefusal)
+    return kind(
+        message.what,
+        where=message.where,
+        next_step=message.next_step,
+        code=message.code,
+        retry_after_ms=message.retry_after_ms,
+    )
+
+
+def from_metadata(value: bytes) -> DualchainError:
+    """The exception in ``dualchain-refusal-bin``; RemoteRefusal when the other side sent nonsense there."""
+    try:
+        return from_message(Refusal.FromString(value))
+    except DecodeError:
+        return RemoteRefusal("the other side refused, in bytes that are no refusal", where=METADATA_KEY)
+
+
+def from_status(status: grpc.StatusCode, details: str, where: str) -> RemoteRefusal:
+    """The exception for a bare gRPC status: the library's own refusals, and servers that are no node of ours."""
+    match status:
+        case grpc.StatusCode.UNAVAILABLE:
+            return Unreachable(
+                details or "no connection", where=where, next_step="check that the node runs, or ask another node"
+            )
+        case grpc.StatusCode.DEADLINE_EXCEEDED:
+            return DeadlinePassed("no answer in time", where=where, next_step="ask again: requests are safe to repeat")
+        case grpc.StatusCode.UNIMPLEMENTED:
+            return UnknownMethod(details, where=where, next_step="check the port and the node's version")
+        case grpc.StatusCode.RESOURCE_EXHAUSTED if "larger than max" in details:
+            return Oversize(details, where=where, next_step="send less at once")
+        case grpc.StatusCode.RESOURCE_EXHAUSTED:
+            return Overloaded(details, where=where, next_step="try again later", retry_after_ms=1_000)
+        case _:
+            return RemoteRefusal(f"{status.name}: {details}", where=where, code=status.name)
