@@ -2,65 +2,75 @@
 
 from __future__ import annotations
 
-from struct import Struct
+from operator import attrgetter
 
 from chain_core.codec import signed
 from chain_core.codec.values import encode_value
-from chain_core.codec.wire import Reader, Writer
+from chain_core.codec.wire import Layout, Reader, Writer, ascending
 from chain_core.crypto.hashing import sm3
 from chain_core.types.block import Batch, Certificate, CertifiedBlock, Header
-from chain_core.types.ids import FORMAT_VERSION, HASH_SIZE, PROTOCOL_VERSION, SIGNATURE_SIZE
+from chain_core.types.ids import FORMAT_VERSION, HASH_SIZE, PROTOCOL_VERSION
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES
 from chain_core.types.validator_set import MAX_VALIDATORS, ValidatorSet
 from chain_core.types.values import Value
 
 MAX_BLOCK_BYTES = 16_000_000
-"""A serialised block, bodies included (JR/T 0314 §6.1)."""
+"""An encoded certified block, bodies included (JR/T 0314 §6.1)."""
 MAX_BATCH_IDS = 65_536
+BLOCK_OVERHEAD_BYTES = 20_000
+"""More than header, certificate and lengths of a block can take: the rest is for envelopes."""
+ENVELOPE_OVERHEAD_BYTES = HASH_SIZE + 4
+"""What a block spends on an envelope beside its bytes: its id in the batch and its length."""
 
-_HEADER = Struct(">HH32sIQQIQ32s32sQ32sI32sI32sI32s32s32s32s32s")
+HEADER_FIELDS = (
+    ("format_version", "H"),
+    ("protocol_version", "H"),
+    ("genesis_hash", "32s"),
+    ("ledger", "I"),
+    ("epoch", "Q"),
+    ("height", "Q"),
+    ("attempt", "I"),
+    ("time_ms", "Q"),
+    ("prev_hash", "32s"),
+    ("history_root", "32s"),
+    ("history_count", "Q"),
+    ("transaction_root", "32s"),
+    ("transaction_count", "I"),
+    ("receipt_root", "32s"),
+    ("receipt_count", "I"),
+    ("outbox_root", "32s"),
+    ("outbox_count", "I"),
+    ("state_root", "32s"),
+    ("seen_root", "32s"),
+    ("validator_set_hash", "32s"),
+    ("next_validator_set_hash", "32s"),
+    ("params_hash", "32s"),
+)
+"""Name and width of every header field, in order."""
+
+_NAMES = tuple(name for name, _ in HEADER_FIELDS)
+_header_values = attrgetter(*_NAMES)
+_HEADER = Layout("".join(code for _, code in HEADER_FIELDS))
 HEADER_SIZE = _HEADER.size
-_BATCH_HEAD = Struct(">BIQQIQI")
-_VOTER = Struct(">H64s")
+_BATCH_HEAD = Layout("BIQQIQI")
+_VOTER = Layout("H64s")
 
 
 def encode_header(h: Header) -> bytes:
-    """The 408 bytes of a header."""
-    return _HEADER.pack(
-        h.format_version,
-        h.protocol_version,
-        h.genesis_hash,
-        h.ledger,
-        h.epoch,
-        h.height,
-        h.attempt,
-        h.time_ms,
-        h.prev_hash,
-        h.history_root,
-        h.history_count,
-        h.transaction_root,
-        h.transaction_count,
-        h.receipt_root,
-        h.receipt_count,
-        h.outbox_root,
-        h.outbox_count,
-        h.state_root,
-        h.seen_root,
-        h.validator_set_hash,
-        h.next_validator_set_hash,
-        h.params_hash,
-    )
+    """The 408 bytes of a header. ValueError for a field that does not fit."""
+    return _HEADER.pack(*_header_values(h))
 
 
 def decode_header(data: bytes) -> Header:
     """A header from its 408 bytes; MalformedBytes for another size or an unknown version."""
     r = Reader(data, "header")
-    fields = r.unpack(_HEADER)
+    header = Header(**dict(zip(_NAMES, r.unpack(_HEADER), strict=True)))
     r.end()
-    if fields[0] != FORMAT_VERSION or fields[1] != PROTOCOL_VERSION:
+    found = (header.format_version, header.protocol_version)
+    if found != (FORMAT_VERSION, PROTOCOL_VERSION):
         r.pos = 0
-        r.fail(f"unknown version {fields[0]}.{fields[1]}, this build reads {FORMAT_VERSION}.{PROTOCOL_VERSION}")
-    return Header(*fields[2:], format_version=fields[0], protocol_version=fields[1])
+        r.fail(f"unknown version {found[0]}.{found[1]}, this build reads {FORMAT_VERSION}.{PROTOCOL_VERSION}")
+    return header
 
 
 def header_hash(header_bytes: bytes) -> bytes:
@@ -74,7 +84,9 @@ def header_message(genesis_hash: bytes, hash_of_header: bytes) -> bytes:
 
 
 def encode_certificate(certificate: Certificate) -> bytes:
-    """Canonical certificate."""
+    """Canonical certificate. ValueError unless signers are strictly ascending."""
+    if not ascending(index for index, _ in certificate.signatures):
+        raise ValueError("a certificate's signers stand in strictly ascending order")
     w = Writer().u8(FORMAT_VERSION).fixed(certificate.header_hash, HASH_SIZE).u16(len(certificate.signatures))
     w.parts.extend(_VOTER.pack(index, signature) for index, signature in certificate.signatures)
     return w.take()
@@ -88,7 +100,7 @@ def decode_certificate(data: bytes) -> Certificate:
     count = r.count(1, MAX_VALIDATORS, r.u16())
     signatures = tuple(_voter(r) for _ in range(count))
     r.end()
-    if any(a[0] >= b[0] for a, b in zip(signatures, signatures[1:], strict=False)):
+    if not ascending(index for index, _ in signatures):
         r.fail("signers are not strictly ascending")
     return Certificate(hash_of_header, signatures)
 
@@ -99,7 +111,11 @@ def _voter(r: Reader) -> tuple[int, bytes]:
 
 
 def encode_batch(batch: Batch) -> bytes:
-    """Canonical batch."""
+    """Canonical batch. ValueError for ids of another size or a doubled one."""
+    if any(len(item) != HASH_SIZE for item in batch.envelope_ids):
+        raise ValueError(f"an envelope id has {HASH_SIZE} bytes")
+    if len(set(batch.envelope_ids)) != len(batch.envelope_ids):
+        raise ValueError("an envelope id stands twice in a batch")
     head = _BATCH_HEAD.pack(
         FORMAT_VERSION,
         batch.ledger,
@@ -132,12 +148,15 @@ def batch_digest(batch_bytes: bytes) -> bytes:
 
 
 def encode_block(block: CertifiedBlock) -> bytes:
-    """A certified block for peers that are behind and for archives."""
+    """A certified block for peers that are behind and for archives. ValueError above ``MAX_BLOCK_BYTES``."""
     w = Writer().u8(FORMAT_VERSION).fixed(block.header, HEADER_SIZE)
     w.blob(encode_certificate(block.certificate)).blob(encode_batch(block.batch)).u32(len(block.envelopes))
     for raw in block.envelopes:
         w.blob(raw)
-    return w.take()
+    data = w.take()
+    if len(data) > MAX_BLOCK_BYTES:
+        raise ValueError(f"a block of {len(data)} bytes, at most {MAX_BLOCK_BYTES} are allowed")
+    return data
 
 
 def decode_block(data: bytes) -> CertifiedBlock:
@@ -160,7 +179,12 @@ def decode_block(data: bytes) -> CertifiedBlock:
 def validator_set_hash(validators: ValidatorSet) -> bytes:
     """SM3(tag || canonical list of validators in order)."""
     rows: list[Value] = [
-        {"name": v.name, "entity": v.entity, "consensus_key": v.consensus_key, "transport_key": v.transport_key}
+        {
+            "name": v.name,
+            "entity": v.entity,
+            "consensus_key": v.consensus_key,
+            "transport_key": v.transport_key,
+        }
         for v in validators.validators
     ]
     return signed.tagged_hash(signed.VALIDATORS, encode_value(rows))
@@ -168,4 +192,4 @@ def validator_set_hash(validators: ValidatorSet) -> bytes:
 
 def params_hash(parameters: dict[str, int], flags: tuple[str, ...]) -> bytes:
     """SM3(tag || canonical {parameters, flags}); flags ascending."""
-    return signed.tagged_hash(signed.PARAMS, encode_value({"parameters": parameters, "flags": sorted(flags)}))
+    return signed.tagged_hash(signed.PARAMS, encode_value({"parameters": parameters, "flags": sorted(set(flags))}))

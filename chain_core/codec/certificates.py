@@ -12,6 +12,7 @@ from chain_core.codec.block import batch_digest, decode_header, encode_batch, he
 from chain_core.codec.block import validator_set_hash as hash_of_set
 from chain_core.codec.proofs import check_inclusion
 from chain_core.codec.transaction import decode_receipt
+from chain_core.codec.wire import ascending
 from chain_core.crypto.provider import VerifyItem
 from chain_core.crypto.providers import provider
 from chain_core.types.block import Batch, Certificate, Header, Phase, PreparedCertificate, SignedVote, Vote
@@ -58,14 +59,12 @@ def certificate_signatures(
     signers = [index for index, _ in certificate.signatures]
     if len(signers) != validators.q:
         raise _refuse(f"{len(signers)} signatures where exactly {validators.q} are needed", where)
-    if any(a >= b for a, b in zip(signers, signers[1:], strict=False)):
+    if not ascending(signers):
         raise _refuse("signers are not strictly ascending", where)
     if not 0 <= signers[0] <= signers[-1] < validators.n:
         raise _refuse(f"signer {signers[-1]} is no member of a set of {validators.n}", where)
     message = header_message(genesis_hash, hashed)
-    return header, [
-        (validators.key(index), message, signature) for index, signature in certificate.signatures
-    ]
+    return header, [(validators.key(index), message, signature) for index, signature in certificate.signatures]
 
 
 def check_certificate(
@@ -150,7 +149,7 @@ def prepared_signatures(
     if len(prepared.prepares) != validators.q - 1:
         raise _refuse(f"{len(prepared.prepares)} PREPAREs where exactly {validators.q - 1} are needed", where)
     signers = [vote.vote.signer for vote in prepared.prepares]
-    if any(a >= b for a, b in zip(signers, signers[1:], strict=False)):
+    if not ascending(signers):
         raise _refuse("PREPAREs are not strictly ascending by signer", where)
     if proposal.signer in signers:
         raise _refuse("the primary's PREPARE stands beside its PRE-PREPARE", where)

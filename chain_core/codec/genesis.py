@@ -7,14 +7,25 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from chain_core.codec.values import decode_map, encode_value
+from chain_core.codec.wire import is_identifier
 from chain_core.crypto.hashing import sm3
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.genesis import DEFAULT_PARAMETERS, KINDS, Genesis, GenesisAccount
-from chain_core.types.ids import ACCOUNT_ID_SIZE, FORMAT_VERSION, PROTOCOL_VERSION, PUBLIC_KEY_SIZE, PURPOSES
+from chain_core.types.ids import (
+    ACCOUNT_ID_SIZE,
+    FORMAT_VERSION,
+    MAX_U64,
+    NO_ACCOUNT,
+    PROTOCOL_VERSION,
+    PUBLIC_KEY_SIZE,
+    PURPOSES,
+)
 from chain_core.types.validator_set import Validator, ValidatorSet
 from chain_core.types.values import Value
 
 MAX_GENESIS_BYTES = 8_000_000
+MAX_LABEL_BYTES = 255
+_MARKET = re.compile(r"[A-Z]{2,3}\Z")
 _CHAIN_ID = re.compile(r"[a-z][a-z0-9-]{2,47}\Z")
 _FIELDS = {
     "format",
@@ -33,7 +44,7 @@ _FIELDS = {
 
 
 def encode_genesis(genesis: Genesis) -> bytes:
-    """Canonical bytes of the document, checked by reading them back."""
+    """Canonical bytes of the document, checked by reading them back: MalformedBytes names what is wrong."""
     document: dict[str, Value] = {
         "format": FORMAT_VERSION,
         "protocol": PROTOCOL_VERSION,
@@ -42,7 +53,12 @@ def encode_genesis(genesis: Genesis) -> bytes:
         "market": genesis.market,
         "time_ms": genesis.time_ms,
         "validators": [
-            {"name": v.name, "entity": v.entity, "consensus_key": v.consensus_key, "transport_key": v.transport_key}
+            {
+                "name": v.name,
+                "entity": v.entity,
+                "consensus_key": v.consensus_key,
+                "transport_key": v.transport_key,
+            }
             for v in genesis.validators.validators
         ],
         "parameters": genesis.parameters,
@@ -59,7 +75,10 @@ def encode_genesis(genesis: Genesis) -> bytes:
         "documents": genesis.documents,
         "supervisory_genesis": genesis.supervisory_genesis,
     }
-    raw = encode_value(document)
+    try:
+        raw = encode_value(document)
+    except (ValueError, TypeError) as error:
+        raise _refuse(str(error), "document") from error
     decode_genesis(raw)
     return raw
 
@@ -80,8 +99,22 @@ def _typed(row: Mapping[str, Value], name: str, kind: type, where: str) -> Value
     return value
 
 
+def _number(row: Mapping[str, Value], name: str) -> int:
+    value = cast(int, _typed(row, name, int, name))
+    if value > MAX_U64:
+        raise _refuse(f"{name} does not fit 64 bits", name)
+    return value
+
+
 def _text(row: Mapping[str, Value], name: str, where: str) -> str:
     return cast(str, _typed(row, name, str, where))
+
+
+def _label(row: Mapping[str, Value], name: str, where: str) -> str:
+    text = _text(row, name, where)
+    if not 1 <= len(text.encode("utf-8")) <= MAX_LABEL_BYTES:
+        raise _refuse(f"{name} is empty or longer than {MAX_LABEL_BYTES} bytes", where)
+    return text
 
 
 def _key(row: Mapping[str, Value], name: str, where: str) -> bytes:
@@ -116,24 +149,34 @@ def _texts(row: Mapping[str, Value], name: str, where: str) -> tuple[str, ...]:
 
 def decode_genesis(raw: bytes) -> Genesis:
     """A genesis document from its one encoding; every field is checked, unknown ones are refused."""
+    return _decode(raw, KINDS)
+
+
+def _decode(raw: bytes, kinds: tuple[str, ...]) -> Genesis:
     if len(raw) > MAX_GENESIS_BYTES:
         raise _refuse(f"{len(raw)} bytes where at most {MAX_GENESIS_BYTES} are allowed", "document")
     row = decode_map(raw, "genesis")
     _exact(row, _FIELDS, "document")
-    if (row["format"], row["protocol"]) != (FORMAT_VERSION, PROTOCOL_VERSION):
-        raise _refuse(f"version {row['format']}.{row['protocol']} is unknown to this build", "format")
+    version = (_number(row, "format"), _number(row, "protocol"))
+    if version != (FORMAT_VERSION, PROTOCOL_VERSION):
+        raise _refuse(f"version {version[0]}.{version[1]} is unknown to this build", "format")
     chain_id, kind, market = (_text(row, name, name) for name in ("chain_id", "kind", "market"))
     if not _CHAIN_ID.match(chain_id):
         raise _refuse("a chain id is 3 to 48 lower-case letters, digits and hyphens", "chain_id")
     upward = cast(bytes, _typed(row, "supervisory_genesis", bytes, "supervisory_genesis"))
-    if kind not in KINDS or (kind == "local") != bool(market) or (kind == "local") != bool(upward):
-        raise _refuse("a local chain has a market and the supervisory genesis, the supervisory chain neither", "kind")
+    if kind not in kinds or (kind == "local") != bool(market) or (kind == "local") != bool(upward):
+        what = "a local chain has a market and a supervisory genesis, a supervisory chain has neither"
+        raise _refuse(what, "kind")
+    if kind == "local":
+        _check_local(market, upward)
     documents = cast(dict[str, Value], _typed(row, "documents", dict, "documents"))
+    if not all(isinstance(name, str) and is_identifier(name) for name in cast(dict[object, Value], documents)):
+        raise _refuse("a document stands under the name of the contract that reads it", "documents")
     return Genesis(
         chain_id,
         kind,
         market,
-        cast(int, _typed(row, "time_ms", int, "time_ms")),
+        _number(row, "time_ms"),
         _validators(row),
         _parameters(row),
         _texts(row, "flags", "flags"),
@@ -143,6 +186,15 @@ def decode_genesis(raw: bytes) -> Genesis:
     )
 
 
+def _check_local(market: str, upward: bytes) -> None:
+    if not _MARKET.match(market):
+        raise _refuse("a market is named by its JR/T 0326 region code, two or three capitals", "market")
+    try:
+        _decode(upward, ("supervisory",))
+    except MalformedBytes as error:
+        raise _refuse(error.what, f"supervisory_genesis, {error.where}") from error
+
+
 def _validators(row: Mapping[str, Value]) -> ValidatorSet:
     found = []
     for number, item in enumerate(_rows(row, "validators")):
@@ -150,20 +202,24 @@ def _validators(row: Mapping[str, Value]) -> ValidatorSet:
         _exact(item, {"name", "entity", "consensus_key", "transport_key"}, where)
         found.append(
             Validator(
-                _text(item, "name", where),
-                _text(item, "entity", where),
+                _label(item, "name", where),
+                _label(item, "entity", where),
                 _key(item, "consensus_key", where),
                 _key(item, "transport_key", where),
             )
         )
+    keys = [key for v in found for key in (v.consensus_key, v.transport_key)]
+    if len(set(keys)) != len(keys):
+        raise _refuse("a key serves twice, or for consensus and for transport", "validators")
     return ValidatorSet(tuple(found))
 
 
 def _parameters(row: Mapping[str, Value]) -> dict[str, int]:
     parameters = cast(dict[str, int], _typed(row, "parameters", dict, "parameters"))
-    for name, value in parameters.items():
-        if not isinstance(name, str) or isinstance(value, bool) or not isinstance(value, int) or value < 0:
-            raise _refuse("a parameter is a name with an integer >= 0", f"parameters.{name}")
+    for name, value in cast(dict[object, object], parameters).items():
+        number = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_U64
+        if not number or not isinstance(name, str) or not is_identifier(name):
+            raise _refuse("a parameter is a name with an integer from 0 to 2^64-1", f"parameters.{name}")
     missing = sorted(set(DEFAULT_PARAMETERS) - set(parameters))
     if missing:
         raise _refuse(f"parameters {missing} are missing", "parameters")
@@ -176,8 +232,8 @@ def _accounts(row: Mapping[str, Value]) -> tuple[GenesisAccount, ...]:
         where = f"accounts[{number}]"
         _exact(item, {"account", "entity", "roles", "keys"}, where)
         account = cast(bytes, _typed(item, "account", bytes, where))
-        if len(account) != ACCOUNT_ID_SIZE:
-            raise _refuse(f"an account id has {ACCOUNT_ID_SIZE} bytes", where)
+        if len(account) != ACCOUNT_ID_SIZE or account == NO_ACCOUNT:
+            raise _refuse(f"an account id has {ACCOUNT_ID_SIZE} bytes, not all zero", where)
         keys: dict[str, tuple[bytes, ...]] = {}
         for purpose, listed in cast(dict[str, Value], _typed(item, "keys", dict, where)).items():
             if purpose not in PURPOSES or not isinstance(listed, list):
@@ -189,4 +245,7 @@ def _accounts(row: Mapping[str, Value]) -> tuple[GenesisAccount, ...]:
         found.append(GenesisAccount(account, _text(item, "entity", where), _texts(item, "roles", where), keys))
     if len({a.account for a in found}) != len(found):
         raise _refuse("an account id stands twice", "accounts")
+    all_keys = [key for a in found for keys in a.keys.values() for key in keys]
+    if len(set(all_keys)) != len(all_keys):
+        raise _refuse("a key stands twice; a key belongs to one account and has one purpose", "accounts")
     return tuple(found)

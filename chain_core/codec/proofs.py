@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from struct import Struct
-
 from chain_core.codec import signed
-from chain_core.codec.wire import U32, Reader, Writer
+from chain_core.codec.values import decode_map
+from chain_core.codec.wire import U32, Layout, Reader, Writer, malformed
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import leaf_hash, merkle_root, root_from_path
 from chain_core.types.errors import InvalidProof
@@ -13,34 +12,44 @@ from chain_core.types.ids import FORMAT_VERSION, HASH_SIZE
 from chain_core.types.packet import BucketEntry, InclusionProof, Packet, StateProof
 
 MAX_PATH = 64
-MAX_PACKET_BYTES = 1_000_000
+MAX_PACKET_BYTES = 196_608
+"""A packet with its proof, header and certificate has to fit into one envelope, or its channel would stall.
+"""
 MAX_KEY_BYTES = 255
-_PACKET_HEAD = Struct(">B32sI32sI")
+_PACKET_HEAD = Layout("B32sI32sI")
 
 
 def encode_packet(packet: Packet) -> bytes:
-    """Canonical packet: a leaf of its block's outbox tree."""
-    w = Writer()
-    w.parts.append(
-        _PACKET_HEAD.pack(
-            FORMAT_VERSION,
-            packet.source_genesis,
-            packet.source_ledger,
-            packet.destination_genesis,
-            packet.destination_ledger,
+    """Canonical packet: a leaf of its block's outbox tree. Checked by reading it back: MalformedBytes."""
+    try:
+        w = Writer()
+        w.parts.append(
+            _PACKET_HEAD.pack(
+                FORMAT_VERSION,
+                packet.source_genesis,
+                packet.source_ledger,
+                packet.destination_genesis,
+                packet.destination_ledger,
+            )
         )
-    )
-    return w.name(packet.channel).u64(packet.sequence).name(packet.kind).blob(packet.payload).take()
+        raw = w.name(packet.channel).u64(packet.sequence).name(packet.kind).blob(packet.payload).take()
+    except ValueError as error:
+        malformed("packet", 0, str(error))
+    decode_packet(raw)
+    return raw
 
 
 def decode_packet(data: bytes) -> Packet:
-    """A packet from its one encoding."""
+    """A packet from its one encoding; its payload is the encoding of a map with text keys."""
     r = Reader(data, "packet")
+    if len(data) > MAX_PACKET_BYTES:
+        r.fail(f"{len(data)} bytes where at most {MAX_PACKET_BYTES} are allowed")
     version, source, source_ledger, destination, destination_ledger = r.unpack(_PACKET_HEAD)
     if version != FORMAT_VERSION:
         r.fail(f"unknown format version {version}")
-    channel, sequence, kind, payload = r.name(64), r.u64(), r.name(64), r.blob(MAX_PACKET_BYTES)
+    channel, sequence, kind, payload = r.identifier(), r.u64(), r.identifier(), r.blob(MAX_PACKET_BYTES)
     r.end()
+    decode_map(payload, "packet payload")
     return Packet(source, source_ledger, destination, destination_ledger, channel, sequence, kind, payload)
 
 
@@ -76,7 +85,9 @@ def decode_inclusion(data: bytes) -> InclusionProof:
 
 
 def check_inclusion(leaf: bytes, proof: InclusionProof, count: int, root: bytes, where: str) -> None:
-    """InvalidProof unless ``leaf`` stands at the proof's index under ``root`` of a tree of ``count`` leaves."""
+    """InvalidProof unless ``leaf`` stands at the proof's index under ``root`` of a tree of ``count``
+    leaves.
+    """
     if proof.count != count:
         raise InvalidProof(f"the proof is for {proof.count} leaves, the header says {count}", where=where)
     if root_from_path(leaf_hash(leaf), proof.index, proof.count, proof.path) != root:
@@ -89,7 +100,9 @@ def state_root(bucket_count: int, upper_root: bytes, kind: bytes = signed.STATE_
 
 
 def bucket_digest(entry_count: int, entries_root: bytes) -> bytes:
-    """Digest of a bucket: its leaf *hash* in the upper tree (prefix 02 keeps it apart from leaves and nodes)."""
+    """Digest of a bucket: its leaf *hash* in the upper tree (prefix 02 keeps it apart from leaves and
+    nodes).
+    """
     return sm3(b"\x02" + U32.pack(entry_count) + entries_root)
 
 
@@ -166,7 +179,9 @@ def _entries_root(proof: StateProof, where: str) -> bytes:
 
 
 def _check_absent(key_hash: bytes, proof: StateProof, where: str) -> None:
-    """Neighbours: two adjacent entries around the key, or the first or last entry alone, or an empty bucket."""
+    """Neighbours: two adjacent entries around the key, or the first or last entry alone, or an empty
+    bucket.
+    """
     entries = proof.entries
     if not entries:
         return

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from struct import Struct
 
-_KEY = Struct(">I16sQ")
-_VALUE = Struct(">32sQIQ")
+from chain_core.codec.wire import Layout, Reader
+
+_KEY = Layout("I16sQ")
+_VALUE = Layout("32sQIQ")
 SEEN_KEY_SIZE = _KEY.size
 
 
 @dataclass(frozen=True, slots=True)
 class SeenEntry:
-    """The first envelope ordered under a nonce: transaction id, height, index in the block, end of its window."""
+    """The first envelope ordered under a nonce: transaction id, height, index in the block, end of its
+    window.
+    """
 
     transaction_id: bytes
     height: int
@@ -26,8 +29,10 @@ def seen_key(ledger: int, account: bytes, nonce: int) -> bytes:
 
 
 def split_seen_key(key: bytes) -> tuple[int, bytes, int]:
-    """The reverse of ``seen_key``."""
-    ledger, account, nonce = _KEY.unpack(key)
+    """The reverse of ``seen_key``. Raises MalformedBytes."""
+    r = Reader(key, "seen key")
+    ledger, account, nonce = r.unpack(_KEY)
+    r.end()
     return ledger, account, nonce
 
 
@@ -37,8 +42,11 @@ def encode_seen(entry: SeenEntry) -> bytes:
 
 
 def decode_seen(value: bytes) -> SeenEntry:
-    """The reverse of ``encode_seen``."""
-    return SeenEntry(*_VALUE.unpack(value))
+    """The reverse of ``encode_seen``. Raises MalformedBytes."""
+    r = Reader(value, "seen value")
+    fields = r.unpack(_VALUE)
+    r.end()
+    return SeenEntry(*fields)
 
 
 def state_key(contract: str, key: bytes) -> bytes:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chain_core.crypto.hashing import sm3
+from chain_core.types.ids import ACCOUNT_ID_SIZE, HASH_SIZE
 
 
 def tag(name: str) -> bytes:
@@ -50,7 +51,14 @@ def tagged_hash(kind: bytes, body: bytes) -> bytes:
 def derive_id(genesis_hash: bytes, kind: str, registrar: bytes, reference: str) -> bytes:
     """The 16-byte internal id of what ``registrar`` (account id) registers under its own ``reference``.
 
-    A registrar's references are its own name space: nobody can take another's ids, and a retry finds the same id.
+    A registrar's references are its own name space: nobody can take another's ids, and a retry finds the
+    same id.
     """
-    text = kind.encode("ascii").ljust(16, b"\0") + registrar + reference.encode("utf-8")
-    return sm3(DERIVED_ID + genesis_hash + text)[:16]
+    name = kind.encode("ascii")
+    if not 0 < len(name) <= 16 or len(registrar) != ACCOUNT_ID_SIZE or len(genesis_hash) != HASH_SIZE:
+        # Fields of another size would run into each other: two things could get one id.
+        raise ValueError(
+            "an id is derived from a kind of 1 to 16 characters, a 16-byte registrar and a 32-byte genesis hash"
+        )
+    text = name.ljust(16, b"\0") + registrar + reference.encode("utf-8")
+    return sm3(DERIVED_ID + genesis_hash + text)[:ACCOUNT_ID_SIZE]

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import re
-from struct import Struct
-
 from chain_core.codec import signed
 from chain_core.codec.values import decode_map, decode_value, encode_value
-from chain_core.codec.wire import U8, Reader, Writer
+from chain_core.codec.wire import U8, U32, Layout, Reader, Writer, ascending, malformed
 from chain_core.crypto.hashing import sm3
 from chain_core.types.ids import ACCOUNT_ID_SIZE, FORMAT_VERSION, HASH_SIZE, NO_ACCOUNT, SIGNATURE_SIZE
 from chain_core.types.transaction import (
@@ -23,14 +20,25 @@ from chain_core.types.transaction import (
     TransactionBody,
 )
 
-_BODY_HEAD = Struct(">BI16s16sQQQ")
-_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}\Z")
-_SIGNER = Struct(">64s64s")
-_RECEIPT_HEAD = Struct(">BI32s32s16sQH")
+_BODY_HEAD = Layout("BI16s16sQQQ")
+_SIGNER = Layout("64s64s")
+_RECEIPT_HEAD = Layout("BI32s32s16sQH")
 
 
 def encode_body(body: TransactionBody) -> bytes:
-    """Canonical bytes of a transaction body: what SM3 makes the transaction id of, and what is signed."""
+    """Canonical bytes of a transaction body: what SM3 makes the transaction id of, and what is signed.
+
+    Checked by reading them back: MalformedBytes names the field that no node would accept.
+    """
+    try:
+        raw = _body_bytes(body)
+    except (ValueError, TypeError) as error:
+        malformed("transaction body", 0, str(error))
+    decode_body(raw)
+    return raw
+
+
+def _body_bytes(body: TransactionBody) -> bytes:
     w = Writer()
     w.parts.append(
         _BODY_HEAD.pack(
@@ -50,9 +58,7 @@ def encode_body(body: TransactionBody) -> bytes:
     w.u8(len(body.operations))
     for op in body.operations:
         w.name(op.contract).name(op.method).blob(encode_value(op.args))
-    raw = w.take()
-    decode_body(raw)
-    return raw
+    return w.take()
 
 
 def decode_body(data: bytes) -> TransactionBody:
@@ -66,15 +72,13 @@ def decode_body(data: bytes) -> TransactionBody:
         r.fail("the account id is all zeros")
     business_id = r.name(MAX_BUSINESS_ID_BYTES)
     cosigners = tuple(r.fixed(ACCOUNT_ID_SIZE) for _ in range(r.count(0, MAX_COSIGNERS, r.u8())))
-    if any(a >= b for a, b in zip(cosigners, cosigners[1:], strict=False)):
+    if not ascending(cosigners):
         r.fail("cosigners are not strictly ascending")
     if account in cosigners or NO_ACCOUNT in cosigners:
         r.fail("a cosigner is the account itself or all zeros")
     operations = []
     for _ in range(r.count(1, MAX_OPERATIONS, r.u8())):
-        contract, method = r.name(MAX_NAME_BYTES), r.name(MAX_NAME_BYTES)
-        if not (_NAME.match(contract) and _NAME.match(method)):
-            r.fail("contract and method names are lower-case ASCII")
+        contract, method = r.identifier(), r.identifier()
         args = decode_map(r.blob(MAX_ENVELOPE_BYTES), "operation arguments")
         operations.append(Operation(contract, method, args))
     r.end()
@@ -89,10 +93,20 @@ def transaction_id(body_bytes: bytes) -> bytes:
 
 
 def encode_envelope(body_bytes: bytes, signers: tuple[Signer, ...]) -> bytes:
-    """Canonical envelope: the body as signed, then the signers, account first and cosigners in the body's order."""
-    parts = [U8.pack(FORMAT_VERSION), len(body_bytes).to_bytes(4, "big"), body_bytes, U8.pack(len(signers))]
+    """Canonical envelope: the body as signed, then the signers, account first and cosigners in the body's
+    order.
+
+    ValueError for a key or signature of another size, no signer or too many, or an envelope above the
+    limit.
+    """
+    if not 1 <= len(signers) <= MAX_COSIGNERS + 1:
+        raise ValueError(f"{len(signers)} signers, an envelope has 1 to {MAX_COSIGNERS + 1}")
+    parts = [U8.pack(FORMAT_VERSION), U32.pack(len(body_bytes)), body_bytes, U8.pack(len(signers))]
     parts.extend(_SIGNER.pack(s.public_key, s.signature) for s in signers)
-    return b"".join(parts)
+    raw = b"".join(parts)
+    if len(raw) > MAX_ENVELOPE_BYTES:
+        raise ValueError(f"an envelope of {len(raw)} bytes, at most {MAX_ENVELOPE_BYTES} are allowed")
+    return raw
 
 
 def envelope_id(raw: bytes) -> bytes:
@@ -116,8 +130,13 @@ def decode_envelope(raw: bytes) -> Envelope:
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
-    """Canonical receipt: a leaf of the receipt tree, at the index of its envelope."""
+    """Canonical receipt: a leaf of the receipt tree, at the index of its envelope.
+
+    ValueError for a field that does not fit, or a rule that is not ASCII of at most 64 characters.
+    """
     rule = receipt.rule.encode("ascii")
+    if len(rule) > MAX_NAME_BYTES or len(receipt.events_digest) != HASH_SIZE:
+        raise ValueError(f"a rule has at most {MAX_NAME_BYTES} bytes, an events digest {HASH_SIZE}")
     return b"".join(
         (
             _RECEIPT_HEAD.pack(

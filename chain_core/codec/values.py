@@ -1,12 +1,13 @@
 """The canonical encoding of values: one encoding a value, strict to read (docs/spec/formats.md §2.2).
 
-Tags: 00 None, 01 False, 02 True, 03 integer >= 0, 04 integer < 0 (u8 length and shortest magnitude), 05 bytes, 06 text,
-07 list, 08 map (u32 length or count; keys strictly ascending by their encoding).
+Tags: 00 None, 01 False, 02 True, 03 integer >= 0, 04 integer < 0 (u8 length and shortest magnitude), 05
+bytes, 06 text, 07 list, 08 map (u32 length or count; keys strictly ascending by their encoding).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from operator import itemgetter
 from typing import NoReturn
 
 from chain_core.codec.wire import U32, malformed
@@ -14,10 +15,11 @@ from chain_core.types.values import MAX_DEPTH, MAX_INT_BITS, Value
 
 _MAX_MAGNITUDE = (MAX_INT_BITS + 7) // 8
 MAX_MAP_KEY_INT = 1 << 60
+_first = itemgetter(0)
 
 
 def encode_value(value: Value) -> bytes:
-    """Canonical bytes of ``value``; ValueError or TypeError for what has no encoding (floats, deep nesting ...)."""
+    """Canonical bytes of ``value``; ValueError or TypeError for what has none (floats, deep nesting ...)."""
     parts: list[bytes] = []
     _encode(value, parts, 0)
     return b"".join(parts)
@@ -40,16 +42,17 @@ def _encode(value: Value, out: list[bytes], depth: int) -> None:
     elif isinstance(value, bytes):
         out.append(b"\x05" + U32.pack(len(value)) + value)
     elif isinstance(value, Mapping):
-        items = sorted((_encode_key(key), item) for key, item in _pairs(value))
+        items = sorted(((_encode_key(key), item) for key, item in _pairs(value)), key=_first)
         out.append(b"\x08" + U32.pack(len(items)))
         for raw, item in items:
             out.append(raw)
             _encode(item, out, depth + 1)
-    elif isinstance(value, Sequence):
+    elif isinstance(value, (list, tuple)):
         out.append(b"\x07" + U32.pack(len(value)))
         for item in value:
             _encode(item, out, depth + 1)
     else:
+        # A bytearray or range too: a sequence of integers to Python, bytes to whoever passes it by mistake.
         raise TypeError(f"a {type(value).__name__} has no canonical encoding")
 
 
@@ -66,7 +69,7 @@ def _encode_int(value: int) -> bytes:
     return bytes((4 if value < 0 else 3, size)) + magnitude.to_bytes(size, "big")
 
 
-def _encode_key(key: str | int) -> bytes:
+def _encode_key(key: object) -> bytes:
     if isinstance(key, str):
         raw = key.encode("utf-8")
         return b"\x06" + U32.pack(len(raw)) + raw

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from struct import Struct
-
 from chain_core.codec.block import (
     HEADER_SIZE,
     MAX_BLOCK_BYTES,
@@ -14,7 +12,7 @@ from chain_core.codec.block import (
     encode_certificate,
     header_hash,
 )
-from chain_core.codec.wire import Reader, Writer
+from chain_core.codec.wire import Layout, Reader, Writer, ascending
 from chain_core.types.block import (
     HeaderVote,
     NewView,
@@ -30,7 +28,7 @@ from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import FORMAT_VERSION, SIGNATURE_SIZE
 from chain_core.types.validator_set import MAX_VALIDATORS
 
-_VOTE = Struct(">BBIQQQI32sH")
+_VOTE = Layout("BBIQQQI32sH")
 VOTE_SIZE = _VOTE.size
 MAX_WINDOW = 64
 MAX_MESSAGE_BYTES = 64_000_000
@@ -66,7 +64,7 @@ def decode_vote(data: bytes) -> Vote:
 
 def encode_signed_vote(vote: SignedVote) -> bytes:
     """Body and signature, as they travel and are logged."""
-    return vote.body + vote.signature
+    return Writer().fixed(vote.body, VOTE_SIZE).fixed(vote.signature, SIGNATURE_SIZE).take()
 
 
 def decode_signed_vote(data: bytes) -> SignedVote:
@@ -92,7 +90,9 @@ def decode_header_vote(data: bytes) -> HeaderVote:
 
 
 def encode_prepared(prepared: PreparedCertificate) -> bytes:
-    """A prepared certificate: batch, PRE-PREPARE, PREPAREs in ascending order of signers."""
+    """A prepared certificate: batch, PRE-PREPARE, PREPAREs. ValueError unless their signers are ascending."""
+    if not ascending(vote.vote.signer for vote in prepared.prepares):
+        raise ValueError("PREPAREs stand in strictly ascending order of signers")
     w = Writer().u8(FORMAT_VERSION).blob(encode_batch(prepared.batch))
     w.blob(encode_signed_vote(prepared.pre_prepare)).u16(len(prepared.prepares))
     for vote in prepared.prepares:
@@ -108,13 +108,15 @@ def decode_prepared(data: bytes) -> PreparedCertificate:
     pre_prepare = decode_signed_vote(r.blob(MAX_MESSAGE_BYTES))
     prepares = tuple(decode_signed_vote(r.blob(MAX_MESSAGE_BYTES)) for _ in range(r.count(1, MAX_VALIDATORS, r.u16())))
     r.end()
-    if any(a.vote.signer >= b.vote.signer for a, b in zip(prepares, prepares[1:], strict=False)):
+    if not ascending(vote.vote.signer for vote in prepares):
         r.fail("PREPAREs are not strictly ascending by signer")
     return PreparedCertificate(batch, pre_prepare, prepares)
 
 
 def encode_view_change(message: ViewChange) -> bytes:
-    """The body of a VIEW-CHANGE."""
+    """The body of a VIEW-CHANGE. ValueError unless the prepared certificates' heights are ascending."""
+    if not ascending(prepared.batch.height for prepared in message.prepared):
+        raise ValueError("prepared certificates stand in strictly ascending order of heights")
     w = Writer().u8(FORMAT_VERSION).u32(message.ledger).u64(message.epoch).u64(message.new_view).u16(message.signer)
     w.fixed(message.final_header, HEADER_SIZE)
     w.blob(encode_certificate(message.final_certificate) if message.final_certificate else b"")
@@ -134,8 +136,7 @@ def decode_view_change(data: bytes) -> ViewChange:
     certificate = decode_certificate(raw_certificate) if raw_certificate else None
     prepared = tuple(decode_prepared(r.blob(MAX_MESSAGE_BYTES)) for _ in range(r.count(0, MAX_WINDOW, r.u8())))
     r.end()
-    heights = [p.batch.height for p in prepared]
-    if any(a >= b for a, b in zip(heights, heights[1:], strict=False)):
+    if not ascending(p.batch.height for p in prepared):
         r.fail("prepared certificates are not strictly ascending by height")
     return ViewChange(ledger, epoch, new_view, signer, final_header, certificate, prepared)
 
@@ -155,7 +156,11 @@ def decode_signed_view_change(data: bytes) -> SignedViewChange:
 
 
 def encode_new_view(message: NewView) -> bytes:
-    """The body of a NEW-VIEW."""
+    """The body of a NEW-VIEW. ValueError unless senders and re-proposed heights are ascending."""
+    if not ascending(change.message.signer for change in message.view_changes):
+        raise ValueError("VIEW-CHANGEs stand in strictly ascending order of senders")
+    if not ascending(vote.vote.height for vote in message.pre_prepares):
+        raise ValueError("PRE-PREPAREs stand in strictly ascending order of heights")
     w = Writer().u8(FORMAT_VERSION).u32(message.ledger).u64(message.epoch).u64(message.view).u16(message.signer)
     w.u16(len(message.view_changes))
     for view_change in message.view_changes:
@@ -176,8 +181,10 @@ def decode_new_view(data: bytes) -> NewView:
     )
     votes = tuple(decode_signed_vote(r.blob(MAX_MESSAGE_BYTES)) for _ in range(r.count(0, MAX_WINDOW, r.u8())))
     r.end()
-    if any(a.message.signer >= b.message.signer for a, b in zip(changes, changes[1:], strict=False)):
+    if not ascending(change.message.signer for change in changes):
         r.fail("VIEW-CHANGEs are not strictly ascending by signer")
+    if not ascending(vote.vote.height for vote in votes):
+        r.fail("PRE-PREPAREs are not strictly ascending by height")
     return NewView(ledger, epoch, view, signer, changes, votes)
 
 

@@ -1,4 +1,5 @@
-"""Reading and writing canonical records: fixed-width big-endian integers and length-prefixed bytes, nothing else.
+"""Reading and writing canonical records: fixed-width big-endian integers and length-prefixed bytes, nothing
+else.
 
 Every record has exactly one encoding; the reader refuses everything that the writer cannot have written
 (docs/spec/formats.md §2.1).
@@ -6,7 +7,11 @@ Every record has exactly one encoding; the reader refuses everything that the wr
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
+from itertools import pairwise
 from struct import Struct
+from struct import error as StructError  # noqa: N812 - struct's name is an ordinary word
 from typing import Any, NoReturn
 
 from chain_core.types.errors import MalformedBytes
@@ -26,29 +31,75 @@ def malformed(record: str, offset: int, reason: str) -> NoReturn:
     )
 
 
+_IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]{0,63}\Z")
+
+
+class Layout:
+    """Fields at fixed offsets, big-endian. Byte fields need their exact size: struct alone pads and cuts
+    them.
+    """
+
+    __slots__ = ("_sizes", "_struct", "size")
+
+    def __init__(self, fields: str) -> None:
+        codes = re.findall(r"(\d*)([BHIQs])", fields)
+        self._struct = Struct(">" + fields)
+        self._sizes = tuple((place, int(size)) for place, (size, code) in enumerate(codes) if code == "s")
+        self.size = self._struct.size
+
+    def pack(self, *fields: int | bytes) -> bytes:
+        """The record's bytes. ValueError for an integer out of range or bytes of another size."""
+        try:
+            for place, size in self._sizes:
+                if len(fields[place]) != size:  # type: ignore[arg-type]  # an integer here is refused below
+                    raise ValueError(f"field {place} has {len(fields[place])} bytes, not {size}")  # type: ignore[arg-type]
+            return self._struct.pack(*fields)
+        except (StructError, TypeError) as error:
+            raise ValueError(f"a field does not fit its place: {error}") from error
+
+    def unpack_from(self, data: bytes, offset: int) -> tuple[Any, ...]:
+        """The fields of the record that starts at ``offset``; the caller has checked that it is all there."""
+        return self._struct.unpack_from(data, offset)
+
+
+def ascending(items: Iterable[Any]) -> bool:
+    """Whether ``items`` are strictly ascending: a set written in its one order."""
+    return all(a < b for a, b in pairwise(items))
+
+
+def is_identifier(text: str) -> bool:
+    """Whether ``text`` can name a contract, method, channel or packet kind: lower-case ASCII, at most 64
+    bytes.
+    """
+    return _IDENTIFIER.match(text) is not None
+
+
 class Writer:
-    """Appends fields to a record; ``take()`` gives the bytes."""
+    """Appends fields to a record; ``take()`` gives the bytes. ValueError for what does not fit its field."""
 
     __slots__ = ("parts",)
 
     def __init__(self) -> None:
         self.parts: list[bytes] = []
 
-    def u8(self, value: int) -> Writer:
-        self.parts.append(U8.pack(value))
+    def _integer(self, layout: Struct, value: int) -> Writer:
+        try:
+            self.parts.append(layout.pack(value))
+        except StructError as error:
+            raise ValueError(f"{value} does not fit into {layout.size} bytes") from error
         return self
+
+    def u8(self, value: int) -> Writer:
+        return self._integer(U8, value)
 
     def u16(self, value: int) -> Writer:
-        self.parts.append(U16.pack(value))
-        return self
+        return self._integer(U16, value)
 
     def u32(self, value: int) -> Writer:
-        self.parts.append(U32.pack(value))
-        return self
+        return self._integer(U32, value)
 
     def u64(self, value: int) -> Writer:
-        self.parts.append(U64.pack(value))
-        return self
+        return self._integer(U64, value)
 
     def fixed(self, value: bytes, size: int) -> Writer:
         """Exactly ``size`` bytes."""
@@ -59,15 +110,13 @@ class Writer:
 
     def blob(self, value: bytes) -> Writer:
         """u32 length and bytes."""
-        self.parts.append(U32.pack(len(value)))
-        self.parts.append(value)
+        self.u32(len(value)).parts.append(value)
         return self
 
     def name(self, value: str) -> Writer:
         """u8 length and UTF-8 text of at most 255 bytes."""
         raw = value.encode("utf-8")
-        self.parts.append(U8.pack(len(raw)))
-        self.parts.append(raw)
+        self.u8(len(raw)).parts.append(raw)
         return self
 
     def take(self) -> bytes:
@@ -89,7 +138,7 @@ class Reader:
         """Refuse at the present position."""
         malformed(self.record, self.pos, reason)
 
-    def unpack(self, layout: Struct) -> tuple[Any, ...]:
+    def unpack(self, layout: Struct | Layout) -> tuple[Any, ...]:
         """A fixed layout of several fields at once."""
         end = self.pos + layout.size
         if end > len(self.data):
@@ -136,6 +185,14 @@ class Reader:
             return raw.decode("utf-8")
         except UnicodeDecodeError:
             self.fail("text is not UTF-8")
+
+    def identifier(self) -> str:
+        """A name that passes ``is_identifier``."""
+        start = self.pos
+        text = self.name(64)
+        if not is_identifier(text):
+            malformed(self.record, start, "a name is a lower-case letter, then up to 63 of a-z 0-9 _ . -")
+        return text
 
     def count(self, low: int, high: int, value: int) -> int:
         """A count read before, refused outside low..high."""

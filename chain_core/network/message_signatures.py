@@ -20,6 +20,7 @@ from chain_core.codec.certificates import (
     vote_signature,
 )
 from chain_core.codec.votes import MAX_WINDOW
+from chain_core.codec.wire import ascending
 from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.crypto.provider import VerifyItem
 from chain_core.types.block import (
@@ -149,9 +150,7 @@ def _new_view(new_view: SignedNewView, validators: ValidatorSet, genesis_hash: b
     if message.view == 0 or message.signer != validators.primary(message.view):
         raise _fault(f"replica {message.signer} is not the primary of a new view {message.view}", where)
     if len(message.view_changes) != validators.q:
-        raise _fault(
-            f"{len(message.view_changes)} VIEW-CHANGEs where exactly {validators.q} are needed", where
-        )
+        raise _fault(f"{len(message.view_changes)} VIEW-CHANGEs where exactly {validators.q} are needed", where)
     items = [
         (
             validators.key(message.signer),
@@ -162,7 +161,7 @@ def _new_view(new_view: SignedNewView, validators: ValidatorSet, genesis_hash: b
     _check_re_proposals(message, where)
     items += [vote_signature(vote, validators, genesis_hash) for vote in message.pre_prepares]
     signers = [change.message.signer for change in message.view_changes]
-    if any(a >= b for a, b in zip(signers, signers[1:], strict=False)):
+    if not ascending(signers):
         raise _fault("VIEW-CHANGEs are not strictly ascending by signer", where)
     for change in message.view_changes:
         inner = change.message
@@ -185,6 +184,5 @@ def _check_re_proposals(message: NewView, where: str) -> None:
             message.signer,
         ):
             raise _fault("a PRE-PREPARE of another ledger, epoch, view or replica", where)
-    heights = [vote.vote.height for vote in message.pre_prepares]
-    if any(a >= b for a, b in zip(heights, heights[1:], strict=False)):
+    if not ascending(vote.vote.height for vote in message.pre_prepares):
         raise _fault("PRE-PREPAREs are not strictly ascending by height", where)

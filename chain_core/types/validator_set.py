@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from chain_core.types.errors import DualchainError
+from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import PUBLIC_KEY_SIZE
 
 MIN_VALIDATORS = 4
 MAX_VALIDATORS = 256
 
 
-class InvalidValidatorSet(DualchainError):
-    """A validator list that cannot run PBFT."""
+class InvalidValidatorSet(MalformedBytes):
+    """A validator list that cannot run PBFT; bytes that list it encode no set."""
 
     code = "INVALID_VALIDATOR_SET"
 
