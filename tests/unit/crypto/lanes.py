@@ -16,20 +16,20 @@ from tests.unit.crypto.support import be
 _SIGNATURE_ERROR = 8
 
 
-def pointers(address: int, lanes: int) -> list[int]:
-    return list((ctypes.c_uint64 * lanes).from_address(address))
+def addresses(array: int, lanes: int) -> list[int]:
+    return list((ctypes.c_uint64 * lanes).from_address(array))
 
 
 def _texts(pointers: int, sizes: int, lanes: int) -> list[bytes]:
     lengths = list((ctypes.c_int32 * lanes).from_address(sizes))
     return [
-        ctypes.string_at(pointer, length) for pointer, length in zip(pointers(pointers, lanes), lengths, strict=True)
+        ctypes.string_at(pointer, length) for pointer, length in zip(addresses(pointers, lanes), lengths, strict=True)
     ]
 
 
 def _words(pointers: int) -> list[bytes]:
     """The 32 bytes behind each of 8 pointers."""
-    return [ctypes.string_at(pointer, 32) for pointer in pointers(pointers, SM2_LANES)]
+    return [ctypes.string_at(pointer, 32) for pointer in addresses(pointers, SM2_LANES)]
 
 
 @dataclass
@@ -44,7 +44,7 @@ class LaneLibrary:
 
     def sm3_digest(self, messages: int, sizes: int, digests: int) -> int:
         self.calls.append("sm3")
-        outputs = pointers(digests, SM3_LANES)
+        outputs = addresses(digests, SM3_LANES)
         assert len(set(outputs)) == SM3_LANES, "two lanes write to one place"
         for message, output in zip(_texts(messages, sizes, SM3_LANES), outputs, strict=True):
             ctypes.memmove(output, self.openssl.sm3(message), 32)
@@ -73,7 +73,7 @@ class LaneLibrary:
         self.calls.append("sign")
         assert _texts(ids, id_sizes, SM2_LANES) == [b"1234567812345678"] * SM2_LANES
         texts = _texts(messages, sizes, SM2_LANES)
-        outputs = zip(pointers(r, SM2_LANES), pointers(s, SM2_LANES), strict=True)
+        outputs = zip(addresses(r, SM2_LANES), addresses(s, SM2_LANES), strict=True)
         points = zip(_words(x), _words(y), strict=True)
         scalars = zip(_words(nonces), _words(keys), strict=True)
         for text, (to_r, to_s), (lane_x, lane_y), (nonce, key) in zip(texts, outputs, points, scalars, strict=True):

@@ -7,12 +7,12 @@ import ctypes
 
 import pytest
 
-from chain_core.crypto import multibuffer, sm2_domain
+from chain_core.crypto import multibuffer
 from chain_core.crypto.errors import CryptoUnavailable, InvalidKey
 from chain_core.crypto.ippcrypto import lanes_ok
 from chain_core.crypto.multibuffer import MultiBufferProvider
 from chain_core.crypto.sm2_domain import N
-from tests.unit.crypto.lanes import LaneLibrary, pointers
+from tests.unit.crypto.lanes import LaneLibrary, addresses
 from tests.unit.crypto.support import be
 from tests.unit.crypto.test_vectors import EDGE_CASES, verify_item
 
@@ -83,7 +83,7 @@ def test_nonces_are_drawn_until_in_range(
 ) -> None:
     """For k = n the library would report success and give the key away."""
     draws = [bytes(32), be(N), b"\xff" * 32, *[be(N - 1 - index) for index in range(8)]]
-    monkeypatch.setattr(sm2_domain.secrets, "token_bytes", lambda size: draws.pop(0))
+    monkeypatch.setattr("secrets.token_bytes", lambda size: draws.pop(0))
     provider.sm2_sign_many_for_clients([(be(5), b"m")])
     assert sorted(library.nonces) == [N - 8 + index for index in range(8)]
 
@@ -113,7 +113,7 @@ def test_a_library_that_does_nothing_is_unavailable(
 
 def test_a_library_that_signs_wrongly_is_unavailable(library: LaneLibrary, monkeypatch: pytest.MonkeyPatch) -> None:
     def ones(r: int, s: int, *others: object) -> int:
-        for pointer in (*pointers(r, 8), *pointers(s, 8)):
+        for pointer in (*addresses(r, 8), *addresses(s, 8)):
             ctypes.memset(pointer, 1, 32)
         return 0
 
