@@ -125,7 +125,7 @@ class Finalise:
 
 @dataclass(frozen=True, slots=True)
 class FetchBlocks:
-    """Behind: fetch certified blocks from ``start`` up to ``end``, from ``sources`` first; each leads to ``Finalised``."""
+    """Behind: fetch certified blocks ``start`` to ``end``, from ``sources`` first; each leads to ``Finalised``."""
 
     start: int
     end: int

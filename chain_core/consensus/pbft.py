@@ -6,6 +6,7 @@ Pure: time comes with each input, results of IO come back as inputs. One height 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from chain_core.codec.block import decode_certificate
@@ -29,7 +30,7 @@ from chain_core.consensus.inputs import (
     WorkAvailable,
 )
 from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
-from chain_core.consensus.state import RecoveredLog, ReplicaConfig, ReplicaState, initial_state
+from chain_core.consensus.state import ConsensusParameters, RecoveredLog, ReplicaConfig, ReplicaState, initial_state
 from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote
 
 
@@ -38,6 +39,10 @@ class Pbft:
 
     def __init__(self, config: ReplicaConfig, log: RecoveredLog) -> None:
         self.state: ReplicaState = initial_state(config, log)
+
+    def set_parameters(self, parameters: ConsensusParameters) -> None:
+        """Governance changed the chain's parameters; they hold from the next input on."""
+        self.state.config = replace(self.state.config, parameters=parameters)
 
     def step(self, event: Input, now_ms: int) -> list[Effect]:
         """Take one input at ``now_ms`` (milliseconds, UTC); the effects are to be performed in order."""

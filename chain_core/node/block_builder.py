@@ -1,0 +1,89 @@
+"""From an ordered batch to a header: execute on the final state, stage the roots, assemble the header."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from chain_core.codec.block import (
+    batch_digest,
+    decode_header,
+    encode_batch,
+    validator_set_hash,
+)
+from chain_core.execution.context import BlockContext
+from chain_core.execution.executor import BlockResult, Executor
+from chain_core.execution.roots import build_header
+from chain_core.ledger.store import BlockRecord, LedgerStore, Staged
+from chain_core.types.block import Batch
+from chain_core.types.transaction import Envelope
+from chain_core.types.validator_set import ValidatorSet
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltBlock:
+    """An executed batch: its header, and all that is written with it once it is certified."""
+
+    header_bytes: bytes
+    digest: bytes
+    batch: Batch
+    envelopes: tuple[Envelope, ...]
+    result: BlockResult
+    staged: Staged
+
+    def record(self, certificate_bytes: bytes) -> BlockRecord:
+        """What the atomic batch of the finalisation holds."""
+        return BlockRecord(
+            self.header_bytes,
+            certificate_bytes,
+            encode_batch(self.batch),
+            tuple(e.raw for e in self.envelopes),
+            self.result.receipts,
+            self.result.events,
+            self.result.outbox,
+            self.staged,
+        )
+
+
+class BlockBuilder:
+    """Builds the block above the final height of one ledger."""
+
+    def __init__(self, store: LedgerStore, executor: Executor, genesis_hash: bytes, validators: ValidatorSet) -> None:
+        self._store = store
+        self._executor = executor
+        self._genesis_hash = genesis_hash
+        self._validator_set_hash = validator_set_hash(validators)
+
+    def build(self, batch: Batch, envelopes: tuple[Envelope, ...]) -> BuiltBlock:
+        """Run ``batch`` on the state of height-1. Block time: max(batch time, parent's + 1), so that it only grows."""
+        store = self._store
+        parent_bytes = store.header(batch.height - 1)
+        if parent_bytes is None or batch.height != store.final_height + 1:
+            raise ValueError(f"height {batch.height} cannot be built on final height {store.final_height}")
+        parent = decode_header(parent_bytes)
+        context = BlockContext(
+            self._genesis_hash,
+            batch.ledger,
+            batch.height,
+            batch.epoch,
+            batch.attempt,
+            max(batch.time_ms, parent.time_ms + 1),
+        )
+        result = self._executor.execute(context, envelopes, store, store)
+        staged = store.stage(result.writes, result.seen_added, result.seen_removed)
+        history_root, history_count = store.history_root_of(batch.height)
+        header_bytes = build_header(
+            parent_bytes,
+            context,
+            result,
+            envelope_ids=batch.envelope_ids,
+            state_root=staged.state_root,
+            seen_root=staged.seen_root,
+            history_root=history_root,
+            history_count=history_count,
+            validator_set_hash=self._validator_set_hash,
+            next_validator_set_hash=self._validator_set_hash,
+            parameters=self._executor.parameters_after(result, store),
+            flags=self._executor.flags_after(result, store),
+        )
+        digest = batch_digest(encode_batch(batch))
+        return BuiltBlock(header_bytes, digest, batch, envelopes, result, staged)

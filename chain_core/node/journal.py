@@ -1,0 +1,181 @@
+"""What a replica writes to its vote log, and how it reads it back after a restart (docs/spec/pbft.md, durability).
+
+Kinds of records: what rests under a vote is written with the vote, in one synced write. Records above the final height
+carry their height; the view records (own VIEW-CHANGE, the NEW-VIEW entered) carry none and outlive blocks.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+from chain_core.codec.block import MAX_BLOCK_BYTES, decode_batch, decode_certificate, encode_batch
+from chain_core.codec.votes import (
+    VOTE_SIZE,
+    decode_header_vote,
+    decode_prepared,
+    decode_signed_new_view,
+    decode_signed_view_change,
+    decode_signed_vote,
+    encode_header_vote,
+    encode_prepared,
+    encode_signed_new_view,
+    encode_signed_view_change,
+    encode_signed_vote,
+)
+from chain_core.codec.wire import Reader, Writer
+from chain_core.consensus.messages import PrePrepare
+from chain_core.consensus.state import RecoveredLog
+from chain_core.ledger.store import LedgerStore
+from chain_core.ledger.vote_log import record_key, split_record_key
+from chain_core.node.safe_signer import SafeSigner, Sign
+from chain_core.types.block import (
+    HeaderVote,
+    Phase,
+    PreparedCertificate,
+    SignedNewView,
+    SignedViewChange,
+    SignedVote,
+)
+from chain_core.types.ids import SIGNATURE_SIZE
+
+Record = tuple[bytes, bytes]
+
+
+class Kind(IntEnum):
+    """Kinds of log records."""
+
+    ACCEPTED = 1
+    """An accepted PRE-PREPARE with its batch; a primary's own one is its vote."""
+    PREPARED = 2
+    OWN_PREPARE = 3
+    OWN_COMMIT = 4
+    OWN_HEADER_VOTE = 5
+    OWN_VIEW_CHANGE = 6
+    NEW_VIEW = 7
+
+
+def encode_pre_prepare(message: PrePrepare) -> bytes:
+    """Batch and signed vote."""
+    return Writer().blob(encode_batch(message.batch)).blob(encode_signed_vote(message.vote)).take()
+
+
+def decode_pre_prepare(data: bytes) -> PrePrepare:
+    """The reverse of ``encode_pre_prepare``; nothing is verified here."""
+    r = Reader(data, "pre-prepare")
+    batch = decode_batch(r.blob(MAX_BLOCK_BYTES))
+    vote = decode_signed_vote(r.blob(VOTE_SIZE + SIGNATURE_SIZE))
+    r.end()
+    return PrePrepare(vote, batch)
+
+
+def accepted_record(message: PrePrepare) -> Record:
+    """Write 1: the PRE-PREPARE that a PREPARE rests on, or the own one."""
+    vote = message.vote.vote
+    return record_key(vote.height, Kind.ACCEPTED, vote.view), encode_pre_prepare(message)
+
+
+def own_vote_record(vote: SignedVote) -> Record:
+    """The own PREPARE or COMMIT as signed."""
+    kind = Kind.OWN_PREPARE if vote.vote.phase is Phase.PREPARE else Kind.OWN_COMMIT
+    return record_key(vote.vote.height, kind, vote.vote.view), encode_signed_vote(vote)
+
+
+def prepared_record(prepared: PreparedCertificate) -> Record:
+    """Write 2: the prepared certificate that a COMMIT rests on."""
+    vote = prepared.pre_prepare.vote
+    return record_key(vote.height, Kind.PREPARED, vote.view), encode_prepared(prepared)
+
+
+def header_vote_record(vote: HeaderVote) -> Record:
+    """Write 3: the own header vote."""
+    return record_key(vote.header.height, Kind.OWN_HEADER_VOTE, vote.header.attempt), encode_header_vote(vote)
+
+
+def view_change_record(message: SignedViewChange) -> Record:
+    """The own VIEW-CHANGE; a later one replaces it."""
+    return record_key(None, Kind.OWN_VIEW_CHANGE, 0), encode_signed_view_change(message)
+
+
+def new_view_record(message: SignedNewView) -> Record:
+    """The NEW-VIEW entered; a later one replaces it."""
+    return record_key(None, Kind.NEW_VIEW, 0), encode_signed_new_view(message)
+
+
+@dataclass(slots=True)
+class _Found:
+    """The log sorted by kind; of several views the highest one."""
+
+    accepted: dict[int, PrePrepare]
+    prepared: PreparedCertificate | None = None
+    votes: tuple[SignedVote, ...] = ()
+    headers: tuple[HeaderVote, ...] = ()
+    view_change: SignedViewChange | None = None
+    new_view: SignedNewView | None = None
+
+
+def _read(store: LedgerStore) -> _Found:
+    found = _Found({})
+    for key, value in sorted(store.log_read()):
+        height, kind, view = split_record_key(key)
+        if height is not None and height != store.final_height + 1:
+            continue
+        match Kind(kind):
+            case Kind.ACCEPTED:
+                found.accepted[view] = decode_pre_prepare(value)
+            case Kind.PREPARED:
+                found.prepared = decode_prepared(value)
+            case Kind.OWN_PREPARE | Kind.OWN_COMMIT:
+                found.votes += (decode_signed_vote(value),)
+            case Kind.OWN_HEADER_VOTE:
+                found.headers += (decode_header_vote(value),)
+            case Kind.OWN_VIEW_CHANGE:
+                found.view_change = decode_signed_view_change(value)
+            case Kind.NEW_VIEW:
+                found.new_view = decode_signed_new_view(value)
+    return found
+
+
+def recover(
+    store: LedgerStore, me: int | None, genesis_hash: bytes, sign: Sign
+) -> tuple[RecoveredLog, SafeSigner | None]:
+    """Read the log back: what the core resumes from, and a signer that knows all it signed above the final height."""
+    found = _read(store)
+    header = store.header(store.final_height)
+    if header is None:
+        raise ValueError("the store holds no header at its final height")
+    raw_certificate = store.certificate(store.final_height)
+    certificate = decode_certificate(raw_certificate) if raw_certificate else None
+    changed = found.view_change.message.new_view if found.view_change is not None else 0
+    entered = found.new_view.message.view if found.new_view is not None else 0
+    view = max([changed, entered, *found.accepted, *(v.vote.view for v in found.votes)])
+    log = RecoveredLog(
+        header,
+        certificate,
+        view,
+        found.view_change if changed > entered else None,
+        found.new_view,
+        found.accepted.get(view),
+        found.prepared,
+        _latest(found.votes, Phase.PREPARE),
+        _latest(found.votes, Phase.COMMIT),
+        found.headers[-1] if found.headers else None,
+    )
+    if me is None:
+        return log, None
+    signer = SafeSigner(sign, me, genesis_hash, store.final_height, view, changed > entered)
+    for vote in found.votes + tuple(a.vote for a in found.accepted.values() if a.vote.vote.signer == me):
+        signer.votes[(vote.vote.height, vote.vote.view, vote.vote.phase)] = vote
+    for header_vote in found.headers:
+        signer.headers[(header_vote.header.height, header_vote.header.attempt)] = header_vote
+    signer.view_change = found.view_change
+    if found.new_view is not None and found.new_view.message.signer == me:
+        signer.new_view = found.new_view
+        for vote in found.new_view.message.pre_prepares:
+            if vote.vote.height > store.final_height:
+                signer.votes[(vote.vote.height, vote.vote.view, vote.vote.phase)] = vote
+    return log, signer
+
+
+def _latest(votes: tuple[SignedVote, ...], phase: Phase) -> SignedVote | None:
+    return max((v for v in votes if v.vote.phase is phase), key=lambda v: v.vote.view, default=None)

@@ -1,0 +1,156 @@
+"""The safe signer: the one place that signs consensus messages, and refuses to equivocate (ARCHITECTURE, consensus).
+
+- header vote: one header per (height, attempt), for ever;
+- PRE-PREPARE, PREPARE and COMMIT: one digest per (height, view, phase), refused below the highest view in which this
+  key signed anything;
+- VIEW-CHANGE, NEW-VIEW: one per view.
+
+What it signed is read back from the vote log at start; a vote is signed once, and only the logged bytes are sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from chain_core.codec import signed
+from chain_core.codec.block import decode_header, header_hash, header_message
+from chain_core.codec.votes import encode_new_view, encode_view_change, encode_vote
+from chain_core.types.block import (
+    HeaderVote,
+    NewView,
+    Phase,
+    SignedNewView,
+    SignedViewChange,
+    SignedVote,
+    ViewChange,
+    Vote,
+)
+from chain_core.types.errors import LocalFault
+
+Sign = Callable[[bytes], bytes]
+"""Signs a message M with the validator's consensus key; 64 bytes r||s."""
+
+
+class SigningRefused(LocalFault):
+    """Signing would contradict something this key signed before."""
+
+    code = "SIGNING_REFUSED"
+
+
+@dataclass(slots=True)
+class SafeSigner:
+    """Signs for one validator (``me``) on one ledger of one chain in one epoch."""
+
+    sign: Sign
+    me: int
+    genesis_hash: bytes
+    final_height: int
+    highest_view: int = 0
+    view_changing: bool = False
+    """A VIEW-CHANGE for ``highest_view`` is signed and its NEW-VIEW not entered."""
+    votes: dict[tuple[int, int, Phase], SignedVote] = field(default_factory=dict)
+    headers: dict[tuple[int, int], HeaderVote] = field(default_factory=dict)
+    view_change: SignedViewChange | None = None
+    new_view: SignedNewView | None = None
+
+    def vote(self, vote: Vote) -> SignedVote:
+        """Sign an ordering vote, or give the bytes signed before; SigningRefused for a second digest."""
+        known = self.votes.get((vote.height, vote.view, vote.phase))
+        if known is not None:
+            if known.vote != vote:
+                raise self._refuse(f"a {vote.phase.name} for another digest is signed", vote.height, vote.view)
+            return known
+        if vote.signer != self.me or vote.height <= self.final_height:
+            raise self._refuse(f"a {vote.phase.name} for a final height or another signer", vote.height, vote.view)
+        if vote.view < self.highest_view or (self.view_changing and vote.view == self.highest_view):
+            raise self._refuse(f"a {vote.phase.name} below view {self.highest_view}", vote.height, vote.view)
+        body = encode_vote(vote)
+        made = SignedVote(vote, body, self.sign(signed.message(signed.VOTE, self.genesis_hash, body)))
+        self.votes[(vote.height, vote.view, vote.phase)] = made
+        self._enter(vote.view)
+        return made
+
+    def header(self, header_bytes: bytes) -> HeaderVote:
+        """Sign a header, or give the bytes signed before; SigningRefused for a second header at its height."""
+        header = decode_header(header_bytes)
+        known = self.headers.get((header.height, header.attempt))
+        if known is not None:
+            if known.header_bytes != header_bytes:
+                raise self._refuse("another header of this height is signed", header.height, 0)
+            return known
+        if header.height <= self.final_height:
+            raise self._refuse("a header vote for a final height", header.height, 0)
+        digest = header_hash(header_bytes)
+        made = HeaderVote(header, header_bytes, digest, self.me, self.sign(header_message(self.genesis_hash, digest)))
+        self.headers[(header.height, header.attempt)] = made
+        return made
+
+    def change(self, message: ViewChange) -> SignedViewChange:
+        """Sign a VIEW-CHANGE, one a view; the one signed before is given again."""
+        known = self.view_change
+        if known is not None and known.message.new_view == message.new_view:
+            return known
+        if message.new_view <= self.highest_view or message.signer != self.me:
+            raise self._refuse("a VIEW-CHANGE below the highest view signed in", 0, message.new_view)
+        body = encode_view_change(message)
+        made = SignedViewChange(message, body, self.sign(signed.message(signed.VIEW_CHANGE, self.genesis_hash, body)))
+        self.view_change = made
+        self.highest_view = message.new_view
+        self.view_changing = True
+        return made
+
+    def lead(self, message: NewView, re_proposals: tuple[Vote, ...]) -> SignedNewView:
+        """Sign a NEW-VIEW and its PRE-PREPAREs, one a view."""
+        known = self.new_view
+        if known is not None and known.message.view == message.view:
+            return known
+        if message.view < self.highest_view or message.signer != self.me:
+            raise self._refuse("a NEW-VIEW below the highest view signed in", 0, message.view)
+        self._enter(message.view)
+        votes = tuple(self.vote(v) if v.height > self.final_height else self._stale(v) for v in re_proposals)
+        whole = NewView(message.ledger, message.epoch, message.view, message.signer, message.view_changes, votes)
+        body = encode_new_view(whole)
+        made = SignedNewView(whole, body, self.sign(signed.message(signed.NEW_VIEW, self.genesis_hash, body)))
+        self.new_view = made
+        return made
+
+    def _stale(self, vote: Vote) -> SignedVote:
+        """A re-proposal for a height that became final here meanwhile: obliged by the q VIEW-CHANGEs, and the very
+        batch that is final, so signing it contradicts nothing."""
+        body = encode_vote(vote)
+        return SignedVote(vote, body, self.sign(signed.message(signed.VOTE, self.genesis_hash, body)))
+
+    def entered(self, view: int) -> None:
+        """The NEW-VIEW of ``view`` was logged: votes in it are allowed, below it refused."""
+        if view >= self.highest_view:
+            self.highest_view = view
+            self.view_changing = False
+
+    def _enter(self, view: int) -> None:
+        if view > self.highest_view:
+            self.highest_view = view
+        self.view_changing = False
+
+    def knows(self, body: bytes) -> bool:
+        """Whether this key's signature over ``body`` (a vote, VIEW-CHANGE, NEW-VIEW or header) was made here."""
+        known = {v.body for v in self.votes.values()} | {h.header_bytes for h in self.headers.values()}
+        if self.view_change is not None:
+            known.add(self.view_change.body)
+        if self.new_view is not None:
+            known.add(self.new_view.body)
+            known.update(v.body for v in self.new_view.message.pre_prepares)
+        return body in known
+
+    def prune(self, final_height: int) -> None:
+        """Forget votes of final heights: nothing at or below them is ever signed again."""
+        self.final_height = max(self.final_height, final_height)
+        self.votes = {key: v for key, v in self.votes.items() if key[0] > self.final_height}
+        self.headers = {key: v for key, v in self.headers.items() if key[0] > self.final_height}
+
+    def _refuse(self, what: str, height: int, view: int) -> SigningRefused:
+        return SigningRefused(
+            what,
+            where=f"height {height}, view {view}",
+            next_step="look for a second process with this key, or an old disk that was restored",
+        )
