@@ -42,8 +42,6 @@ def encode_packet(packet: Packet) -> bytes:
 def decode_packet(data: bytes) -> Packet:
     """A packet from its one encoding; its payload is the encoding of a map with text keys."""
     r = Reader(data, "packet")
-    if len(data) > MAX_PACKET_BYTES:
-        r.fail(f"{len(data)} bytes where at most {MAX_PACKET_BYTES} are allowed")
     version, source, source_ledger, destination, destination_ledger = r.unpack(_PACKET_HEAD)
     if version != FORMAT_VERSION:
         r.fail(f"unknown format version {version}")

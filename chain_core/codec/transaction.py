@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chain_core.codec import signed
 from chain_core.codec.values import decode_map, decode_value, encode_value
 from chain_core.codec.wire import U8, U32, Layout, Reader, Writer, ascending, malformed
-from chain_core.crypto.hashing import sm3
+from chain_core.crypto.hashing import sm3, sm3_many
+from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import ACCOUNT_ID_SIZE, FORMAT_VERSION, HASH_SIZE, NO_ACCOUNT, SIGNATURE_SIZE
 from chain_core.types.transaction import (
     MAX_BUSINESS_ID_BYTES,
@@ -71,20 +74,22 @@ def decode_body(data: bytes) -> TransactionBody:
     if account == NO_ACCOUNT:
         r.fail("the account id is all zeros")
     business_id = r.name(MAX_BUSINESS_ID_BYTES)
-    cosigners = tuple(r.fixed(ACCOUNT_ID_SIZE) for _ in range(r.count(0, MAX_COSIGNERS, r.u8())))
-    if not ascending(cosigners):
+    count = r.count(0, MAX_COSIGNERS, r.u8())
+    cosigners = tuple([r.fixed(ACCOUNT_ID_SIZE) for _ in range(count)])
+    if cosigners and not ascending(cosigners):
         r.fail("cosigners are not strictly ascending")
     if account in cosigners or NO_ACCOUNT in cosigners:
         r.fail("a cosigner is the account itself or all zeros")
-    operations = []
-    for _ in range(r.count(1, MAX_OPERATIONS, r.u8())):
-        contract, method = r.identifier(), r.identifier()
-        args = decode_map(r.blob(MAX_ENVELOPE_BYTES), "operation arguments")
-        operations.append(Operation(contract, method, args))
+    operations = tuple([_operation(r) for _ in range(r.count(1, MAX_OPERATIONS, r.u8()))])
     r.end()
     return TransactionBody(
-        ledger, account, nonce, valid_until, tuple(operations), behalf, business_id, business_time, cosigners
+        ledger, account, nonce, valid_until, operations, behalf, business_id, business_time, cosigners
     )
+
+
+def _operation(r: Reader) -> Operation:
+    contract, method = r.identifier(), r.identifier()
+    return Operation(contract, method, decode_map(r.blob(MAX_ENVELOPE_BYTES), "operation arguments"))
 
 
 def transaction_id(body_bytes: bytes) -> bytes:
@@ -116,17 +121,41 @@ def envelope_id(raw: bytes) -> bytes:
 
 def decode_envelope(raw: bytes) -> Envelope:
     """An envelope from its one encoding; signatures are not verified here."""
-    if len(raw) > MAX_ENVELOPE_BYTES:
-        Reader(raw, "envelope").fail(f"{len(raw)} bytes where at most {MAX_ENVELOPE_BYTES} are allowed")
+    body_bytes, body, signers = _parts(raw)
+    return Envelope(raw, body_bytes, body, signers, envelope_id(raw), sm3(body_bytes))
+
+
+def decode_envelopes(raws: Sequence[bytes]) -> list[Envelope | MalformedBytes]:
+    """``decode_envelope`` of each, or its refusal, in order; their ids are hashed in two batches."""
+    found: list[tuple[bytes, TransactionBody, tuple[Signer, ...]] | MalformedBytes] = []
+    for raw in raws:
+        try:
+            found.append(_parts(raw))
+        except MalformedBytes as refusal:
+            found.append(refusal)
+    good = [(raw, parts) for raw, parts in zip(raws, found, strict=True) if not isinstance(parts, MalformedBytes)]
+    envelope_ids = iter(sm3_many([signed.ENVELOPE_ID + raw for raw, _ in good]))
+    transaction_ids = iter(sm3_many([parts[0] for _, parts in good]))
+    return [
+        parts if isinstance(parts, MalformedBytes) else Envelope(raw, *parts, next(envelope_ids), next(transaction_ids))
+        for raw, parts in zip(raws, found, strict=True)
+    ]
+
+
+def _parts(raw: bytes) -> tuple[bytes, TransactionBody, tuple[Signer, ...]]:
+    """Body bytes, body and signers of an encoded envelope."""
     r = Reader(raw, "envelope")
+    if len(raw) > MAX_ENVELOPE_BYTES:
+        r.fail(f"{len(raw)} bytes where at most {MAX_ENVELOPE_BYTES} are allowed")
     r.version()
     body_bytes = r.blob(MAX_ENVELOPE_BYTES)
-    signers = tuple(Signer(*r.unpack(_SIGNER)) for _ in range(r.count(1, MAX_COSIGNERS + 1, r.u8())))
+    count = r.count(1, MAX_COSIGNERS + 1, r.u8())
+    signers = tuple([Signer(*r.unpack(_SIGNER)) for _ in range(count)])
     r.end()
     body = decode_body(body_bytes)
-    if len(signers) != 1 + len(body.cosigners):
-        r.fail(f"{len(signers)} signatures for {1 + len(body.cosigners)} signers")
-    return Envelope(raw, body_bytes, body, signers, envelope_id(raw), sm3(body_bytes))
+    if count != 1 + len(body.cosigners):
+        r.fail(f"{count} signatures for {1 + len(body.cosigners)} signers")
+    return body_bytes, body, signers
 
 
 def encode_receipt(receipt: Receipt) -> bytes:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from operator import itemgetter
-from typing import NoReturn
+from struct import error as StructError  # noqa: N812 - struct's name is an ordinary word
 
 from chain_core.codec.wire import U32, malformed
 from chain_core.types.values import MAX_DEPTH, MAX_INT_BITS, Value
 
 _MAX_MAGNITUDE = (MAX_INT_BITS + 7) // 8
 MAX_MAP_KEY_INT = 1 << 60
+_CONSTANTS = (None, False, True)
+_length = U32.unpack_from
+_pack_length = U32.pack
 _first = itemgetter(0)
 
 
@@ -28,36 +31,31 @@ def encode_value(value: Value) -> bytes:
 def _encode(value: Value, out: list[bytes], depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ValueError(f"value nested deeper than {MAX_DEPTH}")
-    if value is None:
-        out.append(b"\x00")
-    elif value is True:
-        out.append(b"\x02")
-    elif value is False:
-        out.append(b"\x01")
-    elif isinstance(value, int):
-        out.append(_encode_int(value))
-    elif isinstance(value, str):
+    if isinstance(value, str):
         raw = value.encode("utf-8")
-        out.append(b"\x06" + U32.pack(len(raw)) + raw)
+        out.append(b"\x06" + _pack_length(len(raw)) + raw)
+    elif value is None:
+        out.append(b"\x00")
+    elif isinstance(value, int):
+        if value is True or value is False:
+            out.append(b"\x02" if value else b"\x01")
+        else:
+            out.append(_encode_int(value))
     elif isinstance(value, bytes):
-        out.append(b"\x05" + U32.pack(len(value)) + value)
-    elif isinstance(value, Mapping):
-        items = sorted(((_encode_key(key), item) for key, item in _pairs(value)), key=_first)
-        out.append(b"\x08" + U32.pack(len(items)))
+        out.append(b"\x05" + _pack_length(len(value)) + value)
+    elif isinstance(value, (dict, Mapping)):
+        items = sorted([(_encode_key(key), item) for key, item in value.items()], key=_first)
+        out.append(b"\x08" + _pack_length(len(items)))
         for raw, item in items:
             out.append(raw)
             _encode(item, out, depth + 1)
     elif isinstance(value, (list, tuple)):
-        out.append(b"\x07" + U32.pack(len(value)))
+        out.append(b"\x07" + _pack_length(len(value)))
         for item in value:
             _encode(item, out, depth + 1)
     else:
         # A bytearray or range too: a sequence of integers to Python, bytes to whoever passes it by mistake.
         raise TypeError(f"a {type(value).__name__} has no canonical encoding")
-
-
-def _pairs(value: Mapping[str, Value] | Mapping[int, Value]) -> list[tuple[str | int, Value]]:
-    return [(key, item) for key, item in value.items()]
 
 
 def _encode_int(value: int) -> bytes:
@@ -72,7 +70,7 @@ def _encode_int(value: int) -> bytes:
 def _encode_key(key: object) -> bytes:
     if isinstance(key, str):
         raw = key.encode("utf-8")
-        return b"\x06" + U32.pack(len(raw)) + raw
+        return b"\x06" + _pack_length(len(raw)) + raw
     if isinstance(key, bool) or not isinstance(key, int) or not 0 <= key < MAX_MAP_KEY_INT:
         raise TypeError("map keys are text or integers below 2^60")
     return _encode_int(key)
@@ -80,7 +78,12 @@ def _encode_key(key: object) -> bytes:
 
 def decode_value(data: bytes, record: str = "value") -> Value:
     """The value that ``data`` encodes; MalformedBytes for anything but its one encoding."""
-    value, pos = _decode(data, 0, 0, record)
+    try:
+        value, pos = _decode(data, 0, 0, record)
+    except (IndexError, StructError):
+        malformed(record, len(data), "ends too early")
+    except UnicodeDecodeError as error:
+        malformed(record, len(data), f"text is not UTF-8: {error.reason}")
     if pos != len(data):
         malformed(record, pos, f"{len(data) - pos} trailing bytes")
     return value
@@ -95,26 +98,22 @@ def decode_map(data: bytes, record: str = "value") -> dict[str, Value]:
 
 
 def _decode(data: bytes, pos: int, depth: int, record: str) -> tuple[Value, int]:
+    """One value and where it ends. IndexError or StructError where the bytes end inside a tag or a length."""
     if depth > MAX_DEPTH:
         malformed(record, pos, f"nested deeper than {MAX_DEPTH}")
-    try:
-        tag = data[pos]
-    except IndexError:
-        malformed(record, pos, "ends too early")
-    if tag == 6:
-        return _decode_text(data, pos, record)
+    tag = data[pos]
+    if tag == 5 or tag == 6:
+        start = pos + 5
+        end = start + _length(data, pos + 1)[0]
+        if end > len(data):
+            malformed(record, pos, "ends too early")
+        return (data[start:end] if tag == 5 else data[start:end].decode("utf-8")), end
     if tag == 3 or tag == 4:
         return _decode_int(data, pos, record)
-    if tag == 5:
-        size = _length(data, pos, record)
-        start = pos + 5
-        if start + size > len(data):
-            malformed(record, pos, "ends too early")
-        return data[start : start + size], start + size
     if tag == 8:
         return _decode_map(data, pos, depth, record)
     if tag == 7:
-        count = _length(data, pos, record)
+        count = _length(data, pos + 1)[0]
         pos += 5
         if count > len(data) - pos:
             malformed(record, pos, f"{count} items cannot follow")
@@ -123,34 +122,12 @@ def _decode(data: bytes, pos: int, depth: int, record: str) -> tuple[Value, int]
             item, pos = _decode(data, pos, depth + 1, record)
             items.append(item)
         return items, pos
-    if tag == 0:
-        return None, pos + 1
-    if tag == 1 or tag == 2:
-        return tag == 2, pos + 1
-    malformed(record, pos, f"unknown tag {tag:02x}")
-
-
-def _length(data: bytes, pos: int, record: str) -> int:
-    if pos + 5 > len(data):
-        malformed(record, pos, "ends too early")
-    return int.from_bytes(data[pos + 1 : pos + 5], "big")
-
-
-def _decode_text(data: bytes, pos: int, record: str) -> tuple[str, int]:
-    size = _length(data, pos, record)
-    start = pos + 5
-    end = start + size
-    if end > len(data):
-        malformed(record, pos, "ends too early")
-    try:
-        return data[start:end].decode("utf-8"), end
-    except UnicodeDecodeError:
-        malformed(record, pos, "text is not UTF-8")
+    if tag > 8:
+        malformed(record, pos, f"unknown tag {tag:02x}")
+    return _CONSTANTS[tag], pos + 1
 
 
 def _decode_int(data: bytes, pos: int, record: str) -> tuple[int, int]:
-    if pos + 2 > len(data):
-        malformed(record, pos, "ends too early")
     size = data[pos + 1]
     start = pos + 2
     end = start + size
@@ -170,7 +147,7 @@ def _decode_int(data: bytes, pos: int, record: str) -> tuple[int, int]:
 
 
 def _decode_map(data: bytes, pos: int, depth: int, record: str) -> tuple[Value, int]:
-    count = _length(data, pos, record)
+    count = _length(data, pos + 1)[0]
     pos += 5
     if count > len(data) - pos:
         malformed(record, pos, f"{count} entries cannot follow")
@@ -178,29 +155,23 @@ def _decode_map(data: bytes, pos: int, depth: int, record: str) -> tuple[Value, 
     previous = b""
     for _ in range(count):
         start = pos
-        key, pos = _decode_key(data, pos, record)
-        raw = data[start:pos]
+        key: str | int
+        if data[pos] == 6:
+            pos += 5 + _length(data, pos + 1)[0]
+            raw = data[start:pos]
+            key = raw[5:].decode("utf-8")
+        elif data[pos] == 3:
+            key, pos = _decode_int(data, pos, record)
+            if key >= MAX_MAP_KEY_INT:
+                malformed(record, start, "integer key of 2^60 or more")
+            raw = data[start:pos]
+        else:
+            malformed(record, pos, "a map key is text or an integer from 0 to 2^60-1")
         if raw <= previous:
             malformed(record, start, "map keys are not strictly ascending")
         previous = raw
         items[key], pos = _decode(data, pos, depth + 1, record)
     return _typed(items), pos
-
-
-def _decode_key(data: bytes, pos: int, record: str) -> tuple[str | int, int]:
-    tag = data[pos] if pos < len(data) else -1
-    if tag == 6:
-        return _decode_text(data, pos, record)
-    if tag == 3:
-        key, end = _decode_int(data, pos, record)
-        if key >= MAX_MAP_KEY_INT:
-            malformed(record, pos, "integer key of 2^60 or more")
-        return key, end
-    _bad_key(record, pos)
-
-
-def _bad_key(record: str, pos: int) -> NoReturn:
-    malformed(record, pos, "a map key is text or a small integer")
 
 
 def _typed(items: dict[str | int, Value]) -> Value:

@@ -8,7 +8,7 @@ Every record has exactly one encoding; the reader refuses everything that the wr
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - struct's name is an ordinary word
@@ -39,13 +39,15 @@ class Layout:
     them.
     """
 
-    __slots__ = ("_sizes", "_struct", "size")
+    __slots__ = ("_sizes", "_struct", "size", "unpack_from")
 
     def __init__(self, fields: str) -> None:
         codes = re.findall(r"(\d*)([BHIQs])", fields)
         self._struct = Struct(">" + fields)
         self._sizes = tuple((place, int(size)) for place, (size, code) in enumerate(codes) if code == "s")
         self.size = self._struct.size
+        # (data, offset) -> the fields of the record there; the caller has checked that it is all there.
+        self.unpack_from: Callable[[bytes, int], tuple[Any, ...]] = self._struct.unpack_from
 
     def pack(self, *fields: int | bytes) -> bytes:
         """The record's bytes. ValueError for an integer out of range or bytes of another size."""
@@ -56,10 +58,6 @@ class Layout:
             return self._struct.pack(*fields)
         except (StructError, TypeError) as error:
             raise ValueError(f"a field does not fit its place: {error}") from error
-
-    def unpack_from(self, data: bytes, offset: int) -> tuple[Any, ...]:
-        """The fields of the record that starts at ``offset``; the caller has checked that it is all there."""
-        return self._struct.unpack_from(data, offset)
 
 
 def ascending(items: Iterable[Any]) -> bool:
@@ -140,15 +138,22 @@ class Reader:
 
     def unpack(self, layout: Struct | Layout) -> tuple[Any, ...]:
         """A fixed layout of several fields at once."""
-        end = self.pos + layout.size
+        start = self.pos
+        self.pos = end = start + layout.size
         if end > len(self.data):
-            self.fail("ends too early")
-        fields = layout.unpack_from(self.data, self.pos)
-        self.pos = end
-        return fields
+            self._short(start)
+        return layout.unpack_from(self.data, start)
+
+    def _short(self, start: int) -> NoReturn:
+        self.pos = start
+        self.fail("ends too early")
 
     def u8(self) -> int:
-        return int(self.unpack(U8)[0])
+        pos = self.pos
+        if pos >= len(self.data):
+            self._short(pos)
+        self.pos = pos + 1
+        return self.data[pos]
 
     def u16(self) -> int:
         return int(self.unpack(U16)[0])
@@ -161,12 +166,11 @@ class Reader:
 
     def fixed(self, size: int) -> bytes:
         """Exactly ``size`` bytes."""
-        end = self.pos + size
+        start = self.pos
+        self.pos = end = start + size
         if end > len(self.data):
-            self.fail("ends too early")
-        value = self.data[self.pos : end]
-        self.pos = end
-        return value
+            self._short(start)
+        return self.data[start:end]
 
     def blob(self, limit: int) -> bytes:
         """u32 length (at most ``limit``) and bytes."""
@@ -190,7 +194,7 @@ class Reader:
         """A name that passes ``is_identifier``."""
         start = self.pos
         text = self.name(64)
-        if not is_identifier(text):
+        if _IDENTIFIER.match(text) is None:
             malformed(self.record, start, "a name is a lower-case letter, then up to 63 of a-z 0-9 _ . -")
         return text
 
