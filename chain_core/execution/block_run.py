@@ -1,0 +1,286 @@
+"""One batch on one state, from the first begin_block to the receipts (docs/spec/execution.md §4).
+
+Order of checks for each envelope: ledger, account and keys, window, seen, grant, lanes; then its operations, each with
+role, arguments, hooks before, handler, hooks after. The first that fails decides the receipt.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chain_core.codec import signed
+from chain_core.codec.seen import SeenEntry, decode_seen, encode_seen, seen_key
+from chain_core.codec.transaction import encode_receipt
+from chain_core.codec.values import encode_value
+from chain_core.crypto.hashing import sm3_many
+from chain_core.execution.account_records import ACTIVE, grant_key
+from chain_core.execution.arguments import wrong_argument
+from chain_core.execution.assembly import Assembly
+from chain_core.execution.codes import FIRST_OPERATION_CODE, Code, EngineFault, Refused
+from chain_core.execution.context import (
+    MAX_WRITES,
+    BlockContext,
+    EngineContext,
+)
+from chain_core.execution.contract import BlockOutcome, Contract
+from chain_core.execution.errors import InvalidGenesis
+from chain_core.execution.overlay import Overlay, SeenReader, StateReader
+from chain_core.types.genesis import Genesis
+from chain_core.types.ids import NO_ACCOUNT
+from chain_core.types.transaction import Envelope, Receipt
+from chain_core.types.values import Value
+
+NO_EVENTS = encode_value([])
+MAX_NAMED_BYTES = 64
+
+
+@dataclass(frozen=True, slots=True)
+class BlockResult:
+    """All that a batch did. ``receipts``, ``events`` (encoded lists) and ``codes`` stand at their envelope's index.
+
+    ``writes`` are full state keys (None: removed). ``parameters`` and ``flags`` were in force while the transactions
+    ran: the block's header names them.
+    """
+
+    receipts: tuple[bytes, ...]
+    events: tuple[bytes, ...]
+    outbox: tuple[bytes, ...]
+    writes: dict[bytes, bytes | None]
+    seen_added: dict[bytes, bytes]
+    seen_removed: tuple[bytes, ...]
+    codes: tuple[int, ...]
+    parameters: dict[str, int]
+    flags: tuple[str, ...]
+
+
+class _EmptyState:
+    def get(self, key: bytes) -> bytes | None:
+        return None
+
+
+def genesis_state(assembly: Assembly, genesis: Genesis, genesis_hash: bytes) -> dict[bytes, bytes]:
+    """Every contract's writes of height 0, in order of assembly. Raises InvalidGenesis."""
+    overlay = Overlay(_EmptyState())
+    ctx = EngineContext(
+        BlockContext(genesis_hash, 0, 0, 0, 0, genesis.time_ms), overlay, assembly.accounts, assembly.grants
+    )
+    ctx.parameters, ctx.flags = genesis.parameters, tuple(sorted(genesis.flags))
+    for contract in assembly.contracts:
+        ctx.begin_phase(contract.name)
+        try:
+            contract.genesis(genesis, ctx)
+        except Refused as refusal:
+            raise InvalidGenesis(
+                f"rule {refusal.rule or refusal.code.name} {refusal.params}",
+                where=f"what {contract.name} reads",
+                next_step="correct the genesis document and begin again",
+            ) from refusal
+        overlay.commit()
+    if ctx.take_packets():
+        raise EngineFault("a contract sent a packet at height 0, whose outbox is empty")
+    return {key: value for key, value in overlay.writes().items() if value is not None}
+
+
+class BlockRun:
+    """One execution of one batch; used once."""
+
+    def __init__(
+        self,
+        assembly: Assembly,
+        block: BlockContext,
+        envelopes: Sequence[Envelope],
+        state: StateReader,
+        seen: SeenReader,
+    ) -> None:
+        self.assembly = assembly
+        self.block = block
+        self.envelopes = envelopes
+        self.overlay = Overlay(state)
+        self.ctx = EngineContext(block, self.overlay, assembly.accounts, assembly.grants)
+        self.seen = seen
+        self.seen_added: dict[bytes, bytes] = {}
+        self.outbox: list[bytes] = []
+        self.codes: list[int] = [0] * len(envelopes)
+        self.rules = [""] * len(envelopes)
+        self.params: list[tuple[Value, ...]] = [()] * len(envelopes)
+        self.events = [NO_EVENTS] * len(envelopes)
+        self.latest_ms = 0
+
+    def run(self) -> BlockResult:
+        """Begins the block, runs the transactions by lane, ends the block."""
+        assembly, ctx = self.assembly, self.ctx
+        self._settle_parameters()
+        for contract in assembly.with_begin:
+            self._phase(contract, None)
+        self._settle_parameters()
+        self.latest_ms = self.block.time_ms + ctx.parameters["max_window_ms"]
+        for index in self._order():
+            self._transaction(index, self.envelopes[index])
+        outcome = BlockOutcome(self.envelopes, self.codes, self.rules, self.events)
+        for contract in assembly.with_end:
+            self._phase(contract, outcome)
+        before = self.block.time_ms - ctx.parameters["seen_retention_ms"]
+        return BlockResult(
+            self._receipts(),
+            tuple(self.events),
+            tuple(self.outbox),
+            self.overlay.writes(),
+            self.seen_added,
+            tuple(self.seen.seen_expired(before)) if before > 0 else (),
+            tuple(self.codes),
+            assembly.settings.parameters(self.overlay),
+            assembly.settings.flags(self.overlay),
+        )
+
+    def _settle_parameters(self) -> None:
+        self.ctx.parameters = self.assembly.settings.parameters(self.overlay)
+        self.ctx.flags = self.assembly.settings.flags(self.overlay)
+
+    def _order(self) -> Sequence[int]:
+        """Indices in the order of execution: by lane, then as the batch has them."""
+        lane_of = self.assembly.lane_of
+        lanes = [lane_of(envelope.body) for envelope in self.envelopes]
+        indices = range(len(lanes))
+        if min(lanes, default=0) == max(lanes, default=0):
+            return indices
+        return sorted(indices, key=lanes.__getitem__)
+
+    def _phase(self, contract: Contract, outcome: BlockOutcome | None) -> None:
+        """A contract's begin_block (no outcome yet) or end_block."""
+        ctx = self.ctx
+        ctx.begin_phase(contract.name)
+        try:
+            if outcome is None:
+                contract.begin_block(ctx)
+            else:
+                contract.end_block(ctx, outcome)
+        except Refused as refusal:
+            raise EngineFault(f"{contract.name} refused outside a transaction: {refusal}") from refusal
+        self.overlay.commit()
+        self.outbox.extend(ctx.take_packets())
+
+    def _transaction(self, index: int, envelope: Envelope) -> None:
+        ctx = self.ctx
+        try:
+            self._admit(index, envelope)
+            self._operations(envelope)
+            ctx.operation_index = -1
+            if len(self.overlay.pending) > MAX_WRITES:
+                raise Refused(Code.LIMIT, "writes", (MAX_WRITES,))
+            self.events[index] = ctx.take_events() or NO_EVENTS
+            self.overlay.commit()
+            self.outbox.extend(ctx.take_packets())
+        except Refused as refusal:
+            self.overlay.pending.clear()
+            self.codes[index] = refusal.code
+            self.rules[index] = refusal.rule
+            within = refusal.code >= FIRST_OPERATION_CODE
+            self.params[index] = (ctx.operation_index, *refusal.params) if within else refusal.params
+        except Exception as failure:
+            failure.add_note(
+                f"while executing transaction {envelope.transaction_id.hex()}, index {index} of height "
+                f"{self.block.height}, operation {ctx.operation_index}"
+            )
+            raise
+
+    def _admit(self, index: int, envelope: Envelope) -> None:
+        """All checks before the first operation; enters the nonce into the seen set once they allow it."""
+        body, ctx, block = envelope.body, self.ctx, self.block
+        ctx.operation_index = -1
+        if body.ledger != block.ledger:
+            raise Refused(Code.WRONG_LEDGER, "", (block.ledger,))
+        record = ctx.record_of(body.account)
+        if record is None:
+            raise Refused(Code.UNKNOWN_ACCOUNT, "", (body.account,))
+        signers = envelope.signers
+        if signers[0].public_key not in record.signing_keys:
+            raise Refused(Code.UNAUTHORISED, "", (body.account,))
+        if body.cosigners:
+            self._check_cosigners(envelope)
+        valid_until = body.valid_until_ms
+        if valid_until < block.time_ms:
+            raise Refused(Code.EXPIRED, "", (block.time_ms,))
+        if valid_until > self.latest_ms:
+            raise Refused(Code.NOT_YET, "", (self.latest_ms,))
+        key = seen_key(body.ledger, body.account, body.nonce)
+        first = self.seen_added.get(key) or self.seen.seen(key)
+        if first is not None:
+            self._refuse_seen(envelope, first)
+        self.seen_added[key] = encode_seen(SeenEntry(envelope.transaction_id, block.height, index, valid_until))
+        ctx.begin_transaction(envelope, record)
+        if body.on_behalf_of != NO_ACCOUNT:
+            self._check_grant(body.account, body.on_behalf_of)
+        if len(body.operations) > 1:
+            lanes = self.assembly.lanes
+            if len({lanes.get(operation.contract) for operation in body.operations} - {None}) > 1:
+                raise Refused(Code.MIXED_LANES)
+
+    def _check_cosigners(self, envelope: Envelope) -> None:
+        for account, signer in zip(envelope.body.cosigners, envelope.signers[1:], strict=True):
+            record = self.ctx.record_of(account)
+            if record is None:
+                raise Refused(Code.UNKNOWN_ACCOUNT, "", (account,))
+            if signer.public_key not in record.signing_keys:
+                raise Refused(Code.UNAUTHORISED, "", (account,))
+
+    def _refuse_seen(self, envelope: Envelope, entry: bytes) -> None:
+        first = decode_seen(entry)
+        same = first.transaction_id == envelope.transaction_id
+        raise Refused(
+            Code.DUPLICATE if same else Code.NONCE_USED, "", (first.transaction_id, first.height, first.index)
+        )
+
+    def _check_grant(self, account: bytes, principal: bytes) -> None:
+        record = self.ctx.record_of(principal)
+        granted = self.overlay.get(grant_key(principal, account)) is not None
+        if record is None or record.status != ACTIVE or not granted:
+            raise Refused(Code.FORBIDDEN, "accounts.no_grant", (principal,))
+
+    def _operations(self, envelope: Envelope) -> None:
+        ctx, hooks, methods = self.ctx, self.assembly.hooks, self.assembly.methods
+        for place, operation in enumerate(envelope.body.operations):
+            ctx.operation_index = place
+            table = methods.get(operation.contract)
+            if table is None:
+                raise Refused(Code.UNKNOWN_CONTRACT, "", (operation.contract,))
+            method = table.get(operation.method)
+            if method is None:
+                raise Refused(Code.UNKNOWN_METHOD, "", (operation.contract, operation.method))
+            if method.roles and method.roles.isdisjoint(ctx.roles):
+                raise Refused(Code.FORBIDDEN, "", (operation.contract, operation.method))
+            wrong = wrong_argument(method.args, operation.args)
+            if wrong is not None:
+                raise Refused(Code.BAD_ARGUMENTS, "", (operation.contract, operation.method, wrong[:MAX_NAMED_BYTES]))
+            for hook in hooks:
+                ctx.enter(hook.name)
+                hook.before_call(ctx, operation)
+            ctx.enter(operation.contract)
+            method.handler(ctx, operation.args)
+            if hooks:
+                moves = ctx.take_moves()
+                for hook in hooks:
+                    ctx.enter(hook.name)
+                    hook.after_call(ctx, operation, moves)
+
+    def _receipts(self) -> tuple[bytes, ...]:
+        ledger, envelopes = self.block.ledger, self.envelopes
+        digests = sm3_many([signed.EVENTS + events for events in self.events])
+        return tuple(
+            encode_receipt(
+                Receipt(
+                    ledger,
+                    envelope.envelope_id,
+                    envelope.transaction_id,
+                    envelope.body.account,
+                    envelope.body.nonce,
+                    code,
+                    rule,
+                    params,
+                    digest,
+                )
+            )
+            for envelope, code, rule, params, digest in zip(
+                envelopes, self.codes, self.rules, self.params, digests, strict=True
+            )
+        )

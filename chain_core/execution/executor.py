@@ -1,0 +1,65 @@
+"""The executor's public face: genesis state, questions about state, running a batch (docs/spec/execution.md §4)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from chain_core.execution.assembly import Assembly
+from chain_core.execution.block_run import BlockResult, BlockRun, genesis_state
+from chain_core.execution.context import BlockContext
+from chain_core.execution.contract import Contract, Hook, Lane
+from chain_core.execution.overlay import SeenReader, StateReader
+from chain_core.types.genesis import Genesis
+from chain_core.types.transaction import Envelope, TransactionBody
+
+__all__ = ["BlockContext", "BlockResult", "Executor", "SeenReader", "StateReader"]
+
+
+class Executor:
+    """A chain's execution, assembled once. It holds caches only: one block does not influence the next.
+
+    ``contracts`` come after the registry of accounts and governance, which every chain has. ``grants`` names, for a
+    contract or hook, the other contracts in whose namespace it may write. ``known_flags`` are those this build
+    implements. Raises ValueError when two of them have one name, or a grant names a stranger.
+    """
+
+    def __init__(
+        self,
+        contracts: Sequence[Contract],
+        *,
+        hooks: Sequence[Hook] = (),
+        grants: Mapping[str, Sequence[str]] | None = None,
+        known_flags: Sequence[str] = (),
+    ) -> None:
+        self.assembly = Assembly(contracts, hooks, grants or {}, known_flags)
+
+    def genesis_writes(self, genesis: Genesis, genesis_hash: bytes) -> dict[bytes, bytes]:
+        """The state of height 0. Raises InvalidGenesis for a document some contract cannot start from."""
+        return genesis_state(self.assembly, genesis, genesis_hash)
+
+    def execute(
+        self, context: BlockContext, envelopes: Sequence[Envelope], state: StateReader, seen: SeenReader
+    ) -> BlockResult:
+        """Runs the batch on ``state``. Refusals become receipts; any other exception propagates and halts the node."""
+        return BlockRun(self.assembly, context, envelopes, state, seen).run()
+
+    def lane_of(self, body: TransactionBody) -> Lane:
+        """The lane a transaction runs in; unknown contracts and mixtures stand last."""
+        return self.assembly.lane_of(body)
+
+    def known_account(self, state: StateReader, account: bytes, public_key: bytes) -> bool:
+        """Whether the key may sign for the account in ``state``: a local admission check, decided anew at execution."""
+        record = self.assembly.accounts.record(state.get, account)
+        return record is not None and public_key in record.signing_keys
+
+    def parameters(self, state: StateReader) -> dict[str, int]:
+        """The parameters in force in ``state``; the caller does not change the dict."""
+        return self.assembly.settings.parameters(state)
+
+    def flags(self, state: StateReader) -> tuple[str, ...]:
+        """The flags in force in ``state``, ascending."""
+        return self.assembly.settings.flags(state)
+
+    def unknown_flags(self, state: StateReader, next_height: int) -> tuple[str, ...]:
+        """Flags that ``next_height`` would run under and this build does not know: the node stops before it."""
+        return self.assembly.governance.unknown_flags(state, next_height)

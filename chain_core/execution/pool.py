@@ -1,0 +1,231 @@
+"""The transaction pool: envelope ids waiting to be ordered, bounded, in lanes (docs/spec/execution.md §9).
+
+It knows ids and sizes only; the node keeps the bodies. Ids that stand in a proposal are *in flight*: they stay in the
+pool, and are not taken again until they are released (the proposal was lost) or forgotten (the block is final).
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+from chain_core.execution.contract import Lane
+from chain_core.types.transaction import MAX_ENVELOPE_BYTES
+
+_RESERVED_LANES = (Lane.GOVERNANCE, Lane.BORDER)
+
+
+class Outcome(Enum):
+    """What became of an id offered to the pool."""
+
+    ACCEPTED = "accepted"
+    KNOWN = "known"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Admission:
+    """The pool's answer; when FULL, ``limit`` names what is exhausted: "transactions", "bytes" or "account"."""
+
+    outcome: Outcome
+    limit: str = ""
+    retry_after_ms: int = 0
+
+
+ACCEPTED = Admission(Outcome.ACCEPTED)
+KNOWN = Admission(Outcome.KNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class PoolLimits:
+    """``reserved_*``: room that the governance and the border lane each have for themselves."""
+
+    transactions: int
+    size_bytes: int
+    reserved_transactions: int
+    reserved_bytes: int
+    per_account: int
+    retry_after_ms: int
+
+    @classmethod
+    def from_parameters(cls, parameters: Mapping[str, int]) -> PoolLimits:
+        """Limits from on-chain parameters: reserved bytes in proportion, a tenth of the pool for one account."""
+        transactions, size = parameters["pool_transactions"], parameters["pool_bytes"]
+        reserved = parameters["pool_reserved_transactions"]
+        return cls(
+            transactions,
+            size,
+            reserved,
+            max(MAX_ENVELOPE_BYTES, size * reserved // transactions),
+            max(1, transactions // 10),
+            parameters["resend_ms"],
+        )
+
+
+class _Entry:
+    __slots__ = ("account", "in_flight", "lane", "sequence", "size", "valid_until_ms")
+
+    def __init__(self, lane: Lane, size: int, account: bytes, valid_until_ms: int, sequence: int) -> None:
+        self.lane = lane
+        self.size = size
+        self.account = account
+        self.valid_until_ms = valid_until_ms
+        self.sequence = sequence
+        self.in_flight = False
+
+
+class TransactionPool:
+    """First in, first out inside a lane. Every operation costs O(1) an id (O(log n) where expiry is concerned)."""
+
+    def __init__(self, limits: PoolLimits) -> None:
+        self.limits = limits
+        self.size_bytes = 0
+        self._entries: dict[bytes, _Entry] = {}
+        self._waiting: dict[Lane, OrderedDict[bytes, _Entry]] = {lane: OrderedDict() for lane in Lane}
+        self._held: dict[Lane, list[int]] = {lane: [0, 0] for lane in Lane}
+        self._by_account: dict[bytes, int] = {}
+        self._expiry: list[tuple[int, int, bytes]] = []
+        self._sequence = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __contains__(self, envelope_id: bytes) -> bool:
+        return envelope_id in self._entries
+
+    def waiting(self, lane: Lane) -> int:
+        """How many ids of the lane may be taken."""
+        return len(self._waiting[lane])
+
+    @property
+    def in_flight(self) -> int:
+        """How many ids stand in proposals."""
+        return len(self._entries) - sum(len(queue) for queue in self._waiting.values())
+
+    def add(self, envelope_id: bytes, lane: Lane, size_bytes: int, account: bytes, valid_until_ms: int) -> Admission:
+        """Offers an id; the caller has verified its envelope and its window."""
+        if envelope_id in self._entries:
+            return KNOWN
+        limit = self._exhausted(lane, size_bytes, account)
+        if limit:
+            return Admission(Outcome.FULL, limit, self.limits.retry_after_ms)
+        self._sequence += 1
+        entry = _Entry(lane, size_bytes, account, valid_until_ms, self._sequence)
+        self._entries[envelope_id] = self._waiting[lane][envelope_id] = entry
+        held = self._held[lane]
+        held[0] += 1
+        held[1] += size_bytes
+        self.size_bytes += size_bytes
+        self._by_account[account] = self._by_account.get(account, 0) + 1
+        self._watch(envelope_id, entry)
+        return ACCEPTED
+
+    def take(self, max_count: int, max_bytes: int) -> list[bytes]:
+        """The next ids for a proposal, marked in flight: governance, border, business.
+
+        The first two lanes get at most half of a block while business waits, so that no flood of them starves it. An id
+        that does not fit ends the taking from its lane: nothing overtakes.
+        """
+        taken: list[bytes] = []
+        room = [max_count, max_bytes]
+        if self._waiting[Lane.BUSINESS]:
+            half = [max_count // 2, max_bytes // 2]
+            for lane in _RESERVED_LANES:
+                self._take_from(lane, half, taken)
+            room = [room[0] - (max_count // 2 - half[0]), room[1] - (max_bytes // 2 - half[1])]
+            self._take_from(Lane.BUSINESS, room, taken)
+        for lane in _RESERVED_LANES:
+            self._take_from(lane, room, taken)
+        return taken
+
+    def mark_in_flight(self, envelope_ids: Iterable[bytes]) -> None:
+        """Another replica proposed these; ids not held here are passed over."""
+        for envelope_id in envelope_ids:
+            entry = self._entries.get(envelope_id)
+            if entry is not None and not entry.in_flight:
+                entry.in_flight = True
+                del self._waiting[entry.lane][envelope_id]
+
+    def release(self, envelope_ids: Iterable[bytes]) -> None:
+        """The proposal that held these was lost: they wait again, at the head of their lanes in their old order."""
+        back = [(entry.sequence, envelope_id, entry) for envelope_id, entry in self._flying(envelope_ids)]
+        for _, envelope_id, entry in sorted(back, key=lambda row: row[0], reverse=True):
+            entry.in_flight = False
+            queue = self._waiting[entry.lane]
+            queue[envelope_id] = entry
+            queue.move_to_end(envelope_id, last=False)
+            self._watch(envelope_id, entry)
+
+    def forget(self, envelope_ids: Iterable[bytes]) -> None:
+        """These are final, or their bodies are gone: they leave, in flight or not."""
+        for envelope_id in envelope_ids:
+            entry = self._entries.pop(envelope_id, None)
+            if entry is None:
+                continue
+            if not entry.in_flight:
+                del self._waiting[entry.lane][envelope_id]
+            held = self._held[entry.lane]
+            held[0] -= 1
+            held[1] -= entry.size
+            self.size_bytes -= entry.size
+            left = self._by_account[entry.account] - 1
+            if left:
+                self._by_account[entry.account] = left
+            else:
+                del self._by_account[entry.account]
+
+    def drop_expired(self, now_ms: int) -> list[bytes]:
+        """Forgets waiting ids whose window ended before ``now_ms`` and returns them; those in flight stay."""
+        dropped: list[bytes] = []
+        while self._expiry and self._expiry[0][0] < now_ms:
+            _, sequence, envelope_id = heapq.heappop(self._expiry)
+            entry = self._entries.get(envelope_id)
+            if entry is not None and entry.sequence == sequence and not entry.in_flight:
+                self.forget((envelope_id,))
+                dropped.append(envelope_id)
+        return dropped
+
+    def _exhausted(self, lane: Lane, size: int, account: bytes) -> str:
+        """The limit that one more id would pass, "" for none. What exceeds a lane's reserve is shared with business."""
+        limits = self.limits
+        if self._by_account.get(account, 0) >= limits.per_account:
+            return "account"
+        reserves = (limits.reserved_transactions, limits.reserved_bytes)
+        totals = (limits.transactions, limits.size_bytes)
+        for which, name in ((0, "transactions"), (1, "bytes")):
+            own = (1, size)[which]
+            shared = totals[which] - 2 * reserves[which]
+            for other, held in self._held.items():
+                used = held[which] + (own if other == lane else 0)
+                shared -= used if other == Lane.BUSINESS else max(0, used - reserves[which])
+            fits_reserve = lane != Lane.BUSINESS and self._held[lane][which] + own <= reserves[which]
+            if shared < 0 and not fits_reserve:
+                return name
+        return ""
+
+    def _take_from(self, lane: Lane, room: list[int], taken: list[bytes]) -> None:
+        queue = self._waiting[lane]
+        while queue and room[0] > 0:
+            envelope_id, entry = next(iter(queue.items()))
+            if entry.size > room[1]:
+                return
+            del queue[envelope_id]
+            entry.in_flight = True
+            room[0] -= 1
+            room[1] -= entry.size
+            taken.append(envelope_id)
+
+    def _flying(self, envelope_ids: Iterable[bytes]) -> list[tuple[bytes, _Entry]]:
+        found = ((envelope_id, self._entries.get(envelope_id)) for envelope_id in dict.fromkeys(envelope_ids))
+        return [(envelope_id, entry) for envelope_id, entry in found if entry is not None and entry.in_flight]
+
+    def _watch(self, envelope_id: bytes, entry: _Entry) -> None:
+        """Puts the end of the window under watch; the heap is rebuilt before the forgotten outnumber the held."""
+        if len(self._expiry) > 2 * len(self._entries) + 1_024:
+            self._expiry = [(e.valid_until_ms, e.sequence, i) for i, e in self._entries.items()]
+            heapq.heapify(self._expiry)
+        else:
+            heapq.heappush(self._expiry, (entry.valid_until_ms, entry.sequence, envelope_id))
