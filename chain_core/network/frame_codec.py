@@ -24,7 +24,7 @@ from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, 
 from chain_core.types.ids import HASH_SIZE
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES
 
-MAX_ENVELOPES_A_FRAME = 4_096
+MAX_ENVELOPES_A_FRAME = 16_384
 MAX_WANTED_BLOCKS = 1_024
 
 

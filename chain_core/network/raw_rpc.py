@@ -6,8 +6,9 @@ replaces ``identify`` and wraps the bytes (docs/spec/network.md §1-§2).
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -171,19 +172,65 @@ class RawChannel:
         try:
             return await callable_(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise self.typed(error, method) from None
+            raise _typed(error.trailing_metadata(), error.code(), error.details(), f"{self.address}{method}") from None
 
-    def stream(self, method: str) -> grpc.aio.StreamStreamCall[bytes, bytes]:
-        """An open call; it waits for the connection. What it raises, ``typed`` translates."""
-        return self._channel.stream_stream(method)(wait_for_ready=True)
-
-    def typed(self, error: grpc.aio.AioRpcError, method: str) -> DualchainError:
-        """The exception that a failed call stands for."""
-        for key, value in error.trailing_metadata() or ():
-            if key == refusals.METADATA_KEY and isinstance(value, bytes):
-                return refusals.from_metadata(value)
-        return refusals.from_status(error.code(), error.details() or "", f"{self.address}{method}")
+    def stream(self, method: str) -> RawStream:
+        """An open call in both directions; it waits for the connection, however long that takes."""
+        return RawStream(self._channel.stream_stream(method)(wait_for_ready=True), f"{self.address}{method}")
 
     async def close(self) -> None:
         """Ends all calls."""
         await self._channel.close()
+
+
+class RawStream:
+    """A client's end of a stream. What ends it is raised by whichever of its methods meets it first."""
+
+    def __init__(self, call: grpc.aio.StreamStreamCall[bytes, bytes], where: str) -> None:
+        self._call = call
+        self._where = where
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing can be sent any more."""
+        return self._call.done()
+
+    def when_ended(self, told: Callable[[], None]) -> None:
+        """Calls ``told`` once when the stream ends, for whatever reason."""
+        self._call.add_done_callback(lambda _: told())
+
+    async def send(self, data: bytes) -> None:
+        """Hands over one message; waits while the other side reads slower than this one sends. Raises refusals."""
+        try:
+            await self._call.write(data)
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            raise await self.reason() from None
+
+    async def receive(self) -> bytes:
+        """The next message. Raises refusals, Unreachable at the stream's regular end."""
+        try:
+            message = await self._call.read()
+        except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+            raise await self.reason() from None
+        if isinstance(message, bytes):
+            return message
+        raise await self.reason()
+
+    async def reason(self) -> DualchainError:
+        """Why the stream ended; waits for its end."""
+        code = await self._call.code()
+        return _typed(await self._call.trailing_metadata(), code, await self._call.details(), self._where)
+
+    def cancel(self) -> None:
+        """Ends it now."""
+        self._call.cancel()
+
+
+def _typed(
+    metadata: Iterable[tuple[str, str | bytes]] | None, code: grpc.StatusCode, details: str | None, where: str
+) -> DualchainError:
+    """The exception that a failed call stands for."""
+    for key, value in metadata or ():
+        if key == refusals.METADATA_KEY and isinstance(value, bytes):
+            return refusals.from_metadata(value)
+    return refusals.from_status(code, details or "", where)

@@ -171,6 +171,8 @@ def from_metadata(value: bytes) -> DualchainError:
 def from_status(status: grpc.StatusCode, details: str, where: str) -> RemoteRefusal:
     """The exception for a bare gRPC status: the library's own refusals, and servers that are no node of ours."""
     match status:
+        case grpc.StatusCode.OK | grpc.StatusCode.CANCELLED:
+            return Unreachable("the stream was closed", where=where, next_step="open it again")
         case grpc.StatusCode.UNAVAILABLE:
             return Unreachable(
                 details or "no connection", where=where, next_step="check that the node runs, or ask another node"

@@ -1,0 +1,326 @@
+"""The ingress: decodes and authenticates what arrives, and is the only maker of ``Verified`` (docs/spec/network.md §5).
+
+Each kind of input becomes a *check*: structure is judged at once, the signatures left over stand in ``items``, and
+``conclude`` takes their verdicts. So the signatures of everything that waits are verified in one batch, off the event
+loop; the ``verify_*`` functions do all three steps in line. Nothing here is thread-safe but the verification itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, TypeVar
+
+from chain_core.codec import signed
+from chain_core.codec.block import decode_block
+from chain_core.codec.certificates import certificate_signatures
+from chain_core.codec.transaction import decode_envelope
+from chain_core.consensus.messages import Message
+from chain_core.crypto.hashing import sm3_many
+from chain_core.crypto.merkle import merkle_root
+from chain_core.crypto.provider import VerifyItem
+from chain_core.crypto.providers import provider
+from chain_core.network.message_signatures import signature_triples
+from chain_core.network.transaction_refusals import (
+    BadSignature,
+    Expired,
+    MalformedTransaction,
+    OversizeTransaction,
+    UnknownAccount,
+    WindowTooLong,
+    WrongLedger,
+)
+from chain_core.types.block import CertifiedBlock, Header
+from chain_core.types.errors import InvalidProof, InvalidTransaction, MalformedBytes, PeerFault
+from chain_core.types.transaction import MAX_ENVELOPE_BYTES, Envelope, TransactionBody
+from chain_core.types.validator_set import ValidatorSet
+from chain_core.types.verified import Verified
+
+MessageOutcome = Verified[Message] | PeerFault
+EnvelopeOutcome = Verified[Envelope] | InvalidTransaction
+BlockOutcome = Verified[CertifiedBlock] | PeerFault
+
+OutcomeT = TypeVar("OutcomeT")
+
+_CACHED_ENVELOPES = 65_536
+_PEER_NEXT = "drop it; a link that repeats this is cut"
+
+
+class Check(Protocol[OutcomeT]):
+    """Something whose structure was judged; ``items`` are the signatures that are left to verify."""
+
+    @property
+    def items(self) -> Sequence[VerifyItem]:
+        """What to verify, in any batch with others."""
+        ...
+
+    def conclude(self, valid: Sequence[bool]) -> list[OutcomeT]:
+        """The outcomes, in the order of what was handed in, from one verdict an item."""
+        ...
+
+
+class VerifiedCache:
+    """Ids of envelopes whose signatures were found valid; bounded, the least recently used leaves first."""
+
+    __slots__ = ("_ids", "_limit")
+
+    def __init__(self, limit: int = _CACHED_ENVELOPES) -> None:
+        self._ids: dict[bytes, None] = {}
+        self._limit = limit
+
+    def __len__(self) -> int:
+        return len(self._ids)
+
+    def hit(self, envelope_id: bytes) -> bool:
+        """Whether the id is known; it becomes the most recently used."""
+        if envelope_id not in self._ids:
+            return False
+        del self._ids[envelope_id]
+        self._ids[envelope_id] = None
+        return True
+
+    def add(self, envelope_id: bytes) -> None:
+        """Remember an id; the oldest one leaves when there is no room."""
+        self._ids[envelope_id] = None
+        if len(self._ids) > self._limit:
+            del self._ids[next(iter(self._ids))]
+
+
+def _nobody_wants(_: bytes) -> bool:
+    return False
+
+
+@dataclass(frozen=True, slots=True)
+class Ingress:
+    """Authenticates for one chain and ledger. ``known_account`` and ``max_window_ms`` look at this node's final state.
+
+    ``wanted`` says whether a proposal needs the body of an envelope id: then only its signatures decide, whatever the
+    clock and the state here say, for whether a proposal is valid is stateless.
+    """
+
+    genesis_hash: bytes
+    ledger: int
+    validators: ValidatorSet
+    now_ms: Callable[[], int]
+    max_window_ms: Callable[[], int]
+    known_account: Callable[[bytes, bytes], bool]
+    wanted: Callable[[bytes], bool] = _nobody_wants
+    cache: VerifiedCache = field(default_factory=VerifiedCache)
+
+    # ---- consensus messages
+
+    def check_messages(self, messages: Sequence[Message]) -> Check[MessageOutcome]:
+        """Structure of consensus messages; every signature in them, nested ones too, is left to verify."""
+        check = _MessageCheck()
+        for message in messages:
+            try:
+                items = signature_triples(message, self.validators, self.genesis_hash)
+            except PeerFault as fault:
+                check.parts.append((fault, 0))
+            else:
+                check.parts.append((message, len(items)))
+                check.items.extend(items)
+        return check
+
+    def verify_messages(self, messages: Sequence[Message]) -> list[MessageOutcome]:
+        """Consensus messages, verified or refused one by one."""
+        return _now(self.check_messages(messages))
+
+    # ---- transactions
+
+    def check_envelopes(self, raws: Sequence[bytes], *, from_peer: bool = False) -> Check[EnvelopeOutcome]:
+        """Size, decoding, ledger and window, account, cache, in this order; the signatures are left to verify."""
+        check = _EnvelopeCheck(self.cache)
+        now = self.now_ms()
+        latest = now + self.max_window_ms()
+        for raw in raws:
+            try:
+                envelope = self._admissible(raw, now, latest, from_peer)
+            except InvalidTransaction as refusal:
+                check.add_outcome(refusal)
+                continue
+            if self.cache.hit(envelope.envelope_id):
+                check.add_outcome(Verified(envelope))
+            else:
+                check.add_envelope(envelope, self.genesis_hash)
+        return check
+
+    def verify_envelopes(self, raws: Sequence[bytes], *, from_peer: bool = False) -> list[EnvelopeOutcome]:
+        """Envelopes, verified or refused one by one; signatures verified before are not verified again."""
+        return _now(self.check_envelopes(raws, from_peer=from_peer))
+
+    def _admissible(self, raw: bytes, now: int, latest: int, from_peer: bool) -> Envelope:
+        if len(raw) > MAX_ENVELOPE_BYTES:
+            raise OversizeTransaction(
+                f"{len(raw)} bytes, at most {MAX_ENVELOPE_BYTES} may be",
+                where="envelope",
+                next_step="split the operations over several transactions, keep documents off chain",
+            )
+        try:
+            envelope = decode_envelope(raw)
+        except MalformedBytes as error:
+            raise MalformedTransaction(error.what, where=error.where, next_step=error.next_step) from error
+        if envelope.body.ledger != self.ledger:
+            raise WrongLedger(
+                f"the transaction is for ledger {envelope.body.ledger}",
+                where="body.ledger",
+                next_step=f"hand it in where that ledger runs; this node runs ledger {self.ledger}",
+            )
+        if not (from_peer and self.wanted(envelope.envelope_id)):
+            _check_window(envelope.body, now, latest)
+            self._check_accounts(envelope)
+        return envelope
+
+    def _check_accounts(self, envelope: Envelope) -> None:
+        """A local admission check only: what a key may do is decided at execution."""
+        body = envelope.body
+        for account, signer in zip((body.account, *body.cosigners), envelope.signers, strict=True):
+            if not self.known_account(account, signer.public_key):
+                raise UnknownAccount(
+                    f"no account {account.hex()} with this signing key in the final state of this node",
+                    where="signers",
+                    next_step="wait until the account or key is final here, or use a key that is registered",
+                )
+
+    # ---- blocks
+
+    def check_blocks(self, raws: Sequence[bytes]) -> Check[BlockOutcome]:
+        """Structure of certified blocks; the certificates' signatures are left to verify.
+
+        The envelopes' own signatures are not verified again: the certified transaction root commits to their ids,
+        and a quorum verified them before it voted.
+        """
+        check = _BlockCheck()
+        for raw in raws:
+            try:
+                block = decode_block(raw)
+                header, items = certificate_signatures(
+                    block.header, block.certificate, self.validators, self.genesis_hash
+                )
+                _check_contents(block, header)
+            except (MalformedBytes, InvalidProof) as error:
+                check.parts.append((PeerFault(error.what, where=error.where, next_step=_PEER_NEXT), 0))
+            else:
+                check.parts.append((block, len(items)))
+                check.items.extend(items)
+        return check
+
+    def verify_blocks(self, raws: Sequence[bytes]) -> list[BlockOutcome]:
+        """Certified blocks, verified or refused one by one."""
+        return _now(self.check_blocks(raws))
+
+
+def _now(check: Check[OutcomeT]) -> list[OutcomeT]:
+    return check.conclude(provider().sm2_verify_many(check.items) if check.items else ())
+
+
+def _check_window(body: TransactionBody, now: int, latest: int) -> None:
+    if body.valid_until_ms <= now:
+        raise Expired(
+            f"valid until {body.valid_until_ms}, it is {now}",
+            where="body.valid_until_ms",
+            next_step="sign it again with a later end; check the clocks when it was signed just now",
+        )
+    if body.valid_until_ms > latest:
+        raise WindowTooLong(
+            f"valid until {body.valid_until_ms}, at most {latest} is allowed now",
+            where="body.valid_until_ms",
+            next_step="sign it with an end within max_window_ms of now",
+        )
+
+
+def _check_contents(block: CertifiedBlock, header: Header) -> None:
+    """InvalidProof unless the batch and the envelopes are what the header commits to."""
+    where = f"block {header.height}"
+    batch = block.batch
+    expected = (header.ledger, header.epoch, header.height, header.attempt)
+    if (batch.ledger, batch.epoch, batch.height, batch.attempt) != expected or batch.time_ms > header.time_ms:
+        raise InvalidProof("the batch is of another ledger, epoch, height, attempt or time", where=where)
+    ids = sm3_many([signed.ENVELOPE_ID + raw for raw in block.envelopes])
+    if tuple(ids) != batch.envelope_ids:
+        raise InvalidProof("the envelopes are not those the batch names", where=where)
+    if len(ids) != header.transaction_count or merkle_root(ids) != header.transaction_root:
+        raise InvalidProof("the envelopes do not lead to the header's transaction root", where=where)
+
+
+@dataclass(slots=True)
+class _MessageCheck:
+    items: list[VerifyItem] = field(default_factory=list)
+    parts: list[tuple[Message | PeerFault, int]] = field(default_factory=list)
+
+    def conclude(self, valid: Sequence[bool]) -> list[MessageOutcome]:
+        outcomes: list[MessageOutcome] = []
+        start = 0
+        for part, count in self.parts:
+            good = all(valid[start : start + count])
+            start += count
+            if isinstance(part, PeerFault):
+                outcomes.append(part)
+            elif good:
+                outcomes.append(Verified(part))
+            else:
+                name = type(part).__name__
+                outcomes.append(PeerFault(f"a signature in a {name} does not verify", where=name, next_step=_PEER_NEXT))
+        return outcomes
+
+
+@dataclass(slots=True)
+class _BlockCheck:
+    items: list[VerifyItem] = field(default_factory=list)
+    parts: list[tuple[CertifiedBlock | PeerFault, int]] = field(default_factory=list)
+
+    def conclude(self, valid: Sequence[bool]) -> list[BlockOutcome]:
+        outcomes: list[BlockOutcome] = []
+        start = 0
+        for part, count in self.parts:
+            good = all(valid[start : start + count])
+            start += count
+            if isinstance(part, PeerFault):
+                outcomes.append(part)
+            elif good:
+                outcomes.append(Verified(part))
+            else:
+                outcomes.append(
+                    PeerFault("a signature in the certificate does not verify", where="block", next_step=_PEER_NEXT)
+                )
+        return outcomes
+
+
+class _EnvelopeCheck:
+    __slots__ = ("_cache", "_outcomes", "_waiting", "items")
+
+    def __init__(self, cache: VerifiedCache) -> None:
+        self.items: list[VerifyItem] = []
+        self._cache = cache
+        self._outcomes: list[EnvelopeOutcome | None] = []
+        self._waiting: list[tuple[int, Envelope]] = []
+
+    def add_outcome(self, outcome: EnvelopeOutcome) -> None:
+        self._outcomes.append(outcome)
+
+    def add_envelope(self, envelope: Envelope, genesis_hash: bytes) -> None:
+        message = signed.message_of_hash(signed.TX, genesis_hash, envelope.transaction_id)
+        for signer in envelope.signers:
+            self.items.append((signer.public_key, message, signer.signature))
+        self._waiting.append((len(self._outcomes), envelope))
+        self._outcomes.append(None)
+
+    def conclude(self, valid: Sequence[bool]) -> list[EnvelopeOutcome]:
+        start = 0
+        for index, envelope in self._waiting:
+            end = start + len(envelope.signers)
+            if all(valid[start:end]):
+                self._cache.add(envelope.envelope_id)
+                self._outcomes[index] = Verified(envelope)
+            else:
+                self._outcomes[index] = _bad_signature(valid[start:end])
+            start = end
+        return [outcome for outcome in self._outcomes if outcome is not None]
+
+
+def _bad_signature(valid: Sequence[bool]) -> BadSignature:
+    return BadSignature(
+        f"signature {list(valid).index(False)} of {len(valid)} does not verify",
+        where="signers",
+        next_step="sign M = tag || this chain's genesis hash || SM3(body) with the account's key",
+    )

@@ -1,0 +1,303 @@
+"""Links to the other validators: one stream a direction, frames out through bounded queues, frames in to ``receive``.
+
+Node i dials j and sends its frames on that stream; answers travel on j's own stream to i (docs/spec/network.md §3-§4).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final, Protocol
+
+from chain_core._pb.dualchain.p2p.v1 import p2p_pb2 as pb
+from chain_core.consensus.messages import Heartbeat, PrePrepare
+from chain_core.network.channel_options import MAX_MESSAGE_BYTES
+from chain_core.network.frame_codec import decode_frame, encode_frame
+from chain_core.network.frames import BlocksFrame, ConsensusFrame, EnvelopesFrame, Frame
+from chain_core.network.hello import Hello, check_hello, decode_hello, encode_hello
+from chain_core.network.identity import Caller
+from chain_core.network.link_quality import SignatureQuality
+from chain_core.network.link_queue import Entry, LinkQueue, Usefulness
+from chain_core.network.raw_rpc import Method, RawChannel, RawStream, Stream, parse
+from chain_core.network.refusals import Overloaded
+from chain_core.types.errors import DualchainError, MalformedBytes, PeerFault
+
+log = logging.getLogger(__name__)
+
+LINK_METHOD: Final = "/dualchain.p2p.v1.PeerService/Link"
+
+_HELLO_PATIENCE_S = 5.0
+_FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 5.0
+_SETTLED_S = 5.0
+_CUT_S = 30.0
+# Until links are authenticated anybody on this machine can claim to be a validator; he must not crowd it out.
+_STREAMS_A_VALIDATOR = 8
+_REMEMBERED = 1_024
+
+
+class LinkCut(PeerFault):
+    """The link is closed for a while because of what came over it."""
+
+    code = "LINK_CUT"
+
+
+class Alarm(Protocol):
+    """Tells an operator: a stable code and plain facts."""
+
+    def __call__(self, code: str, facts: dict[str, str | int]) -> None: ...
+
+
+@dataclass(slots=True, eq=False)
+class IncomingLink:
+    """A stream from a peer that said it is validator ``peer``. Verdicts on its signatures come back to ``judge``."""
+
+    peer: int
+    caller: Caller
+    on_cut: Callable[[IncomingLink, DualchainError], None]
+    quality: SignatureQuality = field(default_factory=SignatureQuality)
+    cut: LinkCut | None = None
+
+    def judge(self, checked: int, bad: int) -> None:
+        """Records verdicts; from a link with too many bad signatures nothing more is taken."""
+        if self.quality.record(checked, bad) and self.cut is None:
+            self.cut = LinkCut(
+                "more than 1 % of its signatures are bad",
+                where=f"validator {self.peer}",
+                next_step="mend the sender, then wait",
+            )
+            self.on_cut(self, self.cut)
+
+
+Receive = Callable[[IncomingLink, Frame], None]
+
+
+@dataclass(slots=True, eq=False)
+class _Outgoing:
+    peer: int
+    address: str
+    queue: LinkQueue = field(default_factory=LinkQueue)
+    connected: bool = False
+    complaint: str = ""
+    task: asyncio.Task[None] | None = None
+
+
+class PeerLinks:
+    """All links of one node; implements the replica's Transport port.
+
+    ``addresses`` maps each other validator's index to its peer port. ``receive`` gets each frame with its link, on the
+    event loop; ``link_up`` is told when frames reach a peer (again).
+    """
+
+    def __init__(
+        self,
+        hello: Hello,
+        names: tuple[str, ...],
+        addresses: Mapping[int, str],
+        *,
+        receive: Receive,
+        alarm: Alarm,
+        link_up: Callable[[int], None],
+        counters: Counter[str],
+    ) -> None:
+        self._hello = hello
+        self._names = names
+        self._receive = receive
+        self._alarm = alarm
+        self._link_up = link_up
+        self._counters = counters
+        self._outgoing = {peer: _Outgoing(peer, address) for peer, address in addresses.items()}
+        self._incoming: dict[int, list[IncomingLink]] = {peer: [] for peer in range(len(names))}
+        self._cut_until: dict[str, float] = {}
+        self._complained: set[tuple[int, str]] = set()
+
+    # ---- Transport
+
+    def send(self, peer: int, frame: Frame) -> None:
+        """Queue a frame for one peer; lost when there is no such link or no room."""
+        link = self._outgoing.get(peer)
+        entry = self._entry(frame)
+        if link is not None and entry is not None:
+            link.queue.put(entry)
+
+    def broadcast(self, frame: Frame) -> None:
+        """Queue a frame for all other validators; it is encoded once."""
+        entry = self._entry(frame)
+        if entry is not None:
+            for link in self._outgoing.values():
+                link.queue.put(entry)
+
+    def _entry(self, frame: Frame) -> Entry | None:
+        data = encode_frame(frame)
+        if len(data) > MAX_MESSAGE_BYTES - 1_024:
+            self._alarm("FRAME_TOO_LARGE", {"kind": type(frame).__name__, "bytes": len(data)})
+            return None
+        usefulness, urgent = _handling(frame)
+        self._counters["frames_sent"] += 1
+        return Entry(data, usefulness, urgent)
+
+    # ---- state, for Status
+
+    def connected_out(self, peer: int) -> bool:
+        """Whether our frames reach the peer."""
+        return peer in self._outgoing and self._outgoing[peer].connected
+
+    def connected_in(self, peer: int) -> bool:
+        """Whether somebody who says to be the peer sends to us."""
+        return bool(self._incoming.get(peer))
+
+    def addresses(self) -> dict[int, str]:
+        """Peer ports by validator index."""
+        return {peer: link.address for peer, link in self._outgoing.items()}
+
+    def frames_dropped(self) -> int:
+        """Frames that found no room in a queue, since the start."""
+        return sum(link.queue.dropped for link in self._outgoing.values())
+
+    # ---- life
+
+    def methods(self) -> dict[str, Method]:
+        """What the peer port serves."""
+        return {LINK_METHOD: Stream(self._serve)}
+
+    async def run(self) -> None:
+        """Keep all outgoing links up until cancelled; what it raises is a defect."""
+        async with asyncio.TaskGroup() as group:
+            for link in self._outgoing.values():
+                link.task = group.create_task(self._keep(link), name=f"link-{self._names[link.peer]}")
+
+    # ---- outgoing
+
+    async def _keep(self, link: _Outgoing) -> None:
+        loop = asyncio.get_running_loop()
+        backoff = _FIRST_BACKOFF_S
+        channel = RawChannel(link.address)
+        try:
+            while True:
+                opened = loop.time()
+                stream = channel.stream(LINK_METHOD)
+                try:
+                    await self._session(link, stream)
+                except DualchainError as refusal:
+                    self._complain(link, refusal)
+                finally:
+                    stream.cancel()
+                    link.connected = False
+                    link.queue.link_down()
+                settled = loop.time() - opened > _SETTLED_S
+                await asyncio.sleep(_FIRST_BACKOFF_S if settled else backoff)
+                backoff = _FIRST_BACKOFF_S if settled else min(2 * backoff, _LAST_BACKOFF_S)
+        finally:
+            await channel.close()
+
+    async def _session(self, link: _Outgoing, stream: RawStream) -> None:
+        """One connection, from Hello until it breaks."""
+        await stream.send(encode_hello(self._hello))
+        theirs = decode_hello(await stream.receive())
+        check_hello(theirs, self._hello, len(self._names))
+        if theirs.validator != link.peer:
+            raise PeerFault(
+                f"validator {theirs.validator} answers where {link.peer} ({self._names[link.peer]}) should",
+                where=link.address,
+                next_step="compare the peer addresses in the configurations",
+            )
+        queue = link.queue
+        stream.when_ended(queue.filled.set)
+        link.connected, link.complaint = True, ""
+        log.info("LINK_UP peer=%s address=%s", self._names[link.peer], link.address)
+        queue.link_up()
+        self._link_up(link.peer)
+        while not stream.ended:
+            frames = queue.take()
+            if frames:
+                await stream.send(pb.LinkMessage(frames=frames).SerializeToString())
+                self._counters["messages_sent"] += 1
+            else:
+                await queue.filled.wait()
+        raise await stream.reason()
+
+    def _complain(self, link: _Outgoing, refusal: DualchainError) -> None:
+        """Each reason once in a row: a peer that is down for a day fills no log."""
+        if link.complaint != refusal.code:
+            link.complaint = refusal.code
+            log.warning("LINK_DOWN peer=%s address=%s reason=%s", self._names[link.peer], link.address, refusal)
+
+    # ---- incoming
+
+    async def _serve(self, caller: Caller, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        if self._cut_until.get(caller.name, 0.0) > loop.time():
+            raise LinkCut("this link is cut for a while", where=caller.name, next_step="mend the sender, then wait")
+        link = await self._opened(caller, requests)
+        if link is None:
+            return
+        streams = self._incoming[link.peer]
+        if len(streams) >= _STREAMS_A_VALIDATOR:
+            raise Overloaded("too many links of this validator", where="hello.validator", retry_after_ms=5_000)
+        streams.append(link)
+        try:
+            yield encode_hello(self._hello)
+            async for data in requests:
+                self._take(link, data)
+        except (MalformedBytes, PeerFault) as fault:
+            if fault is not link.cut:
+                self._cut(link, fault)
+            raise
+        finally:
+            streams.remove(link)
+
+    async def _opened(self, caller: Caller, requests: AsyncIterator[bytes]) -> IncomingLink | None:
+        try:
+            async with asyncio.timeout(_HELLO_PATIENCE_S):
+                first = await anext(requests, None)
+        except TimeoutError:
+            raise PeerFault("no Hello in time", where="first message", next_step="see docs/spec/network.md") from None
+        if first is None:
+            return None
+        theirs = decode_hello(first)
+        try:
+            check_hello(theirs, self._hello, len(self._names))
+        except PeerFault as fault:
+            self._alarm_once(caller, theirs, fault)
+            raise
+        return IncomingLink(theirs.validator, caller, self._cut)
+
+    def _take(self, link: IncomingLink, data: bytes) -> None:
+        if link.cut is not None:
+            raise link.cut
+        message = parse(pb.LinkMessage, data)
+        if message.HasField("hello"):
+            raise PeerFault("a second Hello", where="link", next_step="see docs/spec/network.md")
+        for raw in message.frames:
+            self._counters["frames_received"] += 1
+            self._receive(link, decode_frame(raw))
+
+    def _cut(self, link: IncomingLink, fault: DualchainError) -> None:
+        if len(self._cut_until) >= _REMEMBERED:
+            del self._cut_until[next(iter(self._cut_until))]
+        self._cut_until[link.caller.name] = asyncio.get_running_loop().time() + _CUT_S
+        self._counters["links_cut"] += 1
+        facts: dict[str, str | int] = {"peer": link.peer, "caller": link.caller.name, "reason": str(fault)}
+        self._alarm("LINK_CUT", facts)
+
+    def _alarm_once(self, caller: Caller, theirs: Hello, fault: PeerFault) -> None:
+        """A stranger who keeps dialling is told each time, the operator once a reason and claimed validator."""
+        reason = (theirs.validator, fault.where)
+        if reason not in self._complained and len(self._complained) < _REMEMBERED:
+            self._complained.add(reason)
+            self._alarm("PEER_FAULT", {"peer": theirs.validator, "caller": caller.name, "reason": str(fault)})
+
+
+def _handling(frame: Frame) -> tuple[Usefulness, bool]:
+    """(what it is worth, whether it overtakes bodies). A proposal does not overtake the bodies it names."""
+    match frame:
+        case ConsensusFrame(message=Heartbeat()):
+            return Usefulness.HEARTBEAT, True
+        case ConsensusFrame(message=PrePrepare()):
+            return Usefulness.VOTE, False
+        case EnvelopesFrame() | BlocksFrame():
+            return Usefulness.BODIES, False
+        case _:
+            return Usefulness.VOTE, True
