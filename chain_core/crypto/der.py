@@ -45,7 +45,7 @@ def signature_from_der(der: bytes) -> bytes:
 
 
 def _integer(der: bytes, offset: int) -> tuple[bytes, int]:
-    """A positive, minimally encoded INTEGER of at most 256 bits as 32 bytes, and the offset behind it."""
+    """A positive, minimally encoded INTEGER as 32 bytes (33 when it is too large), and the offset behind it."""
     where = f"offset {offset}"
     if offset + 2 > len(der) or der[offset] != _INTEGER:
         raise MalformedSignature("not a DER INTEGER", where=where)
@@ -55,7 +55,4 @@ def _integer(der: bytes, offset: int) -> tuple[bytes, int]:
         raise MalformedSignature("a DER INTEGER of the wrong length", where=where)
     if body[0] & 0x80 or (size > 1 and body[0] == 0 and not body[1] & 0x80):
         raise MalformedSignature("a negative or padded DER INTEGER", where=where)
-    value = body.lstrip(b"\0")
-    if len(value) > 32:
-        raise MalformedSignature("a DER INTEGER above 256 bits", where=where)
-    return value.rjust(32, b"\0"), offset + 2 + size
+    return body.lstrip(b"\0").rjust(32, b"\0"), offset + 2 + size

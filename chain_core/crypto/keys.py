@@ -83,9 +83,7 @@ def load_private_key(path: Path) -> bytes:
             # The opened file's own mode: the name could be changed to point elsewhere in between.
             mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
             if mode & 0o077:
-                raise KeyFileRefused(
-                    f"mode {mode:04o} lets others at it", where=where, next_step=f"chmod 600 {where}"
-                )
+                raise KeyFileRefused(f"mode {mode:04o} lets others at it", where=where, next_step=f"chmod 600 {where}")
             text = file.read(_LARGEST_FILE)
     except OSError as error:
         raise KeyFileRefused(f"cannot be read: {error.strerror}", where=where, next_step=_GENERATE) from error
@@ -104,9 +102,7 @@ def _parse(text: bytes, where: str) -> bytes:
     try:
         der = base64.b64decode(b"".join(body.split()), validate=True)
     except binascii.Error as error:
-        raise KeyFileRefused(
-            "its base64 is damaged", where=where, next_step="restore it from backup"
-        ) from error
+        raise KeyFileRefused("its base64 is damaged", where=where, next_step="restore it from backup") from error
     key = der[len(_PKCS8_HEAD) : len(_PKCS8_HEAD) + PRIVATE_KEY_SIZE]
     middle = len(_PKCS8_HEAD) + PRIVATE_KEY_SIZE
     framed = der.startswith(_PKCS8_HEAD) and der[middle : middle + len(_PKCS8_MIDDLE)] == _PKCS8_MIDDLE
@@ -117,9 +113,7 @@ def _parse(text: bytes, where: str) -> bytes:
     except InvalidKey as error:
         raise KeyFileRefused(error.what, where=where, next_step=_GENERATE) from error
     if signing_provider().sm2_public_key(key) != der[-PUBLIC_KEY_SIZE:]:
-        raise KeyFileRefused(
-            "its private and public halves differ", where=where, next_step="restore it from backup"
-        )
+        raise KeyFileRefused("its private and public halves differ", where=where, next_step="restore it from backup")
     return key
 
 

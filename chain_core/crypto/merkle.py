@@ -123,9 +123,7 @@ def path_length(index: int, count: int) -> int:
     return length
 
 
-def root_from_path(
-    leaf: bytes, index: int, count: int, path: Sequence[bytes], *, hasher: Hasher = SM3
-) -> bytes | None:
+def root_from_path(leaf: bytes, index: int, count: int, path: Sequence[bytes], *, hasher: Hasher = SM3) -> bytes | None:
     """The root that ``leaf`` (a leaf *hash*) has at ``index`` of ``count`` under ``path``.
 
     None when index, count and path do not fit together: the length must be exact and each hash 32 bytes, so

@@ -21,7 +21,6 @@ from chain_core.crypto.provider import SM2_USER_ID, SM3_SIZE, VerifyItem
 from chain_core.crypto.sm2_domain import (
     ZA_PREFIX,
     N,
-    check_private_key,
     is_on_curve,
     random_scalar,
     signature_in_range,
@@ -172,8 +171,6 @@ class MultiBufferProvider(OpenSslProvider):
         """Signatures of up to 8 items; None unless every lane succeeded."""
         # Spare lanes sign the first message again, under a nonce of their own.
         lanes = [*batch, *[batch[0]] * (SM2_LANES - len(batch))]
-        for private_key, _ in batch:
-            check_private_key(private_key)
         public_keys = b"".join(self._client_public_key(private_key) for private_key, _ in lanes)
         # One secret of 64 bytes a lane: private scalar, nonce. Writable, to be wiped.
         secret = np.frombuffer(
@@ -208,8 +205,7 @@ class MultiBufferProvider(OpenSslProvider):
     def _check_lanes(self) -> None:
         """Every lane against libcrypto, right and wrong items mixed. Raises CryptoUnavailable."""
         messages = [
-            bytes(range(size))
-            for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 129, 200, 3, 32, 97, 31, 96)
+            bytes(range(size)) for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 129, 200, 3, 32, 97, 31, 96)
         ]
         if self.sm3_many(messages) != [self.sm3(message) for message in messages]:
             raise unavailable("libcrypto_mb's SM3 disagrees with libcrypto's")

@@ -22,9 +22,7 @@ _ZERO = bytes(32)
 
 # What precedes the public key in Z_A = SM3(ENTL || ID || a || b || xG || yG || xA || yA) (GB/T 32918.2 5.5).
 ZA_PREFIX = (
-    (8 * len(SM2_USER_ID)).to_bytes(2, "big")
-    + SM2_USER_ID
-    + b"".join(v.to_bytes(32, "big") for v in (A, B, GX, GY))
+    (8 * len(SM2_USER_ID)).to_bytes(2, "big") + SM2_USER_ID + b"".join(v.to_bytes(32, "big") for v in (A, B, GX, GY))
 )
 
 

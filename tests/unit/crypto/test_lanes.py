@@ -40,6 +40,14 @@ def test_status_bits() -> None:
     assert lanes_ok(0xA << 60, 16) == [True] * 15 + [False]
 
 
+def test_a_digest_above_n_is_compared_modulo_n() -> None:
+    """One in 2^32 is."""
+    assert multibuffer._equal_mod_n(be(N + 5), be(5))
+    assert multibuffer._equal_mod_n(be(N - 5), be(N - 5))
+    assert not multibuffer._equal_mod_n(be(N + 5), be(6))
+    assert not multibuffer._equal_mod_n(be(N - 5), be(N - 6))
+
+
 @pytest.mark.parametrize("case", EDGE_CASES, ids=lambda case: case["name"])
 def test_edge_case(provider: MultiBufferProvider, case: dict[str, object]) -> None:
     """Among them: infinity, which the library takes, and points off the curve, which it would use."""

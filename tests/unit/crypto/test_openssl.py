@@ -12,7 +12,7 @@ from chain_core.crypto.der import signature_to_der
 from chain_core.crypto.keys import public_key_pem
 from chain_core.crypto.libcrypto import libcrypto, sm2_public
 from chain_core.crypto.openssl import OpenSslProvider, _libcrypto_sm3
-from chain_core.crypto.sm2_domain import A, B, P
+from chain_core.crypto.sm2_domain import A, B, P, is_on_curve
 from tests.unit.crypto.support import be
 
 
@@ -45,8 +45,11 @@ def test_libcrypto_refuses_what_is_no_point() -> None:
     square = (1 + A + B) % P
     y = be(pow(square, (P + 1) // 4, P))
     assert sm2_public(libcrypto(), be(1) + y) is not None
+    assert is_on_curve(be(1) + y)
+    assert is_on_curve(be(1) + be(P - int.from_bytes(y, "big")))
     for refused in (be(1 + P) + y, be(2) + y, bytes(64), b"\xff" * 64):
         assert sm2_public(libcrypto(), refused) is None
+        assert not is_on_curve(refused)
 
 
 def test_threads_share_a_cache_smaller_than_their_keys() -> None:

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import metadata
 
 import pytest
 
@@ -111,6 +112,15 @@ def test_a_provider_with_wrong_answers_is_unavailable(broken: type) -> None:
         selftest.check(broken())
 
 
+def test_no_provider_is_handed_out_untested(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(selftest, "SM3_DIGEST", bytes(32))
+    providers.provider_named.cache_clear()
+    with pytest.raises(CryptoUnavailable, match="SM3 gives a wrong answer"):
+        providers.provider_named("openssl")
+    monkeypatch.undo()
+    assert providers.provider_named("openssl").name == "openssl"
+
+
 @pytest.mark.parametrize(
     ("cpuinfo", "suitable"),
     [(ICE_LAKE, True), (SIERRA_FOREST, True), (MILAN, False), (GRAVITON, False), ("", False)],
@@ -125,10 +135,10 @@ def test_multibuffer_asks_for_the_right_cpu(cpuinfo: str, suitable: bool) -> Non
 
 def test_multibuffer_names_the_missing_package(monkeypatch: pytest.MonkeyPatch) -> None:
     def nothing(distribution: str) -> None:
-        raise ippcrypto.metadata.PackageNotFoundError(distribution)
+        raise metadata.PackageNotFoundError(distribution)
 
     monkeypatch.setattr(ippcrypto, "check_cpu", lambda cpuinfo: None)
-    monkeypatch.setattr(ippcrypto.metadata, "files", nothing)
+    monkeypatch.setattr("importlib.metadata.files", nothing)
     with pytest.raises(CryptoUnavailable, match=r"intel-cmplr-lib-rt is not installed.*pip install ipp-crypto"):
         ippcrypto.load()
 

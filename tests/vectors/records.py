@@ -1,0 +1,201 @@
+"""Every kind of record with its decoder, and how a decoded one is written again down to its last nested
+part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+
+from chain_core.codec.block import (
+    decode_batch,
+    decode_block,
+    decode_certificate,
+    decode_header,
+    encode_batch,
+    encode_block,
+    encode_certificate,
+    encode_header,
+)
+from chain_core.codec.genesis import decode_genesis, encode_genesis
+from chain_core.codec.proofs import (
+    decode_inclusion,
+    decode_packet,
+    decode_state_proof,
+    encode_inclusion,
+    encode_packet,
+    encode_state_proof,
+)
+from chain_core.codec.seen import decode_seen, encode_seen, seen_key, split_seen_key
+from chain_core.codec.transaction import (
+    decode_body,
+    decode_envelope,
+    decode_receipt,
+    encode_body,
+    encode_envelope,
+    encode_receipt,
+)
+from chain_core.codec.values import decode_map, decode_value, encode_value
+from chain_core.codec.votes import (
+    decode_header_vote,
+    decode_new_view,
+    decode_prepared,
+    decode_signed_new_view,
+    decode_signed_view_change,
+    decode_signed_vote,
+    decode_view_change,
+    decode_vote,
+    encode_header_vote,
+    encode_new_view,
+    encode_prepared,
+    encode_signed_new_view,
+    encode_signed_view_change,
+    encode_signed_vote,
+    encode_view_change,
+    encode_vote,
+)
+from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote, ViewChange
+from chain_core.types.transaction import Envelope
+from chain_core.types.values import Value
+from tests.vectors.samples import WITNESS, Samples
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of record. ``rewrite`` encodes a decoded value anew, nested records included."""
+
+    name: str
+    decode: Callable[[bytes], Any]
+    rewrite: Callable[[Any], bytes]
+    samples: tuple[tuple[str, bytes], ...]
+
+
+def _envelope(envelope: Envelope) -> bytes:
+    return encode_envelope(encode_body(envelope.body), envelope.signers)
+
+
+def _signed_vote(vote: SignedVote) -> bytes:
+    return encode_signed_vote(SignedVote(vote.vote, encode_vote(vote.vote), vote.signature))
+
+
+def _header_vote(vote: HeaderVote) -> bytes:
+    again = HeaderVote(vote.header, encode_header(vote.header), vote.header_hash, vote.signer, vote.signature)
+    return encode_header_vote(again)
+
+
+def _view_change(message: ViewChange) -> bytes:
+    for prepared in message.prepared:
+        for vote in (prepared.pre_prepare, *prepared.prepares):
+            assert encode_vote(vote.vote) == vote.body
+    return encode_view_change(message)
+
+
+def _signed_view_change(message: SignedViewChange) -> bytes:
+    again = SignedViewChange(message.message, _view_change(message.message), message.signature)
+    return encode_signed_view_change(again)
+
+
+def _signed_new_view(message: SignedNewView) -> bytes:
+    for change in message.message.view_changes:
+        assert _view_change(change.message) == change.body
+    again = SignedNewView(message.message, encode_new_view(message.message), message.signature)
+    return encode_signed_new_view(again)
+
+
+def kinds(s: Samples) -> tuple[Kind, ...]:
+    """All kinds, each with named sample records."""
+    new_view, change = s.new_view, s.view_change(1)
+    commit, pre_prepare = s.vote(Phase.COMMIT, 3), s.vote(Phase.PRE_PREPARE, 0)
+    present = next(iter(s.state.values))
+    value_sample = encode_value(
+        cast(Value, {"a": [None, False, True, 0, -1, 2**255 - 1], "b": b"\xff", "": "监管", 5: {}})
+    )
+    return (
+        Kind("value", decode_value, encode_value, (("of every kind", value_sample),)),
+        Kind("map", decode_map, encode_value, (("two keys", encode_value({"ab": 1, "c": b""})),)),
+        Kind(
+            "transaction-body",
+            decode_body,
+            encode_body,
+            (("with a cosigner", s.body_bytes), ("plain", s.plain_envelope.body_bytes)),
+        ),
+        Kind(
+            "envelope",
+            decode_envelope,
+            _envelope,
+            (("two signers", s.envelope.raw), ("one signer", s.plain_envelope.raw)),
+        ),
+        Kind(
+            "receipt",
+            decode_receipt,
+            encode_receipt,
+            (("success", s.receipt_bytes[0]), ("refused by a rule", s.receipt_bytes[1])),
+        ),
+        Kind("header", decode_header, encode_header, (("height 0", s.genesis_header), ("height 1", s.header_bytes))),
+        Kind(
+            "certificate", decode_certificate, encode_certificate, (("of height 1", encode_certificate(s.certificate)),)
+        ),
+        Kind("batch", decode_batch, encode_batch, (("two envelopes", encode_batch(s.batch)),)),
+        Kind("block", decode_block, encode_block, (("height 1", encode_block(s.block)),)),
+        Kind("vote", decode_vote, encode_vote, (("COMMIT", commit.body), ("PRE-PREPARE", pre_prepare.body))),
+        Kind("signed-vote", decode_signed_vote, _signed_vote, (("COMMIT", encode_signed_vote(commit)),)),
+        Kind(
+            "header-vote", decode_header_vote, _header_vote, (("of replica 0", encode_header_vote(s.header_votes[0])),)
+        ),
+        Kind("prepared-certificate", decode_prepared, encode_prepared, (("height 2", encode_prepared(s.prepared)),)),
+        Kind(
+            "view-change",
+            decode_view_change,
+            _view_change,
+            (("height 2 prepared", change.body), ("nothing yet", s.view_change(3, first=True).body)),
+        ),
+        Kind(
+            "signed-view-change",
+            decode_signed_view_change,
+            _signed_view_change,
+            (("nothing yet", encode_signed_view_change(s.view_change(3, first=True))),),
+        ),
+        Kind("new-view", decode_new_view, encode_new_view, (("view 1", new_view.body),)),
+        Kind(
+            "signed-new-view", decode_signed_new_view, _signed_new_view, (("view 1", encode_signed_new_view(new_view)),)
+        ),
+        Kind(
+            "packet",
+            decode_packet,
+            encode_packet,
+            (
+                ("report", s.outbox[0]),
+                ("directive", encode_packet(s.directive)),
+                ("acknowledgement", s.outbox[1]),
+            ),
+        ),
+        Kind(
+            "inclusion-proof",
+            decode_inclusion,
+            encode_inclusion,
+            (("receipt 1 of 2", encode_inclusion(s.inclusion(s.receipt_bytes, 1))),),
+        ),
+        Kind(
+            "state-proof",
+            decode_state_proof,
+            encode_state_proof,
+            (
+                ("presence", encode_state_proof(s.state.prove(present))),
+                ("absence", encode_state_proof(s.state.prove(b"\x06kernelnothing"))),
+            ),
+        ),
+        Kind(
+            "seen-key",
+            split_seen_key,
+            lambda fields: seen_key(*fields),
+            (("nonce 0", seen_key(0, WITNESS, 0)),),
+        ),
+        Kind(
+            "seen-value",
+            decode_seen,
+            encode_seen,
+            (("nonce 0", s.seen.values[seen_key(0, WITNESS, 0)]),),
+        ),
+        Kind("genesis", decode_genesis, encode_genesis, (("local chain", s.genesis_bytes),)),
+    )
