@@ -6,13 +6,14 @@ hashes (levels.py). Both are immutable bytes, so a staged bucket can stand besid
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TypeAlias
+from functools import lru_cache
+from typing import NamedTuple, TypeAlias
 
 from chain_core.ledger.levels import HASH_SIZE, level_starts
 
 ENTRY_SIZE = 2 * HASH_SIZE
 _ZERO_ROW = bytes(HASH_SIZE)
+_TWO_ROWS = bytes(2 * HASH_SIZE)
 
 Bucket: TypeAlias = tuple[bytes, bytes]
 """(entries, nodes)."""
@@ -22,12 +23,11 @@ Change: TypeAlias = tuple[bytes, bytes | None]
 EMPTY: Bucket = (b"", b"")
 
 
-@dataclass(slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A bucket after changes, before its tree is hashed.
 
     ``hashed`` are the positions whose leaf hash is to be computed from the entry; ``dirty`` are all positions,
-    ascending, above which nodes are to be computed. Rows of ``nodes`` at both are placeholders.
+    ascending, above which nodes are to be computed. Rows of ``nodes`` at the former and above the latter are stale.
     """
 
     entries: bytes
@@ -36,13 +36,16 @@ class Draft:
     dirty: list[int]
 
     @property
-    def count(self) -> int:
+    def size(self) -> int:
         """Number of entries."""
         return len(self.entries) // ENTRY_SIZE
 
 
 def find(entries: bytes, key_hash: bytes, low: int = 0) -> tuple[int, bool]:
     """Position of ``key_hash`` at or after ``low``, or where it would stand, and whether it is there."""
+    at = entries.find(key_hash, low * ENTRY_SIZE)
+    if at >= 0 and at % ENTRY_SIZE == 0:
+        return at // ENTRY_SIZE, True
     high = len(entries) // ENTRY_SIZE
     while low < high:
         middle = (low + high) >> 1
@@ -70,6 +73,35 @@ def unhashed(entries: bytes) -> Draft:
 
 def changed(bucket: Bucket, changes: list[Change]) -> Draft | None:
     """The draft of ``bucket`` after ``changes`` (ascending by key hash, one a key); None when they change nothing."""
+    return _changed_once(bucket, *changes[0]) if len(changes) == 1 else _merged(bucket, changes)
+
+
+def _changed_once(bucket: Bucket, key_hash: bytes, value_hash: bytes | None) -> Draft | None:
+    """One change, the commonest case: what ``_merged`` does, in fewer steps."""
+    entries, nodes = bucket
+    position, found = find(entries, key_hash)
+    at, before = position * ENTRY_SIZE, len(entries) // ENTRY_SIZE
+    end = at + ENTRY_SIZE
+    if found:
+        if value_hash is None:
+            kept = nodes[: position * HASH_SIZE] + nodes[(position + 1) * HASH_SIZE : before * HASH_SIZE]
+            dirty = list(range(max(min(position, before - 2), 0), before - 1))
+            upper = _upper_nodes(nodes, before, before - 1, position)
+            return Draft(entries[:at] + entries[end:], kept + upper, [], dirty)
+        if entries[at + HASH_SIZE : end] == value_hash:
+            return None
+        positions = [position]
+        return Draft(entries[: at + HASH_SIZE] + value_hash + entries[end:], nodes, positions, positions)
+    if value_hash is None:
+        return None
+    row = position * HASH_SIZE
+    leaves = nodes[:row] + _ZERO_ROW + nodes[row : before * HASH_SIZE]
+    upper = _upper_nodes(nodes, before, before + 1, position)
+    dirty = list(range(position, before + 1))
+    return Draft(entries[:at] + key_hash + value_hash + entries[at:], leaves + upper, [position], dirty)
+
+
+def _merged(bucket: Bucket, changes: list[Change]) -> Draft | None:
     entries, nodes = bucket
     parts: list[bytes] = []
     leaves: list[bytes] = []
@@ -104,7 +136,7 @@ def changed(bucket: Bucket, changes: list[Change]) -> Draft | None:
     if shifted < 0:
         leaves.append(nodes[before * HASH_SIZE :])
         return Draft(b"".join(parts), b"".join(leaves), hashed, hashed)
-    leaves.append(_kept_nodes(nodes, before, size, shifted))
+    leaves.append(_upper_nodes(nodes, before, size, shifted))
     # When only the end was cut off, the new last leaf has another way up.
     from_here = min(shifted, size - 1)
     dirty = [position for position in hashed if position < from_here]
@@ -112,9 +144,13 @@ def changed(bucket: Bucket, changes: list[Change]) -> Draft | None:
     return Draft(b"".join(parts), b"".join(leaves), hashed, dirty)
 
 
-def _kept_nodes(nodes: bytes, before: int, size: int, shifted: int) -> bytes:
-    """The levels above the leaves: nodes wholly left of ``shifted`` as they were, the rest placeholders."""
+def _upper_nodes(nodes: bytes, before: int, size: int, shifted: int) -> bytes:
+    """The levels above the leaves for ``size`` entries: right wherever they stand wholly left of ``shifted``."""
     old, new = level_starts(before), level_starts(size)
+    if len(old) == len(new):
+        # Each old level, cut or filled to its new width: what lies at or after ``shifted`` is stale anyway.
+        padded = nodes + bytes((new[-1] + 1) * HASH_SIZE) if size > before + 1 else nodes + _TWO_ROWS
+        return b"".join([padded[start:end] for start, end in _level_slices(before, size)])
     parts: list[bytes] = []
     for level in range(1, len(new) - 1):
         width = new[level + 1] - new[level]
@@ -123,3 +159,13 @@ def _kept_nodes(nodes: bytes, before: int, size: int, shifted: int) -> bytes:
         parts.append(nodes[start : start + kept * HASH_SIZE])
         parts.append(bytes((width - kept) * HASH_SIZE))
     return b"".join(parts)
+
+
+@lru_cache(maxsize=65_536)
+def _level_slices(before: int, size: int) -> tuple[tuple[int, int], ...]:
+    """Where ``size`` entries' levels above the leaves begin in ``before`` entries' nodes, as byte ranges."""
+    old, new = level_starts(before), level_starts(size)
+    return tuple(
+        (start * HASH_SIZE, (start + following - first) * HASH_SIZE)
+        for start, first, following in zip(old[1:], new[1:], new[2:], strict=False)
+    )

@@ -125,20 +125,27 @@ class BucketTree:
         values = [value for value in writes.values() if value is not None]
         hashes = sm3_many([*writes, *values])
         following = iter(hashes[len(writes) :])
-        changes = sorted(
-            (bucket_of(key_hash, self.bucket_count), key_hash, None if value is None else next(following))
-            for key_hash, value in zip(hashes, writes.values(), strict=False)
-        )
+        value_hashes = [None if value is None else next(following) for value in writes.values()]
+        changes = sorted(zip(self._buckets_of(hashes[: len(writes)]), hashes, value_hashes, strict=False))
         groups: dict[int, list[Change]] = {}
         entries: list[tuple[bytes, bytes | None]] = []
+        group: list[Change] = []
+        current, prefix = -1, b""
         for index, key_hash, value_hash in changes:
-            change = (key_hash, value_hash)
-            if index in groups:
-                groups[index].append(change)
-            else:
-                groups[index] = [change]
-            entries.append((keys.bucket(self._name, index) + key_hash, value_hash))
+            if index != current:
+                current, group, prefix = index, [], keys.bucket(self._name, index)
+                groups[index] = group
+            group.append((key_hash, value_hash))
+            entries.append((prefix + key_hash, value_hash))
         return groups, tuple(entries)
+
+    def _buckets_of(self, key_hashes: list[bytes]) -> list[int]:
+        """codec/proofs.bucket_of of each."""
+        heads = np.frombuffer(b"".join(key_hashes), dtype=">u8")[:: HASH_SIZE // 8].astype(np.uint64)
+        low = 1 << (self.bucket_count.bit_length() - 1)
+        index = (heads & np.uint64(2 * low - 1)).astype(np.int64)
+        found: list[int] = np.where(index < self.bucket_count, index, index - low).tolist()
+        return found
 
     def _loaded(self, indexes: list[int]) -> dict[int, Bucket]:
         """These buckets (ascending), read and hashed where they are not in memory."""
@@ -200,7 +207,7 @@ def _hashed(drafts: list[Draft]) -> list[Bucket]:
         nodes[np.repeat(bases[:-1], lengths) + positions] = levels.rows_of(hashes)
     lengths = [len(draft.dirty) for draft in drafts]
     base = np.repeat(bases[:-1], lengths)
-    count = np.repeat(np.array([draft.count for draft in drafts], dtype=np.int64), lengths)
+    count = np.repeat(np.array([draft.size for draft in drafts], dtype=np.int64), lengths)
     dirty = np.array([p for draft in drafts for p in draft.dirty], dtype=np.int64)
     levels.apply(nodes, levels.rehash(nodes, base, count, dirty, nodes[base + dirty]))
     whole, ends = bytes(buffer), (bases * HASH_SIZE).tolist()
