@@ -138,14 +138,18 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """Any map with text keys whose canonical encoding has at most ``high`` bytes."""
+    """Any map with text keys, of at most ``high`` bytes when encoded and ``depth`` levels of lists and maps.
+
+    The depth keeps it fit for being put into another value, whose nesting the codec bounds.
+    """
 
     high: int
+    depth: int = 8
 
     def admits(self, value: Value) -> bool:
         if type(value) is not dict or not all(type(key) is str for key in value):
             return False
-        return len(encode_value(value)) <= self.high
+        return _depth_within(value, self.depth) and len(encode_value(value)) <= self.high
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +165,13 @@ class Optional:
 HASH = Octets(HASH_SIZE)
 PUBLIC_KEY = Octets(PUBLIC_KEY_SIZE)
 ACCOUNT = AccountId()
+
+
+def _depth_within(value: Value, levels: int) -> bool:
+    if not isinstance(value, (list, dict)):
+        return True
+    inner = value.values() if isinstance(value, dict) else value
+    return levels > 0 and all(_depth_within(item, levels - 1) for item in inner)
 
 
 def wrong_argument(schema: Mapping[str, Kind], args: Mapping[str, Value]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from chain_core.execution.account_records import AccountBook
@@ -11,6 +12,8 @@ from chain_core.execution.contract import Contract, Hook, Lane, Method
 from chain_core.execution.governance import Governance
 from chain_core.execution.parameters import ChainSettings
 from chain_core.types.transaction import TransactionBody
+
+_NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
 
 
 class Assembly:
@@ -31,8 +34,8 @@ class Assembly:
         self.contracts: tuple[Contract, ...] = (Accounts(), self.governance, *contracts)
         self.hooks = tuple(hooks)
         names = [contract.name for contract in self.contracts] + [hook.name for hook in self.hooks] + [OUTBOX]
-        if len(set(names)) != len(names):
-            raise ValueError(f"each contract and hook needs a name of its own: {sorted(names)}")
+        if len(set(names)) != len(names) or not all(_NAME.fullmatch(name) for name in names):
+            raise ValueError(f"each contract and hook needs a lower-case name of its own: {sorted(names)}")
         self.methods: dict[str, Mapping[str, Method]] = {c.name: c.methods for c in self.contracts}
         self.lanes = {contract.name: contract.lane for contract in self.contracts}
         self.grants = {name: frozenset(others) for name, others in grants.items()}

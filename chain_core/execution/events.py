@@ -11,6 +11,9 @@ from chain_core.types.values import Value
 Event = tuple[str, str, Mapping[str, Value]]
 
 _MAX_SHAPES = 4_096
+_SMALL = 1 << 64
+_INT_HEADS = tuple(bytes((3, size)) for size in range(9))
+_length = U32.pack
 
 
 def encode_events(events: Sequence[Event]) -> bytes:
@@ -50,5 +53,14 @@ def _encode_event(contract: str, name: str, fields: Mapping[str, Value], out: li
     head, keys = _shapes.of(contract, name, fields)
     out.append(head)
     for key, field in keys:
-        out.append(key)
-        out.append(encode_value(fields[field]))
+        value = fields[field]
+        if type(value) is bytes:
+            out.append(key + b"\x05" + _length(len(value)) + value)
+        elif type(value) is str:
+            raw = value.encode("utf-8")
+            out.append(key + b"\x06" + _length(len(raw)) + raw)
+        elif type(value) is int and 0 <= value < _SMALL:
+            size = (value.bit_length() + 7) >> 3
+            out.append(key + _INT_HEADS[size] + value.to_bytes(size, "big"))
+        else:
+            out.append(key + encode_value(value))

@@ -49,6 +49,7 @@ RULES: Mapping[str, RuleText] = {
     "governance.bad_flag": RuleText(
         "功能开关 {0} 已处于所求状态或自相矛盾", "flag {0} is so already, or named both on and off"
     ),
+    "governance.unknown_flag": RuleText("本版本不支持功能开关 {0}", "this build does not know the flag {0}"),
     "governance.bad_content": RuleText("{0} 类提案的内容 {1} 不正确", "field {1} of a {0} proposal is wrong"),
     "governance.too_few_governors": RuleText(
         "变更后治理成员不足：至少需要来自两个机构的 {0} 名",
@@ -99,7 +100,7 @@ class Governance(Contract):
             writer.refuse("governance.bad_parameter", *wrong)
         for flag in genesis.flags:
             if flag not in self._known_flags:
-                writer.refuse("governance.bad_flag", flag)
+                writer.refuse("governance.unknown_flag", flag)
         writer.put(b"parameters", encode_parameters(genesis.parameters))
         writer.put(b"flags", encode_flags(genesis.flags))
 

@@ -11,6 +11,7 @@ from chain_core.codec.values import decode_map, decode_value, encode_value
 from chain_core.codec.votes import MAX_WINDOW
 from chain_core.execution.codes import EngineFault
 from chain_core.execution.overlay import StateReader
+from chain_core.types.genesis import DEFAULT_PARAMETERS
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES
 
 GOVERNANCE = "governance"
@@ -69,6 +70,9 @@ def wrong_parameter(
 
     ``before`` are the parameters in force: a fixed one must not change, none may be lost.
     """
+    for name in sorted(DEFAULT_PARAMETERS):
+        if name not in parameters:
+            return name, *BOUNDS[name]
     for name, value in sorted(parameters.items()):
         low, high = BOUNDS.get(name) or extra_bounds.get(name) or (1, 0)
         if not low <= value <= high:

@@ -77,15 +77,42 @@ class _Entry:
         self.in_flight = False
 
 
+class _Room:
+    """One bound (count or bytes) over the lanes: what a lane uses beyond its reserve comes out of the shared part."""
+
+    __slots__ = ("_reserves", "_shared_left", "used")
+
+    def __init__(self, total: int, reserved: int) -> None:
+        self.used = [0 for _ in Lane]
+        self._reserves = [reserved if lane in _RESERVED_LANES else 0 for lane in Lane]
+        self._shared_left = total - sum(self._reserves)
+
+    def shared_need(self, lane: Lane, amount: int) -> int:
+        """What the shared part loses when the lane uses ``amount`` more (or, negative, less)."""
+        used, reserve = self.used[lane], self._reserves[lane]
+        after = used + amount
+        return (after - reserve if after > reserve else 0) - (used - reserve if used > reserve else 0)
+
+    def fits(self, lane: Lane, amount: int) -> bool:
+        """Whether the lane may use ``amount`` more."""
+        need = self.shared_need(lane, amount)
+        return not need or need <= self._shared_left
+
+    def use(self, lane: Lane, amount: int) -> None:
+        """Takes ``amount`` more, or gives it back when negative."""
+        self._shared_left -= self.shared_need(lane, amount)
+        self.used[lane] += amount
+
+
 class TransactionPool:
     """First in, first out inside a lane. Every operation costs O(1) an id (O(log n) where expiry is concerned)."""
 
     def __init__(self, limits: PoolLimits) -> None:
         self.limits = limits
-        self.size_bytes = 0
         self._entries: dict[bytes, _Entry] = {}
-        self._waiting: dict[Lane, OrderedDict[bytes, _Entry]] = {lane: OrderedDict() for lane in Lane}
-        self._held: dict[Lane, list[int]] = {lane: [0, 0] for lane in Lane}
+        self._waiting: list[OrderedDict[bytes, _Entry]] = [OrderedDict() for _ in Lane]
+        self._count = _Room(limits.transactions, limits.reserved_transactions)
+        self._bytes = _Room(limits.size_bytes, limits.reserved_bytes)
         self._by_account: dict[bytes, int] = {}
         self._expiry: list[tuple[int, int, bytes]] = []
         self._sequence = 0
@@ -101,25 +128,32 @@ class TransactionPool:
         return len(self._waiting[lane])
 
     @property
+    def size_bytes(self) -> int:
+        """Bytes of all envelopes named here."""
+        return sum(self._bytes.used)
+
+    @property
     def in_flight(self) -> int:
         """How many ids stand in proposals."""
-        return len(self._entries) - sum(len(queue) for queue in self._waiting.values())
+        return len(self._entries) - sum(len(queue) for queue in self._waiting)
 
     def add(self, envelope_id: bytes, lane: Lane, size_bytes: int, account: bytes, valid_until_ms: int) -> Admission:
         """Offers an id; the caller has verified its envelope and its window."""
         if envelope_id in self._entries:
             return KNOWN
-        limit = self._exhausted(lane, size_bytes, account)
-        if limit:
-            return Admission(Outcome.FULL, limit, self.limits.retry_after_ms)
+        by_account = self._by_account.get(account, 0)
+        if by_account >= self.limits.per_account:
+            return Admission(Outcome.FULL, "account", self.limits.retry_after_ms)
+        if not self._count.fits(lane, 1):
+            return Admission(Outcome.FULL, "transactions", self.limits.retry_after_ms)
+        if not self._bytes.fits(lane, size_bytes):
+            return Admission(Outcome.FULL, "bytes", self.limits.retry_after_ms)
         self._sequence += 1
         entry = _Entry(lane, size_bytes, account, valid_until_ms, self._sequence)
         self._entries[envelope_id] = self._waiting[lane][envelope_id] = entry
-        held = self._held[lane]
-        held[0] += 1
-        held[1] += size_bytes
-        self.size_bytes += size_bytes
-        self._by_account[account] = self._by_account.get(account, 0) + 1
+        self._count.use(lane, 1)
+        self._bytes.use(lane, size_bytes)
+        self._by_account[account] = by_account + 1
         self._watch(envelope_id, entry)
         return ACCEPTED
 
@@ -167,10 +201,8 @@ class TransactionPool:
                 continue
             if not entry.in_flight:
                 del self._waiting[entry.lane][envelope_id]
-            held = self._held[entry.lane]
-            held[0] -= 1
-            held[1] -= entry.size
-            self.size_bytes -= entry.size
+            self._count.use(entry.lane, -1)
+            self._bytes.use(entry.lane, -entry.size)
             left = self._by_account[entry.account] - 1
             if left:
                 self._by_account[entry.account] = left
@@ -187,24 +219,6 @@ class TransactionPool:
                 self.forget((envelope_id,))
                 dropped.append(envelope_id)
         return dropped
-
-    def _exhausted(self, lane: Lane, size: int, account: bytes) -> str:
-        """The limit that one more id would pass, "" for none. What exceeds a lane's reserve is shared with business."""
-        limits = self.limits
-        if self._by_account.get(account, 0) >= limits.per_account:
-            return "account"
-        reserves = (limits.reserved_transactions, limits.reserved_bytes)
-        totals = (limits.transactions, limits.size_bytes)
-        for which, name in ((0, "transactions"), (1, "bytes")):
-            own = (1, size)[which]
-            shared = totals[which] - 2 * reserves[which]
-            for other, held in self._held.items():
-                used = held[which] + (own if other == lane else 0)
-                shared -= used if other == Lane.BUSINESS else max(0, used - reserves[which])
-            fits_reserve = lane != Lane.BUSINESS and self._held[lane][which] + own <= reserves[which]
-            if shared < 0 and not fits_reserve:
-                return name
-        return ""
 
     def _take_from(self, lane: Lane, room: list[int], taken: list[bytes]) -> None:
         queue = self._waiting[lane]

@@ -1,6 +1,7 @@
-"""A small chain in memory for execution's tests: accounts, a toy ledger of coins, and blocks that are applied at once."""
+"""A small chain in memory for execution's tests: accounts, a toy ledger of coins, blocks that are applied at once."""
 
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from chain_core.codec.seen import decode_seen
 from chain_core.codec.signed import derive_id
@@ -39,7 +40,7 @@ class Coins(Contract):
 
     name = "coins"
     lane = Lane.BUSINESS
-    rules = {"coins.short": RuleText("余额不足：{0} < {1}", "balance {0} is below {1}")}
+    rules = MappingProxyType({"coins.short": RuleText("余额不足：{0} < {1}", "balance {0} is below {1}")})
 
     def __init__(self) -> None:
         self.methods = {
