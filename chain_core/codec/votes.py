@@ -12,7 +12,7 @@ from chain_core.codec.block import (
     encode_certificate,
     header_hash,
 )
-from chain_core.codec.wire import Layout, Reader, Writer, ascending
+from chain_core.codec.wire import Layout, Reader, Writer, ascending, malformed
 from chain_core.types.block import (
     HeaderVote,
     NewView,
@@ -24,12 +24,12 @@ from chain_core.types.block import (
     ViewChange,
     Vote,
 )
-from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import FORMAT_VERSION, SIGNATURE_SIZE
 from chain_core.types.validator_set import MAX_VALIDATORS
 
 _VOTE = Layout("BBIQQQI32sH")
 VOTE_SIZE = _VOTE.size
+_PHASES = frozenset(Phase)
 MAX_WINDOW = 64
 MAX_MESSAGE_BYTES = 64_000_000
 
@@ -56,10 +56,9 @@ def decode_vote(data: bytes) -> Vote:
     r.end()
     if version != FORMAT_VERSION:
         r.fail(f"unknown format version {version}")
-    try:
-        return Vote(Phase(phase), ledger, epoch, height, view, attempt, digest, signer)
-    except ValueError as error:
-        raise MalformedBytes(f"vote: unknown phase {phase}", where="offset 1") from error
+    if phase not in _PHASES:
+        malformed("vote", 1, f"unknown phase {phase}")
+    return Vote(Phase(phase), ledger, epoch, height, view, attempt, digest, signer)
 
 
 def encode_signed_vote(vote: SignedVote) -> bytes:
@@ -69,10 +68,10 @@ def encode_signed_vote(vote: SignedVote) -> bytes:
 
 def decode_signed_vote(data: bytes) -> SignedVote:
     """A signed ordering vote; the signature is not verified here."""
-    if len(data) != VOTE_SIZE + SIGNATURE_SIZE:
-        raise MalformedBytes(f"signed vote: {len(data)} bytes, not {VOTE_SIZE + SIGNATURE_SIZE}")
-    body = data[:VOTE_SIZE]
-    return SignedVote(decode_vote(body), body, data[VOTE_SIZE:])
+    r = Reader(data, "signed vote")
+    body, signature = r.fixed(VOTE_SIZE), r.fixed(SIGNATURE_SIZE)
+    r.end()
+    return SignedVote(decode_vote(body), body, signature)
 
 
 def encode_header_vote(vote: HeaderVote) -> bytes:

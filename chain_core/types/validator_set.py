@@ -10,6 +10,7 @@ from chain_core.types.ids import PUBLIC_KEY_SIZE
 
 MIN_VALIDATORS = 4
 MAX_VALIDATORS = 256
+_MEND = "correct the list of validators"
 
 
 class InvalidValidatorSet(MalformedBytes):
@@ -55,10 +56,11 @@ class ValidatorSet:
         for kind in ("consensus_key", "transport_key", "name"):
             values = [getattr(v, kind) for v in self.validators]
             if len(set(values)) != n:
-                raise InvalidValidatorSet(f"two validators share a {kind}", where=f"validators.{kind}")
+                raise InvalidValidatorSet(f"two validators share a {kind}", where=f"validators.{kind}", next_step=_MEND)
         for v in self.validators:
             if len(v.consensus_key) != PUBLIC_KEY_SIZE or len(v.transport_key) != PUBLIC_KEY_SIZE:
-                raise InvalidValidatorSet("a public key is not 64 bytes x||y", where=f"validators[{v.name}]")
+                what = "a public key is not 64 bytes x||y"
+                raise InvalidValidatorSet(what, where=f"validators[{v.name}]", next_step=_MEND)
 
     @property
     def n(self) -> int:

@@ -157,12 +157,12 @@ def state_document(s: Samples) -> dict[str, Any]:
     return {
         "source": SOURCE,
         "bucket_count": s.state.bucket_count,
-        "state_root": s.state.root().hex(),
+        "state_root": s.state.root.hex(),
         "proofs": proofs,
         "roll": {"security": SECURITY.hex(), "head_key": state_key("kernel", b"R" + SECURITY).hex()},
         "seen": {
             "bucket_count": s.seen.bucket_count,
-            "seen_root": s.seen.root().hex(),
+            "seen_root": s.seen.root.hex(),
             "proofs": [
                 {"key": key.hex(), "value": value.hex(), "proof": encode_state_proof(s.seen.prove(key)).hex()}
                 for key, value in s.seen.values.items()

@@ -242,7 +242,7 @@ class Samples:
         return encode_header(
             Header(
                 self.chain, 0, 0, 0, 0, TIME_MS, ZERO_HASH, none, 0, none, 0, none, 0, none, 0,
-                StateModel({}, 6).root(), StateModel({}, 2, signed.SEEN_ROOT).root(), set_hash, set_hash, parameters,
+                StateModel({}, 6).root, StateModel({}, 2, signed.SEEN_ROOT).root, set_hash, set_hash, parameters,
             )
         )  # fmt: skip
 
@@ -273,8 +273,8 @@ class Samples:
             2,
             merkle_root(self.outbox),
             2,
-            self.state.root(),
-            self.seen.root(),
+            self.state.root,
+            self.seen.root,
             set_hash,
             set_hash,
             params_hash(DEFAULT_PARAMETERS, ("example-flag",)),

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from chain_core.codec import signed
 from chain_core.codec.proofs import bucket_digest, bucket_of, state_root
@@ -22,26 +23,32 @@ class StateModel:
     bucket_count: int
     kind: bytes = signed.STATE_ROOT
 
-    def bucket(self, index: int) -> list[tuple[bytes, bytes]]:
-        """(key hash, value hash) of every key that belongs there, ascending."""
-        hashed = ((sm3(key), sm3(value)) for key, value in self.values.items())
-        return sorted(entry for entry in hashed if bucket_of(entry[0], self.bucket_count) == index)
+    @cached_property
+    def buckets(self) -> list[list[tuple[bytes, bytes]]]:
+        """(key hash, value hash) of every key in its bucket, ascending."""
+        found: list[list[tuple[bytes, bytes]]] = [[] for _ in range(self.bucket_count)]
+        for key, value in self.values.items():
+            key_hash = sm3(key)
+            found[bucket_of(key_hash, self.bucket_count)].append((key_hash, sm3(value)))
+        return [sorted(entries) for entries in found]
 
-    def bucket_tree(self, index: int) -> MerkleTree:
-        return MerkleTree([key_hash + value_hash for key_hash, value_hash in self.bucket(index)])
+    @cached_property
+    def bucket_trees(self) -> list[MerkleTree]:
+        return [MerkleTree([key_hash + value_hash for key_hash, value_hash in entries]) for entries in self.buckets]
 
+    @cached_property
     def upper_tree(self) -> MerkleTree:
-        trees = [self.bucket_tree(index) for index in range(self.bucket_count)]
-        return MerkleTree.from_hashes([bucket_digest(tree.count, tree.root) for tree in trees])
+        return MerkleTree.from_hashes([bucket_digest(tree.count, tree.root) for tree in self.bucket_trees])
 
+    @property
     def root(self) -> bytes:
-        return state_root(self.bucket_count, self.upper_tree().root, self.kind)
+        return state_root(self.bucket_count, self.upper_tree.root, self.kind)
 
     def prove(self, key: bytes) -> StateProof:
         """Presence of the key, or its absence by the neighbours it would stand between."""
         hashed = sm3(key)
         index = bucket_of(hashed, self.bucket_count)
-        entries, tree = self.bucket(index), self.bucket_tree(index)
+        entries, tree = self.buckets[index], self.bucket_trees[index]
         if key in self.values:
             positions = [entries.index((hashed, sm3(self.values[key])))]
         else:
@@ -53,5 +60,5 @@ class StateModel:
             len(entries),
             key in self.values,
             tuple(BucketEntry(p, *entries[p], tree.path(p)) for p in positions),
-            self.upper_tree().path(index),
+            self.upper_tree.path(index),
         )
