@@ -14,7 +14,7 @@ from typing import Protocol, TypeVar
 from chain_core.codec import signed
 from chain_core.codec.block import decode_block
 from chain_core.codec.certificates import certificate_signatures
-from chain_core.codec.transaction import decode_envelope
+from chain_core.codec.transaction import decode_envelopes
 from chain_core.consensus.messages import Message
 from chain_core.crypto.hashing import sm3_many
 from chain_core.crypto.merkle import merkle_root
@@ -133,13 +133,14 @@ class Ingress:
         check = _EnvelopeCheck(self.cache)
         now = self.now_ms()
         latest = now + self.max_window_ms()
-        for raw in raws:
-            try:
-                envelope = self._admissible(raw, now, latest, from_peer)
-            except InvalidTransaction as refusal:
-                check.add_outcome(refusal)
+        for raw, envelope in zip(raws, decode_envelopes(raws), strict=True):
+            if isinstance(envelope, MalformedBytes):
+                check.add_outcome(_undecodable(raw, envelope))
                 continue
-            if self.cache.hit(envelope.envelope_id):
+            refusal = self._refusal(envelope, now, latest, from_peer)
+            if refusal is not None:
+                check.add_outcome(refusal)
+            elif self.cache.hit(envelope.envelope_id):
                 check.add_outcome(Verified(envelope))
             else:
                 check.add_envelope(envelope, self.genesis_hash)
@@ -149,38 +150,30 @@ class Ingress:
         """Envelopes, verified or refused one by one; signatures verified before are not verified again."""
         return _now(self.check_envelopes(raws, from_peer=from_peer))
 
-    def _admissible(self, raw: bytes, now: int, latest: int, from_peer: bool) -> Envelope:
-        if len(raw) > MAX_ENVELOPE_BYTES:
-            raise OversizeTransaction(
-                f"{len(raw)} bytes, at most {MAX_ENVELOPE_BYTES} may be",
-                where="envelope",
-                next_step="split the operations over several transactions, keep documents off chain",
-            )
-        try:
-            envelope = decode_envelope(raw)
-        except MalformedBytes as error:
-            raise MalformedTransaction(error.what, where=error.where, next_step=error.next_step) from error
-        if envelope.body.ledger != self.ledger:
-            raise WrongLedger(
-                f"the transaction is for ledger {envelope.body.ledger}",
+    def _refusal(self, envelope: Envelope, now: int, latest: int, from_peer: bool) -> InvalidTransaction | None:
+        """Why the envelope may not enter here, its signatures apart."""
+        body = envelope.body
+        if body.ledger != self.ledger:
+            return WrongLedger(
+                f"the transaction is for ledger {body.ledger}",
                 where="body.ledger",
                 next_step=f"hand it in where that ledger runs; this node runs ledger {self.ledger}",
             )
-        if not (from_peer and self.wanted(envelope.envelope_id)):
-            _check_window(envelope.body, now, latest)
-            self._check_accounts(envelope)
-        return envelope
+        if from_peer and self.wanted(envelope.envelope_id):
+            return None
+        return _window_refusal(body, now, latest) or self._account_refusal(envelope)
 
-    def _check_accounts(self, envelope: Envelope) -> None:
+    def _account_refusal(self, envelope: Envelope) -> InvalidTransaction | None:
         """A local admission check only: what a key may do is decided at execution."""
         body = envelope.body
         for account, signer in zip((body.account, *body.cosigners), envelope.signers, strict=True):
             if not self.known_account(account, signer.public_key):
-                raise UnknownAccount(
+                return UnknownAccount(
                     f"no account {account.hex()} with this signing key in the final state of this node",
                     where="signers",
                     next_step="wait until the account or key is final here, or use a key that is registered",
                 )
+        return None
 
     # ---- blocks
 
@@ -214,19 +207,30 @@ def _now(check: Check[OutcomeT]) -> list[OutcomeT]:
     return check.conclude(provider().sm2_verify_many(check.items) if check.items else ())
 
 
-def _check_window(body: TransactionBody, now: int, latest: int) -> None:
+def _undecodable(raw: bytes, error: MalformedBytes) -> InvalidTransaction:
+    if len(raw) > MAX_ENVELOPE_BYTES:
+        return OversizeTransaction(
+            f"{len(raw)} bytes, at most {MAX_ENVELOPE_BYTES} may be",
+            where="envelope",
+            next_step="split the operations over several transactions, keep documents off chain",
+        )
+    return MalformedTransaction(error.what, where=error.where, next_step=error.next_step)
+
+
+def _window_refusal(body: TransactionBody, now: int, latest: int) -> InvalidTransaction | None:
     if body.valid_until_ms <= now:
-        raise Expired(
+        return Expired(
             f"valid until {body.valid_until_ms}, it is {now}",
             where="body.valid_until_ms",
             next_step="sign it again with a later end; check the clocks when it was signed just now",
         )
     if body.valid_until_ms > latest:
-        raise WindowTooLong(
+        return WindowTooLong(
             f"valid until {body.valid_until_ms}, at most {latest} is allowed now",
             where="body.valid_until_ms",
             next_step="sign it with an end within max_window_ms of now",
         )
+    return None
 
 
 def _check_contents(block: CertifiedBlock, header: Header) -> None:

@@ -68,7 +68,7 @@ def parse(kind: type[M], data: bytes) -> M:
 
 
 class RawServer:
-    """One listening port. Build it, ``start()``, and ``stop()``; ``grpc_server`` takes further standard servicers."""
+    """One listening port: ``bind``, ``start``, ``stop``; ``grpc_server`` takes further standard servicers."""
 
     def __init__(self, methods: Mapping[str, Method], *, identify: Identify = loopback_caller) -> None:
         self.grpc_server = grpc.aio.server(
@@ -78,8 +78,8 @@ class RawServer:
         )
         self.grpc_server.add_generic_rpc_handlers((_Table(methods, identify),))
 
-    async def start(self, address: str) -> str:
-        """Listens on ``host:port`` and returns the address with the real port (0 draws one).
+    def bind(self, address: str) -> str:
+        """Takes ``host:port`` and returns the address with the real port (0 draws one); calls wait until ``start``.
 
         Raises BadAddress, NotLoopback, PortTaken.
         """
@@ -93,8 +93,11 @@ class RawServer:
                 where=address,
                 next_step=f"stop it (ss -ltnp shows which one), or choose another port; {host}:0 draws a free one",
             ) from error
-        await self.grpc_server.start()
         return f"{address.rpartition(':')[0]}:{port}"
+
+    async def start(self) -> None:
+        """Answers calls."""
+        await self.grpc_server.start()
 
     async def stop(self, grace_s: float) -> None:
         """Takes no new calls, lets running ones end for ``grace_s`` seconds, then cancels them."""

@@ -26,10 +26,10 @@ METADATA_KEY: Final = "dualchain-refusal-bin"
 _MAX_FIELD_CHARACTERS = 600
 
 
-class RemoteRefusal(DualchainError):
-    """A refusal by the other side; ``code`` is what it said, ``retry_after_ms`` > 0 invites to try again."""
+class ServiceRefusal(DualchainError):
+    """A refusal by a service; ``code`` is what it says, ``retry_after_ms`` > 0 invites to try again."""
 
-    code = "REMOTE_REFUSAL"
+    code = "SERVICE_REFUSAL"
 
     def __init__(
         self, what: str, *, where: str = "", next_step: str = "", code: str = "", retry_after_ms: int = 0
@@ -40,61 +40,61 @@ class RemoteRefusal(DualchainError):
         super().__init__(what, where=where, next_step=next_step)
 
 
-class Overloaded(RemoteRefusal):
+class Overloaded(ServiceRefusal):
     """No room now; the same request may succeed after ``retry_after_ms``."""
 
     code = "RESOURCE_EXHAUSTED"
 
 
-class NotFound(RemoteRefusal):
+class NotFound(ServiceRefusal):
     """The node does not have it (yet)."""
 
     code = "NOT_FOUND"
 
 
-class WrongChain(RemoteRefusal):
+class WrongChain(ServiceRefusal):
     """The request is for another chain, ledger or protocol version."""
 
     code = "WRONG_CHAIN"
 
 
-class UnknownMethod(RemoteRefusal):
+class UnknownMethod(ServiceRefusal):
     """The port does not serve this method."""
 
     code = "UNKNOWN_METHOD"
 
 
-class Oversize(RemoteRefusal):
+class Oversize(ServiceRefusal):
     """A request or response above the size limit."""
 
     code = "OVERSIZE"
 
 
-class Unreachable(RemoteRefusal):
+class Unreachable(ServiceRefusal):
     """Nothing answers at the address, or the connection broke: whether the request took effect is unknown."""
 
     code = "UNREACHABLE"
 
 
-class DeadlinePassed(RemoteRefusal):
+class DeadlinePassed(ServiceRefusal):
     """No answer in time: whether the request took effect is unknown."""
 
     code = "DEADLINE_PASSED"
 
 
-class Unavailable(RemoteRefusal):
+class Unavailable(ServiceRefusal):
     """The node is there and cannot serve this now: starting, stopping or halted."""
 
     code = "UNAVAILABLE"
 
 
-class Internal(RemoteRefusal):
+class Internal(ServiceRefusal):
     """A defect of the serving node; it has written down the details."""
 
     code = "INTERNAL"
 
 
-_REMOTE: Final[dict[str, type[RemoteRefusal]]] = {
+_REMOTE: Final[dict[str, type[ServiceRefusal]]] = {
     kind.code: kind
     for kind in (
         Overloaded,
@@ -146,11 +146,11 @@ def to_message(refusal: DualchainError) -> Refusal:
 
 
 def from_message(message: Refusal) -> DualchainError:
-    """The exception a refusal message stands for; RemoteRefusal with its code when this build has no type for it."""
+    """The exception a refusal message stands for; ServiceRefusal with its code when this build has no type for it."""
     shared = _SHARED.get(message.code)
     if shared is not None:
         return shared(message.what, where=message.where, next_step=message.next_step)
-    kind = _REMOTE.get(message.code, RemoteRefusal)
+    kind = _REMOTE.get(message.code, ServiceRefusal)
     return kind(
         message.what,
         where=message.where,
@@ -161,14 +161,14 @@ def from_message(message: Refusal) -> DualchainError:
 
 
 def from_metadata(value: bytes) -> DualchainError:
-    """The exception in ``dualchain-refusal-bin``; RemoteRefusal when the other side sent nonsense there."""
+    """The exception in ``dualchain-refusal-bin``; ServiceRefusal when the other side sent nonsense there."""
     try:
         return from_message(Refusal.FromString(value))
     except DecodeError:
-        return RemoteRefusal("the other side refused, in bytes that are no refusal", where=METADATA_KEY)
+        return ServiceRefusal("the other side refused, in bytes that are no refusal", where=METADATA_KEY)
 
 
-def from_status(status: grpc.StatusCode, details: str, where: str) -> RemoteRefusal:
+def from_status(status: grpc.StatusCode, details: str, where: str) -> ServiceRefusal:
     """The exception for a bare gRPC status: the library's own refusals, and servers that are no node of ours."""
     match status:
         case grpc.StatusCode.OK | grpc.StatusCode.CANCELLED:
@@ -186,4 +186,4 @@ def from_status(status: grpc.StatusCode, details: str, where: str) -> RemoteRefu
         case grpc.StatusCode.RESOURCE_EXHAUSTED:
             return Overloaded(details, where=where, next_step="try again later", retry_after_ms=1_000)
         case _:
-            return RemoteRefusal(f"{status.name}: {details}", where=where, code=status.name)
+            return ServiceRefusal(f"{status.name}: {details}", where=where, code=status.name)

@@ -57,14 +57,18 @@ class SubmitRequest(_message.Message):
     def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ..., envelopes: _Optional[_Iterable[bytes]] = ..., wait: _Optional[_Union[Wait, str]] = ..., timeout_ms: _Optional[int] = ...) -> None: ...
 
 class ProvenReceipt(_message.Message):
-    __slots__ = ("height", "receipt", "proof")
+    __slots__ = ("height", "receipt", "proof", "text_zh", "text_en")
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     RECEIPT_FIELD_NUMBER: _ClassVar[int]
     PROOF_FIELD_NUMBER: _ClassVar[int]
+    TEXT_ZH_FIELD_NUMBER: _ClassVar[int]
+    TEXT_EN_FIELD_NUMBER: _ClassVar[int]
     height: int
     receipt: bytes
     proof: bytes
-    def __init__(self, height: _Optional[int] = ..., receipt: _Optional[bytes] = ..., proof: _Optional[bytes] = ...) -> None: ...
+    text_zh: str
+    text_en: str
+    def __init__(self, height: _Optional[int] = ..., receipt: _Optional[bytes] = ..., proof: _Optional[bytes] = ..., text_zh: _Optional[str] = ..., text_en: _Optional[str] = ...) -> None: ...
 
 class SubmitItem(_message.Message):
     __slots__ = ("status", "refusal", "receipt")
@@ -221,12 +225,14 @@ class GetBlockResponse(_message.Message):
     def __init__(self, block: _Optional[bytes] = ..., receipts: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class GetOutboxRequest(_message.Message):
-    __slots__ = ("scope", "height")
+    __slots__ = ("scope", "height", "start")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
     scope: Scope
     height: int
-    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ..., height: _Optional[int] = ...) -> None: ...
+    start: int
+    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ..., height: _Optional[int] = ..., start: _Optional[int] = ...) -> None: ...
 
 class ProvenPacket(_message.Message):
     __slots__ = ("packet", "proof")
@@ -237,28 +243,34 @@ class ProvenPacket(_message.Message):
     def __init__(self, packet: _Optional[bytes] = ..., proof: _Optional[bytes] = ...) -> None: ...
 
 class GetOutboxResponse(_message.Message):
-    __slots__ = ("header", "packets")
+    __slots__ = ("header", "packets", "more")
     HEADER_FIELD_NUMBER: _ClassVar[int]
     PACKETS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     header: CertifiedHeader
     packets: _containers.RepeatedCompositeFieldContainer[ProvenPacket]
-    def __init__(self, header: _Optional[_Union[CertifiedHeader, _Mapping]] = ..., packets: _Optional[_Iterable[_Union[ProvenPacket, _Mapping]]] = ...) -> None: ...
+    more: bool
+    def __init__(self, header: _Optional[_Union[CertifiedHeader, _Mapping]] = ..., packets: _Optional[_Iterable[_Union[ProvenPacket, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...
 
 class GetEventsRequest(_message.Message):
-    __slots__ = ("scope", "height")
+    __slots__ = ("scope", "height", "start")
     SCOPE_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
     scope: Scope
     height: int
-    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ..., height: _Optional[int] = ...) -> None: ...
+    start: int
+    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ..., height: _Optional[int] = ..., start: _Optional[int] = ...) -> None: ...
 
 class GetEventsResponse(_message.Message):
-    __slots__ = ("header", "events")
+    __slots__ = ("header", "events", "more")
     HEADER_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     header: CertifiedHeader
     events: _containers.RepeatedScalarFieldContainer[bytes]
-    def __init__(self, header: _Optional[_Union[CertifiedHeader, _Mapping]] = ..., events: _Optional[_Iterable[bytes]] = ...) -> None: ...
+    more: bool
+    def __init__(self, header: _Optional[_Union[CertifiedHeader, _Mapping]] = ..., events: _Optional[_Iterable[bytes]] = ..., more: _Optional[bool] = ...) -> None: ...
 
 class GetGenesisRequest(_message.Message):
     __slots__ = ()

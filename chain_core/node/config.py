@@ -1,0 +1,256 @@
+"""A node's one configuration file, in TOML: read once, checked as a whole, frozen (docs/spec/node-config.md).
+
+Every refusal names the file and the key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from chain_core.codec.genesis import decode_genesis, genesis_hash
+from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.providers import signing_provider
+from chain_core.network.identity import require_loopback
+from chain_core.types.errors import DualchainError, LocalFault, MalformedBytes
+from chain_core.types.genesis import Genesis
+
+MAX_CONFIG_BYTES = 1_000_000
+
+
+class ConfigRefused(LocalFault):
+    """A configuration this node cannot run with; ``where`` is the file and the key."""
+
+    code = "CONFIG_REFUSED"
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ChainSection(_Section):
+    """[chain]: which chain, which of its ledgers."""
+
+    genesis: str
+    """Path of the genesis document."""
+    ledger: int = 0
+
+    @field_validator("ledger")
+    @classmethod
+    def _only_the_main_one(cls, value: int) -> int:
+        if value != 0:
+            raise ValueError(f"ledger {value}: this release runs ledger 0 only")
+        return value
+
+
+class NodeSection(_Section):
+    """[node]: who this node is, and where it keeps its data."""
+
+    name: str = Field(min_length=1, max_length=64)
+    """The validator's name in the genesis document."""
+    data_dir: str
+    consensus_key: str
+    """Path of the consensus key: SM2 PKCS#8 PEM, mode 0600."""
+
+
+class ListenSection(_Section):
+    """[listen]: the two ports, as host:port on the loopback interface; port 0 draws a free one."""
+
+    peer: str
+    client: str
+
+    @field_validator("peer", "client")
+    @classmethod
+    def _loopback(cls, value: str) -> str:
+        return _address(value)
+
+
+class LogSection(_Section):
+    """[log]: what is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class NodeConfig(_Section):
+    """The whole file. Relative paths count from the file's directory."""
+
+    chain: ChainSection
+    node: NodeSection
+    listen: ListenSection
+    peers: dict[str, str]
+    """[peers]: the peer port of every other validator, by its name in the genesis document."""
+    log: LogSection = LogSection()
+    file: str = ""
+    """Where it was read from."""
+
+    @field_validator("peers")
+    @classmethod
+    def _peers_loopback(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, address in value.items():
+            try:
+                _address(address)
+            except ValueError as error:
+                raise ValueError(f"{name}: {error}") from error
+        return value
+
+    @model_validator(mode="after")
+    def _ports_differ(self) -> NodeConfig:
+        own = [self.listen.peer, self.listen.client]
+        others = [address for name, address in self.peers.items() if name != self.node.name]
+        taken = [address for address in [*own, *others] if not address.endswith(":0")]
+        doubled = sorted({address for address in taken if taken.count(address) > 1})
+        if doubled:
+            raise ValueError(f"listen and peers: {', '.join(doubled)} stands twice")
+        if self.peers.get(self.node.name, self.listen.peer) != self.listen.peer:
+            raise ValueError(f"peers.{self.node.name} is this node itself and differs from listen.peer")
+        return self
+
+    def path(self, name: str) -> Path:
+        """A path of the file, from the file's directory."""
+        return Path(self.file).parent / name
+
+
+def _address(value: str) -> str:
+    try:
+        return require_loopback(value)
+    except LocalFault as fault:
+        raise ValueError(f"{fault.what}: {fault.where!r}; {fault.next_step}") from fault
+
+
+def load_config(path: Path) -> NodeConfig:
+    """The configuration in ``path``. Raises ConfigRefused."""
+    where = str(path)
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise _refused(f"cannot be read: {error.strerror}", where, "name the node's configuration file") from error
+    if len(data) > MAX_CONFIG_BYTES:
+        raise _refused(f"{len(data)} bytes are no configuration", where, "name the node's configuration file")
+    try:
+        text = data.decode("utf-8")
+        table = tomllib.loads(text)
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise _refused(f"not TOML: {error}", where, "mend the line it names") from error
+    if "file" in table:
+        raise _refused("unknown key", f"{where}, key file", "remove it")
+    try:
+        return NodeConfig.model_validate({**table, "file": where})
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _refused(_reason(first), _place(where, text, first), _next_step(first)) from error
+
+
+def _reason(error: ErrorDetails) -> str:
+    match error["type"]:
+        case "extra_forbidden":
+            return "unknown key"
+        case "missing":
+            return "this key is missing"
+        case "value_error":
+            return str(error["msg"]).removeprefix("Value error, ")
+        case _:
+            return f"{error['msg']}, not {error['input']!r}"
+
+
+def _next_step(error: ErrorDetails) -> str:
+    if error["type"] == "extra_forbidden":
+        return "remove it, or mend its spelling (docs/spec/node-config.md lists all keys)"
+    return "see docs/spec/node-config.md"
+
+
+def _place(where: str, text: str, error: ErrorDetails) -> str:
+    """File, key, and the line when the key stands in the file."""
+    keys = [str(part) for part in error["loc"]]
+    if not keys:
+        return where
+    line = _line_of(text, keys)
+    return f"{where}{f', line {line}' if line else ''}, key {'.'.join(keys)}"
+
+
+def _line_of(text: str, keys: list[str]) -> int:
+    """The line of ``[a]`` or of ``b = ...`` below it; 0 when it is written in another way."""
+    section = ""
+    for number, line in enumerate(text.splitlines(), 1):
+        bare = line.split("#", 1)[0].strip()
+        if bare.startswith("["):
+            section = bare.strip("[] ").replace('"', "")
+            if keys == section.split("."):
+                return number
+        elif "=" in bare:
+            name = bare.split("=", 1)[0].strip().strip('"')
+            if keys == [*([section] if section else []), name]:
+                return number
+    return 0
+
+
+def _refused(what: str, where: str, next_step: str) -> ConfigRefused:
+    return ConfigRefused(what, where=where, next_step=next_step)
+
+
+@dataclass(frozen=True, slots=True)
+class Membership:
+    """What the configuration means on its chain: own validator index, signing key, and the others' addresses."""
+
+    genesis: Genesis
+    genesis_bytes: bytes
+    genesis_hash: bytes
+    validator: int
+    private_key: bytes = field(repr=False)
+    peers: dict[int, str]
+
+
+def read_genesis(path: Path) -> tuple[Genesis, bytes]:
+    """The genesis document in ``path`` and its bytes. Raises ConfigRefused."""
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise _refused(
+            f"the genesis document cannot be read: {error.strerror}", str(path), "copy it from the chain's operator"
+        ) from error
+    try:
+        return decode_genesis(raw), raw
+    except (MalformedBytes, DualchainError) as error:
+        raise _refused(f"no genesis document: {error.what}", f"{path}, {error.where}", error.next_step) from error
+
+
+def join(config: NodeConfig) -> Membership:
+    """Reads genesis and key, and checks that they, the name and the peers belong together. Raises ConfigRefused."""
+    genesis, raw = read_genesis(config.path(config.chain.genesis))
+    names = [validator.name for validator in genesis.validators.validators]
+    where = config.file
+    if config.node.name not in names:
+        raise _refused(
+            f"{config.node.name} is no validator of {genesis.chain_id}, which has {', '.join(names)}",
+            f"{where}, key node.name",
+            "write this node's name as the genesis document does",
+        )
+    me = names.index(config.node.name)
+    private_key = load_private_key(config.path(config.node.consensus_key))
+    if signing_provider().sm2_public_key(private_key) != genesis.validators.key(me):
+        raise _refused(
+            f"the key is not {config.node.name}'s consensus key of the genesis document",
+            f"{where}, key node.consensus_key",
+            "name the key file that was made for this validator",
+        )
+    others = {name: address for name, address in config.peers.items() if name != config.node.name}
+    strangers, absent = sorted(others.keys() - set(names)), sorted(set(names) - others.keys() - {config.node.name})
+    if strangers or absent:
+        raise _refused(
+            f"peers must be the other validators: unknown {strangers}, missing {absent}",
+            f"{where}, key peers",
+            f"name exactly {', '.join(name for name in names if name != config.node.name)}",
+        )
+    return Membership(
+        genesis=genesis,
+        genesis_bytes=raw,
+        genesis_hash=genesis_hash(raw),
+        validator=me,
+        private_key=private_key,
+        peers={names.index(name): address for name, address in others.items()},
+    )

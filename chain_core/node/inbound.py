@@ -1,0 +1,172 @@
+"""From what arrives to the replica: every frame becomes a verification job, every outcome a call of the replica.
+
+All calls of the replica but timers and start come out of the verification queue, so that one place sees what it raises.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, assert_never
+
+from chain_core.consensus.messages import Heartbeat, Message, PrePrepare
+from chain_core.crypto.provider import VerifyItem
+from chain_core.network.frames import (
+    BlocksFrame,
+    ConsensusFrame,
+    EnvelopesFrame,
+    Frame,
+    WantBlocks,
+    WantEnvelopes,
+)
+from chain_core.network.ingress import BlockOutcome, Check, EnvelopeOutcome, Ingress, MessageOutcome
+from chain_core.network.links import IncomingLink
+from chain_core.network.transaction_refusals import BadSignature, MalformedTransaction
+from chain_core.network.verification import JOB_ENVELOPES, ClientJob, Job, VerificationQueue
+from chain_core.node.ports import Admission, Origin
+from chain_core.types.block import CertifiedBlock
+from chain_core.types.errors import InvalidTransaction, PeerFault
+from chain_core.types.transaction import Envelope
+from chain_core.types.verified import Verified
+
+_MESSAGE_BYTES = 1_024
+
+
+class Receiver(Protocol):
+    """What the replica is told; each call runs to completion."""
+
+    def on_message(self, message: Verified[Message]) -> None:
+        """A consensus message."""
+
+    def admit(self, envelopes: Sequence[Verified[Envelope]], origin: Origin) -> list[Admission]:
+        """Transactions for the pool, or bodies that were asked for."""
+
+    def on_want_envelopes(self, peer: int, ids: Sequence[bytes]) -> None:
+        """A peer asks for bodies."""
+
+    def on_want_blocks(self, peer: int, start: int, count: int) -> None:
+        """A peer asks for blocks."""
+
+    def on_blocks(self, blocks: Sequence[Verified[CertifiedBlock]]) -> None:
+        """Certified blocks."""
+
+
+class _Nothing:
+    """A job without signatures: it only waits for its turn."""
+
+    items: Sequence[VerifyItem] = ()
+
+    def conclude(self, valid: Sequence[bool]) -> list[None]:
+        return []
+
+
+@dataclass(slots=True)
+class Inbound:
+    """Wires links and clients to the ingress, and the ingress to the replica. ``heard`` holds peers' final heights."""
+
+    ingress: Ingress
+    queue: VerificationQueue
+    replica: Receiver
+    heard: dict[int, int] = field(default_factory=dict)
+
+    # ---- from peers
+
+    def receive(self, link: IncomingLink, frame: Frame) -> None:
+        """A frame of a link; what finds no room in the queue is lost."""
+        match frame:
+            case ConsensusFrame(message=message):
+                self._message(link, message)
+            case EnvelopesFrame(envelopes=raws):
+                for start in range(0, len(raws), JOB_ENVELOPES):
+                    self._bodies(link, raws[start : start + JOB_ENVELOPES])
+            case BlocksFrame(blocks=blocks):
+                for raw in blocks:
+                    self._block(link, raw)
+            case WantEnvelopes(ids=ids):
+                self._ask(lambda: self.replica.on_want_envelopes(link.peer, ids), 32 * len(ids))
+            case WantBlocks(start=start, count=count):
+                self._ask(lambda: self.replica.on_want_blocks(link.peer, start, count), 16)
+            case _:
+                assert_never(frame)
+
+    def _message(self, link: IncomingLink, message: Message) -> None:
+        job: Job[MessageOutcome] = Job(
+            lambda: self.ingress.check_messages((message,)),
+            lambda outcomes: self._messages_verified(link, outcomes),
+            1,
+            _MESSAGE_BYTES,
+        )
+        # A proposal takes its turn behind the bodies that were sent before it.
+        if isinstance(message, PrePrepare):
+            self.queue.add_from_peer(job)
+        else:
+            self.queue.add_vote(job)
+
+    def _messages_verified(self, link: IncomingLink, outcomes: list[MessageOutcome]) -> None:
+        for outcome in outcomes:
+            bad = isinstance(outcome, PeerFault)
+            link.judge(1, int(bad))
+            if isinstance(outcome, PeerFault):
+                continue
+            if isinstance(outcome.value, Heartbeat):
+                self.heard[link.peer] = outcome.value.final_height
+            self.replica.on_message(outcome)
+
+    def _bodies(self, link: IncomingLink, raws: Sequence[bytes]) -> None:
+        self.queue.add_from_peer(
+            Job(
+                lambda: self.ingress.check_envelopes(raws, from_peer=True),
+                lambda outcomes: self._bodies_verified(link, outcomes),
+                len(raws),
+                sum(map(len, raws)),
+            )
+        )
+
+    def _bodies_verified(self, link: IncomingLink, outcomes: list[EnvelopeOutcome]) -> None:
+        good = [outcome for outcome in outcomes if isinstance(outcome, Verified)]
+        # Clocks and final heights differ between correct nodes; signatures and encodings do not.
+        bad = sum(isinstance(outcome, BadSignature | MalformedTransaction) for outcome in outcomes)
+        link.judge(len(outcomes), bad)
+        if good:
+            self.replica.admit(good, Origin.PEER)
+
+    def _block(self, link: IncomingLink, raw: bytes) -> None:
+        self.queue.add_from_peer(
+            Job(
+                lambda: self.ingress.check_blocks((raw,)),
+                lambda outcomes: self._blocks_verified(link, outcomes),
+                self.ingress.validators.q,
+                len(raw),
+            )
+        )
+
+    def _blocks_verified(self, link: IncomingLink, outcomes: list[BlockOutcome]) -> None:
+        good = [outcome for outcome in outcomes if isinstance(outcome, Verified)]
+        link.judge(len(outcomes), len(outcomes) - len(good))
+        if good:
+            self.replica.on_blocks(good)
+
+    def _ask(self, call: Callable[[], None], size_bytes: int) -> None:
+        self.queue.add_vote(Job(_Nothing, lambda _: call(), 1, size_bytes))
+
+    # ---- from clients
+
+    async def submit(self, raws: Sequence[bytes]) -> list[tuple[EnvelopeOutcome, Admission | None]]:
+        """Verify and admit a client's envelopes: each one's outcome, with the replica's answer when it verified.
+
+        Raises Overloaded when they do not all find room in the queue, Unavailable when the node stops.
+        """
+        jobs: list[ClientJob[EnvelopeOutcome, list[tuple[EnvelopeOutcome, Admission | None]]]] = []
+        for start in range(0, len(raws), JOB_ENVELOPES):
+            part = raws[start : start + JOB_ENVELOPES]
+            jobs.append(ClientJob(_checked(self.ingress, part), self._admit, len(part), sum(map(len, part))))
+        return [pair for pairs in await self.queue.for_client(jobs) for pair in pairs]
+
+    def _admit(self, outcomes: list[EnvelopeOutcome]) -> list[tuple[EnvelopeOutcome, Admission | None]]:
+        good = [outcome for outcome in outcomes if isinstance(outcome, Verified)]
+        answers = iter(self.replica.admit(good, Origin.CLIENT)) if good else iter(())
+        return [(outcome, None if isinstance(outcome, InvalidTransaction) else next(answers)) for outcome in outcomes]
+
+
+def _checked(ingress: Ingress, raws: Sequence[bytes]) -> Callable[[], Check[EnvelopeOutcome]]:
+    return lambda: ingress.check_envelopes(raws)

@@ -1,0 +1,323 @@
+"""One process a node: its store, replica, links and API put together, run until a signal or a fault.
+
+Exit codes of ``run_node``: 0 stopped on request; 3 stopped by a fault of this machine or a defect (the last log line
+names it, nothing final is lost). What cannot be started at all is raised as a refusal: exit code 1 of the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections import Counter
+from collections.abc import Coroutine, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from chain_core.consensus.inputs import Timer
+from chain_core.crypto.provider import VerifyItem
+from chain_core.crypto.providers import provider, signing_provider
+from chain_core.execution.pool import PoolLimits, TransactionPool
+from chain_core.execution.roots import build_genesis_header
+from chain_core.ledger.store import NO_HEIGHT, LedgerStore
+from chain_core.network.frames import Frame
+from chain_core.network.hello import Hello
+from chain_core.network.ingress import Ingress
+from chain_core.network.links import IncomingLink, PeerLinks
+from chain_core.network.raw_rpc import RawServer
+from chain_core.network.verification import VerificationQueue
+from chain_core.node import api
+from chain_core.node.assembly import Assemblies, Assembly, assembly_for
+from chain_core.node.block_proofs import BlockProofs
+from chain_core.node.config import Membership, NodeConfig, join
+from chain_core.node.finality import FinalityWaits
+from chain_core.node.inbound import Inbound
+from chain_core.node.log import event, set_up
+from chain_core.node.loop_ports import LoopTimers, ShellObserver, SystemClock
+from chain_core.node.queries import Queries
+from chain_core.node.replica import Ports, Replica
+from chain_core.node.scope import OwnScope
+from chain_core.node.status import Standing, StatusReport
+from chain_core.node.submit import Submissions
+from chain_core.types.errors import DualchainError, LocalFault
+from chain_core.types.genesis import Genesis
+
+log = logging.getLogger(__name__)
+
+EXIT_STOPPED = 0
+EXIT_FAULT = 3
+
+LEDGER_DIRECTORY = "ledger-0"
+_GRACE_S = 1.0
+
+
+def open_ledger(data_dir: Path, assembly: Assembly, genesis: Genesis, genesis_hash: bytes) -> LedgerStore:
+    """The ledger of this node, its genesis installed when it is new.
+
+    Raises the store's own refusals, InvalidGenesis, and LocalFault when the directory cannot be made.
+    """
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LocalFault(
+            f"the data directory cannot be made: {error.strerror}",
+            where=str(data_dir),
+            next_step="check node.data_dir, its owner and the space on its disk",
+        ) from error
+    buckets = genesis.parameters["state_buckets"]
+    store = LedgerStore.open(data_dir / LEDGER_DIRECTORY, genesis_hash=genesis_hash, state_buckets=buckets)
+    try:
+        if store.final_height == NO_HEIGHT:
+            writes = assembly.executor().genesis_writes(genesis, genesis_hash)
+            staged = store.stage(dict(writes), {}, ())
+            header = build_genesis_header(genesis, genesis_hash, staged.state_root, staged.seen_root)
+            store.install_genesis(header, writes)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+class Node:
+    """A node inside a running event loop: ``start``, ``serve`` until ``stop`` is called or something fails."""
+
+    def __init__(self, config: NodeConfig, membership: Membership, assembly: Assembly) -> None:
+        self.config, self.membership, self.assembly = config, membership, assembly
+        self.counters: Counter[str] = Counter()
+        self.peer_address = self.client_address = ""
+        self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._link_came_up = False
+        self.observer = ShellObserver(self.counters, last_final_monotonic=time.monotonic())
+        self.timers = LoopTimers(self._on_timer)
+        self.queue = VerificationQueue(_verify, self.counters)
+        self.store = open_ledger(
+            config.path(config.node.data_dir), assembly, membership.genesis, membership.genesis_hash
+        )
+        try:
+            self._assemble()
+        except BaseException:
+            self.store.close()
+            raise
+
+    def _assemble(self) -> None:
+        member, genesis = self.membership, self.membership.genesis
+        executor = self.assembly.executor()
+        pool = TransactionPool(PoolLimits.from_parameters(executor.parameters(self.store)))
+        names = tuple(validator.name for validator in genesis.validators.validators)
+        self.links = PeerLinks(
+            Hello(member.genesis_hash, self.config.chain.ledger, member.validator),
+            names,
+            member.peers,
+            receive=self._receive,
+            alarm=self.observer.alarm,
+            link_up=self._on_link_up,
+            counters=self.counters,
+        )
+        clock = SystemClock()
+        ports = Ports(self.links, clock, self.timers, self.observer)
+        self.replica = Replica(
+            genesis,
+            member.genesis_hash,
+            member.validator,
+            lambda message: signing_provider().sm2_sign(member.private_key, message),
+            self.store,
+            executor,
+            pool,
+            ports,
+        )
+        ingress = Ingress(
+            member.genesis_hash,
+            self.config.chain.ledger,
+            genesis.validators,
+            clock.now_ms,
+            lambda: executor.parameters(self.store)["max_window_ms"],
+            lambda account, key: executor.known_account(self.store, account, key),
+            self._wanted,
+        )
+        self.inbound = Inbound(ingress, self.queue, self.replica)
+        self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
+
+    def _serve_api(self, scope: OwnScope) -> None:
+        proofs, waits = BlockProofs(self.store, self.assembly.messages()), FinalityWaits()
+        self.observer.told.extend((proofs.finalised, waits.finalised))
+        self.status = StatusReport(
+            self.membership.genesis,
+            self.membership.genesis_hash,
+            self.membership.validator,
+            _version(),
+            self.assembly.name,
+            provider().name,
+            self.standing,
+            self.links,
+            self.inbound.heard,
+            self._all_counters,
+            time.monotonic(),
+        )
+        self._peer_server = RawServer(self.links.methods())
+        self._client_server = RawServer(
+            api.method_table(
+                Submissions(scope, self.inbound, self.store, proofs, waits, self.counters),
+                Queries(scope, self.membership.genesis_bytes, self.store, proofs),
+                self.status,
+            )
+        )
+        self._health = api.Health(self._client_server)
+        self.observer.on_halt = self._on_halt
+
+    # ---- life
+
+    async def start(self) -> None:
+        """Takes the ports, resumes consensus, serves. Raises PortTaken; the node is closed then."""
+        try:
+            self.peer_address = self._peer_server.bind(self.config.listen.peer)
+            self.client_address = self._client_server.bind(self.config.listen.client)
+            self._run(self.queue.run(), "verification")
+            self._run(self.links.run(), "links")
+            await self._peer_server.start()
+            self.replica.start()
+            await self._client_server.start()
+            await self._health.set(serving=True)
+        except BaseException:
+            await self.stop()
+            raise
+        event(
+            log,
+            logging.INFO,
+            "READY",
+            {
+                "chain": self.membership.genesis.chain_id,
+                "node": self.config.node.name,
+                "height": self.store.final_height,
+                "peer": self.peer_address,
+                "client": self.client_address,
+            },
+        )
+
+    async def serve(self) -> None:
+        """Returns after ``ask_to_stop``; raises what made the node fail."""
+        await asyncio.shield(self._end)
+
+    def ask_to_stop(self) -> None:
+        """End ``serve``."""
+        if not self._end.done():
+            self._end.set_result(None)
+
+    async def stop(self) -> None:
+        """Answers no new calls, ends the running ones, closes the store. Everything final is on disk already."""
+        await self._health.set(serving=False)
+        self.timers.cancel_all()
+        await asyncio.gather(self._client_server.stop(_GRACE_S), self._peer_server.stop(0.0))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.timers.cancel_all()
+        self.store.close()
+
+    def _run(self, work: Coroutine[None, None, None], name: str) -> None:
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """The first failure ends the node: it must not go on with half of a step done."""
+        self.timers.cancel_all()
+        if not self._end.done():
+            self._end.set_exception(error)
+
+    # ---- what the loop calls
+
+    def _receive(self, link: IncomingLink, frame: Frame) -> None:
+        self.inbound.receive(link, frame)
+
+    def _on_timer(self, timer: Timer) -> None:
+        if self._end.done():
+            return
+        try:
+            self.replica.on_timer(timer)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it ends the node and is reported by ``serve``
+            self._fail(error)
+
+    def _on_halt(self) -> None:
+        self._run(self._health.set(serving=False), "health")
+
+    def _on_link_up(self, peer: int) -> None:
+        """Stored votes go out again when a link comes up; several links at once make one re-sending."""
+        if not self._link_came_up:
+            self._link_came_up = True
+            asyncio.get_running_loop().call_soon(self._resend)
+
+    def _resend(self) -> None:
+        self._link_came_up = False
+        self._on_timer(Timer.RESEND)
+
+    # ---- what others ask
+
+    def _wanted(self, envelope_id: bytes) -> bool:
+        return any(envelope_id in wanted.missing for wanted in self.replica.bodies.wanted.values())
+
+    def standing(self) -> Standing:
+        """The replica's present state, for Status."""
+        state = self.replica.core.state
+        return Standing(
+            self.store.final_height,
+            state.config.epoch,
+            state.view,
+            state.view_changing,
+            self.observer.halt,
+            self.replica.exchange.behind,
+            len(self.replica.pool),
+            self.replica.pool.size_bytes,
+            time.monotonic() - self.observer.last_final_monotonic,
+        )
+
+    def _all_counters(self) -> Counter[str]:
+        gauges = Counter(
+            frames_dropped=self.links.frames_dropped(),
+            verification_backlog=self.queue.backlog,
+            bodies_held=len(self.replica.bodies.held),
+        )
+        return self.counters + gauges
+
+
+def _verify(items: Sequence[VerifyItem]) -> list[bool]:
+    return provider().sm2_verify_many(items)
+
+
+def _version() -> str:
+    return metadata.version("dualchain")
+
+
+def run_node(config: NodeConfig, assemblies: Assemblies) -> int:
+    """Runs the node until SIGTERM, SIGINT or a fault, and returns the exit code.
+
+    Raises what keeps it from starting: ConfigRefused, PortTaken, the store's refusals, InvalidGenesis, UnknownKind.
+    """
+    set_up(config.log.level, config.log.format)
+    membership = join(config)
+    return asyncio.run(_main(config, membership, assembly_for(membership.genesis, assemblies)))
+
+
+async def _main(config: NodeConfig, membership: Membership, assembly: Assembly) -> int:
+    node = Node(config, membership, assembly)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, node.ask_to_stop)
+    await node.start()
+    try:
+        await node.serve()
+    except DualchainError as fault:
+        log.error("FAULT %s", fault)
+        return EXIT_FAULT
+    except Exception:
+        log.exception("DEFECT the node stops; report this with the log")
+        return EXIT_FAULT
+    finally:
+        await node.stop()
+        event(log, logging.INFO, "STOPPED", {"node": config.node.name, "height": node.store.final_height})
+    return EXIT_STOPPED

@@ -1,0 +1,134 @@
+"""How a node is doing, in words an operator understands (GetStatus). Nothing in it is proven."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
+from chain_core.network.identity import Caller
+from chain_core.network.raw_rpc import parse
+from chain_core.types.genesis import Genesis
+
+_IDLE_AFTER_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the replica says of itself at one moment."""
+
+    height: int
+    epoch: int
+    view: int
+    view_changing: bool
+    halted: str
+    behind: bool
+    """Certified blocks above ``height`` are known to exist and are being fetched."""
+    pool_transactions: int
+    pool_bytes: int
+    quiet_s: float
+    """Seconds since the last block became final here, or since the start."""
+
+
+class Peers(Protocol):
+    """What the links know."""
+
+    def connected_out(self, peer: int) -> bool:
+        """Whether our frames reach the peer."""
+
+    def connected_in(self, peer: int) -> bool:
+        """Whether its frames reach us."""
+
+    def addresses(self) -> dict[int, str]:
+        """Peer ports by validator index."""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusReport:
+    """The GetStatus method of one node."""
+
+    genesis: Genesis
+    genesis_hash: bytes
+    validator: int
+    version: str
+    assembly: str
+    provider: str
+    standing: Callable[[], Standing]
+    peers: Peers
+    heard: dict[int, int]
+    counters: Callable[[], Counter[str]]
+    started: float
+    """Monotonic seconds."""
+
+    async def status(self, caller: Caller, data: bytes) -> bytes:
+        """GetStatus."""
+        parse(pb.GetStatusRequest, data)
+        return self.report().SerializeToString()
+
+    def report(self) -> pb.GetStatusResponse:
+        """The present state."""
+        now = self.standing()
+        names = [validator.name for validator in self.genesis.validators.validators]
+        primary = names[self.genesis.validators.primary(now.view)]
+        response = pb.GetStatusResponse(
+            not_progressing=self._obstacle(now, names),
+            chain_id=self.genesis.chain_id,
+            genesis_hash=self.genesis_hash,
+            node=names[self.validator],
+            validator=self.validator,
+            height=now.height,
+            epoch=now.epoch,
+            view=now.view,
+            view_changing=now.view_changing,
+            primary=primary,
+            pool_transactions=now.pool_transactions,
+            pool_bytes=now.pool_bytes,
+            crypto_provider=self.provider,
+            halted=now.halted,
+            version=self.version,
+            assembly=self.assembly,
+            uptime_ms=int((time.monotonic() - self.started) * 1_000),
+            counters=self.counters(),
+        )
+        reached = 0
+        for peer, address in sorted(self.peers.addresses().items()):
+            out, into = self.peers.connected_out(peer), self.peers.connected_in(peer)
+            reached += out and into
+            response.peers.add(
+                name=names[peer],
+                validator=peer,
+                address=address,
+                connected_out=out,
+                connected_in=into,
+                final_height=self.heard.get(peer, 0),
+            )
+        response.summary = (
+            f"{names[self.validator]} of {self.genesis.chain_id}: height {now.height}, "
+            f"view {now.view} under {primary}, {reached} of {len(names) - 1} peers, "
+            f"{now.pool_transactions} transactions waiting; " + (response.not_progressing or "all is well")
+        )
+        return response
+
+    def _obstacle(self, now: Standing, names: list[str]) -> str:
+        """Why no block is being made here; empty when nothing is in the way or nothing is to be done."""
+        if now.halted:
+            return f"this node stopped voting: {now.halted}"
+        validators = self.genesis.validators
+        present = 1 + sum(
+            self.peers.connected_out(peer) and self.peers.connected_in(peer) for peer in self.peers.addresses()
+        )
+        if present < validators.q:
+            missing = [names[peer] for peer in self.peers.addresses() if not self.peers.connected_out(peer)]
+            away = f" ({', '.join(missing)} cannot be reached)" if missing else ""
+            return f"{present} of {validators.n} validators are connected here, a quorum is {validators.q}{away}"
+        if now.behind:
+            return f"fetching blocks above {now.height} from the others"
+        if now.view_changing:
+            return f"changing to view {now.view}: waiting for {names[validators.primary(now.view)]} to begin it"
+        if now.pool_transactions and now.quiet_s > _IDLE_AFTER_S:
+            primary = names[validators.primary(now.view)]
+            return f"transactions wait and {primary} made no block for {int(now.quiet_s)} seconds"
+        return ""
