@@ -146,18 +146,20 @@ def state_document(s: Samples) -> dict[str, Any]:
     """A whole small state, its roots, and proofs of presence and absence; the roll of one security among
     it.
     """
-    absent = [state_key("kernel", b"absent-%d" % n) for n in range(12)]
-    proofs: list[dict[str, str | None]] = [
-        {"key": key.hex(), "value": value.hex(), "proof": encode_state_proof(s.state.prove(key)).hex()}
-        for key, value in s.state.values.items()
-    ]
-    proofs += [
-        {"key": key.hex(), "value": None, "proof": encode_state_proof(s.state.prove(key)).hex()} for key in absent
-    ]
+    holdings = state_key("kernel", b"H" + SECURITY)
+    shown = [key for key in s.state.values if not key.startswith(holdings)]
+    shown += [holdings + s.holders[0], holdings + s.holders[64]]
+    shown += [state_key("kernel", b"absent-%d" % n) for n in range(12)]
+    proofs: list[dict[str, str | None]] = []
+    for key in shown:
+        value = s.state.values.get(key)
+        proof = encode_state_proof(s.state.prove(key)).hex()
+        proofs.append({"key": key.hex(), "value": None if value is None else value.hex(), "proof": proof})
     return {
         "source": SOURCE,
         "bucket_count": s.state.bucket_count,
         "state_root": s.state.root.hex(),
+        "state": [[key.hex(), value.hex()] for key, value in s.state.values.items()],
         "proofs": proofs,
         "roll": {"security": SECURITY.hex(), "head_key": state_key("kernel", b"R" + SECURITY).hex()},
         "seen": {
@@ -168,6 +170,23 @@ def state_document(s: Samples) -> dict[str, Any]:
                 for key, value in s.seen.values.items()
             ],
         },
+    }
+
+
+def directives_document(s: Samples) -> dict[str, Any]:
+    """What an ``update`` proves under a supervisory state root: the next sequence and every directive below it."""
+    state = s.supervisory_state
+    keys = [key for key in state.values if key.startswith(state_key("directives", b""))]
+    missing = state_key("directives", b"d" + s.chain + (1).to_bytes(8, "big"))
+    return {
+        "source": SOURCE,
+        "target": s.chain.hex(),
+        "state_root": state.root.hex(),
+        "present": [
+            {"key": key.hex(), "value": state.values[key].hex(), "proof": encode_state_proof(state.prove(key)).hex()}
+            for key in keys
+        ],
+        "absent": [{"key": missing.hex(), "proof": encode_state_proof(state.prove(missing)).hex()}],
     }
 
 
@@ -216,6 +235,7 @@ def documents(signatures: Signatures) -> dict[str, dict[str, Any]]:
         "hashes.json": hashes_document(s),
         "header-offsets.json": header_document(),
         "state.json": state_document(s),
+        "directives.json": directives_document(s),
         "finality.json": finality_document(s),
         "value-refusals.json": refusals_document(),
         "values.json": integers_document(),

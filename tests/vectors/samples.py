@@ -189,13 +189,37 @@ class Samples:
 
     @cached_property
     def packet(self) -> Packet:
-        payload = encode_value({"height": 1, "transactions": 2})
-        return Packet(self.chain, 0, self.above, 0, "report", 0, "block", payload)
+        """The report of block 1 (docs/spec/packets.md §2)."""
+        content: dict[str, Value] = {
+            "height": 1,
+            "time_ms": TIME_MS + 2_000,
+            "transactions": 2,
+            "refusals": 1,
+            "events": merkle_root([encode_value([["kernel", "moved", {"quantity": 1_000}]]), encode_value([])]),
+            "event_count": 2,
+            "totals": {"reports": 1, "transactions": 2, "refusals": 1},
+            "supervisory_height": 5,
+            "directives_executed": 1,
+        }
+        return Packet(self.chain, 0, self.above, 0, "report", 0, "block", encode_value(content))
 
     @cached_property
     def directive(self) -> Packet:
-        payload = encode_value({"action": "freeze", "account": OPERATOR, "deadline_ms": TIME_MS + 86_400_000})
-        return Packet(self.above, 0, self.chain, 0, "directive", 0, "freeze", payload)
+        """The first directive to this chain (docs/spec/directives.md §2)."""
+        content: dict[str, Value] = {
+            "account": OPERATOR,
+            "deadline_ms": TIME_MS + 86_400_000,
+            "reference": "示例文书 1",
+        }
+        return Packet(self.above, 0, self.chain, 0, "directive", 0, "freeze_holder", encode_value(content))
+
+    @cached_property
+    def supervisory_state(self) -> StateModel:
+        """What the supervisory chain's state root proves of directives: the next sequence, and each directive."""
+        values = {state_key("accounts", b"x%d" % n): encode_value(n) for n in range(9)}
+        values[state_key("directives", b"n" + self.chain)] = encode_value(1)
+        values[state_key("directives", b"d" + self.chain + bytes(8))] = encode_packet(self.directive)
+        return StateModel(values, 4)
 
     @cached_property
     def acknowledgement(self) -> Packet:
@@ -213,14 +237,26 @@ class Samples:
     # ---- state
 
     @cached_property
+    def holders(self) -> tuple[bytes, ...]:
+        """65 accounts: one more than a chunk of a roll holds."""
+        return tuple(derive_id(self.chain, "account", OPERATOR, f"H{number:04d}") for number in range(65))
+
+    @cached_property
+    def chunks(self) -> tuple[bytes, ...]:
+        """The roll of ``SECURITY`` in chunks of at most 64."""
+        return (encode_value(list(self.holders[:64])), encode_value(list(self.holders[64:])))
+
+    @cached_property
     def state(self) -> StateModel:
-        """Twenty keys in six buckets: two of them are split, four are not; among them one roll of holders."""
+        """Some keys in six buckets, two of four split; among them one roll of holders and all its holdings."""
         values = {state_key("kernel", b"x%d" % n): encode_value(n) for n in range(17)}
-        chunks = (encode_value([OPERATOR, WITNESS]), encode_value([REGULATOR]))
-        head: dict[str, Value] = {"count": 3, "chunks": len(chunks), "digest": merkle_root(chunks)}
+        head: dict[str, Value] = {"count": 65, "chunks": 2, "digest": merkle_root(self.chunks)}
         values[state_key("kernel", b"R" + SECURITY)] = encode_value(head)
-        for number, chunk in enumerate(chunks):
+        for number, chunk in enumerate(self.chunks):
             values[state_key("kernel", b"r" + SECURITY + number.to_bytes(4, "big"))] = chunk
+        for place, account in enumerate(self.holders):
+            holding = (1_000 + place).to_bytes(8, "big") + bytes(16) + place.to_bytes(4, "big")
+            values[state_key("kernel", b"H" + SECURITY + account)] = holding
         return StateModel(values, 6)
 
     @cached_property

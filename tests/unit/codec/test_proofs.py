@@ -270,9 +270,9 @@ def check_roll(samples: Samples, chunks: list[bytes], head: bytes) -> list[Any]:
 def test_a_roll_is_complete_or_refused(samples: Samples) -> None:
     head_key = b"\x06kernelR" + SECURITY
     head = samples.state.values[head_key]
-    chunks = [samples.state.values[b"\x06kernelr" + SECURITY + bytes((0, 0, 0, n))] for n in (0, 1)]
+    chunks = list(samples.chunks)
     check_roll(samples, chunks, head)
-    shorter = encode_value({"count": 2, "chunks": 1, "digest": merkle_root(chunks[:1])})
+    shorter = encode_value({"count": 64, "chunks": 1, "digest": merkle_root(chunks[:1])})
     for claimed, claimed_head in ((chunks[:1], head), (chunks[::-1], head), (chunks[:1], shorter), ([], head)):
         with pytest.raises(InvalidProof):
             check_roll(samples, claimed, claimed_head)

@@ -8,7 +8,13 @@ import pytest
 
 from chain_core.codec.block import decode_certificate, decode_header
 from chain_core.codec.certificates import check_certificate, check_receipt
-from chain_core.codec.proofs import check_inclusion, check_state_proof, decode_inclusion, decode_state_proof
+from chain_core.codec.proofs import (
+    check_inclusion,
+    check_state_proof,
+    decode_inclusion,
+    decode_packet,
+    decode_state_proof,
+)
 from chain_core.codec.signed import SEEN_ROOT
 from chain_core.codec.values import decode_value
 from chain_core.crypto.providers import provider
@@ -17,6 +23,7 @@ from tests.vectors import regenerate
 from tests.vectors.keys import HERE
 from tests.vectors.records import kinds
 from tests.vectors.samples import Samples
+from tests.vectors.state_model import StateModel
 
 
 def load(name: str) -> Any:
@@ -87,6 +94,8 @@ def test_the_state_vector_verifies_under_its_header(samples: Samples) -> None:
     document = load("state.json")
     header = decode_header(samples.header_bytes)
     assert header.state_root.hex() == document["state_root"]
+    rows = {bytes.fromhex(key): bytes.fromhex(value) for key, value in document["state"]}
+    assert StateModel(rows, document["bucket_count"]).root == header.state_root
     assert header.seen_root.hex() == document["seen"]["seen_root"]
     for row in document["proofs"]:
         value = None if row["value"] is None else bytes.fromhex(row["value"])
@@ -95,3 +104,15 @@ def test_the_state_vector_verifies_under_its_header(samples: Samples) -> None:
     for row in document["seen"]["proofs"]:
         proof = decode_state_proof(bytes.fromhex(row["proof"]))
         check_state_proof(bytes.fromhex(row["key"]), bytes.fromhex(row["value"]), proof, header.seen_root, SEEN_ROOT)
+
+
+def test_directives_verify_under_their_root(samples: Samples) -> None:
+    document = load("directives.json")
+    root = bytes.fromhex(document["state_root"])
+    for row in document["present"]:
+        proof = decode_state_proof(bytes.fromhex(row["proof"]))
+        check_state_proof(bytes.fromhex(row["key"]), bytes.fromhex(row["value"]), proof, root)
+    for row in document["absent"]:
+        check_state_proof(bytes.fromhex(row["key"]), None, decode_state_proof(bytes.fromhex(row["proof"])), root)
+    directive = decode_packet(bytes.fromhex(document["present"][1]["value"]))
+    assert directive == samples.directive
