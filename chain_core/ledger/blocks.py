@@ -6,31 +6,18 @@ One value a block for each kind. Headers and certificates stay for ever; the res
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from struct import Struct
 
 from chain_core.codec.block import decode_batch, decode_certificate
 from chain_core.codec.transaction import decode_receipt
 from chain_core.ledger import keys, packing
 from chain_core.ledger.database import Batch, Database
+from chain_core.ledger.records import BlockRecord
 from chain_core.types.block import CertifiedBlock
 
 _PLACE = Struct(">QI")
 _TRANSACTION_ID = slice(37, 69)
 """Of an encoded receipt: after version (1), ledger (4) and envelope id (32)."""
-
-
-@dataclass(frozen=True, slots=True)
-class BlockContents:
-    """The encoded parts of a final block; receipts, events and envelopes have one item a transaction."""
-
-    header_bytes: bytes
-    certificate_bytes: bytes
-    batch_bytes: bytes
-    envelopes: tuple[bytes, ...]
-    receipts: tuple[bytes, ...]
-    events: tuple[bytes, ...]
-    outbox: tuple[bytes, ...]
 
 
 class BlockStore:
@@ -74,7 +61,7 @@ class BlockStore:
             return None
         return height, index
 
-    def write(self, batch: Batch, height: int, block: BlockContents, first_uses: Mapping[bytes, int]) -> None:
+    def write(self, batch: Batch, height: int, block: BlockRecord, first_uses: Mapping[bytes, int]) -> None:
         """Puts a block. ``first_uses``: transaction id to index, where a nonce is used for the first time.
 
         Several envelopes may carry one transaction: the index names the one that used its nonce, before that the first.

@@ -21,7 +21,8 @@ from chain_core.ledger.database import Batch, Database
 from chain_core.ledger.levels import HASH_SIZE, Delta, Indexes, Rows
 from chain_core.types.packet import BucketEntry, StateProof
 
-CACHE_BYTES = 128 << 20
+CACHE_BYTES = 192 << 20
+"""Room for 1.4 million entries with their inner nodes; a bucket that is not in memory is read and hashed again."""
 _BUCKET_OVERHEAD = 250
 """Bytes that Python spends on a cached bucket beside its contents."""
 
@@ -61,7 +62,8 @@ class BucketTree:
         self._kind = kind
         self._cache: dict[int, Bucket] = {}  # oldest use first
         self._cache_room = cache_bytes
-        self._upper = levels.uniform(bucket_digest(0, levels.empty_root()), bucket_count)
+        self._empty_digest = bucket_digest(0, levels.empty_root())
+        self._upper = levels.uniform(self._empty_digest, bucket_count)
 
     def restore(self, digests: Rows) -> None:
         """Sets the digest of every bucket on a tree that is still empty: what a store does at opening."""
@@ -150,8 +152,16 @@ class BucketTree:
     def _loaded(self, indexes: list[int]) -> dict[int, Bucket]:
         """These buckets (ascending), read and hashed where they are not in memory."""
         cache = self._cache
-        missing = [index for index in indexes if index not in cache]
-        found = {index: cache[index] for index in indexes if index in cache}
+        upper, empty = self._upper, self._empty_digest
+        found: dict[int, Bucket] = {}
+        missing: list[int] = []
+        for index in indexes:
+            if index in cache:
+                found[index] = cache[index]
+            elif upper[index].tobytes() == empty:
+                found[index] = buckets.EMPTY
+            else:
+                missing.append(index)
         if missing:
             groups = self._database.scan_each([keys.bucket(self._name, index) for index in missing])
             skip = len(keys.bucket(self._name, 0))
@@ -168,22 +178,20 @@ class BucketTree:
         """Keeps buckets as the most recently used, dropping the least recently used above the bound."""
         cache, room = self._cache, self._cache_room
         for index, bucket in used.items():
-            old = cache.pop(index, None)
-            if old is not None:
-                room += _weight(old)
+            if index in cache:
+                entries, nodes = cache.pop(index)
+                room += len(entries) + len(nodes) + _BUCKET_OVERHEAD
             cache[index] = bucket
-            room -= _weight(bucket)
+            entries, nodes = bucket
+            room -= len(entries) + len(nodes) + _BUCKET_OVERHEAD
         while room < 0:
-            room += _weight(cache.pop(next(iter(cache))))
+            entries, nodes = cache.pop(next(iter(cache)))
+            room += len(entries) + len(nodes) + _BUCKET_OVERHEAD
         self._cache_room = room
 
     def _upper_delta(self, touched: Indexes, digests: Rows) -> Delta:
         base = np.zeros(len(touched), dtype=np.int64)
         return levels.rehash(self._upper, base, base + self.bucket_count, touched, digests)
-
-
-def _weight(bucket: Bucket) -> int:
-    return len(bucket[0]) + len(bucket[1]) + _BUCKET_OVERHEAD
 
 
 def _hashed(drafts: list[Draft]) -> list[Bucket]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import TypeAlias
 
-from chain_core.codec.seen import SEEN_KEY_SIZE, decode_seen
+from chain_core.codec.seen import SEEN_KEY_SIZE, SeenEntry, decode_seen
 from chain_core.ledger import keys
 from chain_core.ledger.database import Batch, Database
 from chain_core.types.ids import MAX_U64
 
 _EVERYTHING = 1 << 62
+
+Added: TypeAlias = tuple[bytes, bytes, SeenEntry]
+"""(seen key, its encoded entry, the same decoded)."""
 
 
 class SeenIndex:
@@ -33,19 +37,17 @@ class SeenIndex:
         self._first_ms = int.from_bytes(due[0][0][1:9], "big") if due else min(before_ms, MAX_U64)
         return [key[-SEEN_KEY_SIZE:] for key, _ in due]
 
-    def write(self, batch: Batch, added: Mapping[bytes, bytes], removed: Sequence[bytes]) -> None:
+    def write(self, batch: Batch, added: Sequence[Added], removed: Sequence[bytes]) -> None:
         """Puts a block's removals and additions, and their index records, into ``batch``."""
         for key in removed:
             value = self.get(key)
             if value is not None:
                 batch.delete(keys.SEEN + key)
                 batch.delete(keys.expiry(decode_seen(value).valid_until_ms, key))
-        for key, value in added.items():
+        for key, value, entry in added:
             batch.put(keys.SEEN + key, value)
-            batch.put(keys.expiry(decode_seen(value).valid_until_ms, key), b"")
+            batch.put(keys.expiry(entry.valid_until_ms, key), b"")
 
-    def adopt(self, added: Mapping[bytes, bytes]) -> None:
+    def adopt(self, added: Sequence[Added]) -> None:
         """Takes note of additions that have become durable."""
-        if added:
-            first = min(decode_seen(value).valid_until_ms for value in added.values())
-            self._first_ms = min(self._first_ms, first)
+        self._first_ms = min([self._first_ms, *(entry.valid_until_ms for _, _, entry in added)])

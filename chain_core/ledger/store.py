@@ -7,7 +7,6 @@ synced batch. One thread uses a store.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import NoReturn
@@ -19,50 +18,25 @@ from chain_core.crypto.errors import MalformedTree
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import HistoryTree
 from chain_core.ledger import binding, digests, keys
-from chain_core.ledger.blocks import BlockContents, BlockStore
+from chain_core.ledger.blocks import BlockStore
 from chain_core.ledger.bucket_tree import BucketTree, TreeChange
 from chain_core.ledger.database import Batch, Database
 from chain_core.ledger.errors import BlockRefused, StoreCorrupt
+from chain_core.ledger.records import BlockRecord, Staged
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
-from chain_core.ledger.seen_index import SeenIndex
+from chain_core.ledger.seen_index import Added, SeenIndex
 from chain_core.ledger.vote_log import VoteLog
 from chain_core.types.block import CertifiedBlock, Header
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import MAX_U64, ZERO_HASH
 from chain_core.types.packet import StateProof
 
+__all__ = ["NO_HEIGHT", "BlockRecord", "LedgerStore", "Staged"]
+
 NO_HEIGHT = -1
 """Final height of a store whose genesis is not installed yet."""
 
 _STATE_TREE, _SEEN_TREE = b"s", b"u"
-
-
-@dataclass(frozen=True, slots=True)
-class Staged:
-    """A block's effect on the ledger, computed on final height ``base_height`` and good for the next block only."""
-
-    base_height: int
-    state_root: bytes
-    seen_root: bytes
-    writes: Mapping[bytes, bytes | None]
-    seen_added: Mapping[bytes, bytes]
-    seen_removed: tuple[bytes, ...]
-    state_change: TreeChange
-    seen_change: TreeChange
-
-
-@dataclass(frozen=True, slots=True)
-class BlockRecord:
-    """A certified block and its staged effect; ``receipts`` and ``events`` have one item an envelope."""
-
-    header_bytes: bytes
-    certificate_bytes: bytes
-    batch_bytes: bytes
-    envelopes: tuple[bytes, ...]
-    receipts: tuple[bytes, ...]
-    events: tuple[bytes, ...]
-    outbox: tuple[bytes, ...]
-    staged: Staged
 
 
 class LedgerStore:
@@ -215,7 +189,7 @@ class LedgerStore:
         self._check_continues(header_bytes, staged)
         batch = self._database.batch()
         batch.put(keys.at_height(keys.HEADER, 0), header_bytes)
-        self._commit(batch, header_bytes, staged)
+        self._commit(batch, header_bytes, staged, ())
 
     def commit_block(self, block: BlockRecord) -> None:
         """Makes the next block final in one atomic synced batch, and drops the vote log up to its height.
@@ -231,19 +205,11 @@ class LedgerStore:
             self._refuse("envelopes, receipts and events are not one each for the header's transactions")
         if header.outbox_count != len(block.outbox):
             self._refuse("the packets are not as many as the header's outbox has")
-        contents = BlockContents(
-            block.header_bytes,
-            block.certificate_bytes,
-            block.batch_bytes,
-            block.envelopes,
-            block.receipts,
-            block.events,
-            block.outbox,
-        )
-        first_uses = {entry.transaction_id: entry.index for entry in map(decode_seen, block.staged.seen_added.values())}
+        added = [(key, value, decode_seen(value)) for key, value in block.staged.seen_added.items()]
+        first_uses = {entry.transaction_id: entry.index for _, _, entry in added}
         batch = self._database.batch()
-        self._blocks.write(batch, header.height, contents, first_uses)
-        self._commit(batch, block.header_bytes, block.staged)
+        self._blocks.write(batch, header.height, block, first_uses)
+        self._commit(batch, block.header_bytes, block.staged, added)
 
     # -- vote log
 
@@ -304,7 +270,7 @@ class LedgerStore:
                 self._refuse(f"the block's {name} is not what this ledger continues with")
         return header
 
-    def _commit(self, batch: Batch, header_bytes: bytes, staged: Staged) -> None:
+    def _commit(self, batch: Batch, header_bytes: bytes, staged: Staged, seen_added: Sequence[Added]) -> None:
         """Adds state, trees, history, final height and the end of the vote log; writes; then takes it over."""
         height = self._final_height + 1
         history = self._history.copy()
@@ -314,7 +280,7 @@ class LedgerStore:
                 batch.delete(keys.STATE + key)
             else:
                 batch.put(keys.STATE + key, value)
-        self._seen.write(batch, staged.seen_added, staged.seen_removed)
+        self._seen.write(batch, seen_added, staged.seen_removed)
         for name, tree, change in self._trees(staged):
             change.write(batch)
             digests.write(batch, name, tree, change, height)
@@ -324,7 +290,7 @@ class LedgerStore:
         self._database.write(batch)
         for _, tree, change in self._trees(staged):
             tree.adopt(change)
-        self._seen.adopt(staged.seen_added)
+        self._seen.adopt(seen_added)
         self._log.forget_through(height)
         self._history = history
         self._final_height, self._final_hash = height, header_hash(header_bytes)

@@ -104,7 +104,8 @@ class VoteLog:
         for at in [at for at in self._packs if at <= height]:
             for key, names in self._packs.pop(at):
                 for name in names:
-                    if self._bodies[name][0] == key:
+                    place = self._bodies.get(name)
+                    if place is not None and place[0] == key:
                         del self._bodies[name]
         self._last_pack = (b"", b"")
 
