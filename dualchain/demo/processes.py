@@ -1,6 +1,6 @@
 """Starting, watching and stopping the demonstration's processes.
 
-Each process logs to a file of its own. It says READY on standard output once it serves; that line is the only thing read
+Each process logs to a file of its own. It says READY on standard output once it serves; that is the only thing read
 from it, so a network that is kept up does not depend on whoever started it.
 """
 
