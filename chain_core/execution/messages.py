@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from chain_core.execution.codes import FIRST_OPERATION_CODE, Code
@@ -9,6 +10,7 @@ from chain_core.execution.contract import Contract, Hook, RuleText
 from chain_core.types.values import Value
 
 LANGUAGES = ("zh", "en")
+_PLACE = re.compile(r"\{(\d)\}")
 
 CODE_TEXTS: Mapping[Code, RuleText] = {
     Code.OK: RuleText("成功", "done"),
@@ -81,6 +83,8 @@ def _shown(value: Value) -> str:
 
 
 def _filled(text: str, params: Sequence[Value]) -> str:
-    for number, value in enumerate(params):
-        text = text.replace(f"{{{number}}}", _shown(value))
-    return text
+    def parameter(place: re.Match[str]) -> str:
+        number = int(place[1])
+        return _shown(params[number]) if number < len(params) else place[0]
+
+    return _PLACE.sub(parameter, text)

@@ -160,16 +160,17 @@ class TransactionPool:
     def take(self, max_count: int, max_bytes: int) -> list[bytes]:
         """The next ids for a proposal, marked in flight: governance, border, business.
 
-        The first two lanes get at most half of a block while business waits, so that no flood of them starves it. An id
-        that does not fit ends the taking from its lane: nothing overtakes.
+        The first two lanes get at most half of a block (always room for one envelope) while business waits, so that no
+        flood of them starves it. An id that does not fit ends the taking from its lane: nothing overtakes.
         """
         taken: list[bytes] = []
         room = [max_count, max_bytes]
         if self._waiting[Lane.BUSINESS]:
-            half = [max_count // 2, max_bytes // 2]
+            share = (max_count + 1) // 2, min(max_bytes, max(max_bytes // 2, MAX_ENVELOPE_BYTES))
+            left = list(share)
             for lane in _RESERVED_LANES:
-                self._take_from(lane, half, taken)
-            room = [room[0] - (max_count // 2 - half[0]), room[1] - (max_bytes // 2 - half[1])]
+                self._take_from(lane, left, taken)
+            room = [max_count - share[0] + left[0], max_bytes - share[1] + left[1]]
             self._take_from(Lane.BUSINESS, room, taken)
         for lane in _RESERVED_LANES:
             self._take_from(lane, room, taken)

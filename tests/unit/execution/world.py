@@ -49,6 +49,7 @@ class Coins(Contract):
             "note": Method(self.note, {"key": Octets(0, 300), "size": Integer(0, 100_000)}),
             "report": Method(self.report, {"channel": Text(16), "count": Integer(0, 100)}),
             "shout": Method(self.shout, {"count": Integer(0, 5_000), "size": Integer(0, 5_000)}),
+            "scatter": Method(self.scatter, {"count": Integer(0, 5_000)}),
             "break": Method(self.fail, {}),
         }
 
@@ -89,6 +90,12 @@ class Coins(Contract):
         assert isinstance(count, int) and isinstance(size, int)
         for _ in range(count):
             ctx.emit("shouted", text="a" * size)
+
+    def scatter(self, ctx: CallContext, args: Arguments) -> None:
+        count = args["count"]
+        assert isinstance(count, int)
+        for number in range(count):
+            ctx.put(b"n%d" % number, b"1")
 
     def fail(self, ctx: CallContext, args: Arguments) -> None:
         ctx.put(b"half", b"done")
