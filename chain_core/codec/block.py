@@ -1,4 +1,4 @@
-"""Headers at fixed offsets, certificates, batches, certified blocks (docs/spec/formats.md §6, §8)."""
+"""Headers at fixed offsets, certificates, batches, certified blocks (docs/spec/formats.md §5, §6, §8)."""
 
 from __future__ import annotations
 

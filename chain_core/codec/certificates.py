@@ -1,5 +1,5 @@
 """Whether a certificate, a prepared certificate or a receipt proves what it claims (docs/spec/formats.md
-§6-§8).
+§6, §7).
 
 Structure first, signatures last and in one batch. The ``*_signatures`` functions do the structural half and
 return what is left to verify, so that a caller may join several records in one batch verification.

@@ -1,4 +1,4 @@
-"""Transaction bodies, envelopes and their two ids, receipts (docs/spec/formats.md §4-§5)."""
+"""Transaction bodies, envelopes and their two ids, receipts (docs/spec/formats.md §4)."""
 
 from __future__ import annotations
 

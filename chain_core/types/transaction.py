@@ -1,4 +1,4 @@
-"""Transactions, envelopes and receipts (docs/spec/formats.md §4-§5)."""
+"""Transactions, envelopes and receipts (docs/spec/formats.md §4)."""
 
 from __future__ import annotations
 

@@ -103,99 +103,77 @@ def _signed_new_view(message: SignedNewView) -> bytes:
     return encode_signed_new_view(again)
 
 
-def kinds(s: Samples) -> tuple[Kind, ...]:
-    """All kinds, each with named sample records."""
-    new_view, change = s.new_view, s.view_change(1)
-    commit, pre_prepare = s.vote(Phase.COMMIT, 3), s.vote(Phase.PRE_PREPARE, 0)
-    present = next(iter(s.state.values))
-    value_sample = encode_value(
-        cast(Value, {"a": [None, False, True, 0, -1, 2**255 - 1], "b": b"\xff", "": "监管", 5: {}})
-    )
+def _values(s: Samples) -> tuple[Kind, ...]:
+    mixed = {"a": [None, False, True, 0, -1, 2**255 - 1], "b": b"\xff", "": "监管", 5: {}}
+    every_kind = encode_value(cast(Value, mixed))
+    nonce_key = seen_key(0, WITNESS, 0)
     return (
-        Kind("value", decode_value, encode_value, (("of every kind", value_sample),)),
+        Kind("value", decode_value, encode_value, (("of every kind", every_kind),)),
         Kind("map", decode_map, encode_value, (("two keys", encode_value({"ab": 1, "c": b""})),)),
-        Kind(
-            "transaction-body",
-            decode_body,
-            encode_body,
-            (("with a cosigner", s.body_bytes), ("plain", s.plain_envelope.body_bytes)),
-        ),
-        Kind(
-            "envelope",
-            decode_envelope,
-            _envelope,
-            (("two signers", s.envelope.raw), ("one signer", s.plain_envelope.raw)),
-        ),
-        Kind(
-            "receipt",
-            decode_receipt,
-            encode_receipt,
-            (("success", s.receipt_bytes[0]), ("refused by a rule", s.receipt_bytes[1])),
-        ),
-        Kind("header", decode_header, encode_header, (("height 0", s.genesis_header), ("height 1", s.header_bytes))),
-        Kind(
-            "certificate", decode_certificate, encode_certificate, (("of height 1", encode_certificate(s.certificate)),)
-        ),
+        Kind("seen-key", split_seen_key, lambda fields: seen_key(*fields), (("nonce 0", nonce_key),)),
+        Kind("seen-value", decode_seen, encode_seen, (("nonce 0", s.seen.values[nonce_key]),)),
+        Kind("genesis", decode_genesis, encode_genesis, (("local chain", s.genesis_bytes),)),
+    )
+
+
+def _transactions(s: Samples) -> tuple[Kind, ...]:
+    bodies = (("with a cosigner", s.body_bytes), ("plain", s.plain_envelope.body_bytes))
+    envelopes = (("two signers", s.envelope.raw), ("one signer", s.plain_envelope.raw))
+    receipts = (("success", s.receipt_bytes[0]), ("refused by a rule", s.receipt_bytes[1]))
+    return (
+        Kind("transaction-body", decode_body, encode_body, bodies),
+        Kind("envelope", decode_envelope, _envelope, envelopes),
+        Kind("receipt", decode_receipt, encode_receipt, receipts),
+    )
+
+
+def _blocks(s: Samples) -> tuple[Kind, ...]:
+    certificate = encode_certificate(s.certificate)
+    headers = (("height 0", s.genesis_header), ("height 1", s.header_bytes))
+    return (
+        Kind("header", decode_header, encode_header, headers),
+        Kind("certificate", decode_certificate, encode_certificate, (("of height 1", certificate),)),
         Kind("batch", decode_batch, encode_batch, (("two envelopes", encode_batch(s.batch)),)),
         Kind("block", decode_block, encode_block, (("height 1", encode_block(s.block)),)),
+    )
+
+
+def _votes(s: Samples) -> tuple[Kind, ...]:
+    new_view, change, first = s.new_view, s.view_change(1), s.view_change(3, first=True)
+    commit, pre_prepare = s.vote(Phase.COMMIT, 3), s.vote(Phase.PRE_PREPARE, 0)
+    changes = (("height 2 prepared", change.body), ("nothing yet", first.body))
+    signed_change = (("nothing yet", encode_signed_view_change(first)),)
+    return (
         Kind("vote", decode_vote, encode_vote, (("COMMIT", commit.body), ("PRE-PREPARE", pre_prepare.body))),
         Kind("signed-vote", decode_signed_vote, _signed_vote, (("COMMIT", encode_signed_vote(commit)),)),
         Kind(
             "header-vote", decode_header_vote, _header_vote, (("of replica 0", encode_header_vote(s.header_votes[0])),)
         ),
         Kind("prepared-certificate", decode_prepared, encode_prepared, (("height 2", encode_prepared(s.prepared)),)),
-        Kind(
-            "view-change",
-            decode_view_change,
-            _view_change,
-            (("height 2 prepared", change.body), ("nothing yet", s.view_change(3, first=True).body)),
-        ),
-        Kind(
-            "signed-view-change",
-            decode_signed_view_change,
-            _signed_view_change,
-            (("nothing yet", encode_signed_view_change(s.view_change(3, first=True))),),
-        ),
+        Kind("view-change", decode_view_change, _view_change, changes),
+        Kind("signed-view-change", decode_signed_view_change, _signed_view_change, signed_change),
         Kind("new-view", decode_new_view, encode_new_view, (("view 1", new_view.body),)),
         Kind(
             "signed-new-view", decode_signed_new_view, _signed_new_view, (("view 1", encode_signed_new_view(new_view)),)
         ),
-        Kind(
-            "packet",
-            decode_packet,
-            encode_packet,
-            (
-                ("report", s.outbox[0]),
-                ("directive", encode_packet(s.directive)),
-                ("acknowledgement", s.outbox[1]),
-            ),
-        ),
-        Kind(
-            "inclusion-proof",
-            decode_inclusion,
-            encode_inclusion,
-            (("receipt 1 of 2", encode_inclusion(s.inclusion(s.receipt_bytes, 1))),),
-        ),
-        Kind(
-            "state-proof",
-            decode_state_proof,
-            encode_state_proof,
-            (
-                ("presence", encode_state_proof(s.state.prove(present))),
-                ("absence", encode_state_proof(s.state.prove(b"\x06kernelnothing"))),
-            ),
-        ),
-        Kind(
-            "seen-key",
-            split_seen_key,
-            lambda fields: seen_key(*fields),
-            (("nonce 0", seen_key(0, WITNESS, 0)),),
-        ),
-        Kind(
-            "seen-value",
-            decode_seen,
-            encode_seen,
-            (("nonce 0", s.seen.values[seen_key(0, WITNESS, 0)]),),
-        ),
-        Kind("genesis", decode_genesis, encode_genesis, (("local chain", s.genesis_bytes),)),
     )
+
+
+def _proofs(s: Samples) -> tuple[Kind, ...]:
+    directive = encode_packet(s.directive)
+    packets = (("report", s.outbox[0]), ("directive", directive), ("acknowledgement", s.outbox[1]))
+    inclusion = encode_inclusion(s.inclusion(s.receipt_bytes, 1))
+    states = (
+        ("presence", encode_state_proof(s.state.prove(next(iter(s.state.values))))),
+        ("absence", encode_state_proof(s.state.prove(b"\x06kernelnothing"))),
+    )
+    return (
+        Kind("packet", decode_packet, encode_packet, packets),
+        Kind("inclusion-proof", decode_inclusion, encode_inclusion, (("receipt 1 of 2", inclusion),)),
+        Kind("state-proof", decode_state_proof, encode_state_proof, states),
+    )
+
+
+def kinds(s: Samples) -> tuple[Kind, ...]:
+    """All kinds, each with named sample records."""
+    return (*_values(s), *_transactions(s), *_blocks(s), *_votes(s), *_proofs(s))
