@@ -6,7 +6,7 @@ Protobuf only carries canonical bytes (docs/spec/formats.md); nothing in a frame
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeAlias, Union
+from typing import TypeAlias
 
 from chain_core.consensus.messages import Message
 
@@ -47,4 +47,4 @@ class BlocksFrame:
     blocks: tuple[bytes, ...]
 
 
-Frame: TypeAlias = Union[ConsensusFrame, EnvelopesFrame, WantEnvelopes, WantBlocks, BlocksFrame]
+Frame: TypeAlias = ConsensusFrame | EnvelopesFrame | WantEnvelopes | WantBlocks | BlocksFrame

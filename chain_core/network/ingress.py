@@ -190,7 +190,7 @@ class Ingress:
                 header, items = certificate_signatures(
                     block.header, block.certificate, self.validators, self.genesis_hash
                 )
-                _check_contents(block, header)
+                check_block_contents(block, header)
             except (MalformedBytes, InvalidProof) as error:
                 check.parts.append((PeerFault(error.what, where=error.where, next_step=_PEER_NEXT), 0))
             else:
@@ -233,7 +233,7 @@ def _window_refusal(body: TransactionBody, now: int, latest: int) -> InvalidTran
     return None
 
 
-def _check_contents(block: CertifiedBlock, header: Header) -> None:
+def check_block_contents(block: CertifiedBlock, header: Header) -> None:
     """InvalidProof unless the batch and the envelopes are what the header commits to."""
     where = f"block {header.height}"
     batch = block.batch

@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from chain_core._pb.dualchain.node.v1 import node_pb2
 from chain_core.network.raw_rpc import Method, RawServer, Unary
+from chain_core.node.api_names import SERVICE, method_name
 from chain_core.node.queries import Queries
 from chain_core.node.status import StatusReport
 from chain_core.node.submit import Submissions
-
-SERVICE: Final = node_pb2.DESCRIPTOR.services_by_name["NodeService"].full_name
-
-
-def method_name(short: str) -> str:
-    """The full gRPC name of a NodeService method."""
-    return f"/{SERVICE}/{short}"
 
 
 def method_table(submissions: Submissions, queries: Queries, status: StatusReport) -> dict[str, Method]:

@@ -1,0 +1,236 @@
+"""A client that believes only proofs: it asks any of several nodes, and hands in transactions until they are final."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from chain_core.codec.block import decode_header
+from chain_core.codec.transaction import decode_envelope
+from chain_core.network.refusals import (
+    DeadlinePassed,
+    Internal,
+    NotFound,
+    Overloaded,
+    ServiceRefusal,
+    Unavailable,
+    Unreachable,
+)
+from chain_core.node.answers import CertifiedHeader, ItemStatus, ReceiptAnswer, SubmitItem
+from chain_core.node.chain_view import ChainView, VerifiedReceipt
+from chain_core.node.client import NodeClient
+from chain_core.types.block import Header
+from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
+from chain_core.types.transaction import Envelope
+
+T = TypeVar("T")
+
+CALL_ENVELOPES = 500
+CALL_BYTES = 8_000_000
+_CALL_S = 15.0
+_FIRST_PAUSE_S, _LAST_PAUSE_S = 0.05, 2.0
+
+_ANOTHER_NODE = (Unreachable, DeadlinePassed, Overloaded, Unavailable, Internal, InvalidProof, MalformedBytes)
+# A node may be full or halted; another one, or this one a moment later, is not.
+_TRY_AGAIN = frozenset(("RESOURCE_EXHAUSTED", "NOT_SERVING", "UNAVAILABLE"))
+# A node may not have the account yet; when several say so again and again, there is none.
+_BEHIND = "UNKNOWN_ACCOUNT"
+_BEHIND_TIMES = 6
+# It may be final by an earlier attempt whose answer was lost.
+_MAY_BE_FINAL = frozenset(("EXPIRED", "NONCE_USED"))
+
+
+class NotFinal(ServiceRefusal):
+    """Time ran out: what is left may still become final until its window ends. Handing it in again is safe."""
+
+    code = "NOT_FINAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """No node took the envelope; it is not part of the chain."""
+
+    refusal: DualchainError
+
+
+Settled = VerifiedReceipt | Refused
+
+
+class VerifyingClient:
+    """Verified answers about one chain, from nodes of which none is trusted.
+
+    Raises InvalidProof when all nodes gave proofs that do not verify, the last node's refusal when none could answer.
+    """
+
+    def __init__(self, view: ChainView, addresses: Sequence[str]) -> None:
+        if not addresses:
+            raise ValueError("a client needs at least one node's address")
+        self.view = view
+        self.nodes = [NodeClient(address, genesis_hash=view.genesis_hash, ledger=view.ledger) for address in addresses]
+        self._turn = 0
+
+    async def close(self) -> None:
+        """End all connections."""
+        await asyncio.gather(*(node.close() for node in self.nodes))
+
+    # ---- questions
+
+    async def header(self, height: int | None = None) -> Header:
+        """A verified final header; the latest known to the node asked when no height is given."""
+
+        async def ask(node: NodeClient) -> Header:
+            header = self.view.check_header(await node.header(height))
+            if height is not None and header.height != height:
+                raise InvalidProof(f"header {header.height} for height {height}", where=node.address)
+            return header
+
+        return await self._from_any(ask)
+
+    async def state(self, keys: Sequence[bytes]) -> tuple[Header, list[bytes | None]]:
+        """Verified values of full state keys, all under one header."""
+
+        async def ask(node: NodeClient) -> tuple[Header, list[bytes | None]]:
+            return self.view.check_state(keys, await node.state(keys))
+
+        return await self._from_any(ask)
+
+    async def receipt_of_nonce(self, account: bytes, nonce: int) -> VerifiedReceipt | Header:
+        """The verified receipt of what used the nonce; or the header under which nothing had used it."""
+
+        async def ask(node: NodeClient) -> VerifiedReceipt | Header:
+            return self._nonce_answer(account, nonce, await node.receipt_of_nonce(account, nonce))
+
+        return await self._from_any(ask)
+
+    def _nonce_answer(self, account: bytes, nonce: int, answer: ReceiptAnswer) -> VerifiedReceipt | Header:
+        if answer.receipt is None:
+            return self.view.check_unused(account, nonce, answer.header, answer.absence)
+        verified = self.view.check_receipt(answer.header, answer.receipt)
+        if (verified.receipt.account, verified.receipt.nonce) != (account, nonce):
+            raise InvalidProof("the receipt is of another account or nonce", where=f"nonce {nonce}")
+        return verified
+
+    async def _from_any(self, ask: Callable[[NodeClient], Awaitable[T]]) -> T:
+        """The first good answer, each node asked once, starting with the one that last gave a good one."""
+        last: DualchainError | None = None
+        for _ in self.nodes:
+            try:
+                return await ask(self.nodes[self._turn])
+            except (*_ANOTHER_NODE, NotFound) as refusal:
+                last = refusal
+                self._next_node()
+        assert last is not None
+        raise last
+
+    def _next_node(self) -> None:
+        self._turn = (self._turn + 1) % len(self.nodes)
+
+    # ---- transactions
+
+    async def submit_until_final(self, raws: Sequence[bytes], *, within_s: float = 60.0) -> list[Settled]:
+        """Hands in envelopes, again and elsewhere where needed, until each is final or refused; in their order.
+
+        Safe to repeat: an envelope takes effect once. Raises NotFinal when time runs out, MalformedBytes for one that
+        is no envelope.
+        """
+        attempt = _Attempt(self.view, [decode_envelope(raw) for raw in raws], max(_BEHIND_TIMES, 2 * len(self.nodes)))
+        loop = asyncio.get_running_loop()
+        deadline, pause = loop.time() + within_s, _FIRST_PAUSE_S
+        while attempt.open:
+            left = deadline - loop.time()
+            if left <= 0:
+                raise NotFinal(
+                    f"{len(attempt.open)} of {len(raws)} transactions are not final",
+                    where=str(attempt.last) if attempt.last else "submit",
+                    next_step="hand them in again, and look at the nodes' status",
+                )
+            if await self._one_round(attempt, min(left, _CALL_S)):
+                pause = _FIRST_PAUSE_S
+            else:
+                self._next_node()
+                await asyncio.sleep(min(pause, left))
+                pause = min(2 * pause, _LAST_PAUSE_S)
+        return [attempt.settled[index] for index in range(len(raws))]
+
+    async def _one_round(self, attempt: _Attempt, within_s: float) -> bool:
+        """One call to one node; True when something was settled."""
+        node, indexes = self.nodes[self._turn], attempt.next_call()
+        try:
+            answer = await node.submit([attempt.envelopes[i].raw for i in indexes], final_within_s=within_s)
+            headers = {decode_header(certified.header).height: certified for certified in answer.headers}
+            doubtful = [i for i, item in zip(indexes, answer.items, strict=True) if attempt.take(i, item, headers)]
+            for index in doubtful:
+                await self._look_up(node, attempt, index)
+        except _ANOTHER_NODE as refusal:
+            attempt.last = refusal
+            attempt.uncertain.update(indexes)
+            return False
+        return any(index in attempt.settled for index in indexes)
+
+    async def _look_up(self, node: NodeClient, attempt: _Attempt, index: int) -> None:
+        """A refusal that may only mean that it is final already."""
+        envelope = attempt.envelopes[index]
+        account, nonce = envelope.body.account, envelope.body.nonce
+        found = self._nonce_answer(account, nonce, await node.receipt_of_nonce(account, nonce))
+        if isinstance(found, VerifiedReceipt) and found.receipt.transaction_id == envelope.transaction_id:
+            attempt.settle(index, found)
+        elif isinstance(found, VerifiedReceipt) or index not in attempt.uncertain:
+            attempt.settle(index, Refused(attempt.doubts[index]))
+        elif found.time_ms > envelope.body.valid_until_ms:
+            # Absent under a header later than its window: it can never become final any more.
+            attempt.settle(index, Refused(attempt.doubts[index]))
+
+
+class _Attempt:
+    """What is settled of one hand-in and what is open."""
+
+    def __init__(self, view: ChainView, envelopes: list[Envelope], behind_times: int) -> None:
+        self.view, self.envelopes = view, envelopes
+        self.uncertain: set[int] = set()
+        """What some node may hold in its memory."""
+        self._behind = dict.fromkeys(range(len(envelopes)), behind_times)
+        self.open = dict.fromkeys(range(len(envelopes)))
+        self.settled: dict[int, Settled] = {}
+        self.doubts: dict[int, DualchainError] = {}
+        self.last: DualchainError | None = None
+
+    def next_call(self) -> list[int]:
+        """Indexes for one call, within its limits; what was tried goes to the end of the line."""
+        chosen: list[int] = []
+        size = 0
+        for index in self.open:
+            size += len(self.envelopes[index].raw)
+            if chosen and (len(chosen) == CALL_ENVELOPES or size > CALL_BYTES):
+                break
+            chosen.append(index)
+        for index in chosen:
+            del self.open[index]
+            self.open[index] = None
+        return chosen
+
+    def take(self, index: int, item: SubmitItem, headers: Mapping[int, CertifiedHeader]) -> bool:
+        """Settles what the item settles; True when only a look-up can tell. Raises InvalidProof."""
+        if item.status is ItemStatus.FINAL and item.receipt is not None:
+            header = headers.get(item.receipt.height)
+            if header is None:
+                raise InvalidProof(f"no header of height {item.receipt.height} with the receipt", where="headers")
+            self.settle(index, self.view.check_own_receipt(self.envelopes[index], header, item.receipt))
+        elif item.status is ItemStatus.REFUSED and item.refusal is not None:
+            self.last = item.refusal
+            if item.refusal.code in _MAY_BE_FINAL:
+                self.doubts[index] = item.refusal
+                return True
+            if item.refusal.code == _BEHIND:
+                self._behind[index] -= 1
+            if item.refusal.code not in (*_TRY_AGAIN, _BEHIND) or not self._behind[index]:
+                self.settle(index, Refused(item.refusal))
+        else:
+            self.uncertain.add(index)
+        return False
+
+    def settle(self, index: int, outcome: Settled) -> None:
+        """This one is done."""
+        self.settled[index] = outcome
+        self.open.pop(index, None)
