@@ -1,0 +1,62 @@
+"""A market chain's genesis document: its validators, accounts, calendar, rules, and the whole supervisory document."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from chain_core.node.provision import AccountPlan
+from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
+from chain_core.types.validator_set import ValidatorSet
+from chain_core.types.values import Value
+from contracts.assembly import market_documents, market_parameters
+
+
+@dataclass(frozen=True, slots=True)
+class MarketCalendar:
+    """Trading calendar of a market, as UTC+8 day numbers (days since 1970-01-01)."""
+
+    holidays: tuple[int, ...] = ()
+    workdays: tuple[int, ...] = ()
+    opened: tuple[int, ...] = ()
+
+
+def market_accounts(operator_entity: str, bank_entity: str) -> tuple[AccountPlan, ...]:
+    """Who acts in the market from the first block."""
+    return (
+        AccountPlan("operator", operator_entity, ("operator",)),
+        AccountPlan("registrar", operator_entity, ("registrar",)),
+        AccountPlan("bank", bank_entity, ("depository_bank",)),
+        AccountPlan("governor-operator", operator_entity, ("governor",)),
+        AccountPlan("governor-bank", bank_entity, ("governor",)),
+        AccountPlan("relayer", operator_entity, ()),
+    )
+
+
+def market_genesis(
+    chain_id: str,
+    market: str,
+    time_ms: int,
+    validators: ValidatorSet,
+    accounts: Sequence[GenesisAccount],
+    supervisory_document: bytes,
+    calendar: MarketCalendar,
+    parameters: dict[str, int] | None = None,
+) -> Genesis:
+    """The document; ``market`` is the region code of JR/T 0326, ``parameters`` change the defaults."""
+    documents: dict[str, Value] = {
+        "accounts": {"grantable_roles": []},
+        **market_documents(calendar.holidays, calendar.workdays, calendar.opened),
+    }
+    return Genesis(
+        chain_id,
+        "local",
+        market,
+        time_ms,
+        validators,
+        {**DEFAULT_PARAMETERS, **market_parameters(), **(parameters or {})},
+        (),
+        tuple(accounts),
+        documents,
+        supervisory_document,
+    )
