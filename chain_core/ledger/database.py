@@ -13,7 +13,7 @@ from typing import NoReturn, Protocol, cast
 
 import plyvel
 
-from chain_core.ledger.errors import DiskFull, StoreCorrupt, StoreFailed, StoreLocked
+from chain_core.ledger.errors import CORRUPT_NEXT_STEP, DiskFull, StoreCorrupt, StoreFailed, StoreLocked
 
 WRITE_BUFFER_BYTES = 32 << 20
 BLOCK_CACHE_BYTES = 32 << 20
@@ -164,11 +164,7 @@ class Database:
                 next_step="stop the other node process, or give this one its own directory",
             ) from error
         if isinstance(error, plyvel.CorruptionError) or "orrupt" in text:
-            raise StoreCorrupt(
-                f"LevelDB cannot {action}: {text}",
-                where=where,
-                next_step="check the disk, move the directory away and let the node resync from its peers",
-            ) from error
+            raise StoreCorrupt(f"LevelDB cannot {action}: {text}", where=where, next_step=CORRUPT_NEXT_STEP) from error
         raise StoreFailed(
             f"LevelDB cannot {action}: {text}", where=where, next_step="check the disk and the directory's permissions"
         ) from error

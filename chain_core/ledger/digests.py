@@ -9,14 +9,13 @@ whatever a page misses is younger than RING blocks and stands in a delta. A page
 from __future__ import annotations
 
 from struct import Struct
-from typing import NoReturn
 
 import numpy as np
 
 from chain_core.ledger import keys
 from chain_core.ledger.bucket_tree import BucketTree, TreeChange
 from chain_core.ledger.database import Batch, Database
-from chain_core.ledger.errors import StoreCorrupt
+from chain_core.ledger.errors import corrupt
 from chain_core.ledger.levels import HASH_SIZE, Indexes, Rows, rows_of
 
 RING = 64
@@ -44,11 +43,13 @@ def restore(database: Database, name: bytes, tree: BucketTree, height: int) -> N
         page = database.get(keys.DIGEST_PAGE + name + _SLOT.pack(slot))
         start, stop = _page(tree.bucket_count, slot)
         if page is None or len(page) != (stop - start) * HASH_SIZE:
-            _corrupt(f"page {slot} of the bucket digests")
+            corrupt(f"page {slot} of the bucket digests is missing or cut", database.path)
         digests[start:stop] = rows_of(page)
     for past in range(max(0, height - RING + 1), height + 1):
-        delta = database.get(keys.DIGEST_DELTA + name + _SLOT.pack(past % RING))
-        touched, changed = _delta(delta, past, tree.bucket_count)
+        read = _delta(database.get(keys.DIGEST_DELTA + name + _SLOT.pack(past % RING)), past, tree.bucket_count)
+        if read is None:
+            corrupt(f"the bucket digests of height {past} are missing or damaged", database.path)
+        touched, changed = read
         digests[touched] = changed
     tree.restore(digests)
 
@@ -58,23 +59,15 @@ def _page(bucket_count: int, slot: int) -> tuple[int, int]:
     return bucket_count * slot // RING, bucket_count * (slot + 1) // RING
 
 
-def _delta(data: bytes | None, height: int, bucket_count: int) -> tuple[Indexes, Rows]:
-    what = f"the bucket digests of height {height}"
+def _delta(data: bytes | None, height: int, bucket_count: int) -> tuple[Indexes, Rows] | None:
+    """The buckets and digests of a delta; None unless it is one of ``height``."""
     if data is None or len(data) < _HEAD.size:
-        _corrupt(what)
+        return None
     written_at, count = _HEAD.unpack_from(data)
     start = _HEAD.size + 4 * count
     if written_at != height or len(data) != start + HASH_SIZE * count:
-        _corrupt(what)
+        return None
     touched = np.frombuffer(data, dtype=">u4", count=count, offset=_HEAD.size).astype(np.int64)
     if count and int(touched.max()) >= bucket_count:
-        _corrupt(what)
+        return None
     return touched, rows_of(data[start:])
-
-
-def _corrupt(what: str) -> NoReturn:
-    raise StoreCorrupt(
-        "the database lacks a value it must hold, or holds another",
-        where=what,
-        next_step="move the directory away and let the node resync from its peers",
-    )

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import NoReturn
+
 from chain_core.types.errors import LocalFault
+
+CORRUPT_NEXT_STEP = "check the disk, move the directory away and let the node resync from its peers"
 
 
 class LedgerFault(LocalFault):
@@ -51,3 +55,12 @@ class BlockRefused(LedgerFault):
     """A genesis or block record that does not continue this ledger, or does not match its staged state."""
 
     code = "BLOCK_REFUSED"
+
+
+def corrupt(what: str, where: object) -> NoReturn:
+    """Refuse: ``what`` is wrong with the contents of the store at ``where``."""
+    raise StoreCorrupt(
+        what,
+        where=str(where),
+        next_step=CORRUPT_NEXT_STEP,
+    )

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Sequence
 from itertools import accumulate
 
-from chain_core.ledger.errors import StoreCorrupt
+from chain_core.ledger.errors import corrupt
 
 
 def pack(items: Sequence[bytes]) -> bytes:
@@ -37,8 +37,4 @@ def _ends(data: bytes, where: str) -> list[int]:
         ends = list(accumulate(struct.unpack_from(f">{count}I", data, 4), initial=head))
         if ends[-1] == len(data):
             return ends
-    raise StoreCorrupt(
-        "a packed list whose lengths do not add up",
-        where=where,
-        next_step="check the disk, move the directory away and let the node resync from its peers",
-    )
+    corrupt("a packed list whose lengths do not add up", where)

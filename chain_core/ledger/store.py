@@ -21,7 +21,7 @@ from chain_core.ledger import binding, digests, keys
 from chain_core.ledger.blocks import BlockStore
 from chain_core.ledger.bucket_tree import BucketTree, TreeChange
 from chain_core.ledger.database import Batch, Database
-from chain_core.ledger.errors import BlockRefused, StoreCorrupt
+from chain_core.ledger.errors import BlockRefused, corrupt
 from chain_core.ledger.records import BlockRecord, Staged
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
 from chain_core.ledger.seen_index import Added, SeenIndex
@@ -179,7 +179,16 @@ class LedgerStore:
         seen_changes: dict[bytes, bytes | None] = dict.fromkeys(seen_removed)
         seen_changes.update(seen_added)
         state, seen = self._state_tree.stage(writes), self._seen_tree.stage(seen_changes)
-        return Staged(self._final_height, state.root, seen.root, writes, seen_added, tuple(seen_removed), state, seen)
+        return Staged(
+            self._final_height,
+            state.root,
+            seen.root,
+            dict(writes),
+            dict(seen_added),
+            tuple(seen_removed),
+            state,
+            seen,
+        )
 
     def install_genesis(self, header_bytes: bytes, writes: Mapping[bytes, bytes]) -> None:
         """Makes height 0 durable: the uncertified header and the state it commits to. Raises BlockRefused."""
@@ -315,8 +324,4 @@ class LedgerStore:
         )
 
     def _corrupt(self, what: str) -> NoReturn:
-        raise StoreCorrupt(
-            what,
-            where=str(self._database.path),
-            next_step="check the disk, move the directory away and let the node resync from its peers",
-        )
+        corrupt(what, self._database.path)

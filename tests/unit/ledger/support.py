@@ -90,7 +90,7 @@ def make_block(
     """The next block, with one transaction for each of ``nonces``."""
     staged = store.stage(writes, seen_added or {}, seen_removed)
     height = store.final_height + 1
-    envelopes = tuple(b"envelope %d at height %d" % (nonce, height) for nonce in nonces)
+    envelopes = tuple(b"envelope %d of %d at height %d" % (i, nonce, height) for i, nonce in enumerate(nonces))
     receipts = tuple(receipt(nonce, raw) for nonce, raw in zip(nonces, envelopes, strict=True))
     raw = encode_header(header(store, staged, envelopes, receipts, outbox))
     return BlockRecord(

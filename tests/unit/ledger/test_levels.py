@@ -1,0 +1,64 @@
+"""Flat trees are RFC 6962 trees, however they come about."""
+
+import random
+
+import numpy as np
+import pytest
+
+from chain_core.crypto.hashing import sm3
+from chain_core.crypto.merkle import MerkleTree
+from chain_core.ledger import levels
+
+
+def flat(leaves: list[bytes]) -> levels.Rows:
+    """A tree of these leaf hashes, hashed by declaring every leaf changed."""
+    count = len(leaves)
+    nodes = np.zeros((levels.level_starts(count)[-1], 32), dtype=np.uint8)
+    base = np.zeros(count, dtype=np.int64)
+    rows = levels.rows_of(b"".join(leaves))
+    levels.apply(nodes, levels.rehash(nodes, base, base + count, np.arange(count), rows))
+    return nodes
+
+
+def leaves(count: int, salt: int = 0) -> list[bytes]:
+    return [sm3(b"%d/%d" % (salt, i)) for i in range(count)]
+
+
+@pytest.mark.parametrize("count", [*range(1, 18), 31, 32, 33, 100])
+def test_root_and_paths_are_those_of_the_merkle_tree(count: int) -> None:
+    reference = MerkleTree.from_hashes(leaves(count))
+    nodes = flat(leaves(count))
+    assert nodes[-1].tobytes() == reference.root
+    assert [levels.path(nodes, count, i) for i in range(count)] == [reference.path(i) for i in range(count)]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13, 64, 97])
+def test_uniform_tree_is_the_tree_of_equal_leaves(count: int) -> None:
+    assert levels.uniform(sm3(b"x"), count).tobytes() == flat([sm3(b"x")] * count).tobytes()
+
+
+def test_many_trees_change_together() -> None:
+    """Trees of all sizes lie one after the other; random leaves of them change in one call."""
+    draw = random.Random(7)
+    counts = [1, 2, 3, 4, 7, 8, 9, 21, 1, 5]
+    contents = [leaves(count, salt) for salt, count in enumerate(counts)]
+    nodes = np.concatenate([flat(items) for items in contents])
+    bases = np.cumsum([0, *(levels.level_starts(count)[-1] for count in counts)])
+    for turn in range(20):
+        picked = sorted(
+            (tree, position)
+            for tree, count in enumerate(counts)
+            for position in draw.sample(range(count), draw.randint(0, min(3, count)))
+        )
+        for tree, position in picked:
+            contents[tree][position] = sm3(b"%d %d %d" % (turn, tree, position))
+        trees = [tree for tree, _ in picked]
+        delta = levels.rehash(
+            nodes,
+            bases[trees],
+            np.array(counts)[trees],
+            np.array([position for _, position in picked], dtype=np.int64),
+            levels.rows_of(b"".join(contents[tree][position] for tree, position in picked)),
+        )
+        levels.apply(nodes, delta)
+        assert nodes.tobytes() == b"".join(flat(items).tobytes() for items in contents)
