@@ -1,4 +1,17 @@
-"""Pure verification of another chain's headers: named predicates in a stated order, a three-way verdict.
+"""Light client, pure: whether a header of another chain is final, by named predicates in a stated order."""
 
-The present time is an argument, as are the trusted genesis and the last header accepted.
-"""
+from crosschain.light_client.predicates import MAX_FUTURE_MS, NAMES
+from crosschain.light_client.state import ClientState, Finding, Shown, Verdict
+from crosschain.light_client.verifier import is_fork, verify_next, verify_past
+
+__all__ = [
+    "MAX_FUTURE_MS",
+    "NAMES",
+    "ClientState",
+    "Finding",
+    "Shown",
+    "Verdict",
+    "is_fork",
+    "verify_next",
+    "verify_past",
+]

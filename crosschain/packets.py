@@ -1,0 +1,239 @@
+"""What packets between the layers say: channels, kinds, payloads, keys (docs/spec/packets.md, directives.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import cast
+
+from chain_core.codec.proofs import encode_packet
+from chain_core.codec.seen import state_key
+from chain_core.codec.values import decode_map, decode_value, encode_value
+from chain_core.execution.arguments import ACCOUNT, HASH, Integer, Kind, Optional, Record, Text
+from chain_core.execution.context import sequence_key
+from chain_core.types.errors import MalformedBytes
+from chain_core.types.ids import MAIN_LEDGER
+from chain_core.types.packet import Packet
+from chain_core.types.values import Value
+
+REPORT_CHANNEL, REPORT_KIND = "report", "block"
+DIRECTIVE_CHANNEL, ACK_KIND = "directive", "ack"
+UPWARD_CHANNELS = (REPORT_CHANNEL, DIRECTIVE_CHANNEL)
+"""Channels from a local chain to the supervisory one, in the order a relayer looks at them."""
+
+FREEZE, UNFREEZE = "freeze_holder", "unfreeze_holder"
+DIRECTIVE_KINDS = frozenset((FREEZE, UNFREEZE))
+
+MAX_DIRECTIVES = 32
+"""Directives confirmed for one target in one block, and carried out by one ``update``."""
+MAX_REFERENCE_BYTES = 128
+
+DIRECTIVES, INBOX, CLIENTS, CHAINS = "directives", "inbox", "clients", "chains"
+SUPERVISION, REPORTING = "supervision", "reporting"
+"""Names of the contracts at the border: they are part of proven state keys."""
+
+
+class Outcome(IntEnum):
+    """Code of an acknowledgement: numbers are hashed and proven, they never change meaning."""
+
+    EXECUTED = 0
+    UNKNOWN_HOLDER = 1
+    NOTHING_TO_CHANGE = 2
+    UNKNOWN_KIND = 3
+    UNREADABLE = 4
+    REFUSED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Directive:
+    """Payload of a directive: the holder's account on the target chain, deadline in block time, document behind it.
+
+    ``lifts`` is the sequence of the one freeze that an ``unfreeze_holder`` ends; without it, it ends all of them.
+    """
+
+    account: bytes
+    deadline_ms: int
+    reference: str
+    lifts: int | None = None
+
+    def payload(self) -> dict[str, Value]:
+        """The packet's map."""
+        row: dict[str, Value] = {
+            "account": self.account,
+            "deadline_ms": self.deadline_ms,
+            "reference": self.reference,
+        }
+        return row if self.lifts is None else {**row, "lifts": self.lifts}
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """Payload of an ``ack``: the directive's sequence, SM3 of its packet, what became of it."""
+
+    sequence: int
+    packet: bytes
+    code: int
+
+    def payload(self) -> dict[str, Value]:
+        """The packet's map."""
+        return {"sequence": self.sequence, "packet": self.packet, "code": self.code}
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Counted since genesis."""
+
+    reports: int = 0
+    transactions: int = 0
+    refusals: int = 0
+
+    def payload(self) -> dict[str, Value]:
+        """A canonical map."""
+        return {"reports": self.reports, "transactions": self.transactions, "refusals": self.refusals}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Payload of ``block``: one local block with business in it."""
+
+    height: int
+    time_ms: int
+    transactions: int
+    refusals: int
+    events: bytes
+    event_count: int
+    totals: Totals
+    supervisory_height: int
+    directives_executed: int
+
+    def payload(self) -> dict[str, Value]:
+        """The packet's map."""
+        return {
+            "height": self.height,
+            "time_ms": self.time_ms,
+            "transactions": self.transactions,
+            "refusals": self.refusals,
+            "events": self.events,
+            "event_count": self.event_count,
+            "totals": self.totals.payload(),
+            "supervisory_height": self.supervisory_height,
+            "directives_executed": self.directives_executed,
+        }
+
+
+_COUNT = Integer()
+_DIRECTIVE = Record(
+    {"account": ACCOUNT, "deadline_ms": _COUNT, "reference": Text(MAX_REFERENCE_BYTES), "lifts": Optional(_COUNT)}
+)
+_ACK = Record({"sequence": _COUNT, "packet": HASH, "code": Integer(0, 65_535)})
+_TOTALS = Record({"reports": _COUNT, "transactions": _COUNT, "refusals": _COUNT})
+_REPORT = Record(
+    {
+        "height": _COUNT,
+        "time_ms": _COUNT,
+        "transactions": _COUNT,
+        "refusals": _COUNT,
+        "events": HASH,
+        "event_count": _COUNT,
+        "totals": _TOTALS,
+        "supervisory_height": _COUNT,
+        "directives_executed": _COUNT,
+    }
+)
+
+
+def read_directive(payload: bytes) -> Directive:
+    """Raises MalformedBytes when the payload has other fields or is out of bounds."""
+    row = _row(payload, _DIRECTIVE, "directive")
+    return Directive(
+        cast(bytes, row["account"]),
+        cast(int, row["deadline_ms"]),
+        cast(str, row["reference"]),
+        cast(int | None, row.get("lifts")),
+    )
+
+
+def read_acknowledgement(payload: bytes) -> Acknowledgement:
+    """Raises MalformedBytes when the payload has other fields or is out of bounds."""
+    row = _row(payload, _ACK, "acknowledgement")
+    return Acknowledgement(cast(int, row["sequence"]), cast(bytes, row["packet"]), cast(int, row["code"]))
+
+
+def read_report(payload: bytes) -> Report:
+    """Raises MalformedBytes when the payload has other fields or is out of bounds."""
+    row = _row(payload, _REPORT, "report")
+    totals = cast(Mapping[str, int], row["totals"])
+    return Report(
+        cast(int, row["height"]),
+        cast(int, row["time_ms"]),
+        cast(int, row["transactions"]),
+        cast(int, row["refusals"]),
+        cast(bytes, row["events"]),
+        cast(int, row["event_count"]),
+        Totals(totals["reports"], totals["transactions"], totals["refusals"]),
+        cast(int, row["supervisory_height"]),
+        cast(int, row["directives_executed"]),
+    )
+
+
+def encode_directive(source: bytes, target: bytes, sequence: int, kind: str, directive: Directive) -> bytes:
+    """The packet that stands under ``directive_key``: from the supervisory chain ``source`` to ``target``."""
+    payload = encode_value(directive.payload())
+    return encode_packet(Packet(source, MAIN_LEDGER, target, MAIN_LEDGER, DIRECTIVE_CHANNEL, sequence, kind, payload))
+
+
+def directive_next_key(target: bytes) -> bytes:
+    """Full state key of ``directive_next`` on the supervisory chain."""
+    return state_key(DIRECTIVES, b"n" + target)
+
+
+def directive_key(target: bytes, sequence: int) -> bytes:
+    """Full state key of one directive on the supervisory chain."""
+    return state_key(DIRECTIVES, b"d" + target + sequence.to_bytes(8, "big"))
+
+
+def sent_key(destination: bytes, channel: str) -> bytes:
+    """Full state key of how many packets the chain has sent to ``destination`` on ``channel``."""
+    return sequence_key(destination, MAIN_LEDGER, channel)
+
+
+def received_key(source: bytes, channel: str) -> bytes:
+    """Full state key of what the supervisory inbox took from ``source`` on ``channel``."""
+    return state_key(INBOX, channel_key(source, channel))
+
+
+def channel_key(source: bytes, channel: str, ledger: int = MAIN_LEDGER) -> bytes:
+    """A channel's key inside the inbox."""
+    return b"n" + source + ledger.to_bytes(4, "big") + channel.encode("ascii")
+
+
+def client_key(chain: bytes) -> bytes:
+    """Full state key of the supervisory chain's light client of ``chain``."""
+    return state_key(CLIENTS, b"c" + chain)
+
+
+def supervision_key() -> bytes:
+    """Full state key of how far a local chain has followed the supervisory one."""
+    return state_key(SUPERVISION, b"s")
+
+
+def count_in(raw: bytes | None) -> int:
+    """A canonical integer in state, 0 when absent. Raises MalformedBytes."""
+    if raw is None:
+        return 0
+    value = decode_value(raw, "count")
+    if type(value) is not int or value < 0:
+        raise MalformedBytes("count: not an integer from 0")
+    return value
+
+
+def _row(payload: bytes, kind: Kind, record: str) -> Mapping[str, Value]:
+    row = decode_map(payload, record)
+    if not kind.admits(row):
+        raise MalformedBytes(
+            f"{record}: a field is missing, unknown or out of bounds",
+            where="payload",
+            next_step="see docs/spec/packets.md and directives.md",
+        )
+    return row

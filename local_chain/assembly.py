@@ -1,0 +1,26 @@
+"""Which contracts make a chain a market's own: the market's, and those at its border (docs/spec/directives.md)."""
+
+from __future__ import annotations
+
+from chain_core.execution.account_records import ACCOUNTS
+from chain_core.execution.parameters import GOVERNANCE
+from chain_core.node.assembly import Assembly
+from chain_core.types.genesis import Genesis
+from contracts.assembly import market_contracts, market_grants
+from crosschain.packets import REPORTING, SUPERVISION
+from local_chain.reporting import Reporting
+from local_chain.supervision import Supervision
+
+QUIET = (ACCOUNTS, GOVERNANCE, SUPERVISION, REPORTING)
+"""Contracts whose use is no business: a block with nothing else in it is not reported."""
+
+
+def local_assembly(genesis: Genesis) -> Assembly:
+    """A market's chain; ``supervision`` may freeze parties in the kernel, nobody else may."""
+    contracts, hooks = market_contracts()
+    return Assembly(
+        "local",
+        contracts=(*contracts, Supervision(), Reporting(QUIET)),
+        hooks=hooks,
+        grants=market_grants(SUPERVISION),
+    )

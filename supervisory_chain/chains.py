@@ -1,0 +1,180 @@
+"""The contract ``chains``: market chains register, then are admitted (docs/spec/registration.md §1, art. 10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from chain_core.codec.genesis import genesis_hash
+from chain_core.codec.values import decode_map, encode_value
+from chain_core.execution.arguments import HASH, Kind, ListOf, Octets, Record, Text
+from chain_core.execution.context import CallContext
+from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
+from chain_core.types.genesis import Genesis
+from chain_core.types.values import Value
+from crosschain.following import encode_followed
+from crosschain.packets import CHAINS
+from supervisory_chain import registration
+
+OPERATOR, CSRC = "operator", "csrc"
+REGISTERED, ADMITTED = "registered", "admitted"
+
+MAX_DOCUMENT_BYTES = 240_000
+PIECE_BYTES = 60_000
+
+_ENDPOINT = Record({"node": Text(255), "address": Text(300)})
+_DESCRIPTION: Mapping[str, Kind] = {"technology": Text(128), "consensus": Text(128), "endpoints": ListOf(_ENDPOINT, 16)}
+
+RULES: Mapping[str, RuleText] = {
+    **registration.RULES,
+    "chains.registered": RuleText(
+        "该创世文件（SM3 {0}）已登记", "the genesis document with SM3 {0} is registered already"
+    ),
+    "chains.market_taken": RuleText(
+        "市场 {0} 已有登记的链（SM3 {1}），一个市场只接入一条地方业务链",
+        "the market {0} has a chain (SM3 {1}): one chain a market",
+    ),
+    "chains.chain_id_taken": RuleText("链标识 {0} 已被占用（SM3 {1}）", "the chain id {0} is taken (SM3 {1})"),
+    "chains.unknown": RuleText("没有登记过创世文件 SM3 为 {0} 的链", "no chain with genesis hash {0} is registered"),
+    "chains.own_registration": RuleText(
+        "登记人不得审批自己的登记（四眼原则）", "nobody admits what he registered himself (four-eyes principle)"
+    ),
+    "chains.admitted": RuleText("链 {0} 已准入", "the chain {0} is admitted already"),
+    "chains.not_yours": RuleText("只有登记人可以更新链 {0} 的信息", "only its registrant may amend the chain {0}"),
+}
+
+
+class Chains(Contract):
+    """The register of market chains, keyed by genesis hash; one chain a market and a chain id."""
+
+    name = CHAINS
+    lane = Lane.BORDER
+    rules = RULES
+
+    def __init__(self) -> None:
+        csrc, operator = frozenset((CSRC,)), frozenset((OPERATOR,))
+        self.methods = {
+            "register": Method(self.register, {"genesis": Octets(1, MAX_DOCUMENT_BYTES), **_DESCRIPTION}, operator),
+            "amend": Method(self.amend, {"chain": HASH, **_DESCRIPTION}),
+            "admit": Method(self.admit, {"chain": HASH}, csrc),
+            "reject": Method(self.reject, {"chain": HASH}, csrc),
+        }
+
+    def register(self, ctx: CallContext, args: Arguments) -> None:
+        """A market's operator enters its chain; all that is kept of validators and names comes from the document."""
+        raw = cast(bytes, args["genesis"])
+        genesis, chain = registration.read_document(raw, ctx.block.genesis_hash), genesis_hash(raw)
+        endpoints = cast(Sequence[Mapping[str, Value]], args["endpoints"])
+        registration.check_endpoints(endpoints, frozenset(v.name for v in genesis.validators.validators))
+        self._check_free(ctx, chain, genesis)
+        for start in range(0, len(raw), PIECE_BYTES):
+            ctx.put(_piece_key(chain, start // PIECE_BYTES), raw[start : start + PIECE_BYTES])
+        ctx.put(b"v" + chain, encode_followed(chain, genesis))
+        ctx.put(_market_key(genesis.market), chain)
+        ctx.put(_chain_id_key(genesis.chain_id), chain)
+        self._store(
+            ctx,
+            chain,
+            {
+                "chain_id": genesis.chain_id,
+                "market": genesis.market,
+                "technology": args["technology"],
+                "consensus": args["consensus"],
+                "endpoints": endpoints,
+                "validators": [{"name": v.name, "entity": v.entity} for v in genesis.validators.validators],
+                "document_bytes": len(raw),
+                "registrar": ctx.account,
+                "registrar_entity": ctx.entity,
+                "status": REGISTERED,
+                "height": ctx.block.height,
+                "admitted_by": b"",
+                "admitted_height": 0,
+            },
+        )
+        ctx.emit("registered", chain=chain, chain_id=genesis.chain_id, market=genesis.market)
+
+    def amend(self, ctx: CallContext, args: Arguments) -> None:
+        """The registrant keeps technology, consensus and endpoints current (art. 10)."""
+        chain, record = self._record(ctx, args)
+        if record["registrar"] != ctx.account:
+            ctx.refuse("chains.not_yours", chain)
+        nodes = frozenset(cast(str, row["name"]) for row in cast(Sequence[Mapping[str, Value]], record["validators"]))
+        registration.check_endpoints(cast(Sequence[Mapping[str, Value]], args["endpoints"]), nodes)
+        changed = {name: args[name] for name in _DESCRIPTION}
+        self._store(ctx, chain, {**record, **changed})
+        ctx.emit("amended", chain=chain)
+
+    def admit(self, ctx: CallContext, args: Arguments) -> None:
+        """From now on the chain's headers and packets are taken."""
+        chain, record = self._pending(ctx, args)
+        self._store(
+            ctx,
+            chain,
+            {**record, "status": ADMITTED, "admitted_by": ctx.account, "admitted_height": ctx.block.height},
+        )
+        ctx.emit("admitted", chain=chain, market=record["market"])
+
+    def reject(self, ctx: CallContext, args: Arguments) -> None:
+        """A registration that is not admitted goes, and frees its market and chain id."""
+        chain, record = self._pending(ctx, args)
+        for number in range(-(-cast(int, record["document_bytes"]) // PIECE_BYTES)):
+            ctx.delete(_piece_key(chain, number))
+        for key in (
+            b"v" + chain,
+            b"r" + chain,
+            _market_key(cast(str, record["market"])),
+            _chain_id_key(cast(str, record["chain_id"])),
+        ):
+            ctx.delete(key)
+        ctx.emit("rejected", chain=chain, market=record["market"])
+
+    @staticmethod
+    def _check_free(ctx: CallContext, chain: bytes, genesis: Genesis) -> None:
+        if ctx.get(b"r" + chain) is not None:
+            ctx.refuse("chains.registered", chain)
+        other = ctx.get(_market_key(genesis.market))
+        if other is not None:
+            ctx.refuse("chains.market_taken", genesis.market, other)
+        other = ctx.get(_chain_id_key(genesis.chain_id))
+        if other is not None:
+            ctx.refuse("chains.chain_id_taken", genesis.chain_id, other)
+
+    @staticmethod
+    def _record(ctx: CallContext, args: Arguments) -> tuple[bytes, dict[str, Value]]:
+        chain = cast(bytes, args["chain"])
+        raw = ctx.get(b"r" + chain)
+        if raw is None:
+            ctx.refuse("chains.unknown", chain)
+        return chain, decode_map(raw, "chain")
+
+    def _pending(self, ctx: CallContext, args: Arguments) -> tuple[bytes, dict[str, Value]]:
+        chain, record = self._record(ctx, args)
+        if record["registrar"] == ctx.account:
+            ctx.refuse("chains.own_registration")
+        if record["status"] != REGISTERED:
+            ctx.refuse("chains.admitted", chain)
+        return chain, record
+
+    @staticmethod
+    def _store(ctx: CallContext, chain: bytes, record: Mapping[str, Value]) -> None:
+        ctx.put(b"r" + chain, encode_value(record))
+
+
+def admitted_chain(ctx: CallContext, chain: bytes) -> bytes | None:
+    """The record by which an admitted chain is followed (``crosschain.following``), None for any other."""
+    raw = ctx.read(CHAINS, b"r" + chain)
+    if raw is None or decode_map(raw, "chain")["status"] != ADMITTED:
+        return None
+    return ctx.read(CHAINS, b"v" + chain)
+
+
+def _piece_key(chain: bytes, number: int) -> bytes:
+    return b"g" + chain + number.to_bytes(4, "big")
+
+
+def _market_key(market: str) -> bytes:
+    return b"m" + market.encode("ascii")
+
+
+def _chain_id_key(chain_id: str) -> bytes:
+    return b"i" + chain_id.encode("ascii")

@@ -1,0 +1,287 @@
+"""Two layers in one process: pure executors on real ledgers, with certificates made from validators' test keys."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chain_core.codec.block import (
+    encode_batch,
+    encode_certificate,
+    header_hash,
+    header_message,
+    validator_set_hash,
+)
+from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash
+from chain_core.codec.proofs import encode_inclusion, encode_state_proof
+from chain_core.codec.transaction import decode_receipt, encode_body, encode_envelope, envelope_id, transaction_id
+from chain_core.crypto.hashing import sm3
+from chain_core.crypto.merkle import MerkleTree
+from chain_core.crypto.providers import signing_provider
+from chain_core.execution.contract import BlockContext
+from chain_core.execution.executor import BlockResult, Executor
+from chain_core.execution.roots import StoreRoots, build_genesis_header, build_header
+from chain_core.ledger.store import BlockRecord, LedgerStore
+from chain_core.node.assembly import Assembly
+from chain_core.types.block import Batch, Certificate
+from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
+from chain_core.types.packet import InclusionProof
+from chain_core.types.transaction import Envelope, Operation, Receipt, Signer, TransactionBody
+from chain_core.types.validator_set import Validator, ValidatorSet
+from chain_core.types.values import Value
+from contracts.assembly import market_documents, market_parameters
+from local_chain.assembly import local_assembly
+from supervisory_chain.assembly import supervisory_assembly
+
+START_MS = 1_790_000_000_000
+BUCKETS = 64
+
+
+def account(name: str) -> bytes:
+    return sm3(b"account " + name.encode())[:16]
+
+
+def private_key(name: str) -> bytes:
+    return sm3(b"private key of " + name.encode())
+
+
+def public_key(name: str) -> bytes:
+    return signing_provider().sm2_public_key(private_key(name))
+
+
+def op(contract: str, method: str, **args: Value) -> Operation:
+    return Operation(contract, method, args)
+
+
+def validators(chain: str, count: int = 4, entities: int = 0) -> ValidatorSet:
+    """``entities`` legal entities share the votes; without it each validator has its own."""
+    return ValidatorSet(
+        tuple(
+            Validator(
+                f"{chain}-{i}",
+                f"entity {i % (entities or count)} of {chain}",
+                public_key(f"{chain} consensus {i}"),
+                public_key(f"{chain} transport {i}"),
+            )
+            for i in range(count)
+        )
+    )
+
+
+def accounts(people: dict[str, tuple[str, ...]]) -> tuple[GenesisAccount, ...]:
+    """Accounts without usable keys: nothing here checks signatures of transactions, that is the ingress's task."""
+    return tuple(
+        GenesisAccount(account(name), f"entity of {name}", tuple(sorted(roles)), {"transaction": (key_of(name),)})
+        for name, roles in people.items()
+    )
+
+
+def key_of(name: str) -> bytes:
+    return sm3(b"x" + name.encode()) + sm3(b"y" + name.encode())
+
+
+SUPERVISORY_PEOPLE: dict[str, tuple[str, ...]] = {
+    "csrc-1": ("csrc",),
+    "csrc-2": ("csrc",),
+    "operator": ("operator",),
+    "second operator": ("operator",),
+    "courier": (),
+    "both": ("csrc", "operator"),
+}
+LOCAL_PEOPLE: dict[str, tuple[str, ...]] = {
+    "operator": ("operator",),
+    "bank": ("depository_bank",),
+    "issuer": (),
+    "holder": (),
+    "buyer": (),
+    "courier": (),
+}
+
+
+def supervisory_genesis() -> Genesis:
+    return Genesis(
+        "supervisory-test",
+        "supervisory",
+        "",
+        START_MS,
+        validators("supervisory"),
+        {**DEFAULT_PARAMETERS, "state_buckets": BUCKETS},
+        (),
+        accounts(SUPERVISORY_PEOPLE),
+    )
+
+
+def local_genesis(
+    name: str = "beijing", market: str = "BJ", *, supervisory: bytes = b"", members: ValidatorSet | None = None
+) -> Genesis:
+    day = START_MS // 86_400_000
+    return Genesis(
+        f"{name}-test",
+        "local",
+        market,
+        START_MS,
+        members or validators(name),
+        {**DEFAULT_PARAMETERS, **market_parameters(), "state_buckets": BUCKETS},
+        (),
+        accounts(LOCAL_PEOPLE),
+        market_documents(opened=range(day - 2, day + 3)),
+        supervisory or encode_genesis(supervisory_genesis()),
+    )
+
+
+@dataclass(frozen=True)
+class Proven:
+    """A value with its proof under ``header``."""
+
+    header: bytes
+    certificate: bytes
+    value: bytes | None
+    proof: bytes
+
+
+@dataclass
+class Chain:
+    """One chain: ``block`` makes the next final block at once and returns its receipts."""
+
+    genesis_bytes: bytes
+    executor: Executor
+    store: LedgerStore
+    keys: tuple[bytes, ...]
+    time_ms: int = START_MS
+    nonces: dict[str, int] = field(default_factory=dict)
+    last: BlockResult | None = None
+
+    @classmethod
+    def begin(cls, path: Path, genesis: Genesis, assembly: Callable[[Genesis], Assembly]) -> Chain:
+        raw = encode_genesis(genesis)
+        chain = genesis_hash(raw)
+        executor = assembly(genesis).executor()
+        store = LedgerStore.open(path, genesis_hash=chain, state_buckets=BUCKETS)
+        writes = executor.genesis_writes(genesis, chain)
+        staged = store.stage(dict(writes), {}, ())
+        store.install_genesis(build_genesis_header(genesis, chain, staged.state_root, staged.seen_root), writes)
+        name = genesis.validators.validators[0].name.rpartition("-")[0]
+        keys = tuple(private_key(f"{name} consensus {i}") for i in range(genesis.validators.n))
+        return cls(raw, executor, store, keys)
+
+    @property
+    def hash(self) -> bytes:
+        return genesis_hash(self.genesis_bytes)
+
+    @property
+    def genesis(self) -> Genesis:
+        return decode_genesis(self.genesis_bytes)
+
+    @property
+    def height(self) -> int:
+        return self.store.final_height
+
+    def sign(self, name: str, *operations: Operation) -> Envelope:
+        nonce = self.nonces[name] = self.nonces.get(name, 0) + 1
+        body = TransactionBody(0, account(name), nonce, self.time_ms + 300_000, operations)
+        raw_body = encode_body(body)
+        signers = (Signer(key_of(name), bytes(64)),)
+        raw = encode_envelope(raw_body, signers)
+        return Envelope(raw, raw_body, body, signers, envelope_id(raw), transaction_id(raw_body))
+
+    def block(self, *envelopes: Envelope, after_ms: int = 1_000) -> list[Receipt]:
+        store, height = self.store, self.height + 1
+        self.time_ms += after_ms
+        context = BlockContext(self.hash, 0, height, 0, 0, self.time_ms)
+        result = self.executor.execute(context, envelopes, store, store)
+        staged = store.stage(result.writes, result.seen_added, result.seen_removed)
+        parent = store.header(height - 1)
+        assert parent is not None
+        ids = tuple(envelope.envelope_id for envelope in envelopes)
+        roots = StoreRoots(staged.state_root, staged.seen_root, *store.history_root_of(height))
+        members = validator_set_hash(self.genesis.validators)
+        header = build_header(parent, context, ids, result, roots, members, members)
+        store.commit_block(
+            BlockRecord(
+                header,
+                self.certify(header),
+                encode_batch(Batch(0, 0, height, 0, self.time_ms, ids)),
+                tuple(envelope.raw for envelope in envelopes),
+                result.receipts,
+                result.events,
+                result.outbox,
+                staged,
+            )
+        )
+        self.last = result
+        return [decode_receipt(raw) for raw in result.receipts]
+
+    def one(self, name: str, *operations: Operation) -> Receipt:
+        """A block with one transaction; its receipt."""
+        (receipt,) = self.block(self.sign(name, *operations))
+        return receipt
+
+    def certify(self, header: bytes, signers: Sequence[int] | None = None) -> bytes:
+        """A certificate by these validators, by the first q of them unless told otherwise."""
+        chosen = range(self.genesis.validators.q) if signers is None else signers
+        hashed = header_hash(header)
+        message = header_message(self.hash, hashed)
+        signatures = tuple((i, signing_provider().sm2_sign(self.keys[i], message)) for i in chosen)
+        return encode_certificate(Certificate(hashed, signatures))
+
+    def certified(self, height: int) -> tuple[bytes, bytes]:
+        header, certificate = self.store.header(height), self.store.certificate(height)
+        assert header is not None and certificate is not None
+        return header, certificate
+
+    def row(self, height: int) -> dict[str, Value]:
+        """A header with its certificate, as an argument."""
+        header, certificate = self.certified(height)
+        return {"header": header, "certificate": certificate}
+
+    def prove(self, key: bytes) -> Proven:
+        """A value of the final state with its proof."""
+        header, certificate = self.certified(self.height)
+        value, proof = self.store.prove_state(key)
+        return Proven(header, certificate, value, encode_state_proof(proof))
+
+    def packets(self, height: int) -> list[dict[str, Value]]:
+        """A block's packets with their proofs, as arguments."""
+        outbox = self.store.outbox(height)
+        tree = MerkleTree(outbox)
+        return [
+            {"packet": packet, "proof": encode_inclusion(InclusionProof(i, tree.count, tree.path(i)))}
+            for i, packet in enumerate(outbox)
+        ]
+
+
+@dataclass
+class Layers:
+    """The supervisory chain and one local chain, registered and admitted on request."""
+
+    supervisory: Chain
+    local: Chain
+
+    @classmethod
+    def begin(cls, path: Path) -> Layers:
+        supervisory = Chain.begin(path / "supervisory", supervisory_genesis(), supervisory_assembly)
+        local = Chain.begin(path / "local", local_genesis(), local_assembly)
+        return cls(supervisory, local)
+
+    def close(self) -> None:
+        self.supervisory.store.close()
+        self.local.store.close()
+
+    def register(self, *, admit: bool = True) -> None:
+        assert self.supervisory.one("operator", registration(self.local.genesis_bytes)).code == 0
+        if admit:
+            assert self.supervisory.one("csrc-1", op("chains", "admit", chain=self.local.hash)).code == 0
+
+
+def registration(genesis: bytes, **changes: Value) -> Operation:
+    names = [v.name for v in decode_genesis(genesis).validators.validators]
+    endpoints = [{"node": name, "address": f"127.0.0.1:{20_000 + i}"} for i, name in enumerate(names[:2])]
+    args: dict[str, Value] = {
+        "genesis": genesis,
+        "technology": "dualchain",
+        "consensus": "PBFT",
+        "endpoints": endpoints,
+        **changes,
+    }
+    return Operation("chains", "register", args)
