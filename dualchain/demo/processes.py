@@ -11,7 +11,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class ProcessGroup:
             f"{started.name} {what}: {tail(started.log)}", where=str(started.log), next_step="read that log"
         )
 
-    async def start_all(self, commands: dict[str, Sequence[str]], timeout_s: float) -> None:
+    async def start_all(self, commands: Mapping[str, Sequence[str]], timeout_s: float) -> None:
         """Start several at once and wait until each serves."""
         started = [await self.start(name, arguments) for name, arguments in commands.items()]
         await asyncio.gather(*(self.ready(one, timeout_s) for one in started))
