@@ -1,0 +1,124 @@
+"""The guards: one function a rule. The kernel's only function that moves shares runs them before it writes, whoever
+asked for the movement (docs/spec/kernel.md §4).
+
+Every guard refuses with its rule's id and facts, or returns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from chain_core.codec.values import decode_value
+from chain_core.execution.context import CallContext
+from chain_core.execution.overlay import Namespace
+from contracts.hooks.today import Today, today
+from contracts.kernel.moves import Intent, MoveKind
+from contracts.kernel.records import (
+    PARTY_FREEZE,
+    SUITABILITY,
+    TRADE_DAYS,
+    Holding,
+    TradeDays,
+    decode_suitability,
+    decode_trade_days,
+    encode_trade_days,
+)
+
+Guard = Callable[[Namespace, CallContext, Today, Intent], None]
+
+
+def judge(space: Namespace, ctx: CallContext, intent: Intent) -> tuple[str, ...]:
+    """Runs every guard in force for this kind of movement; the rules that were checked."""
+    now = today(space, ctx)
+    rules = now.rules[intent.kind]
+    for rule in rules:
+        GUARDS[rule](space, ctx, now, intent)
+    return rules
+
+
+def frozen_security(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
+    """A frozen instrument does not move."""
+    if intent.record.frozen:
+        ctx.refuse("csrc.frozen_security", intent.security)
+
+
+def frozen_party(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
+    """A frozen party's shares do not move, in or out."""
+    refuse_frozen_party(space, ctx, intent.source)
+    refuse_frozen_party(space, ctx, intent.target)
+
+
+def trading_day(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
+    """Trades are made on trading days."""
+    if not now.trading:
+        ctx.refuse("csrc.trading_day", now.day)
+
+
+def qualified_investor(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
+    """The buyer's proof is valid on the day of the trade."""
+    raw = space.get(SUITABILITY + intent.target)
+    expires = 0 if raw is None else decode_suitability(raw).expires_day
+    if expires < now.day:
+        ctx.refuse("csrc.qualified_investor", intent.target, expires, now.day)
+
+
+def trade_gap(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
+    """The seller's last buy and the buyer's last sale lie far enough back, in trading days."""
+    key = TRADE_DAYS + intent.security
+    bought = decode_trade_days(space.get(key + intent.source)).bought
+    if bought > now.gap_limit:
+        _refuse_gap(ctx, now, intent.source, intent.security, bought)
+    sold = decode_trade_days(space.get(key + intent.target)).sold
+    if sold > now.gap_limit:
+        _refuse_gap(ctx, now, intent.target, intent.security, sold)
+
+
+def _refuse_gap(ctx: CallContext, now: Today, party: bytes, security: bytes, last: int) -> None:
+    if last and now.gap:
+        ctx.refuse("csrc.trade_gap", party, security, last, now.calendar.trading_days(last, now.day), now.gap)
+
+
+def holder_cap(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
+    """The register does not grow above the cap; only the initial registration of a legacy register may."""
+    after = intent.holders_after
+    if after > intent.holders_before and after > now.cap:
+        if intent.kind != MoveKind.REGISTRATION or not intent.record.legacy:
+            ctx.refuse("csrc.holder_cap", intent.security, after, now.cap)
+
+
+GUARDS: dict[str, Guard] = {
+    "csrc.frozen_security": frozen_security,
+    "csrc.frozen_party": frozen_party,
+    "csrc.trading_day": trading_day,
+    "csrc.qualified_investor": qualified_investor,
+    "csrc.trade_gap": trade_gap,
+    "csrc.holder_cap": holder_cap,
+}
+"""The guard of each rule that judges movements."""
+
+
+def refuse_frozen_party(space: Namespace, ctx: CallContext, account: bytes) -> None:
+    """Refuses with csrc.frozen_party and the directive that came first."""
+    raw = space.get(PARTY_FREEZE + account)
+    if raw is not None:
+        directives = decode_value(raw, "party freezes")
+        assert isinstance(directives, list)
+        ctx.refuse("csrc.frozen_party", account, directives[0])
+
+
+def refuse_encumbered(ctx: CallContext, security: bytes, owner: bytes, holding: Holding, wanted: int) -> None:
+    """Refuses to use more than what is available: csrc.encumbered when the rest is bound, else kernel.insufficient."""
+    if holding.available < wanted:
+        if holding.total >= wanted:
+            ctx.refuse("csrc.encumbered", owner, security, holding.available, holding.pledged, holding.frozen, wanted)
+        ctx.refuse("kernel.insufficient", owner, security, holding.total, wanted)
+
+
+def note_trade(space: Namespace, now: Today, security: bytes, seller: bytes, buyer: bytes) -> None:
+    """Writes the day into both parties' last trade days, where it is not there yet."""
+    key = TRADE_DAYS + security
+    days: Mapping[bytes, TradeDays] = {party: decode_trade_days(space.get(key + party)) for party in (seller, buyer)}
+    if days[seller].sold != now.day:
+        space.put(key + seller, encode_trade_days(TradeDays(days[seller].bought, now.day)))
+    if days[buyer].bought != now.day:
+        space.put(key + buyer, encode_trade_days(TradeDays(now.day, days[buyer].sold)))

@@ -1,0 +1,201 @@
+"""Holds: shares or money bound for one counterparty, price and time under the owner's own signature; pledges
+(docs/spec/kernel.md §3.4).
+
+``controller`` is the template instance that made a hold, NOBODY for the kernel's own methods: another one cannot
+touch it.
+"""
+
+from __future__ import annotations
+
+from chain_core.codec.signed import derive_id
+from chain_core.execution.context import CallContext
+from chain_core.execution.overlay import Namespace
+from contracts.hooks import guards
+from contracts.kernel.cash import bind_cash, free_cash, pay_held
+from contracts.kernel.movements import bind, free, live_security, move, require_active
+from contracts.kernel.moves import MoveKind
+from contracts.kernel.records import (
+    HOLD,
+    NOBODY,
+    PLEDGE,
+    Hold,
+    HoldKind,
+    Pledge,
+    decode_hold,
+    decode_pledge,
+    encode_hold,
+    encode_pledge,
+)
+
+MAX_HOLD_MS = 366 * 86_400_000
+"""No hold outlives a year: nobody's shares are bound for ever by a forgotten order."""
+
+
+def read_hold(space: Namespace, ctx: CallContext, hold_id: bytes) -> Hold:
+    """The hold; refuses with kernel.unknown_hold."""
+    raw = space.get(HOLD + hold_id)
+    if raw is None:
+        ctx.refuse("kernel.unknown_hold", hold_id)
+    return decode_hold(raw)
+
+
+def hold_shares(
+    space: Namespace,
+    ctx: CallContext,
+    owner: bytes,
+    reference: str,
+    security: bytes,
+    quantity: int,
+    counterparty: bytes,
+    price_fen: int,
+    expires_ms: int,
+    controller: bytes = NOBODY,
+) -> bytes:
+    """Binds available shares for ``counterparty`` at ``price_fen`` for the whole; the hold's id. Emits ``held``."""
+    record = live_security(space, ctx, security)
+    if record.frozen:
+        ctx.refuse("csrc.frozen_security", security)
+    if counterparty == owner:
+        ctx.refuse("kernel.same_party", owner)
+    require_active(ctx, counterparty)
+    hold = Hold(HoldKind.SHARES, owner, counterparty, security, NOBODY, controller, quantity, price_fen, expires_ms)
+    hold_id = _new(space, ctx, hold, reference)
+    bind(space, ctx, security, owner, quantity)
+    return hold_id
+
+
+def hold_cash(
+    space: Namespace,
+    ctx: CallContext,
+    owner: bytes,
+    reference: str,
+    against: bytes,
+    amount_fen: int,
+    expires_ms: int,
+    controller: bytes = NOBODY,
+) -> bytes:
+    """Binds available money for the shares that ``against`` holds for ``owner``; the hold's id. Emits ``held``."""
+    shares = read_hold(space, ctx, against)
+    if shares.kind != HoldKind.SHARES or shares.counterparty != owner or shares.controller != controller:
+        ctx.refuse("kernel.not_for_you", against, owner)
+    if shares.price_fen != amount_fen:
+        ctx.refuse("kernel.wrong_price", shares.price_fen, amount_fen)
+    hold = Hold(
+        HoldKind.CASH, owner, shares.owner, shares.security, against, controller, amount_fen, amount_fen, expires_ms
+    )
+    hold_id = _new(space, ctx, hold, reference)
+    bind_cash(space, ctx, owner, amount_fen)
+    return hold_id
+
+
+def _new(space: Namespace, ctx: CallContext, hold: Hold, reference: str) -> bytes:
+    """Checks what all holds have in common, stores the hold and returns its id."""
+    if hold.owner != ctx.principal and hold.owner not in ctx.cosigners:
+        ctx.refuse("kernel.owner_signs", hold.owner)
+    guards.refuse_frozen_party(space, ctx, hold.owner)
+    now = ctx.block.time_ms
+    if not now < hold.expires_ms <= now + MAX_HOLD_MS:
+        ctx.refuse("kernel.bad_expiry", hold.expires_ms, now, now + MAX_HOLD_MS)
+    hold_id = derive_id(ctx.block.genesis_hash, "hold", hold.owner, reference)
+    if space.get(HOLD + hold_id) is not None:
+        ctx.refuse("kernel.hold_exists", hold_id)
+    space.put(HOLD + hold_id, encode_hold(hold))
+    ctx.emit(
+        "held",
+        hold=hold_id,
+        kind=int(hold.kind),
+        owner=hold.owner,
+        counterparty=hold.counterparty,
+        security=hold.security,
+        quantity=hold.quantity,
+        price_fen=hold.price_fen,
+    )
+    return hold_id
+
+
+def release(space: Namespace, ctx: CallContext, hold_id: bytes, controller: bytes = NOBODY) -> None:
+    """Frees what a hold bound. Without a controller: by its owner, or by anybody once it expired."""
+    hold = _controlled(space, ctx, hold_id, controller)
+    if controller == NOBODY and hold.owner != ctx.principal and ctx.block.time_ms <= hold.expires_ms:
+        ctx.refuse("kernel.owner_signs", hold.owner)
+    space.delete(HOLD + hold_id)
+    if hold.kind == HoldKind.SHARES:
+        free(space, hold.security, hold.owner, hold.quantity)
+    else:
+        free_cash(space, hold.owner, hold.quantity)
+    ctx.emit("released", hold=hold_id)
+
+
+def move_held(
+    space: Namespace, ctx: CallContext, hold_id: bytes, payment_id: bytes = NOBODY, controller: bytes = NOBODY
+) -> None:
+    """Delivery versus payment: held shares to their counterparty and held money to the owner, both or nothing.
+
+    ``payment_id`` is a hold of cash made against exactly these shares, NOBODY when the price is 0. Emits
+    ``transferred`` and ``paid``.
+    """
+    shares = _controlled(space, ctx, hold_id, controller)
+    if shares.kind != HoldKind.SHARES:
+        ctx.refuse("kernel.not_shares", hold_id)
+    _refuse_expired(ctx, hold_id, shares)
+    if payment_id != NOBODY:
+        payment = _controlled(space, ctx, payment_id, controller)
+        fits = (
+            payment.kind == HoldKind.CASH
+            and payment.against == hold_id
+            and payment.owner == shares.counterparty
+            and payment.counterparty == shares.owner
+            and payment.quantity == shares.price_fen
+        )
+        if not fits:
+            ctx.refuse("kernel.payment_differs", hold_id, payment_id)
+        _refuse_expired(ctx, payment_id, payment)
+        space.delete(HOLD + payment_id)
+        pay_held(space, ctx, payment.owner, payment.counterparty, payment.quantity)
+    elif shares.price_fen:
+        ctx.refuse("kernel.payment_missing", hold_id, shares.price_fen)
+    space.delete(HOLD + hold_id)
+    move(space, ctx, MoveKind.TRADE, shares.security, shares.owner, shares.counterparty, shares.quantity, held=True)
+
+
+def _controlled(space: Namespace, ctx: CallContext, hold_id: bytes, controller: bytes) -> Hold:
+    hold = read_hold(space, ctx, hold_id)
+    if hold.controller != controller:
+        ctx.refuse("kernel.other_controller", hold_id)
+    return hold
+
+
+def _refuse_expired(ctx: CallContext, hold_id: bytes, hold: Hold) -> None:
+    if ctx.block.time_ms > hold.expires_ms:
+        ctx.refuse("kernel.hold_expired", hold_id, hold.expires_ms)
+
+
+def pledge(space: Namespace, ctx: CallContext, reference: str, security: bytes, quantity: int, pledgee: bytes) -> bytes:
+    """Pledges the caller's available shares to a creditor; the pledge's id. Emits ``pledged``."""
+    owner = ctx.principal
+    if live_security(space, ctx, security).frozen:
+        ctx.refuse("csrc.frozen_security", security)
+    guards.refuse_frozen_party(space, ctx, owner)
+    if pledgee == owner:
+        ctx.refuse("kernel.same_party", owner)
+    require_active(ctx, pledgee)
+    pledge_id = derive_id(ctx.block.genesis_hash, "pledge", owner, reference)
+    if space.get(PLEDGE + pledge_id) is not None:
+        ctx.refuse("kernel.pledge_exists", pledge_id)
+    bind(space, ctx, security, owner, quantity, pledge=True)
+    space.put(PLEDGE + pledge_id, encode_pledge(Pledge(security, owner, pledgee, quantity)))
+    ctx.emit("pledged", pledge=pledge_id, security=security, owner=owner, pledgee=pledgee, quantity=quantity)
+    return pledge_id
+
+
+def release_pledge(space: Namespace, ctx: CallContext, pledge_id: bytes) -> None:
+    """Ends a pledge; only its pledgee can. Emits ``pledge_released``."""
+    raw = space.get(PLEDGE + pledge_id)
+    if raw is None:
+        ctx.refuse("kernel.unknown_pledge", pledge_id)
+    record = decode_pledge(raw)
+    if record.pledgee != ctx.principal:
+        ctx.refuse("kernel.not_pledgee", record.pledgee)
+    space.delete(PLEDGE + pledge_id)
+    free(space, record.security, record.owner, record.quantity, pledge=True)
+    ctx.emit("pledge_released", pledge=pledge_id)

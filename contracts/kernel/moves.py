@@ -1,0 +1,42 @@
+"""What the kernel tells about movements of shares: before one is made, to the guards; afterwards, to the hooks."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from contracts.kernel.records import Security
+
+
+class MoveKind(IntEnum):
+    """Why shares move; each kind is judged by its own rules."""
+
+    REGISTRATION = 1
+    TRADE = 2
+    NON_TRADE = 3
+
+
+class Intent(NamedTuple):
+    """A movement about to be made. ``holders_before`` and ``holders_after`` differ as the register would; both are 0
+    when nobody joins it.
+    """
+
+    kind: MoveKind
+    security: bytes
+    record: Security
+    source: bytes
+    target: bytes
+    quantity: int
+    holders_before: int
+    holders_after: int
+
+
+class Move(NamedTuple):
+    """A movement that was made. ``judged`` are the rules its guards checked before it."""
+
+    kind: MoveKind
+    security: bytes
+    source: bytes
+    target: bytes
+    quantity: int
+    judged: tuple[str, ...]

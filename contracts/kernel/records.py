@@ -1,0 +1,205 @@
+"""The kernel's state keys and packed values (docs/spec/kernel.md §2). Sizes are fixed; integers are big-endian."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from struct import Struct
+from typing import NamedTuple
+
+from chain_core.types.ids import NO_ACCOUNT
+
+KERNEL = "kernel"
+MAX_QUANTITY = (1 << 63) - 1
+MAX_ROWS = 64
+
+HOLDING, SECURITY, LABEL, CASH, TRADE_DAYS = b"H", b"S", b"s", b"C", b"T"
+HOLD, PLEDGE, SUITABILITY, INSTRUCTION = b"O", b"P", b"Q", b"I"
+PARTY_FREEZE, HOLDING_FREEZE, SECURITY_FREEZE = b"Z", b"F", b"X"
+MONEY, CALENDAR, RULES, MARKET = b"M", b"calendar", b"rules", b"market"
+
+NOBODY = NO_ACCOUNT
+"""Sixteen zero bytes: no controller, no payment."""
+
+_HOLDING = Struct(">QQQI")
+_SECURITY = Struct(">BBBB16s16s16sQQ")
+_CASH = Struct(">QQ")
+_TRADE_DAYS = Struct(">II")
+_HOLD = Struct(">B16s16s16s16s16sQQQ")
+_PLEDGE = Struct(">16s16s16sQ")
+_SUITABILITY = Struct(">BI")
+_MONEY = Struct(">Q")
+
+
+class Status(IntEnum):
+    """A security's life."""
+
+    REGISTERING = 1
+    LIVE = 2
+
+
+class HoldKind(IntEnum):
+    """What a hold binds."""
+
+    SHARES = 1
+    CASH = 2
+
+
+class Holding(NamedTuple):
+    """One holder's shares of one security. ``frozen`` counts what holds bind and what directives freeze; ``slot`` is
+    his place in the roll.
+    """
+
+    available: int
+    pledged: int
+    frozen: int
+    slot: int
+
+    @property
+    def total(self) -> int:
+        """The whole holding."""
+        return self.available + self.pledged + self.frozen
+
+
+class Security(NamedTuple):
+    """A security's working record; its names stand apart. ``controller`` is the template instance that registers it."""
+
+    status: int
+    frozen: int
+    legacy: int
+    unit_decimals: int
+    issuer: bytes
+    controller: bytes
+    registrar: bytes
+    declared: int
+    total: int
+
+
+class Cash(NamedTuple):
+    """Client money in fen; ``held`` is bound by holds."""
+
+    available: int
+    held: int
+
+
+class TradeDays(NamedTuple):
+    """Days of the last buy and the last sale of one security by one party; 0 is never."""
+
+    bought: int
+    sold: int
+
+
+class Hold(NamedTuple):
+    """Shares or money bound for one counterparty. ``quantity`` is in units or fen, ``price_fen`` for the whole of it.
+
+    A hold of cash names in ``against`` the hold of shares it pays for.
+    """
+
+    kind: int
+    owner: bytes
+    counterparty: bytes
+    security: bytes
+    against: bytes
+    controller: bytes
+    quantity: int
+    price_fen: int
+    expires_ms: int
+
+
+class Pledge(NamedTuple):
+    """Shares pledged to a creditor."""
+
+    security: bytes
+    owner: bytes
+    pledgee: bytes
+    quantity: int
+
+
+class Suitability(NamedTuple):
+    """A checked proof: category 1 person, 2 institution, 3 product; valid through ``expires_day``."""
+
+    category: int
+    expires_day: int
+
+
+NEVER = TradeDays(0, 0)
+NO_CASH = Cash(0, 0)
+
+
+def encode_holding(holding: Holding) -> bytes:
+    """28 bytes."""
+    return _HOLDING.pack(*holding)
+
+
+def decode_holding(raw: bytes) -> Holding:
+    """The reverse of ``encode_holding``."""
+    return Holding._make(_HOLDING.unpack(raw))
+
+
+def encode_security(security: Security) -> bytes:
+    """68 bytes."""
+    return _SECURITY.pack(*security)
+
+
+def decode_security(raw: bytes) -> Security:
+    """The reverse of ``encode_security``."""
+    return Security._make(_SECURITY.unpack(raw))
+
+
+def encode_cash(cash: Cash) -> bytes:
+    """16 bytes."""
+    return _CASH.pack(*cash)
+
+
+def decode_cash(raw: bytes | None) -> Cash:
+    """The reverse of ``encode_cash``; nothing is no money."""
+    return NO_CASH if raw is None else Cash._make(_CASH.unpack(raw))
+
+
+def encode_trade_days(days: TradeDays) -> bytes:
+    """8 bytes."""
+    return _TRADE_DAYS.pack(*days)
+
+
+def decode_trade_days(raw: bytes | None) -> TradeDays:
+    """The reverse of ``encode_trade_days``; nothing is never."""
+    return NEVER if raw is None else TradeDays._make(_TRADE_DAYS.unpack(raw))
+
+
+def encode_hold(hold: Hold) -> bytes:
+    """105 bytes."""
+    return _HOLD.pack(*hold)
+
+
+def decode_hold(raw: bytes) -> Hold:
+    """The reverse of ``encode_hold``."""
+    return Hold._make(_HOLD.unpack(raw))
+
+
+def encode_pledge(pledge: Pledge) -> bytes:
+    """56 bytes."""
+    return _PLEDGE.pack(*pledge)
+
+
+def decode_pledge(raw: bytes) -> Pledge:
+    """The reverse of ``encode_pledge``."""
+    return Pledge._make(_PLEDGE.unpack(raw))
+
+
+def encode_suitability(suitability: Suitability) -> bytes:
+    """5 bytes."""
+    return _SUITABILITY.pack(*suitability)
+
+
+def decode_suitability(raw: bytes) -> Suitability:
+    """The reverse of ``encode_suitability``."""
+    return Suitability._make(_SUITABILITY.unpack(raw))
+
+
+def encode_money(amount_fen: int) -> bytes:
+    """8 bytes: all client money, and the heights of bank instructions."""
+    return _MONEY.pack(amount_fen)
+
+
+def decode_money(raw: bytes | None) -> int:
+    """The reverse of ``encode_money``; nothing is zero."""
+    return 0 if raw is None else int(_MONEY.unpack(raw)[0])

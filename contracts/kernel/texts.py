@@ -1,0 +1,66 @@
+"""The kernel's own refusals in both languages; those of the market rules stand with the rules
+(contracts/hooks/rules.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from chain_core.execution.contract import RuleText
+
+TEXTS: Mapping[str, RuleText] = {
+    "kernel.unknown_security": RuleText("证券 {0} 不存在", "there is no security {0}"),
+    "kernel.unknown_party": RuleText("主体 {0} 未登记或非正常状态", "party {0} is not registered or not active"),
+    "kernel.security_exists": RuleText(
+        "该编号已登记为证券 {0}", "this reference is already registered as security {0}"
+    ),
+    "kernel.not_registrar": RuleText("证券 {0} 由他人登记", "security {0} is registered by somebody else"),
+    "kernel.not_registering": RuleText("证券 {0} 已完成登记", "the registration of security {0} is complete"),
+    "kernel.not_live": RuleText("证券 {0} 尚未完成登记", "the registration of security {0} is not complete"),
+    "kernel.registered": RuleText("{0} 已登记持有证券 {1}", "{0} is in the register of security {1} already"),
+    "kernel.not_registered": RuleText("{0} 未登记持有证券 {1}", "{0} is not in the register of security {1}"),
+    "kernel.future_day": RuleText("取得日 {0} 晚于当日 {1}", "acquired on day {0}, which is after today, {1}"),
+    "kernel.above_declared": RuleText(
+        "证券 {0} 登记合计将达 {1}，超过申报总数 {2}", "rows of security {0} would sum to {1}, declared are {2}"
+    ),
+    "kernel.sum_differs": RuleText(
+        "证券 {0} 登记合计 {1} 与申报总数 {2} 不符", "rows of security {0} sum to {1}, declared are {2}"
+    ),
+    "kernel.same_party": RuleText("转出方与转入方同为 {0}", "{0} stands on both sides"),
+    "kernel.insufficient": RuleText(
+        "{0} 持有证券 {1} 共 {2}，需要 {3}", "{0} holds {2} of security {1}, {3} are needed"
+    ),
+    "kernel.insufficient_cash": RuleText(
+        "{0} 可用资金 {1} 分，占用 {2} 分，需要 {3} 分", "{0} has {1} fen available and {2} held, {3} are needed"
+    ),
+    "kernel.too_much": RuleText("金额 {0} 分超出上限", "{0} fen are more than the ledger can hold"),
+    "kernel.instruction_done": RuleText("银行指令 {0} 已执行", "bank instruction {0} was carried out before"),
+    "kernel.owner_signs": RuleText("须由持有人 {0} 签名", "the owner {0} has to sign"),
+    "kernel.bad_expiry": RuleText(
+        "到期时间 {0} 应在 {1} 之后、{2} 之前", "expires at {0}, which is not between {1} and {2}"
+    ),
+    "kernel.hold_exists": RuleText("该编号已有锁定 {0}", "this reference has a hold already, {0}"),
+    "kernel.unknown_hold": RuleText("锁定 {0} 不存在", "there is no hold {0}"),
+    "kernel.hold_expired": RuleText("锁定 {0} 已于 {1} 到期", "hold {0} expired at {1}"),
+    "kernel.other_controller": RuleText("锁定 {0} 由他方合约管理", "hold {0} is controlled by another contract"),
+    "kernel.not_shares": RuleText("锁定 {0} 不是证券", "hold {0} is not of shares"),
+    "kernel.not_for_you": RuleText("锁定 {0} 不是给 {1} 的证券", "hold {0} is not of shares for {1}"),
+    "kernel.wrong_price": RuleText("价款应为 {0} 分，而非 {1} 分", "the price is {0} fen, not {1}"),
+    "kernel.payment_missing": RuleText("交付 {0} 须同时付款 {1} 分", "delivery of {0} takes the payment of {1} fen"),
+    "kernel.payment_differs": RuleText(
+        "资金锁定 {1} 与证券锁定 {0} 不对应", "hold of cash {1} is not for the shares {0}"
+    ),
+    "kernel.not_party": RuleText("{0} 不是该锁定的当事方", "{0} is no party of this hold"),
+    "kernel.pledge_exists": RuleText("该编号已有质押 {0}", "this reference has a pledge already, {0}"),
+    "kernel.unknown_pledge": RuleText("质押 {0} 不存在", "there is no pledge {0}"),
+    "kernel.not_pledgee": RuleText("只有质权人 {0} 可以解除质押", "only the pledgee {0} can end the pledge"),
+    "kernel.bad_days": RuleText("日历 {0} 不正确", "the calendar's {0} are wrong"),
+    "kernel.calendar_past": RuleText("不得更改第 {0} 日及以前的日历", "days up to {0} cannot be changed any more"),
+    "kernel.four_eyes": RuleText("须由另一机构的治理成员会签", "a governor of another entity has to sign as well"),
+    "kernel.bad_quantity": RuleText("数量 {0} 不正确", "{0} is no quantity"),
+    "kernel.bad_directive": RuleText("指令编号应为 1 至 {0} 字节", "a directive's id has 1 to {0} bytes"),
+    "kernel.frozen_already": RuleText("指令 {0} 的冻结已在执行", "directive {0} freezes this already"),
+    "kernel.too_many_freezes": RuleText("冻结最多 {0} 项", "at most {0} freezes"),
+    "kernel.no_such_freeze": RuleText("没有指令 {0} 的冻结", "directive {0} freezes nothing here"),
+    "kernel.bad_genesis": RuleText("创世文件 {0} 不正确", "the genesis document is wrong at {0}"),
+}

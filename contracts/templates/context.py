@@ -1,0 +1,181 @@
+"""What a template's method sees: its instance, the caller, and guarded ledger operations; nothing that writes a balance
+(docs/spec/kernel.md §6).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import NoReturn
+
+from chain_core.codec.values import decode_value, encode_value
+from chain_core.execution.codes import Code, EngineFault, Refused
+from chain_core.execution.context import CallContext
+from chain_core.execution.overlay import Namespace
+from chain_core.types.values import Value
+from contracts.kernel import holds, movements, securities
+from contracts.kernel.calendar import day_of
+from contracts.kernel.roll import holder_count
+
+REGISTER, HOLD = "register", "hold"
+"""Capabilities: initial registration of securities; holds, their release and settlement."""
+
+MAX_READS, MAX_WRITES, MAX_EVENTS, MAX_LEDGER_CALLS = 64, 64, 16, 16
+MAX_KEY_CHARACTERS, MAX_VALUE_BYTES = 128, 8_192
+
+
+class TemplateContext:
+    """One call of one instance. ``params`` are as the creator gave them, ``data`` is the instance's own name space."""
+
+    __slots__ = ("_capabilities", "_ctx", "_kernel", "_spent", "_template", "creator", "instance", "params", "state")
+
+    def __init__(
+        self,
+        ctx: CallContext,
+        kernel: Namespace,
+        template: str,
+        capabilities: frozenset[str],
+        instance: bytes,
+        creator: bytes,
+        params: Mapping[str, Value],
+        state: str,
+    ) -> None:
+        self._ctx = ctx
+        self._kernel = kernel
+        self._template = template
+        self._capabilities = capabilities
+        self._spent = {"reads": 0, "writes": 0, "events": 0, "ledger_calls": 0}
+        self.instance = instance
+        self.creator = creator
+        self.params = params
+        self.state = state
+
+    # ---- who and when
+
+    @property
+    def caller(self) -> bytes:
+        """For whom the call is made: the signer, or the account he acts for."""
+        return self._ctx.principal
+
+    @property
+    def now_ms(self) -> int:
+        """Block time."""
+        return self._ctx.block.time_ms
+
+    @property
+    def day(self) -> int:
+        """The UTC+8 day of block time."""
+        return day_of(self._ctx.block.time_ms)
+
+    def refuse(self, reason: str, *facts: Value) -> NoReturn:
+        """Ends the transaction with the rule ``<template id>.<reason>``."""
+        self._ctx.refuse(f"{self._template}.{reason}", *facts)
+
+    # ---- the instance's own data
+
+    def get(self, key: str) -> Value:
+        """A value of this instance, None when there is none."""
+        self._spend("reads", MAX_READS)
+        raw = self._ctx.get(self._key(key))
+        return None if raw is None else decode_value(raw, "template data")
+
+    def put(self, key: str, value: Value) -> None:
+        """Sets a value of this instance; refuses with LIMIT above 8,192 bytes."""
+        self._spend("writes", MAX_WRITES)
+        raw = encode_value(value)
+        if len(raw) > MAX_VALUE_BYTES:
+            raise Refused(Code.LIMIT, "template_value_bytes", (MAX_VALUE_BYTES,))
+        self._ctx.put(self._key(key), raw)
+
+    def emit(self, name: str, **fields: Value) -> None:
+        """An event with the instance's id."""
+        self._spend("events", MAX_EVENTS)
+        self._ctx.emit(name, instance=self.instance, **fields)
+
+    def _key(self, key: str) -> bytes:
+        if not 0 < len(key) <= MAX_KEY_CHARACTERS or not key.isascii():
+            raise EngineFault(f"{self._template}: a data key has 1 to {MAX_KEY_CHARACTERS} ASCII characters")
+        return b"d" + self.instance + key.encode("ascii")
+
+    # ---- guarded operations of the ledger
+
+    def register_security(self, listing: securities.Listing) -> bytes:
+        """A new security whose register this instance fills; its id."""
+        self._ledger(REGISTER)
+        return securities.register_security(self._kernel, self._ctx, listing, self.instance)
+
+    def register(self, security: bytes, rows: Sequence[tuple[bytes, int, int]]) -> None:
+        """Rows (account, quantity, day of the last buy or 0) of a register this instance fills."""
+        self._register(security)
+        movements.register(self._kernel, self._ctx, security, rows)
+
+    def unregister(self, security: bytes, accounts: Sequence[bytes]) -> None:
+        """Takes rows back."""
+        self._register(security)
+        movements.unregister(self._kernel, self._ctx, security, accounts)
+
+    def activate(self, security: bytes) -> None:
+        """The register is complete; its sum must be the declared one."""
+        self._register(security)
+        securities.activate_security(self._kernel, self._ctx, security)
+
+    def holders(self, security: bytes) -> int:
+        """How many holders the register has."""
+        self._spend("reads", MAX_READS)
+        return holder_count(self._kernel, security)
+
+    def hold_shares(
+        self, owner: bytes, security: bytes, quantity: int, counterparty: bytes, price_fen: int, expires_ms: int
+    ) -> bytes:
+        """Binds shares of ``owner``, who has to sign this transaction; one such hold an instance. The hold's id."""
+        self._ledger(HOLD)
+        return holds.hold_shares(
+            self._kernel,
+            self._ctx,
+            owner,
+            f"{self.instance.hex()}.shares",
+            security,
+            quantity,
+            counterparty,
+            price_fen,
+            expires_ms,
+            self.instance,
+        )
+
+    def hold_cash(self, owner: bytes, against: bytes, amount_fen: int, expires_ms: int) -> bytes:
+        """Binds money of ``owner``, who has to sign this transaction, for the shares ``against`` holds. The hold's
+        id.
+        """
+        self._ledger(HOLD)
+        reference = f"{self.instance.hex()}.cash"
+        return holds.hold_cash(
+            self._kernel, self._ctx, owner, reference, against, amount_fen, expires_ms, self.instance
+        )
+
+    def foresee_trade(self, security: bytes, seller: bytes, buyer: bytes, quantity: int) -> None:
+        """Refuses as the settlement would today, for the parties' sake: a later settlement is judged anew."""
+        self._ledger(HOLD)
+        movements.foresee_trade(self._kernel, self._ctx, security, seller, buyer, quantity)
+
+    def release(self, hold: bytes) -> None:
+        """Frees a hold of this instance."""
+        self._ledger(HOLD)
+        holds.release(self._kernel, self._ctx, hold, self.instance)
+
+    def move_held(self, hold: bytes, payment: bytes) -> None:
+        """Delivery versus payment of two holds of this instance."""
+        self._ledger(HOLD)
+        holds.move_held(self._kernel, self._ctx, hold, payment, self.instance)
+
+    def _register(self, security: bytes) -> None:
+        self._ledger(REGISTER)
+        securities.controlled_security(self._kernel, self._ctx, security, self.instance)
+
+    def _ledger(self, capability: str) -> None:
+        if capability not in self._capabilities:
+            raise EngineFault(f"{self._template} uses the ledger operation {capability}, which was not filed for it")
+        self._spend("ledger_calls", MAX_LEDGER_CALLS)
+
+    def _spend(self, what: str, limit: int) -> None:
+        self._spent[what] += 1
+        if self._spent[what] > limit:
+            raise Refused(Code.LIMIT, f"template_{what}", (limit,))
