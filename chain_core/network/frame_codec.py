@@ -10,7 +10,7 @@ from typing import assert_never
 from chain_core._pb.dualchain.p2p.v1 import p2p_pb2 as pb
 from chain_core.codec import block, votes
 from chain_core.codec.wire import malformed
-from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
+from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.network.frames import (
     BlocksFrame,
     ConsensusFrame,
@@ -23,6 +23,7 @@ from chain_core.network.raw_rpc import parse
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from chain_core.types.ids import HASH_SIZE
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES
+from chain_core.types.validator_set import MAX_VALIDATORS
 
 MAX_ENVELOPES_A_FRAME = 16_384
 MAX_WANTED_BLOCKS = 1_024
@@ -52,6 +53,9 @@ def _consensus(message: Message) -> pb.Frame:
             return pb.Frame(pre_prepare=proposal)
         case SignedVote():
             return pb.Frame(vote=votes.encode_signed_vote(message))
+        case CommitProof(batch=batch, commits=commits):
+            encoded_votes = [votes.encode_signed_vote(vote) for vote in commits]
+            return pb.Frame(commit_proof=pb.CommitProof(batch=block.encode_batch(batch), commits=encoded_votes))
         case HeaderVote():
             return pb.Frame(header_vote=votes.encode_header_vote(message))
         case SignedViewChange():
@@ -87,6 +91,8 @@ def decode_frame(data: bytes) -> Frame:
             proposal = frame.pre_prepare
             vote = votes.decode_signed_vote(proposal.vote)
             return ConsensusFrame(PrePrepare(vote, block.decode_batch(proposal.batch)))
+        case "commit_proof":
+            return ConsensusFrame(_commit_proof(frame.commit_proof))
         case "finality_notice":
             notice = frame.finality_notice
             block.decode_header(notice.header)
@@ -111,6 +117,12 @@ def decode_frame(data: bytes) -> Frame:
             return BlocksFrame(tuple(frame.blocks.blocks))
         case _:
             malformed("frame", 0, "no content that this build knows")
+
+
+def _commit_proof(message: pb.CommitProof) -> CommitProof:
+    if len(message.commits) > MAX_VALIDATORS:
+        malformed("frame", 0, f"{len(message.commits)} commits, at most {MAX_VALIDATORS} may be")
+    return CommitProof(block.decode_batch(message.batch), tuple(map(votes.decode_signed_vote, message.commits)))
 
 
 def _envelopes(message: pb.Envelopes) -> tuple[bytes, ...]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from chain_core.codec import signed
-from chain_core.codec.block import decode_header, header_message
+from chain_core.codec.block import batch_digest, decode_header, encode_batch, header_message
 from chain_core.codec.certificates import (
     certificate_signatures,
     check_header_chain,
@@ -21,7 +21,7 @@ from chain_core.codec.certificates import (
 )
 from chain_core.codec.votes import MAX_WINDOW
 from chain_core.codec.wire import ascending
-from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
+from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.crypto.provider import VerifyItem
 from chain_core.types.block import (
     Header,
@@ -62,6 +62,8 @@ def _items(message: Message, validators: ValidatorSet, genesis_hash: bytes) -> l
         case SignedVote():
             _check_bare_vote(message, validators)
             return [vote_signature(message, validators, genesis_hash)]
+        case CommitProof():
+            return _commit_proof(message, validators, genesis_hash)
         case HeaderVote():
             return [_header_vote(message, validators, genesis_hash)]
         case SignedViewChange():
@@ -96,6 +98,24 @@ def _check_bare_vote(vote: SignedVote, validators: ValidatorSet) -> None:
         raise _fault("a PRE-PREPARE without its batch", where)
     if phase is Phase.PREPARE and signer == validators.primary(view):
         raise _fault("a PREPARE of the view's own primary", where)
+
+
+def _commit_proof(proof: CommitProof, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+    """Exactly q COMMITs of one view for this batch, from strictly ascending replicas."""
+    batch = proof.batch
+    where = f"commit proof of height {batch.height}"
+    if len(proof.commits) != validators.q:
+        raise _fault(f"{len(proof.commits)} COMMITs where exactly {validators.q} are needed", where)
+    digest, view = batch_digest(encode_batch(batch)), proof.commits[0].vote.view
+    for commit in proof.commits:
+        vote = commit.vote
+        place = (vote.phase, vote.ledger, vote.epoch, vote.height, vote.view, vote.attempt, vote.digest)
+        if place != (Phase.COMMIT, batch.ledger, batch.epoch, batch.height, view, batch.attempt, digest):
+            raise _fault(f"the vote of replica {vote.signer} is no COMMIT for its batch in view {view}", where)
+    signers = [commit.vote.signer for commit in proof.commits]
+    if any(a >= b for a, b in zip(signers, signers[1:], strict=False)):
+        raise _fault("COMMITs are not strictly ascending by signer", where)
+    return [vote_signature(commit, validators, genesis_hash) for commit in proof.commits]
 
 
 def _header_vote(vote: HeaderVote, validators: ValidatorSet, genesis_hash: bytes) -> VerifyItem:

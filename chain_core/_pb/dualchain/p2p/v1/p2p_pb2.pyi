@@ -27,7 +27,7 @@ class Hello(_message.Message):
     def __init__(self, genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., validator: _Optional[int] = ..., protocol_version: _Optional[int] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks")
+    __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks", "commit_proof")
     PRE_PREPARE_FIELD_NUMBER: _ClassVar[int]
     VOTE_FIELD_NUMBER: _ClassVar[int]
     HEADER_VOTE_FIELD_NUMBER: _ClassVar[int]
@@ -39,6 +39,7 @@ class Frame(_message.Message):
     WANT_ENVELOPES_FIELD_NUMBER: _ClassVar[int]
     WANT_BLOCKS_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_PROOF_FIELD_NUMBER: _ClassVar[int]
     pre_prepare: PrePrepare
     vote: bytes
     header_vote: bytes
@@ -50,7 +51,8 @@ class Frame(_message.Message):
     want_envelopes: WantEnvelopes
     want_blocks: WantBlocks
     blocks: Blocks
-    def __init__(self, pre_prepare: _Optional[_Union[PrePrepare, _Mapping]] = ..., vote: _Optional[bytes] = ..., header_vote: _Optional[bytes] = ..., view_change: _Optional[bytes] = ..., new_view: _Optional[bytes] = ..., finality_notice: _Optional[_Union[FinalityNotice, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., envelopes: _Optional[_Union[Envelopes, _Mapping]] = ..., want_envelopes: _Optional[_Union[WantEnvelopes, _Mapping]] = ..., want_blocks: _Optional[_Union[WantBlocks, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ...) -> None: ...
+    commit_proof: CommitProof
+    def __init__(self, pre_prepare: _Optional[_Union[PrePrepare, _Mapping]] = ..., vote: _Optional[bytes] = ..., header_vote: _Optional[bytes] = ..., view_change: _Optional[bytes] = ..., new_view: _Optional[bytes] = ..., finality_notice: _Optional[_Union[FinalityNotice, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., envelopes: _Optional[_Union[Envelopes, _Mapping]] = ..., want_envelopes: _Optional[_Union[WantEnvelopes, _Mapping]] = ..., want_blocks: _Optional[_Union[WantBlocks, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ..., commit_proof: _Optional[_Union[CommitProof, _Mapping]] = ...) -> None: ...
 
 class PrePrepare(_message.Message):
     __slots__ = ("vote", "batch")
@@ -59,6 +61,14 @@ class PrePrepare(_message.Message):
     vote: bytes
     batch: bytes
     def __init__(self, vote: _Optional[bytes] = ..., batch: _Optional[bytes] = ...) -> None: ...
+
+class CommitProof(_message.Message):
+    __slots__ = ("batch", "commits")
+    BATCH_FIELD_NUMBER: _ClassVar[int]
+    COMMITS_FIELD_NUMBER: _ClassVar[int]
+    batch: bytes
+    commits: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, batch: _Optional[bytes] = ..., commits: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class FinalityNotice(_message.Message):
     __slots__ = ("header", "certificate")
