@@ -16,7 +16,7 @@ from chain_core.ledger.vote_log import record_key
 from tests.meta.sources import ROOT
 from tests.unit.ledger.committer import PER_BLOCK, commit_next, writes_of
 from tests.unit.ledger.model import naive_root
-from tests.unit.ledger.support import GENESIS_STATE, make_block, open_store, transaction_id
+from tests.unit.ledger.support import ACCOUNT, GENESIS_STATE, make_block, new_store, open_store, transaction_id
 
 
 def child(mode: str, path: Path) -> "subprocess.Popen[str]":
@@ -54,6 +54,42 @@ def test_kill_9(path: Path, last_line: int) -> None:
         assert all(key >= record_key(height + 1, 0, 0) for key, _ in store.log_read())
         commit_next(store)
         assert store.final_height == height + 1
+
+
+class TestPowerLost:
+    """What the log file may look like when the machine stopped inside the last write."""
+
+    @pytest.fixture
+    def roots(self, path: Path) -> list[bytes]:
+        """The state roots of a closed ledger of six blocks, by height."""
+        with new_store(path) as store:
+            for _ in range(6):
+                commit_next(store)
+            return [decode_header(store.header(height) or b"").state_root for height in range(7)]
+
+    @pytest.mark.parametrize("cut", [1, 7, 500, 2_000])
+    def test_a_write_cut_short_is_dropped(self, path: Path, roots: list[bytes], cut: int) -> None:
+        log = next(path.glob("*.log"))
+        log.write_bytes(log.read_bytes()[:-cut])
+        with open_store(path) as store:
+            assert store.final_height == 5 and store.stage({}, {}, ()).state_root == roots[5]
+            assert [key for key, _ in store.log_read()] == [record_key(6, kind, 0) for kind in (1, 2, 3)]
+            assert store.logged_body(ACCOUNT * 2) == b"body" * 100
+            commit_next(store)
+            assert decode_header(store.header(6) or b"").state_root == roots[6]
+
+    def test_room_that_was_never_written_is_ignored(self, path: Path, roots: list[bytes]) -> None:
+        log = next(path.glob("*.log"))
+        log.write_bytes(log.read_bytes() + bytes(4_096))
+        with open_store(path) as store:
+            assert store.final_height == 6 and store.stage({}, {}, ()).state_root == roots[6]
+
+    def test_a_write_with_wrong_bytes_is_not_dropped_in_silence(self, path: Path, roots: list[bytes]) -> None:
+        """It cannot be told from damage to a vote that was sent."""
+        log = next(path.glob("*.log"))
+        log.write_bytes(log.read_bytes()[:-500] + bytes(500))
+        with pytest.raises(StoreCorrupt):
+            open_store(path)
 
 
 def test_disk_full(path: Path) -> None:
