@@ -163,7 +163,7 @@ def check_state_proof(
 
 def _entries_root(proof: StateProof, where: str) -> bytes:
     if not proof.entries:
-        if proof.entry_count or proof.present:
+        if proof.entry_count:
             raise InvalidProof("no entry is shown of a bucket that has some", where=where)
         return merkle_root(())
     roots = {

@@ -194,8 +194,6 @@ def decode_receipt(data: bytes) -> Receipt:
     rule = r.name(MAX_NAME_BYTES)
     if not rule.isascii():
         r.fail("the rule is not ASCII")
-    if len(data) - r.pos < HASH_SIZE:
-        r.fail("ends too early")
     parameters = decode_value(data[r.pos : -HASH_SIZE], "receipt parameters")
     if not isinstance(parameters, list):
         r.fail("parameters are not a list")

@@ -230,6 +230,29 @@ def test_neighbours_that_are_not_adjacent_hide_a_key() -> None:
             check_state_proof(b"key-7", None, replace(honest, present=False, entries=shown), state.root)
 
 
+def test_another_key_of_the_same_value_cannot_answer() -> None:
+    state = StateModel({b"key-%d" % n: b"value" for n in range(8)}, 1)
+    for other in state.values.keys() - {b"key-0"}:
+        with pytest.raises(InvalidProof, match="another key or another value"):
+            check_state_proof(b"key-0", b"value", state.prove(other), state.root)
+
+
+def test_a_bucket_with_entries_shows_some() -> None:
+    state = model()
+    hidden = replace(state.prove(b"key-7"), present=False, entries=())
+    with pytest.raises(InvalidProof, match="no entry is shown"):
+        check_state_proof(b"key-7", None, hidden, state.root)
+
+
+def test_no_proof_shows_more_than_a_fact_needs() -> None:
+    """Counts are refused before what they count is read."""
+    head = b"\x01" + bytes(16)
+    with pytest.raises(MalformedBytes, match=r"count 65 outside 0\.\.64"):
+        decode_inclusion(head + b"\x41")
+    with pytest.raises(MalformedBytes, match=r"count 3 outside 0\.\.2"):
+        decode_state_proof(b"\x01\x00" + bytes(12) + b"\x03")
+
+
 def test_another_bucket_cannot_answer() -> None:
     """An empty bucket elsewhere does not prove the absence of a key that belongs to a full one."""
     state = StateModel({b"key": b"value"}, 4)

@@ -87,6 +87,13 @@ def test_an_envelope_has_one_signature_a_signer(samples: Samples) -> None:
             decode_envelope(raw)
 
 
+@pytest.mark.parametrize("count", [0, 9])
+def test_a_number_of_signers_that_no_envelope_has(samples: Samples, count: int) -> None:
+    head = b"\x01" + len(samples.body_bytes).to_bytes(4, "big") + samples.body_bytes
+    with pytest.raises(MalformedBytes, match=f"count {count} outside 1..8"):
+        decode_envelope(head + bytes((count,)) + b"s" * 128 * count)
+
+
 @pytest.mark.parametrize(
     ("signers", "reason"),
     [
@@ -146,6 +153,13 @@ def test_a_batch_of_envelopes_decodes_as_one_by_one(samples: Samples) -> None:
 def test_a_receipt_that_does_not_fit_is_not_written(samples: Samples, change: dict[str, Any], reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         encode_receipt(replace(samples.receipts[0], **change))
+
+
+def test_a_rule_is_ascii(samples: Samples) -> None:
+    raw = encode_receipt(replace(samples.receipts[1], rule="ab"))
+    assert raw[95:98] == b"\x02ab"
+    with pytest.raises(MalformedBytes, match="not ASCII"):
+        decode_receipt(raw[:96] + "é".encode() + raw[98:])
 
 
 def test_receipt_parameters_are_a_list(samples: Samples) -> None:
