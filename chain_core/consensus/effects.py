@@ -60,7 +60,7 @@ class CastPrepare:
 
 @dataclass(frozen=True, slots=True)
 class CastCommit:
-    """Write 2: the prepared certificate and own COMMIT. Answer ``OwnVote``."""
+    """Write 2: the prepared certificate, bodies not logged yet, own COMMIT. Answer ``OwnVote``."""
 
     vote: Vote
     prepared: PreparedCertificate
@@ -85,7 +85,7 @@ class CastNewView:
     """Log and send own NEW-VIEW. ``re_proposals`` are the votes to sign as its PRE-PREPAREs, with their batches.
 
     The message comes with ``pre_prepares`` empty; the driver signs them (safe signer), fills them in, signs the whole,
-    logs PRE-PREPAREs, bodies held so far and NEW-VIEW in one synced write. Answer ``OwnNewView``.
+    logs PRE-PREPAREs and NEW-VIEW in one synced write. Answer ``OwnNewView``.
     """
 
     message: NewView
@@ -130,14 +130,6 @@ class FetchBlocks:
     start: int
     end: int
     sources: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class SendBlocks:
-    """A peer is behind: send it the certified blocks after its final height (bounded)."""
-
-    peer: int
-    start: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +198,6 @@ Effect: TypeAlias = (
     | Execute
     | Finalise
     | FetchBlocks
-    | SendBlocks
     | SetTimer
     | CancelTimer
     | ReleaseBatch

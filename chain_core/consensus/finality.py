@@ -6,7 +6,7 @@ from whomever and in whatever view state it comes.
 
 from __future__ import annotations
 
-from chain_core.codec.block import decode_header
+from chain_core.codec.block import HEADER_FIELDS, decode_header
 from chain_core.consensus.effects import (
     Alarm,
     CastHeaderVote,
@@ -14,7 +14,7 @@ from chain_core.consensus.effects import (
     FetchBlocks,
     Finalise,
     Halt,
-    SendBlocks,
+    ReleaseBatch,
     SendTo,
 )
 from chain_core.consensus.inputs import Executed, Finalised
@@ -65,7 +65,7 @@ def on_header_vote(state: ReplicaState, vote: HeaderVote, out: list[Effect]) -> 
 def check_certificate(state: ReplicaState, out: list[Effect]) -> None:
     """q votes over one header make its certificate: exactly q signatures, signers ascending."""
     slot, validators = state.slot, state.config.validators
-    if slot.finalising or state.halted:
+    if slot.finalising:
         return
     by_header: dict[bytes, list[HeaderVote]] = {}
     for vote in slot.header_votes.values():
@@ -92,14 +92,21 @@ def finalise(
     """A certificate for the height in flight: commit what was executed here, or fetch the block."""
     slot = state.slot
     if slot.executed is None:
-        if slot.committed is None:
-            out.append(FetchBlocks(slot.height, slot.height, tuple(s for s in sources if s != state.me)))
+        certified(state, slot.height, out)
+        out.append(FetchBlocks(slot.height, slot.height, tuple(s for s in sources if s != state.me)))
         return
     if slot.executed != header_bytes:
-        halt(state, "the certified header differs from the one executed here", out)
+        differing = ", ".join(differing_fields(slot.executed, header_bytes))
+        halt(state, f"the certified header differs in {differing}", out)
         return
     slot.finalising = True
     out.append(Finalise(header_bytes, certificate))
+
+
+def differing_fields(own: bytes, certified_header: bytes) -> list[str]:
+    """Names of the header fields in which two headers differ: where to look for a divergence."""
+    a, b = decode_header(own), decode_header(certified_header)
+    return [name for name, _ in HEADER_FIELDS if getattr(a, name) != getattr(b, name)]
 
 
 def halt(state: ReplicaState, reason: str, out: list[Effect]) -> None:
@@ -119,7 +126,15 @@ def on_notice(state: ReplicaState, notice: FinalityNotice, out: list[Effect]) ->
         if not state.slot.finalising:
             finalise(state, notice.header_bytes, notice.certificate, signers, out)
     elif height > state.slot.height:
+        certified(state, height, out)
         out.append(FetchBlocks(state.slot.height, height, signers))
+
+
+def certified(state: ReplicaState, height: int, out: list[Effect]) -> None:
+    """Heights up to ``height`` have certificates: their ordering is closed here too."""
+    state.certified = max(state.certified, height)
+    if state.slot.height <= state.certified and not state.view_changing:
+        stop_order_timer(state, out)
 
 
 def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate, out: list[Effect]) -> bool:
@@ -129,6 +144,9 @@ def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate
         return False
     if not state.view_changing:  # the timer of a view asked for goes on: its primary may be dead
         stop_order_timer(state, out)
+    lost = state.slot.accepted
+    if lost is not None and lost.vote.vote.digest != state.slot.committed:
+        out.append(ReleaseBatch(lost.batch))  # the block came from elsewhere and may be another one
     state.final_header, state.final_certificate, state.final_height = event.header_bytes, certificate, height
     state.slot = Slot(height + 1)
     state.failed_views = 0
@@ -142,10 +160,3 @@ def answer_final(state: ReplicaState, peer: int, out: list[Effect]) -> None:
         return
     state.answered.add(("final", peer))
     out.append(SendTo(peer, FinalityNotice(state.final_header, state.final_certificate)))
-
-
-def offer_blocks(state: ReplicaState, peer: int, peer_final: int, out: list[Effect]) -> None:
-    """A peer says it is behind: send certified blocks, once a re-sending period."""
-    if ("blocks", peer) not in state.answered:
-        state.answered.add(("blocks", peer))
-        out.append(SendBlocks(peer, peer_final + 1))

@@ -38,6 +38,16 @@ class WorkAvailable:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkGone:
+    """The driver: nothing that waits here can be proposed any more (it expired): no primary is late with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestOverdue:
+    """The driver: a body was given to the primary long ago, blocks went by and it is not among them (PBFT §4.4)."""
+
+
+@dataclass(frozen=True, slots=True)
 class BatchBuilt:
     """The driver, in answer to ``BuildBatch``: ids of verified bodies held here; ``batch`` None when there are none."""
 
@@ -119,6 +129,8 @@ Input: TypeAlias = (
     Started
     | MessageReceived
     | WorkAvailable
+    | WorkGone
+    | RequestOverdue
     | BatchBuilt
     | BodiesHeld
     | OwnPrePrepare

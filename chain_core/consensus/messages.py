@@ -24,6 +24,17 @@ class PrePrepare:
 
 
 @dataclass(frozen=True, slots=True)
+class CommitProof:
+    """A batch and exactly q COMMITs of one view over it, signers ascending: the batch is ordered for ever.
+
+    Sent to a peer that may never see the q COMMITs itself: their senders may be gone, its view may be another.
+    """
+
+    batch: Batch
+    commits: tuple[SignedVote, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class FinalityNotice:
     """A final header with its certificate: whoever is behind fetches the block, whatever its view."""
 
@@ -43,6 +54,6 @@ class Heartbeat:
 
 
 Message: TypeAlias = (
-    PrePrepare | SignedVote | HeaderVote | SignedViewChange | SignedNewView | FinalityNotice | Heartbeat
+    PrePrepare | SignedVote | CommitProof | HeaderVote | SignedViewChange | SignedNewView | FinalityNotice | Heartbeat
 )
 """A bare ``SignedVote`` is a PREPARE or COMMIT."""

@@ -13,11 +13,12 @@ from chain_core.consensus.effects import (
     Effect,
     Execute,
     HoldBodies,
+    ReleaseBatch,
     SetTimer,
 )
 from chain_core.consensus.inputs import BatchBuilt, BodiesHeld, Timer
-from chain_core.consensus.messages import PrePrepare
-from chain_core.consensus.state import ReplicaState, batch_of
+from chain_core.consensus.messages import CommitProof, PrePrepare
+from chain_core.consensus.state import ATTEMPT, ReplicaState, batch_of
 from chain_core.types.block import Batch, Phase, PreparedCertificate, SignedVote, Vote
 
 
@@ -28,8 +29,8 @@ def order_timeout_ms(state: ReplicaState) -> int:
 
 
 def start_order_timer(state: ReplicaState, out: list[Effect]) -> None:
-    """Run the ordering timer unless it runs already or the height is committed here."""
-    if state.order_timer_running or state.slot.committed is not None or not state.may_vote:
+    """Run the ordering timer unless it runs already; whoever fetches a certified block has no primary to blame."""
+    if state.order_timer_running or not state.may_order or not state.may_vote:
         return
     state.order_timer_running = True
     out.append(SetTimer(Timer.ORDER, order_timeout_ms(state)))
@@ -45,7 +46,7 @@ def stop_order_timer(state: ReplicaState, out: list[Effect]) -> None:
 def on_work(state: ReplicaState, out: list[Effect]) -> None:
     """The pool holds bodies: the primary proposes, a backup watches that it does."""
     state.work = True
-    if state.view_changing or state.slot.committed is not None:
+    if state.view_changing:
         return
     if state.is_primary:
         propose(state, out)
@@ -53,15 +54,22 @@ def on_work(state: ReplicaState, out: list[Effect]) -> None:
         start_order_timer(state, out)
 
 
+def on_work_gone(state: ReplicaState, out: list[Effect]) -> None:
+    """What was waiting expired: without a proposal either, nobody is to be replaced for it."""
+    state.work = False
+    if not state.view_changing and state.slot.accepted is None:
+        stop_order_timer(state, out)
+
+
 def propose(state: ReplicaState, out: list[Effect]) -> None:
     """Ask for a batch as soon as one may be proposed: no batch timer."""
     slot = state.slot
     if not state.may_vote or not state.is_primary or state.view_changing:
         return
-    if slot.accepted is not None or slot.building or slot.committed is not None:
+    if slot.accepted is not None or slot.building or not state.may_order:
         return
     slot.building = True
-    out.append(BuildBatch(slot.height, state.view, 0))
+    out.append(BuildBatch(slot.height, state.view, ATTEMPT))
 
 
 def on_batch_built(state: ReplicaState, event: BatchBuilt, out: list[Effect]) -> None:
@@ -72,7 +80,8 @@ def on_batch_built(state: ReplicaState, event: BatchBuilt, out: list[Effect]) ->
         state.work = False
         return
     current = event.height == slot.height and event.view == state.view and not state.view_changing
-    if not current or slot.accepted is not None or not state.may_vote or state.me is None:
+    if not current or slot.accepted is not None or not state.may_order or not state.may_vote:
+        out.append(ReleaseBatch(event.batch))
         return
     digest = batch_digest(encode_batch(event.batch))
     out.append(CastPrePrepare(_vote(state, Phase.PRE_PREPARE, digest), event.batch))
@@ -81,7 +90,7 @@ def on_batch_built(state: ReplicaState, event: BatchBuilt, out: list[Effect]) ->
 def _vote(state: ReplicaState, phase: Phase, digest: bytes) -> Vote:
     config = state.config
     assert config.me is not None
-    return Vote(phase, config.ledger, config.epoch, state.slot.height, state.view, 0, digest, config.me)
+    return Vote(phase, config.ledger, config.epoch, state.slot.height, state.view, ATTEMPT, digest, config.me)
 
 
 def on_own_pre_prepare(state: ReplicaState, message: PrePrepare, out: list[Effect]) -> None:
@@ -99,7 +108,7 @@ def acceptable(state: ReplicaState, message: PrePrepare, now_ms: int, out: list[
     vote, batch, p = message.vote.vote, message.batch, state.config.parameters
     if vote.signer != state.config.validators.primary(state.view):
         return False
-    if not 1 <= len(batch.envelope_ids) <= p.max_block_transactions or batch.attempt != 0:
+    if not 1 <= len(batch.envelope_ids) <= p.max_block_transactions:
         out.append(Alarm("BAD_PROPOSAL", (("primary", vote.signer), ("transactions", len(batch.envelope_ids)))))
         return False
     if abs(batch.time_ms - now_ms) > p.clock_tolerance_ms:
@@ -112,9 +121,12 @@ def acceptable(state: ReplicaState, message: PrePrepare, now_ms: int, out: list[
 def on_pre_prepare(state: ReplicaState, message: PrePrepare, now_ms: int, out: list[Effect]) -> None:
     """A primary's proposal for the height in flight, in the present view."""
     slot = state.slot
+    digest = message.vote.vote.digest
     if slot.accepted is not None:
-        if slot.accepted.vote.vote.digest != message.vote.vote.digest:
+        if slot.accepted.vote.vote.digest != digest:
             equivocation(message.vote, out)
+        return
+    if not state.may_order and slot.committed != digest:  # ordered already: in an earlier view, or elsewhere
         return
     if acceptable(state, message, now_ms, out):
         accept(state, message, (message.vote.vote.signer,), out)
@@ -208,26 +220,46 @@ def check_committed(state: ReplicaState, out: list[Effect]) -> None:
     slot = state.slot
     if slot.committed is not None:
         return
-    counts: dict[tuple[int, bytes], int] = {}
-    for vote in slot.commits.values():
-        place = (vote.vote.view, vote.vote.digest)
-        counts[place] = counts.get(place, 0) + 1
-    for (_, digest), count in counts.items():
-        batch = batch_of(state, digest)
-        if count < state.config.validators.q or batch is None:
-            continue
-        if digest in slot.held:
-            commit(state, batch, digest, out)
-        elif digest not in slot.wanted:
-            _hold_committed(state, batch, digest, out)
+    if slot.proof is None:
+        slot.proof = _commit_quorum(state)
+    if slot.proof is None:
         return
+    digest = slot.proof.commits[0].vote.digest
+    if digest in slot.held:
+        commit(state, slot.proof.batch, digest, out)
+    elif digest not in slot.wanted:
+        _hold_committed(state, slot.proof, digest, out)
 
 
-def _hold_committed(state: ReplicaState, batch: Batch, digest: bytes, out: list[Effect]) -> None:
+def _commit_quorum(state: ReplicaState) -> CommitProof | None:
+    """q COMMITs collected here over a batch known here. COMMITs of different views never count together."""
+    places: dict[tuple[int, bytes], list[SignedVote]] = {}
+    for vote in state.slot.commits.values():
+        places.setdefault((vote.vote.view, vote.vote.digest), []).append(vote)
+    q = state.config.validators.q
+    for (_, digest), votes in places.items():
+        batch = batch_of(state, digest)
+        if len(votes) >= q and batch is not None:
+            return CommitProof(batch, tuple(sorted(votes, key=lambda v: v.vote.signer)[:q]))
+    return None
+
+
+def on_commit_proof(state: ReplicaState, proof: CommitProof, out: list[Effect]) -> None:
+    """A peer shows that the height in flight is ordered, in whatever view: take the batch, fetch its bodies.
+
+    Without it a replica that another view or a lying primary kept from the batch would wait for ever beside committed
+    peers, whose timers commit has stopped.
+    """
+    if state.slot.committed is None and state.slot.proof is None:
+        state.slot.proof = proof
+        check_committed(state, out)
+
+
+def _hold_committed(state: ReplicaState, proof: CommitProof, digest: bytes, out: list[Effect]) -> None:
     """The batch is committed but its bodies are not known to be here: fetch them from those who committed it."""
     state.slot.wanted.add(digest)
-    sources = tuple(sorted(s for s, v in state.slot.commits.items() if v.vote.digest == digest and s != state.me))
-    out.append(HoldBodies(batch, state.view, digest, sources))
+    sources = tuple(vote.vote.signer for vote in proof.commits if vote.vote.signer != state.me)
+    out.append(HoldBodies(proof.batch, state.view, digest, sources))
 
 
 def commit(state: ReplicaState, batch: Batch, digest: bytes, out: list[Effect]) -> None:

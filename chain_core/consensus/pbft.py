@@ -7,11 +7,11 @@ Pure: time comes with each input, results of IO come back as inputs. One height 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from chain_core.codec.block import decode_certificate
 from chain_core.consensus import finality, ordering, view_change
-from chain_core.consensus.effects import Broadcast, Effect, FetchBlocks, ForwardPool, SetTimer
+from chain_core.consensus.effects import Broadcast, Effect, FetchBlocks, ForwardPool, SendTo, SetTimer
 from chain_core.consensus.inputs import (
     BatchBuilt,
     BodiesHeld,
@@ -24,14 +24,36 @@ from chain_core.consensus.inputs import (
     OwnPrePrepare,
     OwnViewChange,
     OwnVote,
+    RequestOverdue,
     Started,
     Timer,
     TimerFired,
     WorkAvailable,
+    WorkGone,
 )
-from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
-from chain_core.consensus.state import ConsensusParameters, RecoveredLog, ReplicaConfig, ReplicaState, initial_state
-from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote
+from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
+from chain_core.consensus.state import (
+    ATTEMPT,
+    ConsensusParameters,
+    RecoveredLog,
+    ReplicaConfig,
+    ReplicaState,
+    initial_state,
+)
+from chain_core.types.block import (
+    Batch,
+    Header,
+    HeaderVote,
+    NewView,
+    Phase,
+    SignedNewView,
+    SignedViewChange,
+    SignedVote,
+    ViewChange,
+    Vote,
+)
+
+Own: TypeAlias = OwnPrePrepare | OwnVote | OwnHeaderVote | OwnViewChange | OwnNewView
 
 
 class Pbft:
@@ -51,12 +73,35 @@ class Pbft:
         match event:
             case MessageReceived(message):
                 self._on_message(message.value, now_ms, out)
+            case OwnPrePrepare() | OwnVote() | OwnHeaderVote() | OwnViewChange() | OwnNewView():
+                self._on_own(event, now_ms, out)
             case WorkAvailable():
                 ordering.on_work(state, out)
+            case WorkGone():
+                ordering.on_work_gone(state, out)
+            case RequestOverdue():
+                view_change.on_request_overdue(state, out)
             case BatchBuilt():
                 ordering.on_batch_built(state, event, out)
             case BodiesHeld():
                 ordering.on_bodies_held(state, event, out)
+            case Executed():
+                finality.on_executed(state, event, out)
+            case Finalised():
+                self._on_finalised(event, now_ms, out)
+            case TimerFired(timer):
+                self._on_timer(timer, out)
+            case Started():
+                view_change.resume(state, out)
+                self._resend(out)
+            case _:
+                assert_never(event)
+        return out
+
+    def _on_own(self, event: Own, now_ms: int, out: list[Effect]) -> None:
+        """What this replica signed is synced and sent: now it counts here too."""
+        state = self.state
+        match event:
             case OwnPrePrepare(own):
                 ordering.on_own_pre_prepare(state, own, out)
             case OwnVote(vote):
@@ -67,26 +112,9 @@ class Pbft:
                 view_change.on_own_view_change(state, change, out)
             case OwnNewView(new_view):
                 view_change.on_own_new_view(state, new_view, out)
-            case Executed():
-                finality.on_executed(state, event, out)
-            case Finalised():
-                self._on_finalised(event, now_ms, out)
-            case TimerFired(timer):
-                self._on_timer(timer, out)
-            case Started():
-                self._on_started(out)
+                self._unstash_view(now_ms, out)
             case _:
                 assert_never(event)
-        return out
-
-    def _on_started(self, out: list[Effect]) -> None:
-        state = self.state
-        accepted = state.slot.accepted
-        if accepted is not None:
-            signer = accepted.vote.vote.signer
-            ordering.accept(state, accepted, () if signer == state.me else (signer,), out)
-        view_change.re_propose(state, out)
-        self._resend(out)
 
     def _on_timer(self, timer: Timer, out: list[Effect]) -> None:
         match timer:
@@ -117,13 +145,16 @@ class Pbft:
                         ordering.on_pre_prepare(state, message, now_ms, out)
             case SignedVote(vote=vote_body):
                 self._on_vote(message, vote_body.phase, out)
+            case CommitProof():
+                if self._of_this_instance(message.batch) and message.batch.height == state.slot.height:
+                    ordering.on_commit_proof(state, message, out)
             case HeaderVote():
                 self._on_header_vote(message, out)
             case SignedViewChange():
-                if message.message.epoch == state.config.epoch:
+                if self._of_this_instance(message.message):
                     view_change.on_view_change(state, message, out)
             case SignedNewView():
-                if message.message.epoch == state.config.epoch:
+                if self._of_this_instance(message.message):
                     view_change.on_new_view(state, message, out)
                     self._unstash_view(now_ms, out)
             case FinalityNotice():
@@ -142,10 +173,19 @@ class Pbft:
         elif message.vote.view == self.state.view and not self.state.view_changing:
             ordering.on_prepare(self.state, message, out)
 
+    def _of_this_instance(self, record: Batch | ViewChange | NewView | Vote | Header) -> bool:
+        """Of this ledger's instance and this epoch, and (where there is one) of the attempt that is open."""
+        config = self.state.config
+        attempt = record.attempt if isinstance(record, Batch | Vote) else ATTEMPT
+        return (record.ledger, record.epoch, attempt) == (config.ledger, config.epoch, ATTEMPT)
+
     def _in_flight(self, vote: SignedVote, kind: str, message: Message, out: list[Effect]) -> bool:
-        """Whether an ordering message is for the height in flight and not for a later view; else stash or answer."""
+        """Whether an ordering message is for the height in flight and not for a later view; else stash or answer.
+
+        A vote of another attempt is dropped here: counted, it would spoil the certificate it ends up in.
+        """
         state, v = self.state, vote.vote
-        if v.epoch != state.config.epoch or v.ledger != state.config.ledger or v.signer == state.me:
+        if not self._of_this_instance(v) or v.signer == state.me:
             return False
         if v.height <= state.final_height:
             finality.answer_final(state, v.signer, out)
@@ -156,8 +196,6 @@ class Pbft:
         if ahead:
             state.stash[(kind, v.signer)] = message
             return False
-        if v.view < state.view:
-            view_change.serve_new_view(state, v.signer, v.view, out)
         return True
 
     def _unstash_view(self, now_ms: int, out: list[Effect]) -> None:
@@ -169,7 +207,7 @@ class Pbft:
 
     def _on_header_vote(self, message: HeaderVote, out: list[Effect]) -> None:
         state, header = self.state, message.header
-        if header.epoch != state.config.epoch or header.ledger != state.config.ledger or message.signer == state.me:
+        if not self._of_this_instance(header) or message.signer == state.me:
             return
         if header.height <= state.final_height:
             finality.answer_final(state, message.signer, out)
@@ -184,10 +222,11 @@ class Pbft:
             return
         if message.epoch != state.config.epoch:
             return
-        if message.final_height > state.final_height:
+        if message.final_height < state.final_height:
+            finality.answer_final(state, message.sender, out)
+        elif message.final_height > state.final_height and state.me is None:
+            # A validator's own heartbeat brings it a certificate to go by; an observer sends none and has to try.
             out.append(FetchBlocks(state.slot.height, message.final_height, (message.sender,)))
-        elif message.final_height < state.final_height:
-            finality.offer_blocks(state, message.sender, message.final_height, out)
         if message.view < state.view or (message.view == state.view and message.view_changing):
             view_change.serve_new_view(state, message.sender, message.view, out)
 
@@ -204,12 +243,17 @@ class Pbft:
         own = slot.accepted
         if own is not None and own.vote.vote.signer == state.me and not state.view_changing:
             out.append(Broadcast(own))
-        for vote in (slot.own_prepare, slot.own_commit, slot.own_header_vote):
+        if slot.own_prepare is not None and slot.own_prepare.vote.view == state.view:
+            out.append(Broadcast(slot.own_prepare))
+        for vote in (slot.own_commit, slot.own_header_vote):
             if vote is not None:
                 out.append(Broadcast(vote))
         if state.view_changing and state.own_view_change is not None:
             out.append(Broadcast(state.own_view_change))
-        if state.work and slot.committed is None and slot.accepted is None:
+        if slot.committed is not None and slot.proof is not None:
+            late = (peer for peer in range(state.config.validators.n) if peer not in slot.header_votes)
+            out.extend(SendTo(peer, slot.proof) for peer in late if peer != state.me)
+        if state.work and state.may_order and (slot.accepted is None or state.view_changing):
             self._forward_again(out)
 
     def _forward_again(self, out: list[Effect]) -> None:

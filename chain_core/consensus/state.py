@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from chain_core.codec.block import decode_header, header_hash
-from chain_core.consensus.messages import Message, PrePrepare
+from chain_core.codec.block import decode_header
+from chain_core.consensus.messages import CommitProof, Message, PrePrepare
 from chain_core.types.block import (
     Batch,
     Certificate,
@@ -20,6 +20,9 @@ from chain_core.types.block import (
     SignedVote,
 )
 from chain_core.types.validator_set import ValidatorSet
+
+ATTEMPT = 0
+"""The only attempt at a height that this build knows; votes of another one are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +81,7 @@ class Slot:
 
     height: int
     accepted: PrePrepare | None = None
-    """The PRE-PREPARE accepted in the present view."""
+    """The PRE-PREPARE accepted in the present view; while the view is being left, in the one before."""
     held: set[bytes] = field(default_factory=set)
     """Digests of batches whose bodies are here, verified; ``wanted`` are the ones being fetched."""
     wanted: set[bytes] = field(default_factory=set)
@@ -92,6 +95,8 @@ class Slot:
     """The prepared certificate of the highest view: what VIEW-CHANGE carries."""
     own_prepare: SignedVote | None = None
     own_commit: SignedVote | None = None
+    proof: CommitProof | None = None
+    """q COMMITs over one batch, collected here or received as a whole."""
     committed: bytes | None = None
     """Digest of the committed batch."""
     executed: bytes | None = None
@@ -110,16 +115,18 @@ class ReplicaState:
     final_certificate: Certificate | None
     final_height: int
     slot: Slot
+    certified: int = 0
+    """Highest height known to have a certificate: up to it blocks are fetched, nothing is proposed or accepted."""
     view: int = 0
     view_changing: bool = False
-    """VIEW-CHANGE for ``view`` was signed and no NEW-VIEW for it entered: ordering messages are not acted on."""
+    """VIEW-CHANGE for ``view`` was signed and no NEW-VIEW for it entered: no PREPARE or COMMIT is cast."""
     failed_views: int = 0
     """View changes since the last finality: doubles the ordering timer, up to its cap."""
     view_timer_started: bool = False
     """The timer of the view asked for runs (q VIEW-CHANGEs were held)."""
     order_timer_running: bool = False
     work: bool = False
-    """The pool holds bodies that a correct primary would propose."""
+    """Bodies wait that a correct primary would propose."""
     view_changes: dict[int, SignedViewChange] = field(default_factory=dict)
     """One slot a sender, its highest view; no cap on the gap (a capped replica could never meet the others again)."""
     own_view_change: SignedViewChange | None = None
@@ -141,6 +148,11 @@ class ReplicaState:
     def is_primary(self) -> bool:
         """Whether this replica is the primary of the present view."""
         return self.config.me == self.config.validators.primary(self.view)
+
+    @property
+    def may_order(self) -> bool:
+        """Whether the height in flight is still to be ordered here; one with a certificate elsewhere is not."""
+        return self.slot.committed is None and self.slot.height > self.certified
 
     @property
     def may_vote(self) -> bool:
@@ -177,11 +189,6 @@ def initial_state(config: ReplicaConfig, log: RecoveredLog) -> ReplicaState:
     return state
 
 
-def hash_of(header_bytes: bytes) -> bytes:
-    """Header hash, here so that the rules read without codec names."""
-    return header_hash(header_bytes)
-
-
 def batch_of(state: ReplicaState, digest: bytes) -> Batch | None:
     """The batch with this digest as far as this replica knows it."""
     slot = state.slot
@@ -189,4 +196,6 @@ def batch_of(state: ReplicaState, digest: bytes) -> Batch | None:
         return slot.accepted.batch
     if slot.prepared is not None and slot.prepared.pre_prepare.vote.digest == digest:
         return slot.prepared.batch
+    if slot.proof is not None and slot.proof.commits[0].vote.digest == digest:
+        return slot.proof.batch
     return None

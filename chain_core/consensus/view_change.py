@@ -15,17 +15,20 @@ from chain_core.consensus.effects import (
     SetTimer,
     StoreNewView,
 )
+from chain_core.consensus.finality import certified
 from chain_core.consensus.inputs import Timer
 from chain_core.consensus.messages import PrePrepare
 from chain_core.consensus.ordering import (
     accept,
+    check_committed,
     order_timeout_ms,
     propose,
     start_order_timer,
     stop_order_timer,
 )
-from chain_core.consensus.state import ReplicaState
+from chain_core.consensus.state import ATTEMPT, ReplicaState
 from chain_core.types.block import (
+    Batch,
     NewView,
     Phase,
     PreparedCertificate,
@@ -39,10 +42,17 @@ from chain_core.types.validator_set import ValidatorSet
 
 def on_order_timeout(state: ReplicaState, out: list[Effect]) -> None:
     """The primary, or the view asked for, made no progress in time."""
-    state.order_timer_running = False
-    if not state.may_vote or (not state.view_changing and state.slot.committed is not None):
+    if not state.order_timer_running:
         return
-    begin_view_change(state, state.view + 1, out)
+    state.order_timer_running = False
+    if state.view_changing or state.slot.committed is None:
+        begin_view_change(state, state.view + 1, out)
+
+
+def on_request_overdue(state: ReplicaState, out: list[Effect]) -> None:
+    """The primary orders, but not what it was given long ago: ask for another one (PBFT §4.4)."""
+    if not state.view_changing and not state.is_primary and state.slot.committed is None:
+        begin_view_change(state, state.view + 1, out)
 
 
 def begin_view_change(state: ReplicaState, new_view: int, out: list[Effect]) -> None:
@@ -95,7 +105,7 @@ def serve_new_view(state: ReplicaState, peer: int, peer_view: int, out: list[Eff
 
 
 def check_view_changes(state: ReplicaState, out: list[Effect]) -> None:
-    """f+1 for any higher views: join the smallest. q for the view asked for: start its timer, its primary leads."""
+    """f+1 for any higher views: join the smallest (PBFT §4.5.2). q for the view asked for: its timer, its primary."""
     validators = state.config.validators
     higher = sorted(m.message.new_view for m in state.view_changes.values() if m.message.new_view > state.view)
     if len(higher) > validators.f:
@@ -123,22 +133,7 @@ def _lead(state: ReplicaState, out: list[Effect]) -> None:
     chosen = tuple(asked[signer] for signer in sorted([*others, config.me]))
     state.building_new_view = True
     message = NewView(config.ledger, config.epoch, state.view, config.me, chosen, ())
-    votes = []
-    for prepared in obligations(chosen):
-        batch = prepared.batch
-        digest = batch_digest(encode_batch(batch))
-        vote = Vote(
-            Phase.PRE_PREPARE,
-            config.ledger,
-            config.epoch,
-            batch.height,
-            state.view,
-            batch.attempt,
-            digest,
-            config.me,
-        )
-        votes.append((vote, batch))
-    out.append(CastNewView(message, tuple(votes)))
+    out.append(CastNewView(message, tuple((re_proposal(message, p.batch), p.batch) for p in obligations(chosen))))
 
 
 def highest_final(view_changes: tuple[SignedViewChange, ...]) -> int:
@@ -160,6 +155,21 @@ def obligations(view_changes: tuple[SignedViewChange, ...]) -> tuple[PreparedCer
     return (best,) if best is not None else ()
 
 
+def re_proposal(message: NewView, batch: Batch) -> Vote:
+    """The one PRE-PREPARE by which this NEW-VIEW may re-propose ``batch``."""
+    digest = batch_digest(encode_batch(batch))
+    return Vote(
+        Phase.PRE_PREPARE,
+        message.ledger,
+        message.epoch,
+        batch.height,
+        message.view,
+        ATTEMPT,
+        digest,
+        message.signer,
+    )
+
+
 def new_view_fault(message: NewView, validators: ValidatorSet) -> str:
     """Why a NEW-VIEW (signatures verified by ingress) is not what its VIEW-CHANGEs oblige to; empty when it is."""
     if message.signer != validators.primary(message.view):
@@ -170,15 +180,9 @@ def new_view_fault(message: NewView, validators: ValidatorSet) -> str:
         return "a VIEW-CHANGE asks for another view"
     if any(p.pre_prepare.vote.view >= message.view for m in message.view_changes for p in m.message.prepared):
         return "a certificate was prepared in this view or a later one"
-    due = [(p.batch.height, p.pre_prepare.vote.digest) for p in obligations(message.view_changes)]
-    votes = [(v.vote.height, v.vote.digest) for v in message.pre_prepares]
-    if due != votes:
-        return "it does not re-propose what was prepared"
-    for vote in message.pre_prepares:
-        if vote.vote.phase is not Phase.PRE_PREPARE or vote.vote.view != message.view:
-            return "a re-proposal is of another view"
-        if vote.vote.signer != message.signer:
-            return "a re-proposal is signed by another replica"
+    due = [re_proposal(message, p.batch) for p in obligations(message.view_changes)]
+    if due != [v.vote for v in message.pre_prepares]:
+        return "it does not re-propose exactly what was prepared"
     return ""
 
 
@@ -211,21 +215,40 @@ def enter_view(state: ReplicaState, message: SignedNewView, out: list[Effect]) -
     state.new_view = message
     state.view_timer_started = False
     slot.accepted, slot.building, slot.prepares = None, False, {}
-    base = highest_final(message.message.view_changes)
-    if base > state.final_height:
-        signers = tuple(m.message.signer for m in message.message.view_changes if m.message.signer != state.me)
-        out.append(FetchBlocks(state.final_height + 1, base, signers))
+    slot.wanted.clear()
+    begin_above(state, message.message, out)
     re_proposed = re_propose(state, out)
-    if lost is not None and lost.vote.vote.digest != re_proposed and slot.committed is None:
+    check_committed(state, out)
+    if lost is not None and lost.vote.vote.digest not in (re_proposed, slot.committed):
         out.append(ReleaseBatch(lost.batch))
     primary = state.config.validators.primary(state.view)
     if primary != state.me:
         out.append(ForwardPool((primary,)))
-    if state.work and re_proposed is None and slot.committed is None:
+    if re_proposed is None:
         if state.is_primary:
-            propose(state, out)
-        else:
+            propose(state, out)  # whoever becomes primary looks into its own pool, whatever it was watching before
+        elif state.work:
             start_order_timer(state, out)
+
+
+def begin_above(state: ReplicaState, message: NewView, out: list[Effect]) -> None:
+    """A view starts above the highest certificate among its q VIEW-CHANGEs: what lies below is fetched, not ordered."""
+    base = highest_final(message.view_changes)
+    if base > state.final_height:
+        signers = tuple(m.message.signer for m in message.view_changes if m.message.signer != state.me)
+        certified(state, base, out)
+        out.append(FetchBlocks(state.final_height + 1, base, signers))
+
+
+def resume(state: ReplicaState, out: list[Effect]) -> None:
+    """After a restart: where the view stands that the log names."""
+    if state.new_view is not None and not state.view_changing:
+        begin_above(state, state.new_view.message, out)
+    accepted = state.slot.accepted
+    if accepted is not None:
+        signer = accepted.vote.vote.signer
+        accept(state, accepted, () if signer == state.me else (signer,), out)
+    re_propose(state, out)
 
 
 def re_propose(state: ReplicaState, out: list[Effect]) -> bytes | None:
@@ -240,7 +263,7 @@ def re_propose(state: ReplicaState, out: list[Effect]) -> bytes | None:
     for vote, prepared in zip(message.pre_prepares, obligations(message.view_changes), strict=True):
         digest = vote.vote.digest
         if vote.vote.height != slot.height or slot.accepted is not None or slot.committed not in (None, digest):
-            continue
+            continue  # of another height, or taken up already
         signers = (prepared.pre_prepare.vote.signer, *(v.vote.signer for v in prepared.prepares))
         accept(state, PrePrepare(vote, prepared.batch), tuple(s for s in signers if s != state.me), out)
         return digest

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from chain_core.codec.block import (
-    batch_digest,
     decode_header,
     encode_batch,
     validator_set_hash,
 )
 from chain_core.execution.context import BlockContext
 from chain_core.execution.executor import BlockResult, Executor
-from chain_core.execution.roots import build_header
+from chain_core.execution.roots import StoreRoots, block_time, build_header
 from chain_core.ledger.store import BlockRecord, LedgerStore, Staged
 from chain_core.types.block import Batch
 from chain_core.types.transaction import Envelope
@@ -24,7 +23,6 @@ class BuiltBlock:
     """An executed batch: its header, and all that is written with it once it is certified."""
 
     header_bytes: bytes
-    digest: bytes
     batch: Batch
     envelopes: tuple[Envelope, ...]
     result: BlockResult
@@ -51,7 +49,7 @@ class BlockBuilder:
         self._store = store
         self._executor = executor
         self._genesis_hash = genesis_hash
-        self._validator_set_hash = validator_set_hash(validators)
+        self._validators_hash = validator_set_hash(validators)
 
     def build(self, batch: Batch, envelopes: tuple[Envelope, ...]) -> BuiltBlock:
         """Run ``batch`` on the state of height-1. Block time: max(batch time, parent's + 1), so that it only grows."""
@@ -66,24 +64,18 @@ class BlockBuilder:
             batch.height,
             batch.epoch,
             batch.attempt,
-            max(batch.time_ms, parent.time_ms + 1),
+            block_time(batch.time_ms, parent.time_ms),
         )
         result = self._executor.execute(context, envelopes, store, store)
         staged = store.stage(result.writes, result.seen_added, result.seen_removed)
-        history_root, history_count = store.history_root_of(batch.height)
+        roots = StoreRoots(staged.state_root, staged.seen_root, *store.history_root_of(batch.height))
         header_bytes = build_header(
             parent_bytes,
             context,
+            batch.envelope_ids,
             result,
-            envelope_ids=batch.envelope_ids,
-            state_root=staged.state_root,
-            seen_root=staged.seen_root,
-            history_root=history_root,
-            history_count=history_count,
-            validator_set_hash=self._validator_set_hash,
-            next_validator_set_hash=self._validator_set_hash,
-            parameters=self._executor.parameters_after(result, store),
-            flags=self._executor.flags_after(result, store),
+            roots,
+            self._validators_hash,
+            self._validators_hash,
         )
-        digest = batch_digest(encode_batch(batch))
-        return BuiltBlock(header_bytes, digest, batch, envelopes, result, staged)
+        return BuiltBlock(header_bytes, batch, envelopes, result, staged)

@@ -52,7 +52,8 @@ class BlockExchange:
         if start == self._asked_start and now_ms - self._asked_at_ms < PATIENCE_MS:
             return
         candidates = self._sources + tuple(p for p in self._peers if p not in self._sources)
-        self._turn = self._turn + 1 if start == self._asked_start else 0
+        if start == self._asked_start:  # no answer, or none that verified: leave this source
+            self._turn += 1
         self._asked_start, self._asked_at_ms = start, now_ms
         count = min(ASK_COUNT, max(1, self._target - start + 1))
         self._transport.send(candidates[self._turn % len(candidates)], WantBlocks(start, count))

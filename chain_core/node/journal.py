@@ -53,6 +53,8 @@ class Kind(IntEnum):
     OWN_HEADER_VOTE = 5
     OWN_VIEW_CHANGE = 6
     NEW_VIEW = 7
+    OWN_RE_PROPOSAL = 8
+    """An own PRE-PREPARE of a NEW-VIEW: that record is replaced by the next view's, what was signed is remembered."""
 
 
 def encode_pre_prepare(message: PrePrepare) -> bytes:
@@ -97,6 +99,15 @@ def view_change_record(message: SignedViewChange) -> Record:
     return record_key(None, Kind.OWN_VIEW_CHANGE, 0), encode_signed_view_change(message)
 
 
+def re_proposal_records(message: SignedNewView, final_height: int) -> list[Record]:
+    """The PRE-PREPAREs above the final height in an own NEW-VIEW."""
+    return [
+        (record_key(vote.vote.height, Kind.OWN_RE_PROPOSAL, vote.vote.view), encode_signed_vote(vote))
+        for vote in message.message.pre_prepares
+        if vote.vote.height > final_height
+    ]
+
+
 def new_view_record(message: SignedNewView) -> Record:
     """The NEW-VIEW entered; a later one replaces it."""
     return record_key(None, Kind.NEW_VIEW, 0), encode_signed_new_view(message)
@@ -125,7 +136,7 @@ def _read(store: LedgerStore) -> _Found:
                 found.accepted[view] = decode_pre_prepare(value)
             case Kind.PREPARED:
                 found.prepared = decode_prepared(value)
-            case Kind.OWN_PREPARE | Kind.OWN_COMMIT:
+            case Kind.OWN_PREPARE | Kind.OWN_COMMIT | Kind.OWN_RE_PROPOSAL:
                 found.votes += (decode_signed_vote(value),)
             case Kind.OWN_HEADER_VOTE:
                 found.headers += (decode_header_vote(value),)
@@ -171,9 +182,6 @@ def recover(
     signer.view_change = found.view_change
     if found.new_view is not None and found.new_view.message.signer == me:
         signer.new_view = found.new_view
-        for vote in found.new_view.message.pre_prepares:
-            if vote.vote.height > store.final_height:
-                signer.votes[(vote.vote.height, vote.vote.view, vote.vote.phase)] = vote
     return log, signer
 
 

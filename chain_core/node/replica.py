@@ -1,7 +1,8 @@
 """One replica of one ledger: the consensus core, its log, its bodies and its blocks, driven synchronously.
 
 The only place that performs the core's effects. Each public method runs to completion, synced writes included, so that
-the same code runs under the asyncio shell and in the simulator.
+the same code runs under the asyncio shell and in the simulator. What a method raises ends the node: it must not go on
+with half of a step done.
 """
 
 from __future__ import annotations
@@ -12,36 +13,39 @@ from dataclasses import dataclass
 from typing import TypeAlias, assert_never
 
 from chain_core.codec.block import decode_header, encode_certificate
-from chain_core.codec.seen import decode_seen, seen_key
 from chain_core.codec.transaction import decode_envelope
 from chain_core.consensus import effects as fx
 from chain_core.consensus import inputs as inp
+from chain_core.consensus.finality import DIVERGED, differing_fields
 from chain_core.consensus.messages import Message
 from chain_core.consensus.pbft import Pbft
 from chain_core.consensus.state import ConsensusParameters, ReplicaConfig
 from chain_core.execution.executor import Executor
-from chain_core.execution.pool import Admission as PoolAdmission
 from chain_core.execution.pool import TransactionPool
 from chain_core.ledger.store import LedgerStore
-from chain_core.network.frames import ConsensusFrame, EnvelopesFrame, WantEnvelopes
+from chain_core.network.frames import ConsensusFrame
 from chain_core.node import journal
 from chain_core.node.block_builder import BlockBuilder, BuiltBlock
 from chain_core.node.block_exchange import BlockExchange
-from chain_core.node.bodies import Bodies
+from chain_core.node.bodies import Wanted
+from chain_core.node.intake import Intake
 from chain_core.node.ports import Admission, Clock, FinalBlock, Observer, Origin, Timers, Transport
 from chain_core.node.safe_signer import Sign, SigningRefused
-from chain_core.node.twin_guard import foreign_vote
+from chain_core.node.twin_guard import foreign_certificate, foreign_vote
 from chain_core.node.voting import Cast, Voter
 from chain_core.types.block import Batch, CertifiedBlock
 from chain_core.types.genesis import Genesis
+from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.transaction import Envelope
 from chain_core.types.verified import Verified
 
-Outside: TypeAlias = fx.Broadcast | fx.SendTo | fx.FetchBlocks | fx.SendBlocks | fx.SetTimer | fx.CancelTimer | fx.Alarm
+Outside: TypeAlias = fx.Broadcast | fx.SendTo | fx.FetchBlocks | fx.SetTimer | fx.CancelTimer | fx.Alarm
 
-FORWARD_LIMIT = 512
-PUSH_BYTES = 1_000_000
-BLOCK_HEADROOM_BYTES = 1_000_000
+FIRST_EPOCH = 0
+KEY_USED_ELSEWHERE = "KEY_USED_ELSEWHERE"
+UNKNOWN_FLAG = "UNKNOWN_FLAG"
+REQUEST_PATIENCE = 8
+"""A body given to the primary and not final after so many of the longest ordering timeouts deposes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,69 +74,65 @@ class Replica:
     ) -> None:
         self.genesis, self.genesis_hash, self.me = genesis, genesis_hash, me
         self.store, self.executor, self.pool, self.ports = store, executor, pool, ports
-        self.bodies = Bodies()
+        n = genesis.validators.n
+        self.peers = tuple(peer for peer in range(n) if peer != me)
+        self.intake = Intake(store, executor, pool, ports.transport, self.peers)
+        self.bodies = self.intake.bodies
         self.builder = BlockBuilder(store, executor, genesis_hash, genesis.validators)
-        self.exchange = BlockExchange(store, ports.transport, genesis.validators.n, me)
+        self.exchange = BlockExchange(store, ports.transport, n, me)
         log, signer = journal.recover(store, me, genesis_hash, sign)
         self.voter = Voter(signer, store, self.bodies, ports.transport) if signer is not None else None
         parameters = ConsensusParameters.from_chain(executor.parameters(store))
-        config = ReplicaConfig(genesis.validators, me, 0, 0, genesis_hash, parameters)
-        for envelope_id, raw in store.logged_bodies():
-            self.bodies.held[envelope_id] = decode_envelope(raw)
+        config = ReplicaConfig(genesis.validators, me, MAIN_LEDGER, FIRST_EPOCH, genesis_hash, parameters)
         self.core = Pbft(config, log)
         self.built: BuiltBlock | None = None
         self.halted: str = ""
         self._inputs: deque[inp.Input] = deque()
-        self._forwarded: set[bytes] = set()
         self._running = False
 
     # -- what the shell calls ------------------------------------------------------------------------------------
 
     def start(self) -> None:
         """Resume from the log: re-send stored votes, arm the timers."""
+        self._stop_at_unknown_flag()
         self._run(inp.Started())
 
     def on_message(self, message: Verified[Message]) -> None:
         """A verified consensus message from a peer."""
-        if self._key_used_elsewhere(message.value):
-            return
+        if self.voter is not None:
+            self._halt_for_foreign(foreign_vote(message.value, self.voter.signer))
         self._run(inp.MessageReceived(message))
 
     def on_timer(self, timer: inp.Timer) -> None:
-        """A timer ran out. The re-sending one also asks again for what is missing."""
+        """A timer ran out. The re-sending one also asks again for what is missing and watches the primary."""
         if timer is inp.Timer.RESEND:
-            self._ask_again()
-            self.pool.drop_expired(self.ports.clock.now_ms(), self.bodies.pooled.pop)
-            self._forward_unforwarded()
+            now = self.ports.clock.now_ms()
+            self.intake.ask()
+            self.exchange.ask_again(now)
+            self.intake.drop_expired(now)
+            if self.me is not None:
+                self._watch_primary(now)
         self._run(inp.TimerFired(timer))
 
     def admit(self, envelopes: Sequence[Verified[Envelope]], origin: Origin) -> list[Admission]:
         """Take verified envelopes into the pool and push a client's to all peers."""
-        answers, fresh = [], []
-        completed = []
-        for verified in envelopes:
-            envelope = verified.value
-            completed.extend(self.bodies.arrived(envelope))
-            answer = self._admit_one(envelope)
-            answers.append(answer)
-            if answer is Admission.ACCEPTED and envelope.envelope_id not in self.bodies.pooled:
-                self.bodies.pooled[envelope.envelope_id] = envelope
-                fresh.append(envelope)
-        if origin is Origin.CLIENT and fresh:
-            self._push(fresh)
-            self._forwarded.update(e.envelope_id for e in fresh)
-        for wanted in completed:
-            self._inputs.append(inp.BodiesHeld(wanted.batch.height, wanted.view, wanted.digest))
-        if fresh and (origin is Origin.CLIENT or self.core.state.is_primary):
+        if self.halted and origin is Origin.CLIENT:
+            return [Admission.NOT_SERVING] * len(envelopes)
+        admitted = self.intake.admit(envelopes, origin, self.ports.clock.now_ms())
+        for wanted in admitted.settled:
+            self._bodies_settled(wanted)
+        if admitted.fresh and (origin is Origin.CLIENT or self.core.state.is_primary):
             self._inputs.append(inp.WorkAvailable())
         self._drain()
-        return answers
+        return admitted.answers
+
+    def wants(self, envelope_id: bytes) -> bool:
+        """Whether a proposal lacks this body: then only its signatures decide whether it is taken."""
+        return any(envelope_id in wanted.missing for wanted in self.bodies.wanted.values())
 
     def on_want_envelopes(self, peer: int, ids: Sequence[bytes]) -> None:
         """Serve bodies: the pooled ones, and those of the window."""
-        found = [e.raw for e in map(self.bodies.get, ids) if e is not None]
-        for chunk in _chunks(found, PUSH_BYTES):
-            self.ports.transport.send(peer, EnvelopesFrame(tuple(chunk)))
+        self.intake.serve(peer, ids)
 
     def on_want_blocks(self, peer: int, start: int, count: int) -> None:
         """Serve certified blocks."""
@@ -141,6 +141,10 @@ class Replica:
     def on_blocks(self, blocks: Sequence[Verified[CertifiedBlock]]) -> None:
         """Certified blocks from a peer: execute, compare with the certified header, commit."""
         for block in blocks:
+            if self.voter is not None:
+                self._halt_for_foreign(
+                    foreign_certificate(block.value.header, block.value.certificate, self.voter.signer)
+                )
             if not self._apply(block.value):
                 return
         self.exchange.go_on(self.ports.clock.now_ms())
@@ -176,17 +180,20 @@ class Replica:
             ):
                 self._cast(effect)
             case fx.BuildBatch():
-                self._inputs.append(inp.BatchBuilt(effect.height, effect.view, self._build_batch(effect)))
+                empty = Batch(MAIN_LEDGER, FIRST_EPOCH, effect.height, effect.attempt, self.ports.clock.now_ms(), ())
+                self._inputs.append(inp.BatchBuilt(effect.height, effect.view, self.intake.build(empty)))
             case fx.HoldBodies():
-                self._hold(effect)
+                wanted = self.intake.hold(effect.batch, effect.view, effect.digest, effect.sources)
+                if not wanted.missing or not wanted.fits:
+                    self._bodies_settled(wanted)
             case fx.Execute(batch, digest):
                 self._execute(batch, digest)
             case fx.Finalise():
                 self._finalise(effect.header_bytes, encode_certificate(effect.certificate))
             case fx.ReleaseBatch(batch):
-                self.pool.release(batch.envelope_ids)
+                self.intake.release(batch)
             case fx.ForwardPool(peers):
-                self._forward(peers)
+                self.intake.forward(self.intake.forwarding.oldest(), peers, self.ports.clock.now_ms())
             case fx.Halt(code, facts):
                 self._halt(code, dict(facts))
             case _:
@@ -201,8 +208,6 @@ class Replica:
                 self.ports.transport.send(peer, ConsensusFrame(message))
             case fx.FetchBlocks(start, end, sources):
                 self.exchange.fetch(start, end, sources, self.ports.clock.now_ms())
-            case fx.SendBlocks(peer, start):
-                self.exchange.serve(peer, start, 16)
             case fx.SetTimer(timer, after_ms):
                 self.ports.timers.set(timer, after_ms)
             case fx.CancelTimer(timer):
@@ -225,14 +230,10 @@ class Replica:
         if own is not None:
             self._inputs.append(own)
 
-    def _key_used_elsewhere(self, message: Message) -> bool:
-        """A vote under the own key that this node never logged: another process has the key, or this disk is old."""
-        if self.voter is None or self.me is None:
-            return False
-        foreign = foreign_vote(message, self.me, self.voter.signer, self.store.final_height)
-        if foreign:
-            self._halt("KEY_USED_ELSEWHERE", {"vote": foreign})
-        return bool(foreign)
+    def _halt_for_foreign(self, vote: str) -> None:
+        """A vote under the own key that this node never logged: another process has the key, or its log is lost."""
+        if vote:
+            self._halt(KEY_USED_ELSEWHERE, {"vote": vote})
 
     def _halt(self, code: str, facts: dict[str, str | int]) -> None:
         if not self.halted:
@@ -240,90 +241,58 @@ class Replica:
             self.core.state.halted = True
             self.ports.observer.halted(code, facts)
 
+    @property
+    def _follows(self) -> bool:
+        """Whether blocks are still executed: a node that only may not vote goes on serving what is final."""
+        return self.halted in ("", KEY_USED_ELSEWHERE)
+
     # -- bodies ----------------------------------------------------------------------------------------------------
 
-    def _admit_one(self, envelope: Envelope) -> Admission:
-        body = envelope.body
-        raw = self.store.seen(seen_key(body.ledger, body.account, body.nonce))
-        if raw is not None:
-            first = decode_seen(raw)
-            return Admission.ALREADY_FINAL if first.transaction_id == envelope.transaction_id else Admission.NONCE_USED
-        answer = self.pool.add(
-            envelope.envelope_id,
-            self.executor.lane_of(body),
-            len(envelope.raw),
-            body.account,
-            body.valid_until_ms,
-        )
-        return Admission.POOL_FULL if answer is PoolAdmission.FULL else Admission.ACCEPTED
-
-    def _push(self, envelopes: Sequence[Envelope]) -> None:
-        for chunk in _chunks([e.raw for e in envelopes], PUSH_BYTES):
-            self.ports.transport.broadcast(EnvelopesFrame(tuple(chunk)))
-
-    def _forward(self, peers: tuple[int, ...]) -> None:
-        ids = self.pool.oldest(FORWARD_LIMIT)
-        raws = [self.bodies.pooled[i].raw for i in ids if i in self.bodies.pooled]
-        for chunk in _chunks(raws, PUSH_BYTES):
-            for peer in peers:
-                self.ports.transport.send(peer, EnvelopesFrame(tuple(chunk)))
-        self._forwarded.update(ids)
-
-    def _forward_unforwarded(self) -> None:
-        """A body pushed by a peer and not final a period later: make sure the primary has it, then count it."""
-        state = self.core.state
-        if self.me is None or state.is_primary or state.work or not self.pool.oldest(1):
-            return
-        self._forward((state.config.validators.primary(state.view),))
-        self._inputs.append(inp.WorkAvailable())
-
-    def _build_batch(self, effect: fx.BuildBatch) -> Batch | None:
-        parameters = self.executor.parameters(self.store)
-        ids = self.pool.take(parameters["max_block_transactions"], parameters["max_block_bytes"] - BLOCK_HEADROOM_BYTES)
-        if not ids:
-            return None
-        batch = Batch(0, 0, effect.height, effect.attempt, self.ports.clock.now_ms(), tuple(ids))
-        self.bodies.pin(batch)
-        return batch
-
-    def _hold(self, effect: fx.HoldBodies) -> None:
-        wanted = self.bodies.want(effect.batch, effect.view, effect.digest, effect.sources)
-        if not wanted.missing:
-            self._inputs.append(inp.BodiesHeld(effect.batch.height, effect.view, effect.digest))
+    def _bodies_settled(self, wanted: Wanted) -> None:
+        if wanted.fits:
+            self._inputs.append(inp.BodiesHeld(wanted.batch.height, wanted.view, wanted.digest))
         else:
-            self._ask_bodies()
+            facts: dict[str, str | int] = {"height": wanted.batch.height, "view": wanted.view}
+            self.ports.observer.alarm("BAD_PROPOSAL", facts | {"bytes": wanted.size_bytes})
 
-    def _ask_bodies(self) -> None:
-        for wanted in self.bodies.wanted.values():
-            peers = [p for p in wanted.sources if p != self.me]
-            peers += [p for p in range(self.genesis.validators.n) if p != self.me and p not in peers]
-            peer = peers[wanted.asked % len(peers)]
-            wanted.asked += 1
-            self.ports.transport.send(peer, WantEnvelopes(tuple(sorted(wanted.missing))))
+    def _watch_primary(self, now_ms: int) -> None:
+        """Give the primary what it may lack, and see whether it is late with what it was given."""
+        state, forwarding = self.core.state, self.intake.forwarding
+        parameters = state.config.parameters
+        if state.is_primary and not state.view_changing:
+            if self.intake.proposable and not state.work:
+                self._inputs.append(inp.WorkAvailable())
+            return
+        due = forwarding.due(now_ms, parameters.order_timeout_ms if forwarding.any_given else 0)
+        to = self.peers if state.view_changing else (state.config.validators.primary(state.view),)
+        self.intake.forward(due, to, now_ms)
+        if forwarding.any_given != state.work:
+            self._inputs.append(inp.WorkAvailable() if forwarding.any_given else inp.WorkGone())
+        if forwarding.overdue(state.view, now_ms, REQUEST_PATIENCE * parameters.order_timeout_max_ms):
+            self._inputs.append(inp.RequestOverdue())
 
-    def _ask_again(self) -> None:
-        self._ask_bodies()
-        self.exchange.ask_again(self.ports.clock.now_ms())
+    def _has_work(self) -> bool:
+        """The primary proposes whatever is pooled; a backup's timer counts only what the primary was given."""
+        return self.intake.proposable if self.core.state.is_primary else self.intake.forwarding.any_given
 
     # -- blocks ----------------------------------------------------------------------------------------------------
 
     def _execute(self, batch: Batch, digest: bytes) -> None:
-        built = self.builder.build(batch, self.bodies.of(batch))
-        self.built = built
-        self._inputs.append(inp.Executed(batch.height, batch.attempt, digest, built.header_bytes))
+        if self._follows:
+            built = self.built = self.builder.build(batch, self.bodies.of(batch))
+            self._inputs.append(inp.Executed(batch.height, batch.attempt, digest, built.header_bytes))
 
     def _apply(self, block: CertifiedBlock) -> bool:
         """Catch-up: True when the block is final here afterwards."""
         height = decode_header(block.header).height
         if height <= self.store.final_height:
             return True
-        if height != self.store.final_height + 1 or self.halted:
+        if height != self.store.final_height + 1 or not self._follows:
             return False
-        built = self.built
-        if built is None or built.header_bytes != block.header:
-            built = self.builder.build(block.batch, tuple(decode_envelope(raw) for raw in block.envelopes))
+        built = self.built or self.builder.build(block.batch, tuple(decode_envelope(raw) for raw in block.envelopes))
         if built.header_bytes != block.header:
-            self._halt("EXECUTION_DIVERGED", {"height": height, "reason": "certified block executes otherwise"})
+            differing = ", ".join(differing_fields(built.header_bytes, block.header))
+            self._halt(DIVERGED, {"height": height, "reason": f"the certified header differs in {differing}"})
             return False
         self.built = built
         self._finalise(block.header, encode_certificate(block.certificate))
@@ -337,12 +306,11 @@ class Replica:
         self.store.commit_block(built.record(certificate_bytes))
         self.built = None
         ids = built.batch.envelope_ids
-        self.pool.forget(ids)
-        self.bodies.finalised(ids)
-        self._forwarded.difference_update(ids)
+        self.intake.finalised(ids)
         if self.voter is not None:
             self.voter.signer.prune(built.batch.height)
         self._adopt_parameters()
+        self._stop_at_unknown_flag()
         self._inputs.append(inp.Finalised(header_bytes, certificate_bytes))
         if self._has_work():
             self._inputs.append(inp.WorkAvailable())
@@ -350,26 +318,13 @@ class Replica:
             FinalBlock(built.batch.height, header_bytes, certificate_bytes, ids, built.result.receipts)
         )
 
-    def _has_work(self) -> bool:
-        """The primary proposes whatever is pooled; a backup's timer counts only what the primary was given."""
-        if self.core.state.is_primary:
-            return bool(self.pool.oldest(1))
-        return any(i in self._forwarded for i in self.pool.oldest(FORWARD_LIMIT))
-
     def _adopt_parameters(self) -> None:
         parameters = ConsensusParameters.from_chain(self.executor.parameters(self.store))
         if parameters != self.core.state.config.parameters:
             self.core.set_parameters(parameters)
 
-
-def _chunks(raws: Sequence[bytes], limit_bytes: int) -> list[list[bytes]]:
-    """Split so that no chunk is much over the limit."""
-    chunks: list[list[bytes]] = []
-    size = limit_bytes
-    for raw in raws:
-        if size + len(raw) > limit_bytes:
-            chunks.append([])
-            size = 0
-        chunks[-1].append(raw)
-        size += len(raw)
-    return chunks
+    def _stop_at_unknown_flag(self) -> None:
+        """A height that runs under a rule this build does not know is neither voted on nor executed."""
+        unknown = self.executor.unknown_flags(self.store, self.store.final_height + 1)
+        if unknown:
+            self._halt(UNKNOWN_FLAG, {"height": self.store.final_height + 1, "flags": ", ".join(unknown)})

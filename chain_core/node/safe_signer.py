@@ -1,8 +1,8 @@
 """The safe signer: the one place that signs consensus messages, and refuses to equivocate (ARCHITECTURE, consensus).
 
 - header vote: one header per (height, attempt), for ever;
-- PRE-PREPARE, PREPARE and COMMIT: one digest per (height, view, phase), refused below the highest view in which this
-  key signed anything;
+- PRE-PREPARE, PREPARE and COMMIT: one digest per (height, view, phase), only in the highest view in which this key
+  signed anything or whose NEW-VIEW it logged, and not once it asked for that view to begin;
 - VIEW-CHANGE, NEW-VIEW: one per view.
 
 What it signed is read back from the vote log at start; a vote is signed once, and only the logged bytes are sent again.
@@ -63,16 +63,17 @@ class SafeSigner:
             return known
         if vote.signer != self.me or vote.height <= self.final_height:
             raise self._refuse(f"a {vote.phase.name} for a final height or another signer", vote.height, vote.view)
-        if vote.view < self.highest_view or (self.view_changing and vote.view == self.highest_view):
+        if vote.view < self.highest_view:
             raise self._refuse(f"a {vote.phase.name} below view {self.highest_view}", vote.height, vote.view)
+        if vote.view > self.highest_view or self.view_changing:
+            raise self._refuse(f"a {vote.phase.name} in a view that was not entered", vote.height, vote.view)
         body = encode_vote(vote)
         made = SignedVote(vote, body, self.sign(signed.message(signed.VOTE, self.genesis_hash, body)))
         self.votes[(vote.height, vote.view, vote.phase)] = made
-        self._enter(vote.view)
         return made
 
     def header(self, header_bytes: bytes) -> HeaderVote:
-        """Sign a header, or give the bytes signed before; SigningRefused for a second header at its height."""
+        """Sign a header, or give the bytes signed before; SigningRefused for a second one at its height and attempt."""
         header = decode_header(header_bytes)
         known = self.headers.get((header.height, header.attempt))
         if known is not None:
@@ -107,7 +108,7 @@ class SafeSigner:
             return known
         if message.view < self.highest_view or message.signer != self.me:
             raise self._refuse("a NEW-VIEW below the highest view signed in", 0, message.view)
-        self._enter(message.view)
+        self.entered(message.view)
         votes = tuple(self.vote(v) if v.height > self.final_height else self._stale(v) for v in re_proposals)
         whole = NewView(message.ledger, message.epoch, message.view, message.signer, message.view_changes, votes)
         body = encode_new_view(whole)
@@ -126,11 +127,6 @@ class SafeSigner:
         if view >= self.highest_view:
             self.highest_view = view
             self.view_changing = False
-
-    def _enter(self, view: int) -> None:
-        if view > self.highest_view:
-            self.highest_view = view
-        self.view_changing = False
 
     def knows(self, body: bytes) -> bool:
         """Whether this key's signature over ``body`` (a vote, VIEW-CHANGE, NEW-VIEW or header) was made here."""

@@ -1,32 +1,95 @@
-"""One's own signature on a vote that is not in one's log: a second process has the key, or this disk is an old one.
+"""One's own signature on what is not in one's log: a second process has the key, or this disk is an old or a new one.
 
-Below the final height and below the view already signed in, old votes may be replayed by anybody: they say nothing.
+Only what lies above the final height, or names no view below the highest one signed in, counts: older messages may be
+replayed by anybody and say nothing. What this key signed above the final height is in the log, whatever its view.
 """
 
 from __future__ import annotations
 
-from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
+from collections.abc import Iterable
+
+from chain_core.codec.block import decode_header
+from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.node.safe_signer import SafeSigner
-from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
+from chain_core.types.block import (
+    Certificate,
+    HeaderVote,
+    SignedNewView,
+    SignedViewChange,
+    SignedVote,
+    ViewChange,
+)
 
 
-def foreign_vote(message: Message, me: int, signer: SafeSigner, final_height: int) -> str:
+def foreign_vote(message: Message, signer: SafeSigner) -> str:
     """What a (verified) message carries under the own key that this node never signed; empty when nothing."""
     match message:
         case PrePrepare(vote=vote) | (SignedVote() as vote):
-            mine = vote.vote.signer == me and vote.vote.height > final_height
-            if mine and not signer.knows(vote.body):
-                return f"{vote.vote.phase.name} at height {vote.vote.height}, view {vote.vote.view}"
+            return _votes((vote,), signer)
+        case CommitProof(commits=commits):
+            return _votes(commits, signer)
         case HeaderVote():
-            mine = message.signer == me and message.header.height > final_height
-            if mine and not signer.knows(message.header_bytes):
-                return f"HEADER vote at height {message.header.height}"
+            if message.signer == signer.me:
+                return _header(message.header_bytes, signer)
         case SignedViewChange():
-            if message.message.signer == me and message.message.new_view > signer.highest_view:
-                return f"VIEW-CHANGE for view {message.message.new_view}"
+            return _view_change(message, signer)
         case SignedNewView():
-            if message.message.signer == me and message.message.view > signer.highest_view:
-                return f"NEW-VIEW of view {message.message.view}"
-        case FinalityNotice() | Heartbeat():
+            return _new_view(message, signer)
+        case FinalityNotice(header_bytes=header_bytes, certificate=certificate):
+            return foreign_certificate(header_bytes, certificate, signer)
+        case Heartbeat():
             pass
+    return ""
+
+
+def foreign_certificate(header_bytes: bytes, certificate: Certificate, signer: SafeSigner) -> str:
+    """The same for a certified header: a node that is behind its own signatures has lost them."""
+    if any(index == signer.me for index, _ in certificate.signatures):
+        return _header(header_bytes, signer)
+    return ""
+
+
+def _votes(votes: Iterable[SignedVote], signer: SafeSigner) -> str:
+    for vote in votes:
+        v = vote.vote
+        if v.signer == signer.me and v.height > signer.final_height and not signer.knows(vote.body):
+            return f"{v.phase.name} at height {v.height}, view {v.view}"
+    return ""
+
+
+def _header(header_bytes: bytes, signer: SafeSigner) -> str:
+    height = decode_header(header_bytes).height
+    if height > signer.final_height and not signer.knows(header_bytes):
+        return f"header vote at height {height}"
+    return ""
+
+
+def _view_change(message: SignedViewChange, signer: SafeSigner) -> str:
+    view = message.message.new_view
+    if message.message.signer == signer.me and view >= signer.highest_view and not signer.knows(message.body):
+        return f"VIEW-CHANGE for view {view}"
+    return _carried(message.message, signer)
+
+
+def _new_view(message: SignedNewView, signer: SafeSigner) -> str:
+    view = message.message.view
+    if message.message.signer == signer.me and view >= signer.highest_view and not signer.knows(message.body):
+        return f"NEW-VIEW of view {view}"
+    for change in message.message.view_changes:
+        found = _view_change(change, signer)
+        if found:
+            return found
+    return _votes(message.message.pre_prepares, signer)
+
+
+def _carried(message: ViewChange, signer: SafeSigner) -> str:
+    """Votes and header votes that a VIEW-CHANGE carries as evidence."""
+    if message.final_certificate is not None:
+        found = foreign_certificate(message.final_header, message.final_certificate, signer)
+        if found:
+            return found
+    for prepared in message.prepared:
+        found = _votes((prepared.pre_prepare, *prepared.prepares), signer)
+        if found:
+            return found
     return ""

@@ -1,4 +1,4 @@
-"""Casting a vote: the safe signer, one synced write of the vote and what it rests on, then sending it. In that order."""
+"""Casting a vote: the safe signer, one synced write of the vote and what it rests on, then sending; in that order."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ class Voter:
                 return self._prepare(effect)
             case fx.CastCommit(vote, prepared):
                 made = self.signer.vote(vote)
-                self._store.log_write([journal.prepared_record(prepared), journal.own_vote_record(made)])
+                records = [journal.prepared_record(prepared), journal.own_vote_record(made)]
+                self._store.log_write(records, self._raw_bodies(prepared.batch))
                 self._transport.broadcast(ConsensusFrame(made))
                 return inp.OwnVote(made)
             case fx.CastHeaderVote(header_bytes):
@@ -66,21 +67,22 @@ class Voter:
 
     def _pre_prepare(self, effect: fx.CastPrePrepare) -> inp.Input:
         proposal = PrePrepare(self.signer.vote(effect.vote), effect.batch)
-        self._store.log_write([journal.accepted_record(proposal)], self._raw_bodies(effect.batch), effect.batch.height)
+        self._store.log_write([journal.accepted_record(proposal)], self._raw_bodies(effect.batch))
         self._transport.broadcast(ConsensusFrame(proposal))
         return inp.OwnPrePrepare(proposal)
 
     def _prepare(self, effect: fx.CastPrepare) -> inp.Input:
         made = self.signer.vote(effect.vote)
         records = [journal.accepted_record(effect.accepted), journal.own_vote_record(made)]
-        self._store.log_write(records, self._raw_bodies(effect.accepted.batch), effect.vote.height)
+        self._store.log_write(records, self._raw_bodies(effect.accepted.batch))
         self._transport.broadcast(ConsensusFrame(made))
         return inp.OwnVote(made)
 
     def _new_view(self, effect: fx.CastNewView) -> inp.Input:
-        """The NEW-VIEW record holds its PRE-PREPAREs; they are read back from it after a restart."""
+        """Bodies it re-proposes and lacks come later, from the signers of the prepared certificate."""
         lead = self.signer.lead(effect.message, tuple(vote for vote, _ in effect.re_proposals))
-        self._store.log_write([journal.new_view_record(lead)])
+        re_proposals = journal.re_proposal_records(lead, self._store.final_height)
+        self._store.log_write([journal.new_view_record(lead), *re_proposals])
         self._transport.broadcast(ConsensusFrame(lead))
         return inp.OwnNewView(lead)
 
