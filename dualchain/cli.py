@@ -24,7 +24,9 @@ class SubCommand(NamedTuple):
     help: str
 
 
-SUB_COMMANDS: tuple[SubCommand, ...] = ()
+SUB_COMMANDS: tuple[SubCommand, ...] = (
+    SubCommand("node", "dualchain.nodes", "Run a node, and ask one: status, blocks, receipts, state."),
+)
 
 
 def load(row: SubCommand) -> typer.Typer:

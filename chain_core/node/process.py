@@ -79,6 +79,11 @@ def open_ledger(data_dir: Path, assembly: Assembly, genesis: Genesis, genesis_ha
     return store
 
 
+def announce(facts: dict[str, str | int]) -> None:
+    """Say READY on standard output too, once: whoever started the process waits for that line, and for no other."""
+    print("READY", *(f"{key}={value}" for key, value in facts.items()), flush=True)
+
+
 class Node:
     """A node inside a running event loop: ``start``, ``serve`` until ``stop`` is called or something fails."""
 
@@ -182,18 +187,15 @@ class Node:
         except BaseException:
             await self.stop()
             raise
-        event(
-            log,
-            logging.INFO,
-            "READY",
-            {
-                "chain": self.membership.genesis.chain_id,
-                "node": self.config.node.name,
-                "height": self.store.final_height,
-                "peer": self.peer_address,
-                "client": self.client_address,
-            },
-        )
+        facts: dict[str, str | int] = {
+            "chain": self.membership.genesis.chain_id,
+            "node": self.config.node.name,
+            "height": self.store.final_height,
+            "peer": self.peer_address,
+            "client": self.client_address,
+        }
+        event(log, logging.INFO, "READY", facts)
+        announce(facts)
 
     async def serve(self) -> None:
         """Returns after ``ask_to_stop``; raises what made the node fail."""
