@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from chain_core.codec.block import (
     encode_batch,
@@ -15,7 +16,9 @@ from chain_core.codec.block import (
 )
 from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash
 from chain_core.codec.proofs import encode_inclusion, encode_state_proof
+from chain_core.codec.seen import state_key
 from chain_core.codec.transaction import decode_receipt, encode_body, encode_envelope, envelope_id, transaction_id
+from chain_core.codec.values import decode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import MerkleTree
 from chain_core.crypto.providers import signing_provider
@@ -31,6 +34,7 @@ from chain_core.types.transaction import Envelope, Operation, Receipt, Signer, T
 from chain_core.types.validator_set import Validator, ValidatorSet
 from chain_core.types.values import Value
 from contracts.assembly import market_documents, market_parameters
+from crosschain.packets import directive_key, directive_next_key
 from local_chain.assembly import local_assembly
 from supervisory_chain.assembly import supervisory_assembly
 
@@ -212,6 +216,12 @@ class Chain:
         self.last = result
         return [decode_receipt(raw) for raw in result.receipts]
 
+    def try_one(self, name: str, *operations: Operation) -> Receipt:
+        """The receipt that this transaction would have in the next block; nothing is kept."""
+        context = BlockContext(self.hash, 0, self.height + 1, 0, 0, self.time_ms + 1_000)
+        result = self.executor.execute(context, [self.sign(name, *operations)], self.store, self.store)
+        return decode_receipt(result.receipts[0])
+
     def one(self, name: str, *operations: Operation) -> Receipt:
         """A block with one transaction; its receipt."""
         (receipt,) = self.block(self.sign(name, *operations))
@@ -234,6 +244,17 @@ class Chain:
         """A header with its certificate, as an argument."""
         header, certificate = self.certified(height)
         return {"header": header, "certificate": certificate}
+
+    def value(self, key: bytes) -> Value:
+        """A decoded value of the final state, None when absent."""
+        raw = self.store.get(key)
+        return None if raw is None else decode_value(raw)
+
+    def events(self) -> list[tuple[str, str]]:
+        """(contract, name) of all events of the last block."""
+        assert self.last is not None
+        rows = [row for raw in self.last.events for row in cast(list[list[str]], decode_value(raw))]
+        return [(row[0], row[1]) for row in rows]
 
     def prove(self, key: bytes) -> Proven:
         """A value of the final state with its proof."""
@@ -268,20 +289,82 @@ class Layers:
         self.supervisory.store.close()
         self.local.store.close()
 
+    # ---- what a courier does
+
+    def headers_up(self, *heights: int) -> Operation:
+        return op("clients", "submit_headers", chain=self.local.hash, headers=[self.local.row(h) for h in heights])
+
+    def packets_up(self, height: int, *chosen: int, **changes: Value) -> Operation:
+        """Packets of a local block, those at ``chosen`` places only when given."""
+        packets = self.local.packets(height)
+        picked = [packets[i] for i in chosen] if chosen else packets
+        return Operation(
+            "inbox",
+            "deliver",
+            {"source": self.local.hash, "height": height, "packets": picked, **changes},
+        )
+
+    def update_args(self, first: int, count: int) -> dict[str, Value]:
+        """The latest supervisory header with ``directive_next`` and ``count`` directives from ``first``."""
+        following = self.supervisory.prove(directive_next_key(self.local.hash))
+        proven = [self.supervisory.prove(directive_key(self.local.hash, first + i)) for i in range(count)]
+        return {
+            "header": following.header,
+            "certificate": following.certificate,
+            "next": {"value": following.value or b"", "proof": following.proof},
+            "directives": [{"packet": item.value, "proof": item.proof} for item in proven],
+        }
+
+    def update_down(self, first: int, count: int) -> Operation:
+        return Operation("supervision", "update", self.update_args(first, count))
+
+    def direct(self, kind: str, who: str, *, deadline_ms: int = 60_000, **more: Value) -> int:
+        """A directive, issued by one account of the regulator and confirmed by another; its sequence."""
+        supervisory, target = self.supervisory, self.local.hash
+        args: dict[str, Value] = {
+            "chain": target,
+            "kind": kind,
+            "account": account(who),
+            "deadline_ms": supervisory.time_ms + deadline_ms,
+            "reference": "example document",
+            **more,
+        }
+        assert supervisory.one("csrc-1", Operation("directives", "issue", args)).code == 0
+        queue = cast(dict[str, int], supervisory.value(state_key("directives", b"q")))
+        assert supervisory.one("csrc-2", op("directives", "confirm", number=queue["last"])).code == 0
+        return cast(int, supervisory.value(directive_next_key(target))) - 1
+
+    def business(self, *references: str) -> int:
+        """A local block with that much business, all of it accepted; its height."""
+        envelopes = [self.local.sign("operator", security(reference)) for reference in references]
+        assert {receipt.code for receipt in self.local.block(*envelopes)} <= {0}
+        return self.local.height
+
     def register(self, *, admit: bool = True) -> None:
         assert self.supervisory.one("operator", registration(self.local.genesis_bytes)).code == 0
         if admit:
             assert self.supervisory.one("csrc-1", op("chains", "admit", chain=self.local.hash)).code == 0
 
 
+def security(reference: str) -> Operation:
+    """Any piece of business: a security enters the register."""
+    return op(
+        "kernel",
+        "register_security",
+        reference=reference,
+        name="example",
+        issuer=account("issuer"),
+        province="BJ",
+        unit_decimals=0,
+        declared=100,
+        legacy=False,
+    )
+
+
 def registration(genesis: bytes, **changes: Value) -> Operation:
-    names = [v.name for v in decode_genesis(genesis).validators.validators]
-    endpoints = [{"node": name, "address": f"127.0.0.1:{20_000 + i}"} for i, name in enumerate(names[:2])]
-    args: dict[str, Value] = {
-        "genesis": genesis,
-        "technology": "dualchain",
-        "consensus": "PBFT",
-        "endpoints": endpoints,
-        **changes,
-    }
+    """A registration with endpoints on the first two nodes, unless told otherwise."""
+    if "endpoints" not in changes:
+        names = [v.name for v in decode_genesis(genesis).validators.validators]
+        changes["endpoints"] = [{"node": names[i], "address": f"127.0.0.1:{20_000 + i}"} for i in range(2)]
+    args: dict[str, Value] = {"genesis": genesis, "technology": "dualchain", "consensus": "PBFT", **changes}
     return Operation("chains", "register", args)
