@@ -77,6 +77,7 @@ class RawServer:
             compression=grpc.Compression.NoCompression,
         )
         self.grpc_server.add_generic_rpc_handlers((_Table(methods, identify),))
+        self._started = False
 
     def bind(self, address: str) -> str:
         """Takes ``host:port`` and returns the address with the real port (0 draws one); calls wait until ``start``.
@@ -97,10 +98,14 @@ class RawServer:
 
     async def start(self) -> None:
         """Answers calls."""
+        self._started = True
         await self.grpc_server.start()
 
     async def stop(self, grace_s: float) -> None:
-        """Takes no new calls, lets running ones end for ``grace_s`` seconds, then cancels them."""
+        """Takes no new calls, lets running ones end for ``grace_s`` seconds, then cancels them; frees the port."""
+        if not self._started:
+            # gRPC gives back the port of a server that never ran only when it is collected.
+            await self.start()
         await self.grpc_server.stop(grace_s)
 
 

@@ -67,6 +67,12 @@ class ChainView:
             known = self._headers.get(height)
             if known is not None and known[0] == certified.header:
                 return known[1]
+            if not height:
+                raise InvalidProof(
+                    "height 0 has no certificate: it is computed from the genesis document with the chain's contracts",
+                    where="header",
+                    next_step="wait for the first block",
+                )
             certificate = decode_certificate(certified.certificate)
         except MalformedBytes as error:
             raise InvalidProof(error.what, where=error.where, next_step=_NEXT) from error

@@ -139,7 +139,7 @@ class Node:
             clock.now_ms,
             lambda: executor.parameters(self.store)["max_window_ms"],
             lambda account, key: executor.known_account(self.store, account, key),
-            self._wanted,
+            self.replica.wants,
         )
         self.inbound = Inbound(ingress, self.queue, self.replica)
         self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
@@ -259,9 +259,6 @@ class Node:
         self._on_timer(Timer.RESEND)
 
     # ---- what others ask
-
-    def _wanted(self, envelope_id: bytes) -> bool:
-        return any(envelope_id in wanted.missing for wanted in self.replica.bodies.wanted.values())
 
     def standing(self) -> Standing:
         """The replica's present state, for Status."""

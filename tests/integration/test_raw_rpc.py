@@ -225,6 +225,22 @@ def test_a_port_belongs_to_one() -> None:
     serving(story)
 
 
+def test_a_port_is_free_again_when_the_server_is_stopped() -> None:
+    async def story() -> None:
+        never_started = RawServer(METHODS)
+        address = never_started.bind("127.0.0.1:0")
+        await never_started.stop(0)
+        second = RawServer(METHODS)
+        assert second.bind(address) == address
+        await second.start()
+        await second.stop(0)
+        third = RawServer(METHODS)
+        assert third.bind(address) == address
+        await third.stop(0)
+
+    asyncio.run(story())
+
+
 def test_a_listening_socket_of_another_program() -> None:
     async def story() -> None:
         with socket.socket() as other:
