@@ -1,0 +1,135 @@
+"""The demonstration's work directory: three chains laid out for 12 node processes, ports drawn before genesis.
+
+<work>/format            version of this layout
+<work>/supervisory, BJ, JS/...   one network directory a chain (chain_core/node/provision.py)
+<work>/logs, evidence, summary.json
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from chain_core.codec.genesis import encode_genesis
+from chain_core.node.chain_view import ChainView
+from chain_core.node.provision import NodePlan, make_accounts, make_validators, write_network
+from chain_core.types.errors import LocalFault
+from chain_core.types.genesis import Genesis
+from dualchain.demo.days import Calendar
+from dualchain.demo.ports import LOOPBACK, draw_ports
+from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
+from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
+
+FORMAT_FILE = "format"
+FORMAT = "dualchain-demo 1\n"
+SUPERVISORY = "supervisory"
+NODES = 4
+
+MARKETS: dict[str, tuple[str, str, str]] = {
+    "BJ": ("rem-beijing", "北京股权交易中心有限公司", "北京示例存管银行"),
+    "JS": ("rem-jiangsu", "江苏股权交易中心有限公司", "江苏示例存管银行"),
+}
+"""Chain id, operating institution and depository bank of each market."""
+
+PARTNERS = ("{0}", "{1}", "省级政务节点 {2}", "第三方存证机构 {2}")
+"""Who runs a market's nodes: operator, bank, a government body, a third party; none holds a third (art. 7, 16)."""
+
+OFFICES = ("中国证监会", "北京证监局", "江苏证监局", "中证数据节点")
+
+
+class WorkDirectoryRefused(LocalFault):
+    """A directory that is not this release's to write in."""
+
+    code = "WORK_DIRECTORY"
+
+
+@dataclass(frozen=True, slots=True)
+class Chain:
+    """One laid-out chain."""
+
+    label: str
+    directory: Path
+    plans: tuple[NodePlan, ...]
+    genesis: Genesis
+    genesis_bytes: bytes
+
+    @property
+    def addresses(self) -> list[str]:
+        """Client ports of its nodes."""
+        return [f"{plan.host}:{plan.client_port}" for plan in self.plans]
+
+    @property
+    def genesis_file(self) -> Path:
+        """The genesis document on disk."""
+        return self.directory / "genesis.bin"
+
+    def view(self) -> ChainView:
+        """A fresh verifier of this chain's answers."""
+        return ChainView(self.genesis_bytes)
+
+    def commands(self) -> dict[str, list[str]]:
+        """Command lines of its nodes, by process name."""
+        return {
+            plan.name: ["node", "run", "--config", str(self.directory / plan.name / "node.toml")] for plan in self.plans
+        }
+
+
+def open_work_directory(work: Path) -> None:
+    """Make the directory, or refuse one that holds something else. Nothing is removed."""
+    if work.exists() and not work.is_dir():
+        raise WorkDirectoryRefused("not a directory", where=str(work), next_step="name a new directory")
+    work.mkdir(parents=True, exist_ok=True)
+    marker = work / FORMAT_FILE
+    if not any(work.iterdir()):
+        marker.write_text(FORMAT)
+        return
+    if not marker.is_file():
+        what = "the directory holds something that is no demonstration's"
+        raise WorkDirectoryRefused(what, where=str(work), next_step="name an empty directory; nothing was changed")
+    found = marker.read_text(errors="replace")
+    if found != FORMAT:
+        what = f"made by another version: {found.strip()!r}, this release makes {FORMAT.strip()!r}"
+        raise WorkDirectoryRefused(what, where=str(marker), next_step="name a new directory, or remove this one")
+    what = "a demonstration was run here before"
+    raise WorkDirectoryRefused(what, where=str(work), next_step="remove it or name a new directory (--work-dir)")
+
+
+def lay_out(work: Path, calendar: Calendar, now_ms: int) -> dict[str, Chain]:
+    """Keys, genesis documents and configurations of the three chains, by label."""
+    ports = iter(draw_ports(2 * NODES * (1 + len(MARKETS))))
+
+    def plans(prefix: str, entities: tuple[str, ...]) -> tuple[NodePlan, ...]:
+        return tuple(
+            NodePlan(f"{prefix}-{i}", entity, LOOPBACK, next(ports), next(ports)) for i, entity in enumerate(entities)
+        )
+
+    upper = _supervisory(work / SUPERVISORY, plans("csrc", OFFICES), now_ms)
+    chains = {SUPERVISORY: upper}
+    for market, (chain_id, operator, bank) in MARKETS.items():
+        entities = tuple(partner.format(operator, bank, market) for partner in PARTNERS)
+        directory = work / market
+        directory.mkdir()
+        own = plans(market.lower(), entities)
+        genesis = market_genesis(
+            chain_id,
+            market,
+            now_ms,
+            make_validators(directory, own),
+            make_accounts(directory, market_accounts(operator, bank)),
+            upper.genesis_bytes,
+            MarketCalendar(
+                tuple(sorted(calendar.holidays)), tuple(sorted(calendar.workdays)), tuple(sorted(calendar.opened))
+            ),
+        )
+        write_network(directory, genesis, own)
+        chains[market] = Chain(market, directory, own, genesis, encode_genesis(genesis))
+    return chains
+
+
+def _supervisory(directory: Path, plans: tuple[NodePlan, ...], now_ms: int) -> Chain:
+    directory.mkdir()
+    genesis = supervisory_genesis(
+        CHAIN_ID, now_ms, make_validators(directory, plans), make_accounts(directory, ACCOUNTS)
+    )
+    write_network(directory, genesis, plans)
+    return Chain(SUPERVISORY, directory, plans, genesis, encode_genesis(genesis))
