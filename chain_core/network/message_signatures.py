@@ -113,7 +113,7 @@ def _commit_proof(proof: CommitProof, validators: ValidatorSet, genesis_hash: by
         if place != (Phase.COMMIT, batch.ledger, batch.epoch, batch.height, view, batch.attempt, digest):
             raise _fault(f"the vote of replica {vote.signer} is no COMMIT for its batch in view {view}", where)
     signers = [commit.vote.signer for commit in proof.commits]
-    if any(a >= b for a, b in zip(signers, signers[1:], strict=False)):
+    if not ascending(signers):
         raise _fault("COMMITs are not strictly ascending by signer", where)
     return [vote_signature(commit, validators, genesis_hash) for commit in proof.commits]
 

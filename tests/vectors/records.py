@@ -141,11 +141,12 @@ def _blocks(s: Samples) -> tuple[Kind, ...]:
 def _votes(s: Samples) -> tuple[Kind, ...]:
     new_view, change, first = s.new_view, s.view_change(1), s.view_change(3, first=True)
     commit, pre_prepare = s.vote(Phase.COMMIT, 3), s.vote(Phase.PRE_PREPARE, 0)
+    commits = tuple((f"COMMIT of {vote.vote.signer}", encode_signed_vote(vote)) for vote in s.commits)
     changes = (("height 2 prepared", change.body), ("nothing yet", first.body))
     signed_change = (("nothing yet", encode_signed_view_change(first)),)
     return (
         Kind("vote", decode_vote, encode_vote, (("COMMIT", commit.body), ("PRE-PREPARE", pre_prepare.body))),
-        Kind("signed-vote", decode_signed_vote, _signed_vote, (("COMMIT", encode_signed_vote(commit)),)),
+        Kind("signed-vote", decode_signed_vote, _signed_vote, commits),
         Kind(
             "header-vote", decode_header_vote, _header_vote, (("of replica 0", encode_header_vote(s.header_votes[0])),)
         ),

@@ -362,6 +362,11 @@ class Samples:
         prepares = tuple(self.vote(Phase.PREPARE, i) for i in (1, 2))
         return PreparedCertificate(self.next_batch, self.vote(Phase.PRE_PREPARE, 0), prepares)
 
+    @cached_property
+    def commits(self) -> tuple[SignedVote, ...]:
+        """q COMMITs: ``next_batch`` is ordered for ever."""
+        return tuple(self.vote(Phase.COMMIT, i) for i in (0, 2, 3))
+
     def view_change(self, signer: int, *, first: bool = False) -> SignedViewChange:
         """VIEW-CHANGE to view 1: with height 1 final and height 2 prepared, or (``first``) with nothing
         yet.

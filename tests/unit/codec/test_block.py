@@ -126,6 +126,12 @@ def test_a_block_has_as_many_envelopes_as_its_batch_names(samples: Samples) -> N
         decode_block(encode_block(short))
 
 
+def test_a_block_of_too_many_is_refused_before_it_is_read(samples: Samples) -> None:
+    raw = encode_block(replace(samples.block, envelopes=()))
+    with pytest.raises(MalformedBytes, match="count 65537"):
+        decode_block(raw[:-4] + (65_537).to_bytes(4, "big"))
+
+
 def test_a_block_stays_below_its_limit_when_envelopes_do(samples: Samples) -> None:
     """BLOCK_OVERHEAD_BYTES and ENVELOPE_OVERHEAD_BYTES cover the largest certificate."""
     certificate = Certificate(b"h" * 32, tuple((index, SIGNED) for index in range(MAX_VALIDATORS)))

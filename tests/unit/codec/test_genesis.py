@@ -40,11 +40,8 @@ def drop(name: str) -> Callable[[Row], None]:
     return change
 
 
-def twice(name: str) -> Callable[[Row], None]:
-    def change(row: Row) -> None:
-        row[name].append(row[name][0])
-
-    return change
+def account_twice(row: Row) -> None:
+    row["accounts"].append({**row["accounts"][0], "keys": {}})
 
 
 def same_key(first: str, second: str) -> Callable[[Row], None]:
@@ -90,7 +87,10 @@ REFUSED: list[tuple[str, Callable[[Row], None], str]] = [
     ("two validators of one name", inside("validators", 2, "name", "node-0"), "share a name"),
     ("two validators of one key", same_key("consensus_key", "consensus_key"), "serves twice"),
     ("a consensus key for transport too", same_key("consensus_key", "transport_key"), "serves twice"),
-    ("an account twice", twice("accounts"), "twice"),
+    ("an account twice", account_twice, "an account id stands twice"),
+    ("keys in no list", inside("accounts", 0, "keys", {"sealing": b"k" * 64}), "has no list"),
+    ("a key that is text", inside("accounts", 0, "keys", {"sealing": ["k" * 64]}), "64 bytes"),
+    ("a parameter under a number", put("parameters", {1: 1}), "a parameter is a name"),
     ("the account of all zeros", inside("accounts", 0, "account", NO_ACCOUNT), "account id"),
     ("a short account id", inside("accounts", 0, "account", b"x"), "account id"),
     ("an unknown purpose", inside("accounts", 0, "keys", {"voting": []}), "voting"),
@@ -118,6 +118,15 @@ def test_refusals(samples: Samples, change: Callable[[Row], None], reason: str) 
     with pytest.raises(MalformedBytes, match=reason) as refusal:
         decode_genesis(encode_value(row))
     assert refusal.value.where
+
+
+@pytest.mark.parametrize("wrong", [None, True, 1, "text", b"bytes", [], [1], {}, {"a": 1}, {1: 1}], ids=repr)
+def test_a_field_of_another_type_is_refused(samples: Samples, wrong: Any) -> None:
+    for name, right in document(samples).items():
+        if type(right) is not type(wrong):
+            row = document(samples) | {name: wrong}
+            with pytest.raises(MalformedBytes):
+                decode_genesis(encode_value(row))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +194,14 @@ def test_a_set_of_three_is_no_set(samples: Samples) -> None:
     with pytest.raises(InvalidValidatorSet, match="3 validators") as refusal:
         ValidatorSet(samples.validators.validators[:3])
     assert refusal.value.code == "INVALID_VALIDATOR_SET"
+
+
+@pytest.mark.parametrize("name", ["consensus_key", "transport_key"])
+def test_a_validator_has_whole_keys(samples: Samples, name: str) -> None:
+    members = samples.validators.validators
+    short = replace(members[3], **{name: b"k" * 63})
+    with pytest.raises(InvalidValidatorSet, match="not 64 bytes"):
+        ValidatorSet((*members[:3], short))
 
 
 def test_hashes_of_set_and_parameters_commit_to_everything(samples: Samples) -> None:

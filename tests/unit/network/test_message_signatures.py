@@ -7,7 +7,7 @@ import pytest
 
 from chain_core.codec import signed
 from chain_core.codec.block import decode_header, encode_header
-from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message, PrePrepare
+from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.crypto.providers import provider
 from chain_core.network.message_signatures import signature_triples
 from chain_core.types.block import HeaderVote, NewView, Phase, SignedNewView, SignedViewChange, SignedVote, ViewChange
@@ -19,6 +19,7 @@ from tests.vectors.samples import Samples
 S = Samples(Signatures(may_sign=False))
 PRE_PREPARE = PrePrepare(S.vote(Phase.PRE_PREPARE, 0), S.next_batch)
 PREPARE, COMMIT = S.vote(Phase.PREPARE, 1), S.vote(Phase.COMMIT, 3)
+PROOF = CommitProof(S.next_batch, S.commits)
 NOTICE = FinalityNotice(S.header_bytes, S.certificate)
 CHANGE, FIRST, NEW_VIEW = S.view_change(1), S.view_change(3, first=True), S.new_view
 HEARTBEAT = Heartbeat(3, 1, 0, 0, False)
@@ -28,6 +29,7 @@ GOOD: dict[str, tuple[Message, int]] = {
     "PRE-PREPARE": (PRE_PREPARE, 1),
     "PREPARE": (PREPARE, 1),
     "COMMIT": (COMMIT, 1),
+    "commit proof": (PROOF, 3),
     "header vote": (S.header_votes[2], 1),
     "finality notice": (NOTICE, 3),
     "VIEW-CHANGE at height 0": (FIRST, 1),
@@ -99,6 +101,8 @@ def spoiled(message: Message, bad: bytes) -> Message:
             return replace(message, vote=vote(message.vote))
         case SignedVote():
             return vote(message)
+        case CommitProof():
+            return replace(message, commits=tuple(map(vote, message.commits)))
         case HeaderVote():
             return replace(message, signature=spoil(bad))
         case FinalityNotice(certificate=c):
@@ -162,11 +166,33 @@ BAD: dict[str, tuple[Message, str]] = {
     "header vote on another chain": (bad_header(genesis_hash=b"g" * 32), "another chain's"),
     "header vote of another set": (bad_header(validator_set_hash=b"g" * 32), "another validator set"),
     "header vote on height 0": (bad_header(height=0), "never certified"),
+    "commit proof of two": (replace(PROOF, commits=S.commits[:2]), "2 COMMITs where exactly 3"),
+    "commit proof of nobody": (replace(PROOF, commits=()), "0 COMMITs where exactly 3"),
+    "commit proof of four": (replace(PROOF, commits=(*S.commits, S.commits[0])), "4 COMMITs where exactly 3"),
+    "commit proof out of order": (replace(PROOF, commits=S.commits[::-1]), "COMMITs are not strictly ascending"),
+    "commit proof of one replica": (replace(PROOF, commits=S.commits[:1] * 3), "COMMITs are not strictly ascending"),
+    "commit proof with a PREPARE": (replace(PROOF, commits=(PREPARE, *S.commits[1:])), "no COMMIT for its batch"),
+    "commit proof of two views": (
+        replace(PROOF, commits=(*S.commits[:2], bad_vote(S.commits[2], view=1))),
+        "no COMMIT for its batch",
+    ),
+    "commit proof of another batch": (replace(PROOF, batch=S.batch), "no COMMIT for its batch"),
+    "commit proof of an altered batch": (
+        replace(PROOF, batch=replace(S.next_batch, time_ms=1)),
+        "no COMMIT for its batch",
+    ),
+    "commit proof with a stranger": (
+        replace(PROOF, commits=(*S.commits[:2], bad_vote(S.commits[2], signer=4))),
+        "signer 4 is no member",
+    ),
     "heartbeat of a stranger": (replace(HEARTBEAT, sender=4), "no member"),
     "notice with garbage": (FinalityNotice(b"garbage", S.certificate), "ends too early"),
     "notice of another header": (FinalityNotice(S.genesis_header, S.certificate), "never certified"),
     "VIEW-CHANGE of a stranger": (bad_change(signer=9), "replica 9 is no member"),
-    "VIEW-CHANGE to view 0": (bad_change(new_view=0), "view 0"),
+    "VIEW-CHANGE to view 0": (
+        replace(FIRST, message=replace(FIRST.message, new_view=0)),
+        "view 0 is where an epoch begins",
+    ),
     "VIEW-CHANGE without certificate": (bad_change(final_certificate=None), "height 1 has no certificate"),
     "VIEW-CHANGE with a garbled header": (bad_change(final_header=bytes(408)), "unknown version"),
     "VIEW-CHANGE of another ledger": (bad_change(ledger=1), "final header is of ledger 0"),
