@@ -6,12 +6,12 @@ Every guard refuses with its rule's id and facts, or returns.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from chain_core.codec.values import decode_value
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
-from contracts.hooks.today import Today, today
+from contracts.hooks.today import Today
 from contracts.kernel.moves import Intent, MoveKind
 from contracts.kernel.records import (
     PARTY_FREEZE,
@@ -20,16 +20,14 @@ from contracts.kernel.records import (
     Holding,
     TradeDays,
     decode_suitability,
-    decode_trade_days,
     encode_trade_days,
 )
 
 Guard = Callable[[Namespace, CallContext, Today, Intent], None]
 
 
-def judge(space: Namespace, ctx: CallContext, intent: Intent) -> tuple[str, ...]:
+def judge(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> tuple[str, ...]:
     """Runs every guard in force for this kind of movement; the rules that were checked."""
-    now = today(space, ctx)
     rules = now.rules[intent.kind]
     for rule in rules:
         GUARDS[rule](space, ctx, now, intent)
@@ -44,8 +42,9 @@ def frozen_security(space: Namespace, ctx: CallContext, now: Today, intent: Inte
 
 def frozen_party(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
     """A frozen party's shares do not move, in or out."""
-    refuse_frozen_party(space, ctx, intent.source)
-    refuse_frozen_party(space, ctx, intent.target)
+    for party in (intent.source, intent.target):
+        if space.get(PARTY_FREEZE + party) is not None:
+            refuse_frozen_party(space, ctx, party)
 
 
 def trading_day(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
@@ -64,11 +63,9 @@ def qualified_investor(space: Namespace, ctx: CallContext, now: Today, intent: I
 
 def trade_gap(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
     """The seller's last buy and the buyer's last sale lie far enough back, in trading days."""
-    key = TRADE_DAYS + intent.security
-    bought = decode_trade_days(space.get(key + intent.source)).bought
+    bought, sold = intent.source_days.bought, intent.target_days.sold
     if bought > now.gap_limit:
         _refuse_gap(ctx, now, intent.source, intent.security, bought)
-    sold = decode_trade_days(space.get(key + intent.target)).sold
     if sold > now.gap_limit:
         _refuse_gap(ctx, now, intent.target, intent.security, sold)
 
@@ -114,11 +111,10 @@ def refuse_encumbered(ctx: CallContext, security: bytes, owner: bytes, holding: 
         ctx.refuse("kernel.insufficient", owner, security, holding.total, wanted)
 
 
-def note_trade(space: Namespace, now: Today, security: bytes, seller: bytes, buyer: bytes) -> None:
+def note_trade(space: Namespace, now: Today, intent: Intent) -> None:
     """Writes the day into both parties' last trade days, where it is not there yet."""
-    key = TRADE_DAYS + security
-    days: Mapping[bytes, TradeDays] = {party: decode_trade_days(space.get(key + party)) for party in (seller, buyer)}
-    if days[seller].sold != now.day:
-        space.put(key + seller, encode_trade_days(TradeDays(days[seller].bought, now.day)))
-    if days[buyer].bought != now.day:
-        space.put(key + buyer, encode_trade_days(TradeDays(now.day, days[buyer].sold)))
+    day, seller, buyer = now.day, intent.source_days, intent.target_days
+    if seller.sold != day:
+        space.put(TRADE_DAYS + intent.security + intent.source, encode_trade_days(TradeDays(seller.bought, day)))
+    if buyer.bought != day:
+        space.put(TRADE_DAYS + intent.security + intent.target, encode_trade_days(TradeDays(day, buyer.sold)))

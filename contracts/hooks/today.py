@@ -30,21 +30,36 @@ class Today(NamedTuple):
 
 
 class _Cache:
-    """The last answer, with all that it was computed from."""
+    """The last answer, with all that it came from. A block's view of state gives the same objects every time."""
 
-    __slots__ = ("_key", "_today")
+    __slots__ = ("_calendar", "_parameters", "_rules", "_time_ms", "_today")
 
     def __init__(self) -> None:
-        self._key: object = None
+        self._calendar: bytes | None = None
+        self._rules: bytes | None = None
+        self._parameters: Mapping[str, int] | None = None
+        self._time_ms = -1
         self._today: Today | None = None
 
     def today(self, space: Namespace, ctx: CallContext) -> Today:
-        calendar, rules = space.get(CALENDAR), space.get(RULES_KEY)
-        key = (calendar, rules, ctx.parameters, ctx.block.time_ms)
-        if self._today is None or key != self._key:
-            self._today = _compute(calendar, rules, ctx.parameters, day_of(ctx.block.time_ms))
-            self._key = key
-        return self._today
+        calendar, rules, parameters, time_ms = (
+            space.get(CALENDAR),
+            space.get(RULES_KEY),
+            ctx.parameters,
+            ctx.block.time_ms,
+        )
+        known = self._today
+        if (
+            known is not None
+            and calendar is self._calendar
+            and rules is self._rules
+            and parameters is self._parameters
+            and time_ms == self._time_ms
+        ):
+            return known
+        found = self._today = _compute(calendar, rules, parameters, day_of(time_ms))
+        self._calendar, self._rules, self._parameters, self._time_ms = calendar, rules, parameters, time_ms
+        return found
 
 
 def _compute(calendar_raw: bytes | None, rules_raw: bytes | None, parameters: Mapping[str, int], day: int) -> Today:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from chain_core.execution.account_records import ACTIVE, CLOSED
 from chain_core.execution.context import CallContext
@@ -17,6 +16,7 @@ from contracts.hooks.today import today
 from contracts.kernel.moves import Intent, Move, MoveKind
 from contracts.kernel.records import (
     HOLDING,
+    NEVER,
     NOBODY,
     SECURITY,
     TRADE_DAYS,
@@ -30,6 +30,8 @@ from contracts.kernel.records import (
     encode_holding,
     encode_security,
     encode_trade_days,
+    pack_holding,
+    unpack_holding,
 )
 from contracts.kernel.roll import Roll, holder_count
 
@@ -65,39 +67,37 @@ def require_active(ctx: CallContext, account: bytes) -> None:
         ctx.refuse("kernel.unknown_party", account)
 
 
-class _Prepared(NamedTuple):
-    """A movement that every guard has passed, before the first write."""
-
-    giving: Holding
-    taking: Holding
-    leaves: bool
-    joins: bool
-    judged: tuple[str, ...]
-
-
-def _prepare(
+def _intend(
     space: Namespace, ctx: CallContext, kind: MoveKind, security: bytes, source: bytes, target: bytes, quantity: int
-) -> _Prepared:
-    """Reads both holdings and has the movement judged."""
-    record = live_security(space, ctx, security)
+) -> tuple[Intent, bytes | None, bytes | None]:
+    """The movement with the facts its guards ask for, and both holdings as stored."""
+    get = space.get
+    raw = get(SECURITY + security)
+    record = None if raw is None else decode_security(raw)
+    if record is None or record.status != Status.LIVE:
+        live_security(space, ctx, security)
+    assert record is not None
     if source == target:
         ctx.refuse("kernel.same_party", source)
     require_active(ctx, target)
-    raw_source, raw_target = space.get(HOLDING + security + source), space.get(HOLDING + security + target)
-    giving = NO_HOLDING if raw_source is None else decode_holding(raw_source)
-    taking = NO_HOLDING if raw_target is None else decode_holding(raw_target)
-    leaves, joins = giving.total == quantity, raw_target is None
-    before = holder_count(space, security) if joins and not leaves else 0
-    after = before + 1 if joins and not leaves else before
-    judged = guards.judge(space, ctx, Intent(kind, security, record, source, target, quantity, before, after))
-    return _Prepared(giving, taking, leaves, joins, judged)
+    of_source, of_target = security + source, security + target
+    raw_source, raw_target = get(HOLDING + of_source), get(HOLDING + of_target)
+    before = after = 0
+    if raw_target is None and (raw_source is None or decode_holding(raw_source).total != quantity):
+        before = holder_count(space, security)
+        after = before + 1
+    source_days = decode_trade_days(get(TRADE_DAYS + of_source))
+    target_days = decode_trade_days(get(TRADE_DAYS + of_target))
+    intent = Intent(kind, security, record, source, target, quantity, before, after, source_days, target_days)
+    return intent, raw_source, raw_target
 
 
 def foresee_trade(
     space: Namespace, ctx: CallContext, security: bytes, seller: bytes, buyer: bytes, quantity: int
 ) -> None:
     """Refuses as a trade would now, and changes nothing; whether the seller has the shares is not asked."""
-    _prepare(space, ctx, MoveKind.TRADE, security, seller, buyer, quantity)
+    intent, _, _ = _intend(space, ctx, MoveKind.TRADE, security, seller, buyer, quantity)
+    guards.judge(space, ctx, today(space, ctx), intent)
 
 
 def move(
@@ -115,20 +115,25 @@ def move(
 
     Judged by the guards before the first write. Emits ``transferred``.
     """
-    giving, taking, leaves, joins, judged = _prepare(space, ctx, kind, security, source, target, quantity)
+    intent, raw_source, raw_target = _intend(space, ctx, kind, security, source, target, quantity)
+    now = today(space, ctx)
+    judged = guards.judge(space, ctx, now, intent)
+    available, pledged, frozen, slot = unpack_holding(raw_source) if raw_source is not None else NO_HOLDING
     if held:
-        giving = giving._replace(frozen=giving.frozen - quantity)
+        frozen -= quantity
     else:
-        guards.refuse_encumbered(ctx, security, source, giving, quantity)
-        giving = giving._replace(available=giving.available - quantity)
-    taking = taking._replace(available=taking.available + quantity)
-    if leaves or joins:
-        _change_roll(space, security, source, target, giving, taking, leaves=leaves, joins=joins)
+        if available < quantity:
+            guards.refuse_encumbered(ctx, security, source, Holding(available, pledged, frozen, slot), quantity)
+        available -= quantity
+    if raw_target is not None and (available or pledged or frozen):
+        more, its_pledged, its_frozen, its_slot = unpack_holding(raw_target)
+        space.put(HOLDING + security + source, pack_holding(available, pledged, frozen, slot))
+        space.put(HOLDING + security + target, pack_holding(more + quantity, its_pledged, its_frozen, its_slot))
     else:
-        space.put(HOLDING + security + source, encode_holding(giving))
-        space.put(HOLDING + security + target, encode_holding(taking))
+        taking = None if raw_target is None else decode_holding(raw_target)
+        _change_roll(space, security, source, target, Holding(available, pledged, frozen, slot), taking, quantity)
     if kind is MoveKind.TRADE:
-        guards.note_trade(space, today(space, ctx), security, source, target)
+        guards.note_trade(space, now, intent)
     ctx.record_move(Move(kind, security, source, target, quantity, judged))
     ctx.emit("transferred", security=security, source=source, target=target, quantity=quantity, kind=int(kind))
 
@@ -138,21 +143,20 @@ def _change_roll(
     security: bytes,
     source: bytes,
     target: bytes,
-    giving: Holding,
-    taking: Holding,
-    *,
-    leaves: bool,
-    joins: bool,
+    left: Holding,
+    taking: Holding | None,
+    quantity: int,
 ) -> None:
     """Writes both holdings and the register where somebody joins or leaves it."""
     roll = Roll(space, security)
-    if joins:
-        taking = taking._replace(slot=roll.append(target))
-    space.put(HOLDING + security + target, encode_holding(taking))
-    if leaves:
-        _leave(space, security, source, giving.slot, roll)
+    if taking is None:
+        taking = Holding(0, 0, 0, roll.append(target))
+    more = Holding(taking.available + quantity, taking.pledged, taking.frozen, taking.slot)
+    space.put(HOLDING + security + target, encode_holding(more))
+    if left.total:
+        space.put(HOLDING + security + source, encode_holding(left))
     else:
-        space.put(HOLDING + security + source, encode_holding(giving))
+        _leave(space, security, source, left.slot, roll)
     roll.save()
 
 
@@ -197,23 +201,26 @@ def register(space: Namespace, ctx: CallContext, security: bytes, rows: Sequence
     """
     record = _registering(space, ctx, security)
     roll = Roll(space, security)
-    before, total, day = roll.count, record.total, today(space, ctx).day
-    judged: tuple[str, ...] = ()
+    now, total = today(space, ctx), record.total
     for account, quantity, acquired in rows:
         party = ctx.record_of(account)
         if party is None or party.status == CLOSED:
             ctx.refuse("kernel.unknown_party", account)
         if space.get(HOLDING + security + account) is not None:
             ctx.refuse("kernel.registered", account, security)
-        if acquired > day:
-            ctx.refuse("kernel.future_day", acquired, day)
+        if acquired > now.day:
+            ctx.refuse("kernel.future_day", acquired, now.day)
         total += quantity
-        intent = Intent(MoveKind.REGISTRATION, security, record, NOBODY, account, quantity, before, roll.count + 1)
-        judged = guards.judge(space, ctx, intent)
+        key = TRADE_DAYS + security + account
+        days = decode_trade_days(space.get(key))
+        count = roll.count
+        intent = Intent(
+            MoveKind.REGISTRATION, security, record, NOBODY, account, quantity, count, count + 1, NEVER, days
+        )
+        judged = guards.judge(space, ctx, now, intent)
         space.put(HOLDING + security + account, encode_holding(Holding(quantity, 0, 0, roll.append(account))))
-        days = decode_trade_days(space.get(TRADE_DAYS + security + account))
         if acquired > days.bought:
-            space.put(TRADE_DAYS + security + account, encode_trade_days(TradeDays(acquired, days.sold)))
+            space.put(key, encode_trade_days(TradeDays(acquired, days.sold)))
         ctx.record_move(Move(MoveKind.REGISTRATION, security, NOBODY, account, quantity, judged))
     if total > record.declared:
         ctx.refuse("kernel.above_declared", security, total, record.declared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple
 
-from contracts.kernel.records import Security
+from contracts.kernel.records import Security, TradeDays
 
 
 class MoveKind(IntEnum):
@@ -17,8 +17,10 @@ class MoveKind(IntEnum):
 
 
 class Intent(NamedTuple):
-    """A movement about to be made. ``holders_before`` and ``holders_after`` differ as the register would; both are 0
-    when nobody joins it.
+    """A movement about to be made, with the facts that guards ask for.
+
+    ``holders_before`` and ``holders_after`` differ as the register would; both are 0 when nobody joins it. The two
+    parties' ``TradeDays`` are those of this security, before the movement.
     """
 
     kind: MoveKind
@@ -29,6 +31,8 @@ class Intent(NamedTuple):
     quantity: int
     holders_before: int
     holders_after: int
+    source_days: TradeDays
+    target_days: TradeDays
 
 
 class Move(NamedTuple):

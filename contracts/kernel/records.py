@@ -1,8 +1,12 @@
-"""The kernel's state keys and packed values (docs/spec/kernel.md §2). Sizes are fixed; integers are big-endian."""
+"""The kernel's state keys and packed values (docs/spec/kernel.md §2). Sizes are fixed; integers are big-endian.
+
+Decoders of values that many movements share remember what they decoded, by its bytes.
+"""
 
 from __future__ import annotations
 
 from enum import IntEnum
+from functools import lru_cache
 from struct import Struct
 from typing import NamedTuple
 
@@ -121,6 +125,11 @@ class Suitability(NamedTuple):
     expires_day: int
 
 
+pack_holding = _HOLDING.pack
+"""28 bytes of (available, pledged, frozen, slot), for the path that every transfer takes."""
+unpack_holding = _HOLDING.unpack
+"""(available, pledged, frozen, slot)."""
+
 NEVER = TradeDays(0, 0)
 NO_CASH = Cash(0, 0)
 
@@ -140,6 +149,7 @@ def encode_security(security: Security) -> bytes:
     return _SECURITY.pack(*security)
 
 
+@lru_cache(maxsize=4_096)
 def decode_security(raw: bytes) -> Security:
     """The reverse of ``encode_security``."""
     return Security._make(_SECURITY.unpack(raw))
@@ -160,6 +170,7 @@ def encode_trade_days(days: TradeDays) -> bytes:
     return _TRADE_DAYS.pack(*days)
 
 
+@lru_cache(maxsize=4_096)
 def decode_trade_days(raw: bytes | None) -> TradeDays:
     """The reverse of ``encode_trade_days``; nothing is never."""
     return NEVER if raw is None else TradeDays._make(_TRADE_DAYS.unpack(raw))
@@ -190,6 +201,7 @@ def encode_suitability(suitability: Suitability) -> bytes:
     return _SUITABILITY.pack(*suitability)
 
 
+@lru_cache(maxsize=4_096)
 def decode_suitability(raw: bytes) -> Suitability:
     """The reverse of ``encode_suitability``."""
     return Suitability._make(_SUITABILITY.unpack(raw))
