@@ -97,7 +97,7 @@ class Desk:
         return Signed(label, sign_transaction(self.genesis_hash, body, keys))
 
     async def settle(self, transactions: Sequence[Signed]) -> list[VerifiedReceipt]:
-        """Hand in and wait until each is final; every receipt is verified and kept. StoryFault when no node takes one."""
+        """Hand in and wait until each is final; receipts are verified and kept. StoryFault when no node takes one."""
         outcomes = await self.client.submit_until_final([t.raw for t in transactions], within_s=PATIENCE_S)
         receipts = []
         for transaction, outcome in zip(transactions, outcomes, strict=True):

@@ -1,0 +1,103 @@
+"""Step: accounts on the supervisory chain; registration and admission of the market chains (guideline art. 6-10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import cast
+
+from chain_core.codec.genesis import encode_genesis
+from chain_core.codec.values import decode_map, encode_value
+from chain_core.node.provision import NodePlan
+from chain_core.types.transaction import Operation
+from chain_core.types.values import Value
+from dualchain.demo.actors import Actor, Desk, Signed
+from dualchain.demo.layout import Chain
+
+TECHNOLOGY = "dualchain 1, LevelDB, gRPC, SM2/SM3"
+CONSENSUS = "PBFT"
+
+
+def endpoints_of(plans: Sequence[NodePlan]) -> list[Value]:
+    """RPC services of the first two nodes (art. 10: at least two, on different nodes)."""
+    return [{"node": plan.name, "address": f"{plan.host}:{plan.client_port}"} for plan in plans[:2]]
+
+
+def registration(desk: Desk, operator: Actor, label: str, document: bytes, endpoints: Sequence[Value]) -> Signed:
+    """A market operator's application to enter its chain."""
+    args: dict[str, Value] = {
+        "genesis": document,
+        "technology": TECHNOLOGY,
+        "consensus": CONSENSUS,
+        "endpoints": endpoints,
+    }
+    return desk.sign(label, operator, [Operation("chains", "register", args)])
+
+
+async def register_accounts(desk: Desk, names: Mapping[str, tuple[str, Sequence[str]]]) -> None:
+    """New accounts on the supervisory chain by its registrar: name -> (entity, roles)."""
+    registrar = desk.genesis_actor("registrar")
+    operations = []
+    for name, (entity, roles) in names.items():
+        key_file = desk.chain.directory / "accounts" / f"{name}.key"
+        actor = desk.new_actor(name, registrar, key_file)
+        keys: dict[str, Value] = {"transaction": [actor.public]}
+        args: dict[str, Value] = {"reference": name, "entity": entity, "roles": sorted(roles), "keys": keys}
+        operations.append(Operation("accounts", "register", args))
+    await desk.accepted([desk.sign("accounts of operators, relayers, gateway and tester", registrar, operations)])
+
+
+def _document_with(document: bytes, **changes: Value) -> bytes:
+    """A genesis document with fields replaced; canonical, though no chain would start from it."""
+    return encode_value({**decode_map(document), **changes})
+
+
+async def refuse_bad_registrations(desk: Desk, operator: Actor, chain: Chain) -> list[tuple[str, str]]:
+    """What may not enter: (case, rule that refused it)."""
+    good, endpoints = chain.genesis_bytes, endpoints_of(chain.plans)
+    validators = cast(Sequence[Mapping[str, Value]], decode_map(good)["validators"])
+    one_hand = [{**row, "entity": validators[0]["entity"]} if i < 2 else row for i, row in enumerate(validators)]
+    cases = [
+        (
+            "three consensus nodes",
+            _document_with(good, validators=validators[:3]),
+            endpoints,
+            "chains.too_few_validators",
+        ),
+        ("one RPC endpoint", good, endpoints[:1], "chains.too_few_endpoints"),
+        (
+            "one entity with half of the votes",
+            _document_with(good, validators=one_hand),
+            endpoints,
+            "chains.entity_third",
+        ),
+        (
+            "a document that embeds another supervisory chain",
+            _document_with(good, supervisory_genesis=encode_genesis(chain.genesis)),
+            endpoints,
+            "chains.foreign_supervisor",
+        ),
+    ]
+    refused = []
+    for case, document, offered, rule in cases:
+        await desk.refused(registration(desk, operator, f"registration refused: {case}", document, offered), rule)
+        refused.append((case, rule))
+    return refused
+
+
+async def admit(desk: Desk, operator: Actor, chain: Chain) -> None:
+    """Registration by the operator, admission by an officer of the regulator (four eyes)."""
+    label = f"registration of {chain.genesis.chain_id}"
+    await desk.accepted([registration(desk, operator, label, chain.genesis_bytes, endpoints_of(chain.plans))])
+    officer = desk.genesis_actor("csrc-checker")
+    operation = Operation("chains", "admit", {"chain": chain.view().genesis_hash})
+    await desk.accepted([desk.sign(f"admission of {chain.genesis.chain_id}", officer, [operation])])
+
+
+async def refuse_second_chain(desk: Desk, operator: Actor, chain: Chain) -> tuple[str, str]:
+    """A market has one chain (art. 6)."""
+    document = _document_with(chain.genesis_bytes, chain_id=f"{chain.genesis.chain_id}-2")
+    case = registration(
+        desk, operator, f"registration refused: second chain of {chain.label}", document, endpoints_of(chain.plans)
+    )
+    await desk.refused(case, "chains.market_taken")
+    return f"a second chain of market {chain.label}", "chains.market_taken"
