@@ -7,6 +7,7 @@ names it, nothing final is lost). What cannot be started at all is raised as a r
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import time
@@ -299,7 +300,15 @@ def run_node(config: NodeConfig, assemblies: Assemblies) -> int:
     """
     set_up(config.log.level, config.log.format)
     membership = join(config)
+    _calm_collector()
     return asyncio.run(_main(config, membership, assembly_for(membership.genesis, assemblies)))
+
+
+def _calm_collector() -> None:
+    """A pool holds hundreds of thousands of small values that form no cycles: look through them seldom."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
 
 
 async def _main(config: NodeConfig, membership: Membership, assembly: Assembly) -> int:
