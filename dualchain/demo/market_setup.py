@@ -1,4 +1,4 @@
-"""Step: a market's accounts, suitability proofs, holder rolls taken into custody (登记托管), client money from the bank."""
+"""Step: a market's accounts, suitability proofs, rolls taken into custody (登记托管), client money from the bank."""
 
 from __future__ import annotations
 

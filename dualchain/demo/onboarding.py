@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from chain_core.codec.genesis import encode_genesis
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.node.provision import NodePlan
 from chain_core.types.transaction import Operation
@@ -56,26 +55,15 @@ async def refuse_bad_registrations(desk: Desk, operator: Actor, chain: Chain) ->
     good, endpoints = chain.genesis_bytes, endpoints_of(chain.plans)
     validators = cast(Sequence[Mapping[str, Value]], decode_map(good)["validators"])
     one_hand = [{**row, "entity": validators[0]["entity"]} if i < 2 else row for i, row in enumerate(validators)]
+    three = _document_with(good, validators=validators[:3])
+    half = _document_with(good, validators=one_hand)
+    other = _document_with(chain.genesis.supervisory_genesis, chain_id="rem-other-supervisory")
+    foreign = _document_with(good, supervisory_genesis=other)
     cases = [
-        (
-            "three consensus nodes",
-            _document_with(good, validators=validators[:3]),
-            endpoints,
-            "chains.too_few_validators",
-        ),
+        ("three consensus nodes", three, endpoints, "chains.too_few_validators"),
         ("one RPC endpoint", good, endpoints[:1], "chains.too_few_endpoints"),
-        (
-            "one entity with half of the votes",
-            _document_with(good, validators=one_hand),
-            endpoints,
-            "chains.entity_third",
-        ),
-        (
-            "a document that embeds another supervisory chain",
-            _document_with(good, supervisory_genesis=encode_genesis(chain.genesis)),
-            endpoints,
-            "chains.foreign_supervisor",
-        ),
+        ("one entity with half of the votes", half, endpoints, "chains.entity_third"),
+        ("a document that embeds another supervisory chain", foreign, endpoints, "chains.foreign_supervisor"),
     ]
     refused = []
     for case, document, offered, rule in cases:
