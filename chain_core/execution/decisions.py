@@ -76,7 +76,7 @@ def _set_parameters(ctx: CallContext, bounds: Bounds, changes: Mapping[str, int]
 def _set_flags(ctx: CallContext, on: Sequence[str], off: Sequence[str]) -> None:
     before = set(cast(Sequence[str], decode_value(ctx.get(b"flags") or b"", "flags")))
     for flag in on:
-        if flag in before or flag in off:
+        if flag in before:
             ctx.refuse("governance.bad_flag", flag)
     for flag in off:
         if flag not in before:

@@ -118,6 +118,22 @@ def test_lanes_run_governance_border_business() -> None:
     assert [r.envelope_id for r in receipts] == [e.envelope_id for e in (transfer, mark, close)]
 
 
+def test_mixing_lanes_buys_no_priority() -> None:
+    """Such a transaction is refused, and neither executor nor pool treats it better than business."""
+    world = World.begin()
+    governance, border = op("accounts", "close", account=account("alice")), op("border", "mark", value=b"1")
+    business = op("coins", "transfer", to=account("bob"), amount=1)
+    lane_of = world.executor.lane_of
+    assert [lane_of(world.sign("alice", one).body).name for one in (governance, border, business)] == [
+        "GOVERNANCE",
+        "BORDER",
+        "BUSINESS",
+    ]
+    assert lane_of(world.sign("alice", governance, border).body).name == "BORDER"
+    assert lane_of(world.sign("alice", governance, business, border).body).name == "BUSINESS"
+    assert lane_of(world.sign("alice", governance, op("nothing", "at_all")).body).name == "BUSINESS"
+
+
 def test_an_empty_batch_is_a_block() -> None:
     result = World.begin().execute()
     assert (result.receipts, result.outbox, result.writes, result.codes) == ((), (), {}, ())

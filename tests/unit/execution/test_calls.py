@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from chain_core.codec.proofs import decode_packet
+from chain_core.codec.proofs import MAX_PACKET_BYTES, decode_packet
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
 from chain_core.execution.codes import Code, EngineFault, Refused
@@ -26,6 +26,8 @@ TRANSFER = op("coins", "transfer", to=account("bob"), amount=1)
         (op("coins", "note", key=b"", size=65_537), Code.LIMIT, "value_bytes"),
         (op("coins", "report", channel="up", count=64), Code.OK, ""),
         (op("coins", "report", channel="up", count=65), Code.LIMIT, "packets"),
+        (op("coins", "report", channel="up", count=1, size=MAX_PACKET_BYTES - 100), Code.OK, ""),
+        (op("coins", "report", channel="up", count=1, size=MAX_PACKET_BYTES), Code.LIMIT, "packet_bytes"),
         (op("coins", "shout", count=1_023, size=1), Code.OK, ""),
         (op("coins", "shout", count=1_024, size=1), Code.LIMIT, "events"),
         (op("coins", "shout", count=20, size=4_000), Code.LIMIT, "event_bytes"),

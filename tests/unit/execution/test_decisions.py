@@ -19,6 +19,7 @@ from tests.unit.execution.proposing import (
     proposal,
     propose,
     refused,
+    reject,
     smaller,
 )
 from tests.unit.execution.world import GENESIS_HASH, World, account, genesis, key, op
@@ -109,7 +110,7 @@ def test_a_node_knows_before_which_height_it_must_stop(world: World) -> None:
     """An older build takes part in the vote, and stops before the flag it does not implement is in force."""
     unknown = world.executor.unknown_flags
     assert world.one("governor-1", propose("flags", on=["from-the-future", "new-rule"], off=[])).code == Code.OK
-    assert unknown(world, 10_000) == ()
+    assert unknown(world, 50_000) == ()  # later than it can stay open
     world.one("governor-3", approve())
     due = proposal(world).due_height
     assert unknown(world, due - 1) == ()
@@ -204,6 +205,19 @@ def test_a_suspended_approver_no_longer_counts() -> None:
     assert proposal(world, 1).status == "open"
     world.one("governor-4", approve(1))
     assert proposal(world, 1).status == "approved"
+
+
+def test_a_suspended_opponent_no_longer_counts() -> None:
+    world = World.begin(parameters={"governance_approvals": 2})
+    world.one("governor-1", smaller())
+    world.one("governor-3", reject(1))
+    world.one("governor-1", propose("party", account=account("governor-3"), status="suspended"))
+    world.block(world.sign("governor-2", approve(2)), world.sign("governor-4", approve(2)))
+    world.pass_blocks(DELAY)
+    world.one("governor-2", reject(1))
+    assert proposal(world, 1).status == "open"
+    world.one("governor-4", reject(1))
+    assert proposal(world, 1).status == "rejected"
 
 
 def test_a_suspended_proposer_no_longer_counts() -> None:

@@ -8,7 +8,7 @@ from chain_core.codec.signed import derive_id
 from chain_core.codec.transaction import decode_receipt, encode_body, encode_envelope, envelope_id, transaction_id
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import ACCOUNT, Integer, Octets, Text
+from chain_core.execution.arguments import ACCOUNT, Integer, Octets, Optional, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, BlockContext, Contract, Hook, Lane, Method, RuleText
 from chain_core.execution.executor import BlockResult, Executor
@@ -47,7 +47,7 @@ class Coins(Contract):
             "transfer": Method(self.transfer, {"to": ACCOUNT, "amount": Integer(1)}),
             "mint": Method(self.mint, {"to": ACCOUNT, "amount": Integer(1)}, frozenset(("issuer",))),
             "note": Method(self.note, {"key": Octets(0, 300), "size": Integer(0, 100_000)}),
-            "report": Method(self.report, {"channel": Text(16), "count": Integer(0, 100)}),
+            "report": Method(self.report, {"channel": Text(16), "count": Integer(0, 100), "size": Optional(Integer())}),
             "shout": Method(self.shout, {"count": Integer(0, 5_000), "size": Integer(0, 5_000)}),
             "scatter": Method(self.scatter, {"count": Integer(0, 5_000)}),
             "break": Method(self.fail, {}),
@@ -80,10 +80,11 @@ class Coins(Contract):
         ctx.put(b"note" + place, bytes(size))
 
     def report(self, ctx: CallContext, args: Arguments) -> None:
-        channel, count = args["channel"], args["count"]
-        assert isinstance(channel, str) and isinstance(count, int)
+        channel, count, size = args["channel"], args["count"], args.get("size", 0)
+        assert isinstance(channel, str) and isinstance(count, int) and isinstance(size, int)
         for number in range(count):
-            ctx.send_packet(bytes(32), 0, channel, "report", {"number": number})
+            payload: dict[str, Value] = {"number": number}
+            ctx.send_packet(bytes(32), 0, channel, "report", payload | ({"fill": bytes(size)} if size else {}))
 
     def shout(self, ctx: CallContext, args: Arguments) -> None:
         count, size = args["count"], args["size"]
