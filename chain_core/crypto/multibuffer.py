@@ -1,9 +1,10 @@
 """Provider on Intel's multi-buffer library: SM2 verification in 8 lanes, SM3 in 16, off the GIL.
 
 The library checks neither that a key lies on the curve nor that [s]G + [t]P is finite (it then compares r
-with e + 0, which the key's owner can satisfy for any message), and it signs with whatever nonce it is given.
-All three are guarded here, so that this provider answers as the others do. Single hashes, key derivation and
-all signatures but those of ``sm2_sign_many_for_clients`` come from libcrypto.
+with e + 0, which the key's owner can satisfy for any message), it signs with whatever nonce it is given, and
+it crashes on messages of different sizes in one SM2 call. All four are guarded here, so that this provider
+answers as the others do. Single hashes, key derivation and all signatures but those of
+``sm2_sign_many_for_clients`` come from libcrypto.
 """
 
 from __future__ import annotations
@@ -31,8 +32,12 @@ from chain_core.crypto.sm2_domain import (
 _SM3_FROM = 8
 # Longer messages go one by one: joining them would copy, and the library's lengths are 32-bit.
 _LONGEST = 65_536
+# The library loads whole blocks, also behind a lane's end; and empty messages need an address.
+_MARGIN = bytes(128)
 
 Pointers: TypeAlias = NDArray[np.uint64]
+# x and y as little-endian words, Z_A
+LaneKey: TypeAlias = tuple[bytes, bytes]
 _N_BYTES = N.to_bytes(32, "big")
 
 
@@ -46,8 +51,8 @@ class MultiBufferProvider(OpenSslProvider):
         library = load()
         super().__init__(key_cache_size=key_cache_size)
         self._ipp: IppCrypto = library
-        # public key -> (x and y as little-endian words, Z_A); only keys on the curve enter.
-        self._lane_keys: BoundedCache[tuple[bytes, bytes]] = BoundedCache(key_cache_size)
+        # Only keys on the curve enter.
+        self._lane_keys: BoundedCache[LaneKey] = BoundedCache(key_cache_size)
         self._user_id = np.frombuffer(SM2_USER_ID, dtype=np.uint8)
         self._user_ids = np.full(SM2_LANES, _address(self._user_id), dtype=np.uint64)
         self._user_id_sizes = np.full(SM2_LANES, len(SM2_USER_ID), dtype=np.int32)
@@ -73,8 +78,7 @@ class MultiBufferProvider(OpenSslProvider):
         """Digests of ``data[offset : offset + size]`` for each pair; spare lanes hash nothing."""
         count = len(offsets)
         padded = -(-count // SM3_LANES) * SM3_LANES
-        # One byte more, so that a batch of empty messages has an address too.
-        source = np.frombuffer(data + b"\0", dtype=np.uint8)
+        source = np.frombuffer(data + _MARGIN, dtype=np.uint8)
         output = np.empty((padded, SM3_SIZE), dtype=np.uint8)
         inputs = _pointers(source, offsets, padded)
         outputs = _pointers(output, np.arange(padded, dtype=np.int64) * SM3_SIZE, padded)
@@ -94,8 +98,8 @@ class MultiBufferProvider(OpenSslProvider):
 
     def sm2_verify_many(self, items: Sequence[VerifyItem]) -> list[bool]:
         verdicts = [False] * len(items)
-        where: list[int] = []
-        keys: list[tuple[bytes, bytes]] = []
+        # message size -> (index into items, lane key); one call takes messages of one size only
+        groups: dict[int, list[tuple[int, LaneKey]]] = {}
         for index, (public_key, message, signature) in enumerate(items):
             if not signature_in_range(signature) or sums_to_order(signature):
                 continue
@@ -104,23 +108,21 @@ class MultiBufferProvider(OpenSslProvider):
                 continue
             key = self._lane_key(public_key)
             if key is not None:
-                where.append(index)
-                keys.append(key)
-        if not where:
-            return verdicts
-        messages = [items[index][1] for index in where]
-        signatures = [items[index][2] for index in where]
-        accepted = self._verify_lanes([key for key, _ in keys], messages, signatures)
-        digests = self.sm3_many([za + message for (_, za), message in zip(keys, messages, strict=True)])
-        for lane, index in enumerate(where):
-            if not accepted[lane]:
-                continue
-            # r = e means that the sum's x is 0, the library's x of infinity too: let libcrypto decide.
-            suspicious = _equal_mod_n(digests[lane], signatures[lane][:32])
-            verdicts[index] = OpenSslProvider.sm2_verify(self, *items[index]) if suspicious else True
+                groups.setdefault(len(message), []).append((index, key))
+        for size, group in groups.items():
+            messages = [items[index][1] for index, _ in group]
+            signatures = [items[index][2] for index, _ in group]
+            accepted = self._verify_lanes([key for _, (key, _) in group], messages, size, signatures)
+            digests = self.sm3_many([za + message for (_, (_, za)), message in zip(group, messages, strict=True)])
+            for lane, (index, _) in enumerate(group):
+                # r = e means that the sum's x is 0, the library's x of infinity too: let libcrypto decide.
+                if accepted[lane] and _equal_mod_n(digests[lane], signatures[lane][:32]):
+                    verdicts[index] = OpenSslProvider.sm2_verify(self, *items[index])
+                else:
+                    verdicts[index] = accepted[lane]
         return verdicts
 
-    def _lane_key(self, public_key: bytes) -> tuple[bytes, bytes] | None:
+    def _lane_key(self, public_key: bytes) -> LaneKey | None:
         key = self._lane_keys.get(public_key)
         if key is None:
             if not is_on_curve(public_key):
@@ -129,13 +131,13 @@ class MultiBufferProvider(OpenSslProvider):
             self._lane_keys.put(bytes(public_key), key)
         return key
 
-    def _verify_lanes(self, keys: list[bytes], messages: list[bytes], signatures: list[bytes]) -> list[bool]:
-        """One bool an item; spare lanes repeat the first item, and their result is dropped."""
+    def _verify_lanes(self, keys: list[bytes], messages: list[bytes], size: int, signatures: list[bytes]) -> list[bool]:
+        """One bool an item, messages all of ``size``; spare lanes repeat the first item."""
         count = len(keys)
         padded = -(-count // SM2_LANES) * SM2_LANES
         key_bytes = np.frombuffer(b"".join(keys), dtype=np.uint8)
         signature_bytes = np.frombuffer(b"".join(signatures), dtype=np.uint8)
-        text = _Texts(messages, padded)
+        text = _Texts(messages, size, padded)
         offsets = np.arange(count, dtype=np.int64) * 64
         x = _pointers(key_bytes, offsets, padded)
         r = _pointers(signature_bytes, offsets, padded)
@@ -161,14 +163,21 @@ class MultiBufferProvider(OpenSslProvider):
         are, and for k = n reports success with a signature that gives the key away. When any lane of a call
         reports anything, all its outputs are dropped and libcrypto signs those messages.
         """
-        signatures: list[bytes] = []
-        for start in range(0, len(items), SM2_LANES):
-            batch = items[start : start + SM2_LANES]
-            signatures += self._sign_lanes(batch) or [self.sm2_sign(key, message) for key, message in batch]
+        signatures: list[bytes] = [b""] * len(items)
+        groups: dict[int, list[int]] = {}
+        for index, (_, message) in enumerate(items):
+            groups.setdefault(len(message), []).append(index)
+        for size, group in groups.items():
+            for start in range(0, len(group), SM2_LANES):
+                indices = group[start : start + SM2_LANES]
+                batch = [items[index] for index in indices]
+                made = self._sign_lanes(batch, size) if size <= _LONGEST else None
+                for lane, index in enumerate(indices):
+                    signatures[index] = made[lane] if made else self.sm2_sign(*items[index])
         return signatures
 
-    def _sign_lanes(self, batch: Sequence[tuple[bytes, bytes]]) -> list[bytes] | None:
-        """Signatures of up to 8 items; None unless every lane succeeded."""
+    def _sign_lanes(self, batch: Sequence[tuple[bytes, bytes]], size: int) -> list[bytes] | None:
+        """Signatures of up to 8 items with messages of ``size``; None unless every lane succeeded."""
         # Spare lanes sign the first message again, under a nonce of their own.
         lanes = [*batch, *[batch[0]] * (SM2_LANES - len(batch))]
         public_keys = b"".join(self._client_public_key(private_key) for private_key, _ in lanes)
@@ -179,7 +188,7 @@ class MultiBufferProvider(OpenSslProvider):
         )
         output = np.zeros((SM2_LANES, 64), dtype=np.uint8)
         offsets = np.arange(SM2_LANES, dtype=np.int64) * 64
-        text = _Texts([message for _, message in lanes], SM2_LANES)
+        text = _Texts([message for _, message in lanes], size, SM2_LANES)
         coordinates = np.frombuffer(public_keys, dtype=np.uint8)
         x, private = _pointers(coordinates, offsets, SM2_LANES), _pointers(secret, offsets, SM2_LANES)
         r = _pointers(output, offsets, SM2_LANES)
@@ -204,11 +213,12 @@ class MultiBufferProvider(OpenSslProvider):
 
     def _check_lanes(self) -> None:
         """Every lane against libcrypto, right and wrong items mixed. Raises CryptoUnavailable."""
-        messages = [
-            bytes(range(size)) for size in (0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 129, 200, 3, 32, 97, 31, 96)
-        ]
+        sizes = (0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 129, 200, 3, 32, 97, 31, 96)
+        messages = [bytes(range(size)) for size in sizes]
         if self.sm3_many(messages) != [self.sm3(message) for message in messages]:
             raise unavailable("libcrypto_mb's SM3 disagrees with libcrypto's")
+        # A few sizes alone in their call, and more than one call of the usual size.
+        messages = [b"", bytes(1), bytes(200), *[index.to_bytes(96, "big") for index in range(14)]]
         private_key = random_scalar(N - 2)
         public_key = self.sm2_public_key(private_key)
         signed = self.sm2_sign_many_for_clients([(private_key, message) for message in messages])
@@ -227,16 +237,17 @@ class MultiBufferProvider(OpenSslProvider):
 
 
 class _Texts:
-    """Messages joined in one buffer, with the arrays of pointers and sizes that the library reads."""
+    """Messages of one size joined in one buffer, with the arrays of pointers and sizes that the library reads.
+
+    Of one size, because its 8-lane SM3 reads through NULL once a lane has ended two blocks before another.
+    """
 
     __slots__ = ("_buffer", "_pointers", "_sizes", "at_pointers", "at_sizes")
 
-    def __init__(self, messages: list[bytes], padded: int) -> None:
-        sizes = np.fromiter(map(len, messages), dtype=np.int64, count=len(messages))
-        self._buffer = np.frombuffer(b"".join(messages) + b"\0", dtype=np.uint8)
-        self._pointers = _pointers(self._buffer, np.cumsum(sizes) - sizes, padded)
-        self._sizes = np.full(padded, sizes[0], dtype=np.int32)
-        self._sizes[: len(messages)] = sizes
+    def __init__(self, messages: list[bytes], size: int, padded: int) -> None:
+        self._buffer = np.frombuffer(b"".join(messages) + _MARGIN, dtype=np.uint8)
+        self._pointers = _pointers(self._buffer, np.arange(len(messages), dtype=np.int64) * size, padded)
+        self._sizes = np.full(padded, size, dtype=np.int32)
         self.at_pointers = _address(self._pointers)
         self.at_sizes = _address(self._sizes)
 

@@ -27,6 +27,12 @@ def _texts(pointers: int, sizes: int, lanes: int) -> list[bytes]:
     ]
 
 
+def _texts_of_one_size(pointers: int, sizes: int) -> list[bytes]:
+    texts = _texts(pointers, sizes, SM2_LANES)
+    assert len({len(text) for text in texts}) == 1, "the library reads through NULL when lanes differ by two blocks"
+    return texts
+
+
 def _words(pointers: int) -> list[bytes]:
     """The 32 bytes behind each of 8 pointers."""
     return [ctypes.string_at(pointer, 32) for pointer in addresses(pointers, SM2_LANES)]
@@ -53,7 +59,7 @@ class LaneLibrary:
     def sm2_verify(self, r: int, s: int, ids: int, id_sizes: int, messages: int, sizes: int, x: int, y: int, z: None, buffer: None) -> int:  # fmt: skip  # noqa: E501
         self.calls.append("verify")
         assert _texts(ids, id_sizes, SM2_LANES) == [b"1234567812345678"] * SM2_LANES
-        texts = _texts(messages, sizes, SM2_LANES)
+        texts = _texts_of_one_size(messages, sizes)
         status = 0
         for lane, (lane_r, lane_s, lane_x, lane_y) in enumerate(
             zip(_words(r), _words(s), _words(x), _words(y), strict=True)
@@ -73,7 +79,7 @@ class LaneLibrary:
     def sm2_sign(self, r: int, s: int, ids: int, id_sizes: int, messages: int, sizes: int, nonces: int, keys: int, x: int, y: int, z: None, buffer: None) -> int:  # fmt: skip  # noqa: E501
         self.calls.append("sign")
         assert _texts(ids, id_sizes, SM2_LANES) == [b"1234567812345678"] * SM2_LANES
-        texts = _texts(messages, sizes, SM2_LANES)
+        texts = _texts_of_one_size(messages, sizes)
         outputs = zip(addresses(r, SM2_LANES), addresses(s, SM2_LANES), strict=True)
         points = zip(_words(x), _words(y), strict=True)
         scalars = zip(_words(nonces), _words(keys), strict=True)

@@ -57,7 +57,7 @@ def test_edge_case(provider: MultiBufferProvider, case: dict[str, object]) -> No
 def test_edge_cases_in_one_batch(provider: MultiBufferProvider, library: LaneLibrary) -> None:
     verdicts = provider.sm2_verify_many([verify_item(case) for case in EDGE_CASES])
     assert verdicts == [case["valid"] for case in EDGE_CASES]
-    assert set(library.calls) == {"verify", "sm3"}
+    assert "verify" in library.calls
 
 
 @pytest.mark.parametrize("count", [8, 15, 16, 17, 40])
@@ -72,7 +72,7 @@ def test_hashes(provider: MultiBufferProvider, library: LaneLibrary, count: int)
 
 @pytest.mark.parametrize("count", [1, 7, 8, 9, 20])
 def test_client_signatures(provider: MultiBufferProvider, library: LaneLibrary, count: int) -> None:
-    items = [(be(index + 9), b"m" * index) for index in range(count)]
+    items = [(be(index + 9), bytes([index]) * 96) for index in range(count)]
     signatures = provider.sm2_sign_many_for_clients(items)
     assert (
         provider.sm2_verify_many(
@@ -84,6 +84,18 @@ def test_client_signatures(provider: MultiBufferProvider, library: LaneLibrary, 
         == [True] * count
     )
     assert len(set(library.nonces)) == len(library.nonces) == 8 * -(-count // 8)
+
+
+def test_messages_of_different_sizes_never_share_a_call(provider: MultiBufferProvider) -> None:
+    """They would crash the library; the lane library here asserts it."""
+    items = [(be(index + 9), b"m" * (index % 4 * 64)) for index in range(12)]
+    signatures = provider.sm2_sign_many_for_clients(items)
+    signed = [
+        (provider.sm2_public_key(private_key), message, signature)
+        for (private_key, message), signature in zip(items, signatures, strict=True)
+    ]
+    swapped = [(public_key, message, signed[index ^ 1][2]) for index, (public_key, message, _) in enumerate(signed)]
+    assert provider.sm2_verify_many(signed + swapped) == [True] * 12 + [False] * 12
 
 
 def test_nonces_are_drawn_until_in_range(
