@@ -76,7 +76,7 @@ async def prove_rolls(desk: Desk, book: EvidenceBook, name: str, securities: Seq
 
     def holdings_of(values: Values) -> list[bytes]:
         prefix = kernel_key(chunk_key(b"", 0))[:-4]
-        found = []
+        found: list[bytes] = []
         for key, raw in list(values.items()):
             if key.startswith(prefix) and raw is not None:
                 security = key[len(prefix) : len(prefix) + 16]
