@@ -145,7 +145,7 @@ class Market(World):
         contracts = (*contracts, Border(), *extra)
         grants = market_grants("border", *(contract.name for contract in extra))
         market = cls(Executor(contracts, hooks=hooks, grants=grants))
-        market.messages = Messages(contracts, hooks)
+        market.messages = Messages(market.executor.assembly.contracts, hooks)
         document = genesis(people, market_documents() if documents is None else documents, parameters or {})
         market.state.update(market.executor.genesis_writes(document, GENESIS_HASH))
         market.time_ms = noon(day) - 1_000

@@ -1,0 +1,95 @@
+"""The market's assembly: names, roles, grants; every refusal has its texts in both languages, whoever writes it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import contracts
+from chain_core.execution.contract import Lane
+from chain_core.execution.executor import Executor
+from chain_core.execution.messages import Messages
+from contracts.assembly import MARKET_ROLES, market_contracts, market_grants
+from contracts.templates.catalogue import CATALOGUE
+
+ROOT = Path(contracts.__file__).parent
+ENGINES = ("accounts.", "governance.")
+
+
+def named_rules() -> set[str]:
+    """Every text in the packages' calls of ``refuse`` on a CallContext that names a rule."""
+    found = set[str]()
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "refuse"):
+                continue
+            if node.args and isinstance(node.args[0], ast.Constant) and "." in str(node.args[0].value):
+                found.add(str(node.args[0].value))
+    return found
+
+
+def test_names_lanes_and_grants() -> None:
+    market, hooks = market_contracts()
+    assert [(contract.name, contract.lane) for contract in market] == [
+        ("kernel", Lane.BUSINESS),
+        ("templates", Lane.BUSINESS),
+    ]
+    assert [hook.name for hook in hooks] == ["market-rules"]
+    assert market_grants("border") == {
+        "templates": ("kernel",),
+        "market-rules": ("kernel",),
+        "border": ("kernel",),
+    }
+    Executor(market, hooks=hooks, grants=market_grants())
+
+
+def test_every_rule_that_is_named_has_its_texts() -> None:
+    market, hooks = market_contracts()
+    texts = Messages(market, hooks).rules
+    named = named_rules()
+    assert len(named) > 40
+    assert not {rule for rule in named if rule not in texts}
+    own = {rule for filed in CATALOGUE for rule in filed.template.rules}
+    guards = {"csrc.frozen_party", "csrc.frozen_security"}
+    assert set(texts) == named | own | guards, "a text that nothing refuses with"
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_texts_take_their_facts(language: str) -> None:
+    market, hooks = market_contracts()
+    for rule, text in Messages(market, hooks).rules.items():
+        line = text.zh if language == "zh" else text.en
+        assert line and line.isascii() == (language == "en"), rule
+        assert rule.isascii() and len(rule) <= 64
+
+
+def test_roles_of_methods_are_the_markets() -> None:
+    market, _ = market_contracts()
+    roles = {role for contract in market for method in contract.methods.values() for role in method.roles}
+    assert roles == set(MARKET_ROLES)
+
+
+def test_execution_here_is_pure() -> None:
+    """No clock, file, randomness or thread in anything that runs inside a block."""
+    forbidden = {
+        "asyncio",
+        "datetime",
+        "io",
+        "logging",
+        "os",
+        "random",
+        "secrets",
+        "socket",
+        "sys",
+        "threading",
+        "time",
+    }
+    for path in ROOT.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            for name in names:
+                assert name.split(".")[0] not in forbidden, path
+                assert name != "pathlib" or path.name == "catalogue.py", path

@@ -1,0 +1,88 @@
+"""Holder rolls against a plain list, and against the bytes of docs/spec/formats.md §11."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chain_core.codec.values import decode_value, encode_value
+from chain_core.crypto.hashing import sm3
+from chain_core.crypto.merkle import merkle_root
+from contracts.kernel.roll import Roll, chunk_key, decode_head, holder_count, read_roll
+
+SECURITY = sm3(b"security")[:16]
+
+
+class Space:
+    """A namespace of one contract as a dictionary."""
+
+    def __init__(self) -> None:
+        self.values: dict[bytes, bytes] = {}
+
+    def get(self, key: bytes) -> bytes | None:
+        return self.values.get(key)
+
+    def put(self, key: bytes, value: bytes) -> None:
+        self.values[key] = value
+
+    def delete(self, key: bytes) -> None:
+        self.values.pop(key, None)
+
+
+def holder(number: int) -> bytes:
+    return sm3(b"holder %d" % number)[:16]
+
+
+def check(space: Space, expected: list[bytes]) -> None:
+    """What is stored is what the specification says of this list."""
+    chunks = [encode_value(list(expected[start : start + 64])) for start in range(0, len(expected), 64)]
+    stored = {key: value for key, value in space.values.items() if key[:1] == b"r"}
+    assert stored == {chunk_key(SECURITY, number): chunk for number, chunk in enumerate(chunks)}
+    head = space.get(b"R" + SECURITY)
+    assert head is not None
+    assert decode_value(head) == {"count": len(expected), "chunks": len(chunks), "digest": merkle_root(chunks)}
+    assert decode_head(head)[0] == holder_count(space, SECURITY) == len(expected)  # type: ignore[arg-type]
+    assert read_roll(space.get, SECURITY) == expected
+
+
+def test_nobody() -> None:
+    assert holder_count(Space(), SECURITY) == 0  # type: ignore[arg-type]
+    assert read_roll(Space().get, SECURITY) == []
+
+
+@given(st.lists(st.one_of(st.integers(1, 90), st.integers(-200, -1)), max_size=12), st.booleans())
+def test_joining_and_leaving(steps: list[int], save_each: bool) -> None:
+    """Positive: so many join at once. Negative: the one at that place leaves, the last takes it."""
+    space, model, next_number = Space(), list[bytes](), 0
+    roll = Roll(space, SECURITY)  # type: ignore[arg-type]
+    for step in steps:
+        if step > 0:
+            for _ in range(step):
+                model.append(holder(next_number))
+                assert roll.append(holder(next_number)) == len(model) - 1
+                next_number += 1
+        elif model:
+            slot = -step % len(model)
+            last = model.pop()
+            moved = roll.remove(slot)
+            assert moved == (None if slot == len(model) else last)
+            if slot < len(model):
+                model[slot] = last
+        if save_each:
+            roll.save()
+            check(space, model)
+            roll = Roll(space, SECURITY)  # type: ignore[arg-type]
+    roll.save()
+    check(space, model)
+
+
+def test_only_changed_chunks_are_written() -> None:
+    space = Space()
+    roll = Roll(space, SECURITY)  # type: ignore[arg-type]
+    for number in range(200):
+        roll.append(holder(number))
+    roll.save()
+    before = dict(space.values)
+    roll = Roll(space, SECURITY)  # type: ignore[arg-type]
+    roll.append(holder(200))
+    roll.save()
+    changed = {key for key, value in space.values.items() if before.get(key) != value}
+    assert changed == {b"R" + SECURITY, chunk_key(SECURITY, 3)}
