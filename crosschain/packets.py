@@ -34,6 +34,10 @@ SUPERVISION, REPORTING = "supervision", "reporting"
 """Names of the contracts at the border: they are part of proven state keys."""
 
 
+ADMITTED = "admitted"
+"""Status of a registered chain whose headers and packets are taken."""
+
+
 class Outcome(IntEnum):
     """Code of an acknowledgement: numbers are hashed and proven, they never change meaning."""
 
@@ -206,6 +210,24 @@ def received_key(source: bytes, channel: str) -> bytes:
 def channel_key(source: bytes, channel: str, ledger: int = MAIN_LEDGER) -> bytes:
     """A channel's key inside the inbox."""
     return b"n" + source + ledger.to_bytes(4, "big") + channel.encode("ascii")
+
+
+def read_channel(raw: bytes | None) -> tuple[int, int]:
+    """(next sequence, height of the block that brought the last) of a channel's record in the inbox."""
+    if raw is None:
+        return 0, 0
+    row = decode_map(raw, "channel")
+    return cast(int, row["next"]), cast(int, row["height"])
+
+
+def chain_record_key(chain: bytes) -> bytes:
+    """Full state key of a chain's registration on the supervisory chain."""
+    return state_key(CHAINS, b"r" + chain)
+
+
+def read_admitted(raw: bytes | None) -> bool:
+    """Whether a registration record is that of an admitted chain."""
+    return raw is not None and decode_map(raw, "chain")["status"] == ADMITTED
 
 
 def client_key(chain: bytes) -> bytes:

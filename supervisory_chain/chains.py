@@ -13,11 +13,11 @@ from chain_core.execution.contract import Arguments, Contract, Lane, Method, Rul
 from chain_core.types.genesis import Genesis
 from chain_core.types.values import Value
 from crosschain.following import encode_followed
-from crosschain.packets import CHAINS
+from crosschain.packets import ADMITTED, CHAINS, read_admitted
 from supervisory_chain import registration
 
 OPERATOR, CSRC = "operator", "csrc"
-REGISTERED, ADMITTED = "registered", "admitted"
+REGISTERED = "registered"
 
 MAX_DOCUMENT_BYTES = 240_000
 PIECE_BYTES = 60_000
@@ -162,8 +162,7 @@ class Chains(Contract):
 
 def admitted_chain(ctx: CallContext, chain: bytes) -> bytes | None:
     """The record by which an admitted chain is followed (``crosschain.following``), None for any other."""
-    raw = ctx.read(CHAINS, b"r" + chain)
-    if raw is None or decode_map(raw, "chain")["status"] != ADMITTED:
+    if not read_admitted(ctx.read(CHAINS, b"r" + chain)):
         return None
     return ctx.read(CHAINS, b"v" + chain)
 

@@ -30,6 +30,7 @@ from crosschain.packets import (
     UPWARD_CHANNELS,
     channel_key,
     read_acknowledgement,
+    read_channel,
     read_report,
 )
 from supervisory_chain.clients import client_of, stored_header
@@ -133,7 +134,7 @@ class Inbox(Contract):
             channel, found = item.packet.channel, item.packet.sequence
             expected = sequences.get(channel)
             if expected is None:
-                expected = next_sequence(ctx.get(channel_key(source, channel)))
+                expected, _ = read_channel(ctx.get(channel_key(source, channel)))
             if found < expected:
                 ctx.refuse("inbox.replayed", channel, found, expected)
             if found > expected:
@@ -224,11 +225,6 @@ def _carry_out(ctx: CallContext, source: bytes, height: int, packet: Packet) -> 
     except MalformedBytes:
         return False
     return False
-
-
-def next_sequence(raw: bytes | None) -> int:
-    """The sequence expected next, from a channel's record in the inbox."""
-    return 0 if raw is None else cast(int, decode_map(raw, "channel")["next"])
 
 
 def _tally(ctx: CallContext, source: bytes) -> Mapping[str, Value]:

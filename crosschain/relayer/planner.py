@@ -1,0 +1,252 @@
+"""What to send next, from proven state of both chains alone; pure (docs/spec/packets.md §5).
+
+Each plan is the operations of one transaction, within its limits; after it is final the next is planned anew. So a
+relayer needs no memory: whatever happened in between, the two chains say where things stand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from chain_core.node.answers import CertifiedHeader, ProvenPacket, StateItem
+from chain_core.types.ids import MAX_U64
+from chain_core.types.packet import Packet
+from chain_core.types.transaction import MAX_OPERATIONS, Operation
+from chain_core.types.values import Value
+from crosschain.following import Position, decode_position
+from crosschain.packets import (
+    CLIENTS,
+    INBOX,
+    MAX_DIRECTIVES,
+    SUPERVISION,
+    UPWARD_CHANNELS,
+    chain_record_key,
+    client_key,
+    count_in,
+    directive_key,
+    directive_next_key,
+    read_admitted,
+    read_channel,
+    received_key,
+    sent_key,
+)
+
+MAX_HEADERS = 32
+"""Heights of one transaction: what ``clients.submit_headers`` takes."""
+MAX_PACKETS = 96
+"""Packets of one transaction: their events stay below what a transaction may emit."""
+MAX_BLOCK_PACKETS = 64
+"""Packets of one ``inbox.deliver``."""
+MAX_BYTES = 180_000
+"""Of headers, certificates, packets and proofs; an envelope has at most 262,144."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """What the supervisory chain has taken from the local one. ``channels``: next sequence and height of the last."""
+
+    admitted: bool
+    client: Position
+    channels: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The local chain at a final header: how many packets it has sent on each channel."""
+
+    latest: CertifiedHeader
+    height: int
+    time_ms: int
+    sent: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Emitted:
+    """A final local block with its outbox, verified."""
+
+    height: int
+    certified: CertifiedHeader
+    packets: Sequence[tuple[Packet, ProvenPacket]]
+
+
+@dataclass(frozen=True, slots=True)
+class Issued:
+    """The supervisory chain at a final header: how many directives there are, and the next ones, with their proofs."""
+
+    certified: CertifiedHeader
+    height: int
+    time_ms: int
+    next: StateItem
+    directives: Sequence[StateItem]
+
+
+# ---- which state to read
+
+
+def arrived_keys(local: bytes) -> list[bytes]:
+    """Supervisory state that says what arrived from the local chain."""
+    return [
+        chain_record_key(local),
+        client_key(local),
+        *(received_key(local, channel) for channel in UPWARD_CHANNELS),
+    ]
+
+
+def read_arrived(values: Sequence[bytes | None]) -> Arrived:
+    """From the values of ``arrived_keys``."""
+    record, client, *channels = values
+    received = {name: read_channel(raw) for name, raw in zip(UPWARD_CHANNELS, channels, strict=True)}
+    return Arrived(read_admitted(record), decode_position(client), received)
+
+
+def sent_keys(supervisory: bytes) -> list[bytes]:
+    """Local state that says what was sent to the supervisory chain."""
+    return [sent_key(supervisory, channel) for channel in UPWARD_CHANNELS]
+
+
+def read_sent(values: Sequence[bytes | None]) -> dict[str, int]:
+    """From the values of ``sent_keys``."""
+    return {name: count_in(raw) for name, raw in zip(UPWARD_CHANNELS, values, strict=True)}
+
+
+def issued_keys(local: bytes, executed: int) -> list[bytes]:
+    """Supervisory state that an ``update`` proves: the number of directives, and those that may come next."""
+    return [directive_next_key(local), *(directive_key(local, executed + i) for i in range(MAX_DIRECTIVES))]
+
+
+# ---- up
+
+
+def pending(arrived: Arrived, source: Source) -> dict[str, int]:
+    """Packets sent and not yet arrived, by channel; channels without any are left out."""
+    gaps = {channel: source.sent[channel] - arrived.channels[channel][0] for channel in UPWARD_CHANNELS}
+    return {channel: gap for channel, gap in gaps.items() if gap > 0}
+
+
+def scan_start(arrived: Arrived, source: Source, quiet_through: int) -> int | None:
+    """The lowest height that may hold a pending packet, None when nothing is pending.
+
+    Packets of a channel that arrived came from no later height than the next one does; up to ``quiet_through`` the
+    caller has seen nothing pending.
+    """
+    channels = pending(arrived, source)
+    if not channels:
+        return None
+    return max(min(max(arrived.channels[channel][1], 1) for channel in channels), quiet_through + 1)
+
+
+def plan_up(local: bytes, arrived: Arrived, source: Source, emitted: Sequence[Emitted], heartbeat_ms: int) -> Plan:
+    """Pending packets of ``emitted`` (ascending heights) with their headers; else the latest header when it is time."""
+    if not arrived.admitted or arrived.client.frozen >= 0:
+        return ()
+    rows: list[Value] = []
+    deliveries: list[Operation] = []
+    room = _Room()
+    expected = {channel: following for channel, (following, _) in arrived.channels.items()}
+    for block in emitted:
+        wanted = [row for row in block.packets if row[0].sequence >= expected.get(row[0].channel, MAX_U64)]
+        while wanted and room.takes(block):
+            chosen = wanted[: room.packets_of(wanted)]
+            wanted = wanted[len(chosen) :]
+            fresh = block.height > arrived.client.height
+            if fresh and not room.holds_header(block):
+                rows.append(_row(block.certified))
+            deliveries.append(_delivery(local, block, [proven for _, proven in chosen], with_header=not fresh))
+            room.add(block, [proven for _, proven in chosen])
+            expected |= {packet.channel: packet.sequence + 1 for packet, _ in chosen}
+        if wanted:
+            break
+    if not deliveries and not pending(arrived, source):
+        aged = source.time_ms - arrived.client.time_ms >= heartbeat_ms
+        if aged and source.height > arrived.client.height:
+            rows.append(_row(source.latest))
+    headers = (Operation(CLIENTS, "submit_headers", {"chain": local, "headers": rows}),) if rows else ()
+    return (*headers, *deliveries)
+
+
+Plan = tuple[Operation, ...]
+"""The operations of the next transaction; empty when there is nothing to do."""
+
+
+class _Room:
+    """What still fits into the transaction."""
+
+    def __init__(self) -> None:
+        self.bytes = MAX_BYTES
+        self.packets = MAX_PACKETS
+        self.operations = MAX_OPERATIONS - 1  # one is for the headers
+        self.heights: list[int] = []
+
+    def takes(self, block: Emitted) -> bool:
+        """Whether a delivery of this block may be added at all."""
+        if not self.heights:
+            return True
+        new = self.heights[-1] != block.height
+        full = new and len(self.heights) == MAX_HEADERS
+        return not full and self.operations > 0 and self.packets > 0 and self.bytes > _size(block)
+
+    def packets_of(self, wanted: Sequence[tuple[Packet, ProvenPacket]]) -> int:
+        """How many of them fit; at least one, which alone fits into an envelope by the packet's own limit."""
+        count, left = 0, self.bytes
+        for _, proven in wanted[: min(self.packets, MAX_BLOCK_PACKETS)]:
+            left -= len(proven.packet) + len(proven.proof)
+            if left < 0:
+                break
+            count += 1
+        return max(count, 1)
+
+    def holds_header(self, block: Emitted) -> bool:
+        """Whether the block's header is in the transaction already."""
+        return bool(self.heights) and self.heights[-1] == block.height
+
+    def add(self, block: Emitted, packets: Sequence[ProvenPacket]) -> None:
+        """Takes the room."""
+        if not self.holds_header(block):
+            self.heights.append(block.height)
+        self.bytes -= _size(block) + sum(len(item.packet) + len(item.proof) for item in packets)
+        self.packets -= len(packets)
+        self.operations -= 1
+
+
+def _size(block: Emitted) -> int:
+    return len(block.certified.header) + len(block.certified.certificate) + 200
+
+
+def _row(certified: CertifiedHeader) -> Value:
+    return {"header": certified.header, "certificate": certified.certificate}
+
+
+def _delivery(local: bytes, block: Emitted, packets: Sequence[ProvenPacket], *, with_header: bool) -> Operation:
+    """Packets of one block; a block below the client's height may not be stored, so its header comes along."""
+    args: dict[str, Value] = {
+        "source": local,
+        "height": block.height,
+        "packets": [{"packet": item.packet, "proof": item.proof} for item in packets],
+    }
+    if with_header:
+        args |= {"header": block.certified.header, "certificate": block.certified.certificate}
+    return Operation(INBOX, "deliver", args)
+
+
+# ---- down
+
+
+def plan_down(position: Position, issued: Issued, heartbeat_ms: int) -> Plan:
+    """An ``update`` when directives wait, or when the last supervisory header seen here is old."""
+    if position.frozen >= 0 or issued.height <= position.height:
+        return ()
+    waiting = count_in(issued.next.value) - position.count
+    if waiting <= 0 and issued.time_ms - position.time_ms < heartbeat_ms:
+        return ()
+    brought: list[Value] = [
+        {"packet": item.value, "proof": item.proof}
+        for item in issued.directives[: max(0, min(waiting, MAX_DIRECTIVES))]
+    ]
+    args: dict[str, Value] = {
+        "header": issued.certified.header,
+        "certificate": issued.certified.certificate,
+        "next": {"value": issued.next.value or b"", "proof": issued.next.proof},
+        "directives": brought,
+    }
+    return (Operation(SUPERVISION, "update", args),)

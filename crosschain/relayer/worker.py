@@ -1,0 +1,238 @@
+"""The relayer at work: reads both chains, asks the planner, submits; two loops, one for each direction."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable
+
+from chain_core.node.answers import OutboxAnswer
+from chain_core.node.log import event
+from chain_core.types.errors import DualchainError
+from chain_core.types.packet import Packet
+from crosschain.following import decode_position
+from crosschain.packets import supervision_key
+from crosschain.relayer import planner
+from crosschain.relayer.config import Assignment
+from crosschain.relayer.link import MAX_PAGE, ChainLink, NotBegun, ProvenState
+from crosschain.relayer.planner import Arrived, Emitted, Issued, Plan, Source
+
+log = logging.getLogger(__name__)
+
+LONGEST_PAUSE_S = 15.0
+_GRACE_S = 2.0
+
+
+def wall_clock_ms() -> int:
+    """Milliseconds since the Unix epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+class Relayer:
+    """Carries packets and headers up, directives down, until ``stop`` is called."""
+
+    def __init__(self, assignment: Assignment, clock: Callable[[], int] = wall_clock_ms) -> None:
+        self.supervisory = ChainLink("supervisory", assignment.supervisory, clock)
+        self.local = ChainLink("local", assignment.local, clock)
+        self._poll_s = assignment.poll_ms / 1_000
+        self._heartbeat_ms = assignment.heartbeat_ms
+        self._quiet_through = 0
+        self._said: dict[str, str] = {}
+        self._stop = asyncio.Event()
+
+    def stop(self) -> None:
+        """Ends the loops after what they are doing."""
+        self._stop.set()
+
+    async def run(self, ready: Callable[[], None]) -> None:
+        """Works until stopped; ``ready`` is called once both chains have answered.
+
+        What is under way when it is stopped gets a moment to end; cut off, the next run carries it or finds it done.
+        """
+        tasks: list[asyncio.Task[object]] = []
+        try:
+            if await self._reach_both():
+                ready()
+                tasks += [
+                    asyncio.create_task(self._loop("up", self.step_up)),
+                    asyncio.create_task(self._loop("down", self.step_down)),
+                ]
+                stopped = asyncio.create_task(self._stop.wait())
+                done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+                if stopped in done:
+                    await asyncio.wait(tasks, timeout=_GRACE_S)
+                tasks.append(stopped)
+                for task in done:
+                    task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await asyncio.gather(self.supervisory.close(), self.local.close())
+
+    async def _reach_both(self) -> bool:
+        """Waits until a node of each chain answers; False when told to stop before."""
+        for link in (self.supervisory, self.local):
+            pause_s = self._poll_s
+            while not await self._answers(link):
+                if await self._stopped_within(pause_s):
+                    return False
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+        return not self._stop.is_set()
+
+    async def _answers(self, link: ChainLink) -> bool:
+        try:
+            await link.state([supervision_key()])
+        except NotBegun:
+            return True
+        except DualchainError as error:
+            self._say(f"reach {link.name}", "UNREACHED", error)
+            return False
+        return True
+
+    async def _loop(self, way: str, step: Callable[[], Awaitable[bool]]) -> None:
+        pause_s = self._poll_s
+        while not self._stop.is_set():
+            try:
+                carried = await step()
+                self._said.pop(way, None)
+                pause_s = self._poll_s
+                if carried:
+                    continue  # more may wait
+            except DualchainError as error:
+                self._say(way, "NOT_CARRIED", error)
+                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            self.supervisory.turn()
+            self.local.turn()
+            await self._stopped_within(pause_s)
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        try:
+            await asyncio.wait_for(self._stop.wait(), seconds)
+        except TimeoutError:
+            return False
+        return True
+
+    # ---- up
+
+    async def step_up(self) -> bool:
+        """One transaction towards the supervisory chain, if one is due."""
+        arrived = await self.read_arrived()
+        source = await self.read_source()
+        if source is None:
+            return False
+        if not arrived.admitted or arrived.client.frozen >= 0:
+            self._say_state("up", "NOT_ADMITTED" if not arrived.admitted else "FROZEN", arrived.client.frozen)
+            return False
+        emitted = await self._emitted(arrived, source)
+        plan = planner.plan_up(self.local.genesis_hash, arrived, source, emitted, self._heartbeat_ms)
+        return await self._carry("up", self.supervisory, plan)
+
+    async def read_arrived(self) -> Arrived:
+        """What the supervisory chain has taken; before its first block, nothing."""
+        keys = planner.arrived_keys(self.local.genesis_hash)
+        try:
+            return planner.read_arrived((await self.supervisory.state(keys)).values)
+        except NotBegun:
+            return planner.read_arrived([None] * len(keys))
+
+    async def read_source(self) -> Source | None:
+        """What the local chain has sent; None before its first block."""
+        try:
+            state = await self.local.state(planner.sent_keys(self.supervisory.genesis_hash))
+        except NotBegun:
+            return None
+        return Source(state.answer.header, state.header.height, state.header.time_ms, planner.read_sent(state.values))
+
+    async def _emitted(self, arrived: Arrived, source: Source) -> list[Emitted]:
+        """The lowest blocks with packets that are pending, at most as many as one transaction takes."""
+        start = planner.scan_start(arrived, source, self._quiet_through)
+        if start is None:
+            self._quiet_through = max(self._quiet_through, source.height)
+            return []
+        found: list[Emitted] = []
+        while start <= source.height and len(found) < planner.MAX_HEADERS:
+            page = await self.local.headers(start, min(MAX_PAGE, source.height - start + 1))
+            if not page:
+                break
+            for header, _ in page:
+                if header.outbox_count and len(found) < planner.MAX_HEADERS:
+                    emitted = self._ours(header.height, *await self.local.outbox(header.height))
+                    if self._wanted(arrived, emitted):
+                        found.append(emitted)
+            start += len(page)
+        return found
+
+    def _ours(self, height: int, answer: OutboxAnswer, packets: list[Packet]) -> Emitted:
+        """A block's packets that go to the supervisory chain."""
+        above = self.supervisory.genesis_hash
+        rows = zip(packets, answer.packets, strict=True)
+        return Emitted(height, answer.header, [row for row in rows if row[0].destination_genesis == above])
+
+    @staticmethod
+    def _wanted(arrived: Arrived, emitted: Emitted) -> bool:
+        following = {channel: sequence for channel, (sequence, _) in arrived.channels.items()}
+        return any(
+            packet.channel in following and packet.sequence >= following[packet.channel]
+            for packet, _ in emitted.packets
+        )
+
+    # ---- down
+
+    async def step_down(self) -> bool:
+        """One ``update`` on the local chain, if one is due."""
+        try:
+            position = decode_position((await self.local.state([supervision_key()])).values[0])
+        except NotBegun:
+            position = decode_position(None)
+        if position.frozen >= 0:
+            self._say_state("down", "FROZEN", position.frozen)
+            return False
+        try:
+            state = await self.supervisory.state(planner.issued_keys(self.local.genesis_hash, position.count))
+        except NotBegun:
+            return False
+        plan = planner.plan_down(position, issued_of(state), self._heartbeat_ms)
+        return await self._carry("down", self.local, plan)
+
+    # ---- both
+
+    async def _carry(self, way: str, target: ChainLink, plan: Plan) -> bool:
+        if not plan:
+            return False
+        verified = await target.submit(plan)
+        methods = ",".join(f"{operation.contract}.{operation.method}" for operation in plan)
+        facts: dict[str, str | int] = {"way": way, "operations": methods, "height": verified.header.height}
+        event(log, logging.INFO, "CARRIED", facts)
+        return True
+
+    def _say(self, way: str, name: str, error: DualchainError) -> None:
+        """One line, and no second one while the same keeps happening."""
+        if self._said.get(way) != str(error):
+            self._said[way] = str(error)
+            facts: dict[str, str | int] = {"way": way, "code": error.code, "reason": error.what, "where": error.where}
+            event(log, logging.WARNING, name, {**facts, "next": error.next_step})
+
+    def _say_state(self, way: str, name: str, height: int) -> None:
+        if self._said.get(f"state {way}") != name:
+            self._said[f"state {way}"] = name
+            event(log, logging.WARNING, name, {"way": way, "height": height})
+
+
+def issued_of(state: ProvenState) -> Issued:
+    """What the answer to ``planner.issued_keys`` says."""
+    following, *directives = state.answer.items
+    present = [item for item in directives if item.value is not None]
+    return Issued(state.answer.header, state.header.height, state.header.time_ms, following, present)
+
+
+async def serve(assignment: Assignment, ready: Callable[[], None]) -> None:
+    """Runs a relayer until SIGTERM or SIGINT."""
+    relayer = Relayer(assignment)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, relayer.stop)
+    await relayer.run(ready)
+    event(log, logging.INFO, "STOPPED", {})
