@@ -195,7 +195,7 @@ def test_a_strangers_receipt_is_not_ones_own() -> None:
 def test_answers_that_are_too_short_or_in_another_order() -> None:
     answer = state_answer(*KEYS)
     refused(lambda: fresh().check_state(KEYS, replace(answer, items=answer.items[:2])), "2 values for 3 keys")
-    refused(lambda: fresh().check_state(KEYS, replace(answer, items=answer.items[::-1])), "presence is claimed")
+    refused(lambda: fresh().check_state(KEYS, replace(answer, items=answer.items[::-1])), "bucket")
     packets = outbox().packets
     refused(lambda: fresh().check_outbox(replace(outbox(), packets=packets[:1])), "counts 2")
     refused(lambda: fresh().check_outbox(replace(outbox(), packets=packets[::-1])), "proven at index")
