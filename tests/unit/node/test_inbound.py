@@ -1,0 +1,256 @@
+"""From a frame to the replica: what is verified reaches it in order, what is bad counts against its link."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
+from chain_core.codec.block import encode_block
+from chain_core.codec.transaction import encode_envelope
+from chain_core.consensus.messages import Heartbeat, Message, PrePrepare
+from chain_core.crypto.providers import provider
+from chain_core.ledger.errors import DiskFull
+from chain_core.network.frames import (
+    BlocksFrame,
+    ConsensusFrame,
+    EnvelopesFrame,
+    Frame,
+    WantBlocks,
+    WantEnvelopes,
+)
+from chain_core.network.identity import LOOPBACK, Caller
+from chain_core.network.ingress import Ingress
+from chain_core.network.links import IncomingLink
+from chain_core.network.refusals import Overloaded
+from chain_core.network.verification import VerificationQueue
+from chain_core.node import submit as submit_module
+from chain_core.node.inbound import Inbound
+from chain_core.node.ports import Admission, Origin
+from chain_core.node.scope import OwnScope
+from chain_core.node.submit import Submissions
+from chain_core.types.block import CertifiedBlock, Phase
+from chain_core.types.errors import InvalidTransaction
+from chain_core.types.transaction import Envelope, Signer
+from chain_core.types.verified import Verified
+from tests.vectors.keys import Signatures, public_key
+from tests.vectors.samples import TIME_MS, Samples
+
+S = Samples(Signatures(may_sign=True))
+VOTE = S.vote(Phase.PREPARE, 1)
+PROPOSAL = PrePrepare(S.vote(Phase.PRE_PREPARE, 0), S.next_batch)
+BAD_BODY = encode_envelope(S.plain_envelope.body_bytes, (Signer(public_key(8), bytes(64)),))
+
+
+@dataclass
+class Told:
+    """A replica that writes down what it is told."""
+
+    calls: list[object] = field(default_factory=list)
+    fault: Exception | None = None
+    answer: Admission = Admission.ACCEPTED
+
+    def note(self, call: object) -> None:
+        if self.fault is not None:
+            raise self.fault
+        self.calls.append(call)
+
+    def on_message(self, message: Verified[Message]) -> None:
+        self.note(message.value)
+
+    def admit(self, envelopes: Sequence[Verified[Envelope]], origin: Origin) -> list[Admission]:
+        self.note((origin, [one.value.envelope_id for one in envelopes]))
+        return [self.answer] * len(envelopes)
+
+    def on_want_envelopes(self, peer: int, ids: Sequence[bytes]) -> None:
+        self.note((peer, tuple(ids)))
+
+    def on_want_blocks(self, peer: int, start: int, count: int) -> None:
+        self.note((peer, start, count))
+
+    def on_blocks(self, blocks: Sequence[Verified[CertifiedBlock]]) -> None:
+        self.note([one.value for one in blocks])
+
+
+@dataclass
+class Bench:
+    inbound: Inbound
+    replica: Told
+    cuts: list[object]
+    link: IncomingLink
+    task: asyncio.Task[None]
+
+    async def feed(self, *frames: Frame) -> list[object]:
+        """The replica's calls after all frames are through."""
+        for frame in frames:
+            self.inbound.receive(self.link, frame)
+        await self.inbound.submit([b"the last one through"])
+        return self.replica.calls
+
+
+def run(story: Callable[[Bench], Awaitable[None]]) -> None:
+    async def main() -> None:
+        queue = VerificationQueue(provider().sm2_verify_many, Counter())
+        replica, cuts = Told(), list[object]()
+        ingress = Ingress(S.chain, 0, S.validators, lambda: TIME_MS, lambda: 600_000, lambda account, key: True)
+        link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: cuts.append(why))
+        task = asyncio.create_task(queue.run())
+        try:
+            await story(Bench(Inbound(ingress, queue, replica), replica, cuts, link, task))
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    asyncio.run(main())
+
+
+def test_every_frame_reaches_the_replica_verified() -> None:
+    async def story(bench: Bench) -> None:
+        calls = await bench.feed(
+            EnvelopesFrame((S.envelope.raw, S.plain_envelope.raw)),
+            ConsensusFrame(PROPOSAL),
+            ConsensusFrame(VOTE),
+            ConsensusFrame(Heartbeat(2, 41, 0, 0, False)),
+            BlocksFrame((encode_block(S.block),)),
+            WantEnvelopes((b"i" * 32,)),
+            WantBlocks(3, 4),
+        )
+        bodies = (Origin.PEER, [S.envelope.envelope_id, S.plain_envelope.envelope_id])
+        assert calls == [
+            VOTE,
+            Heartbeat(2, 41, 0, 0, False),
+            (2, (b"i" * 32,)),
+            (2, 3, 4),
+            bodies,
+            PROPOSAL,
+            [S.block],
+        ], "votes and questions first; a proposal behind the bodies sent before it"
+        assert bench.inbound.heard == {2: 41}
+        assert bench.cuts == []
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        ConsensusFrame(replace(VOTE, signature=bytes(64))),
+        ConsensusFrame(PrePrepare(PROPOSAL.vote, S.batch)),
+        EnvelopesFrame((BAD_BODY,)),
+        EnvelopesFrame((b"no envelope",)),
+        BlocksFrame((encode_block(replace(S.block, envelopes=S.block.envelopes[::-1])),)),
+        BlocksFrame((b"no block",)),
+    ],
+    ids=["forged vote", "twisted proposal", "forged body", "no body", "twisted block", "no block"],
+)
+def test_what_is_bad_reaches_nobody_and_cuts_the_link_in_the_end(frame: Frame) -> None:
+    async def story(bench: Bench) -> None:
+        assert await bench.feed(frame, frame) == []
+        assert bench.cuts == []
+        assert await bench.feed(frame) == []
+        assert len(bench.cuts) == 1
+
+    run(story)
+
+
+def test_clocks_and_states_differ_between_correct_nodes() -> None:
+    async def story(bench: Bench) -> None:
+        late = replace(bench.inbound.ingress, now_ms=lambda: TIME_MS + 10**9)
+        bench.inbound.ingress = late
+        assert await bench.feed(*[EnvelopesFrame((S.envelope.raw,))] * 5) == []
+        assert bench.cuts == []
+
+    run(story)
+
+
+def test_a_fault_of_the_replica_ends_the_queue() -> None:
+    async def story(bench: Bench) -> None:
+        bench.replica.fault = DiskFull("no room", where="here", next_step="free some")
+        bench.inbound.receive(bench.link, ConsensusFrame(VOTE))
+        with pytest.raises(DiskFull):
+            await bench.task
+
+    run(story)
+
+
+def test_a_client_gets_an_answer_an_envelope_in_order() -> None:
+    async def story(bench: Bench) -> None:
+        raws = [S.envelope.raw, b"", *[S.plain_envelope.raw] * 150, BAD_BODY]
+        answers = await bench.inbound.submit(raws)
+        assert [isinstance(outcome, InvalidTransaction) for outcome, _ in answers] == [
+            False,
+            True,
+            *[False] * 150,
+            True,
+        ]
+        assert [admission for _, admission in answers] == [
+            Admission.ACCEPTED,
+            None,
+            *[Admission.ACCEPTED] * 150,
+            None,
+        ]
+        assert all(isinstance(call, tuple) and call[0] is Origin.CLIENT for call in bench.replica.calls)
+
+    run(story)
+
+
+class Nowhere:
+    """A store in which nothing is final."""
+
+    final_height = 0
+
+    def locate(self, transaction_id: bytes) -> None:
+        return None
+
+
+ANSWERS = {
+    Admission.ACCEPTED: (pb.ACCEPTED, ""),
+    Admission.ALREADY_FINAL: (pb.ACCEPTED, ""),
+    Admission.NONCE_USED: (pb.REFUSED, "NONCE_USED"),
+    Admission.POOL_FULL: (pb.REFUSED, "RESOURCE_EXHAUSTED"),
+    Admission.NOT_SERVING: (pb.REFUSED, "NOT_SERVING"),
+}
+
+
+def submissions(bench: Bench) -> Submissions:
+    scope = OwnScope("test", S.chain, 0)
+    return Submissions(scope, bench.inbound, Nowhere(), None, None, Counter())  # type: ignore[arg-type]
+
+
+def request(*raws: bytes) -> bytes:
+    return pb.SubmitRequest(scope=pb.Scope(genesis_hash=S.chain), envelopes=raws).SerializeToString()
+
+
+@pytest.mark.parametrize("admission", Admission, ids=lambda admission: admission.name)
+def test_what_the_replica_says_in_the_apis_words(admission: Admission) -> None:
+    async def story(bench: Bench) -> None:
+        bench.replica.answer = admission
+        data = await submissions(bench).submit(bench.link.caller, request(S.envelope.raw))
+        (item,) = pb.SubmitResponse.FromString(data).items
+        assert (item.status, item.refusal.code) == ANSWERS[admission]
+        assert bool(item.refusal.retry_after_ms) is (admission is Admission.POOL_FULL)
+        assert bool(item.refusal.next_step) is (item.status == pb.REFUSED)
+
+    run(story)
+
+
+def test_one_callers_bytes_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submit_module, "MAX_CALLER_BYTES", 2_000)
+
+    async def story(bench: Bench) -> None:
+        service = submissions(bench)
+        large = request(S.envelope.raw, S.envelope.raw)
+        assert 1_000 < len(large) < 2_000
+        first = asyncio.create_task(service.submit(bench.link.caller, large))
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded) as caught:
+            await service.submit(bench.link.caller, large)
+        assert caught.value.retry_after_ms
+        await service.submit(Caller(LOOPBACK, "another"), large)
+        await first
+        await service.submit(bench.link.caller, large)
+        assert not service._in_flight
+
+    run(story)
