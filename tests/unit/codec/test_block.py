@@ -196,6 +196,26 @@ def test_sets_are_written_in_their_one_order(samples: Samples, monkeypatch: pyte
             read(raw)
 
 
+def test_counts_are_refused_before_what_they_count_is_read(samples: Samples) -> None:
+    """Each record is cut where its count stands, and given another one."""
+    prepared, change, new_view = samples.prepared, samples.view_change(3, first=True), samples.new_view.message
+    vote_blob = 4 + votes.VOTE_SIZE + 64
+    prepared_head = votes.encode_prepared(prepared)[: -2 * vote_blob - 2]
+    new_view_head = votes.encode_new_view(new_view)[:23]
+    no_pre_prepares = votes.encode_new_view(replace(new_view, pre_prepares=()))
+    cases: list[tuple[Callable[[bytes], Any], bytes, str]] = [
+        (decode_prepared, prepared_head + b"\x00\x00", r"count 0 outside 1\.\.256"),
+        (decode_prepared, prepared_head + b"\x01\x01", r"count 257 outside 1\.\.256"),
+        (decode_view_change, change.body[:-1] + b"\x41", r"count 65 outside 0\.\.64"),
+        (decode_new_view, new_view_head + b"\x00\x00", r"count 0 outside 1\.\.256"),
+        (decode_new_view, new_view_head + b"\x01\x01", r"count 257 outside 1\.\.256"),
+        (decode_new_view, no_pre_prepares[:-1] + b"\x41", r"count 65 outside 0\.\.64"),
+    ]
+    for read, raw, reason in cases:
+        with pytest.raises(MalformedBytes, match=reason):
+            read(raw)
+
+
 def test_the_blocks_module_names_its_fields_once() -> None:
     assert len({name for name, _ in block.HEADER_FIELDS}) == len(block.HEADER_FIELDS) == 22
 
