@@ -26,6 +26,8 @@ class SubCommand(NamedTuple):
 
 SUB_COMMANDS: tuple[SubCommand, ...] = (
     SubCommand("node", "dualchain.nodes", "Run a node, and ask one: status, blocks, receipts, state."),
+    SubCommand("demo", "dualchain.demo.cli", "Run the demonstration, verify its evidence."),
+    SubCommand("relayer", "crosschain.relayer.cli", "Carry headers, reports and directives between two chains."),
 )
 
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from chain_core.codec import signed
-from chain_core.codec.block import decode_header
+from chain_core.codec.block import decode_header, header_hash
 from chain_core.codec.genesis import genesis_hash
 from chain_core.codec.proofs import check_inclusion, decode_inclusion, decode_packet
 from chain_core.codec.transaction import decode_envelope
@@ -188,6 +188,7 @@ class Evidence:
     directory: Path
     views: dict[str, ChainView] = field(default_factory=dict)
     headers: dict[str, dict[int, Header]] = field(default_factory=dict)
+    hashes: dict[str, dict[int, bytes]] = field(default_factory=dict)
     transactions: dict[str, list[ProvenTransaction]] = field(default_factory=dict)
     state: dict[str, dict[str, dict[bytes, bytes | None]]] = field(default_factory=dict)
     """chain -> name -> full key -> value (None: proven absent); every name's values stand under one header."""
@@ -207,6 +208,7 @@ def load(directory: Path) -> Evidence:
             found = CertifiedHeader(bytes.fromhex(row["header"]), bytes.fromhex(row["certificate"]))
             certified[row["height"]] = found
             evidence.headers.setdefault(chain, {})[row["height"]] = view.check_header(found)
+            evidence.hashes.setdefault(chain, {})[row["height"]] = header_hash(found.header)
             if decode_header(found.header).height != row["height"]:
                 raise EvidenceRefused("a header stands under another height", where=f"{chain}, height {row['height']}")
         _load_receipts(evidence, chain, certified)

@@ -1,0 +1,213 @@
+"""The demonstration from beginning to end: real processes, the market's day, evidence, summary."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from chain_core.node.verifying_client import VerifyingClient
+from dualchain.demo import border, market_setup, observe, onboarding, trading
+from dualchain.demo.actors import Desk
+from dualchain.demo.days import date_of, day_of_ms
+from dualchain.demo.evidence import EvidenceBook, load, write_manifest, write_summary
+from dualchain.demo.inputs import MarketDay, read_market_day
+from dualchain.demo.layout import MARKETS, SUPERVISORY, Chain, lay_out, open_work_directory
+from dualchain.demo.processes import ProcessGroup
+from dualchain.demo.report import Report
+from dualchain.demo.summary import AFTER, BEFORE, CASH, summarise
+
+READY_S = 60.0
+STAFF: dict[str, tuple[str, tuple[str, ...]]] = {
+    "gateway": ("赋能服务平台 gateway", ("gateway",)),
+    "tester": ("跨链联调测试机构", ("tester",)),
+}
+
+
+@dataclass(slots=True)
+class Story:
+    """One run: its work directory, what it reads, its processes and what it has proven."""
+
+    work: Path
+    inputs: Path
+    report: Report
+    day: MarketDay
+    chains: dict[str, Chain]
+    group: ProcessGroup
+    desks: dict[str, Desk] = field(default_factory=dict)
+    book: EvidenceBook = field(default_factory=EvidenceBook)
+
+    @property
+    def upper(self) -> Desk:
+        """The supervisory chain's desk."""
+        return self.desks[SUPERVISORY]
+
+    @property
+    def evidence(self) -> Path:
+        """Where the evidence goes."""
+        return self.work / "evidence"
+
+
+def prepare(work: Path, inputs: Path, report: Report) -> Story:
+    """Check the input whole, then lay out the chains. BadInput and WorkDirectoryRefused come before all else."""
+    now_ms = time.time_ns() // 1_000_000
+    run_day = day_of_ms(now_ms)
+    day = read_market_day(inputs, run_day)
+    open_work_directory(work)
+    chains = lay_out(work, day.calendar, now_ms)
+    story = Story(work, inputs, report, day, chains, ProcessGroup(work / "logs"))
+    report.step("genesis 创世", "three chains laid out, each identified by the SM3 of its genesis document")
+    for chain in chains.values():
+        report.fact(f"{chain.genesis.chain_id}: {chain.view().genesis_hash.hex()}")
+    if run_day in day.calendar.opened:
+        report.fact(f"{date_of(run_day)} is no trading day by the calendar: this genesis makes it one (演示开市)")
+    return story
+
+
+async def run(story: Story) -> None:
+    """All steps; the network is left running (the caller stops it)."""
+    await start_nodes(story)
+    await onboard(story)
+    await asyncio.gather(*(set_up_market(story, market) for market in MARKETS))
+    await try_forgeries(story)
+    await start_relayers(story)
+    await direct(story)
+    await asyncio.gather(*(trade(story, market) for market in MARKETS))
+    await cross(story)
+    await close_books(story)
+
+
+async def start_nodes(story: Story) -> None:
+    """Twelve node processes."""
+    commands = {name: line for chain in story.chains.values() for name, line in chain.commands().items()}
+    await story.group.start_all(commands, READY_S)
+    for label, chain in story.chains.items():
+        story.desks[label] = Desk(chain, VerifyingClient(chain.view(), chain.addresses))
+    story.report.step("processes 节点启动", f"{len(commands)} node processes serve, four a chain")
+
+
+async def onboard(story: Story) -> None:
+    """Accounts, registration, admission."""
+    upper, report = story.upper, story.report
+    names: dict[str, tuple[str, tuple[str, ...]]] = {f"operator-{m}": (MARKETS[m][1], ("operator",)) for m in MARKETS}
+    names |= STAFF
+    names |= {f"relayer-{m}": (MARKETS[m][1], ()) for m in MARKETS}
+    await onboarding.register_accounts(upper, names)
+    operator = upper.actors["operator-BJ"]
+    refused = await onboarding.refuse_bad_registrations(upper, operator, story.chains["BJ"])
+    for market in MARKETS:
+        await onboarding.admit(upper, upper.actors[f"operator-{market}"], story.chains[market])
+    refused.append(await onboarding.refuse_second_chain(upper, operator, story.chains["BJ"]))
+    report.step(
+        "registration 注册准入", "two market chains registered and admitted by a second officer (art. 6, 7, 10, 16)"
+    )
+    for case, rule in refused:
+        report.fact(f"refused: {case} ({rule})")
+
+
+async def start_relayers(story: Story) -> None:
+    """One process a market, both directions; nobody believes it."""
+    commands = {}
+    for market in MARKETS:
+        config = story.work / f"relayer-{market}.toml"
+        lower = story.desks[market]
+        lower.genesis_actor("relayer")
+        border.write_relayer_config(config, story.upper, lower, f"relayer-{market}", "relayer")
+        commands[f"relayer-{market}"] = ["relayer", "run", "--config", str(config)]
+    await story.group.start_all(commands, READY_S)
+    story.report.step(
+        "relayers 中继", "two relayer processes carry headers, reports and directives; all they bring is verified"
+    )
+
+
+async def set_up_market(story: Story, market: str) -> None:
+    """Investors, suitability, rolls, client money; then the rolls as proven before the day."""
+    desk, day = story.desks[market], story.day
+    accounts = await market_setup.register_investors(desk, day)
+    proofs = await market_setup.record_suitability(desk, day)
+    rolls = await market_setup.take_rolls_into_custody(desk, day)
+    money = await market_setup.deposit_cash(desk, day)
+    securities = [market_setup.security_id(desk, security) for security in rolls]
+    await observe.prove_rolls(desk, story.book, BEFORE, securities)
+    text = f"{market}: {accounts} accounts, {proofs} suitability proofs, {sum(rolls.values())} holdings"
+    text += f" in {len(rolls)} rolls, {money / 100:,.2f} yuan of client money"
+    story.report.step("custody 登记托管", text)
+    story.report.fact("every roll proven complete under one certified header, equal to roll.csv")
+
+
+async def direct(story: Story) -> None:
+    """The regulator's directives, binding before the day's business."""
+    for market in MARKETS:
+        rows = [row for row in story.day.directives if row.market == market]
+        if not rows:
+            continue
+        desk = story.desks[market]
+        before = (await desk.client.header()).height
+        count = await border.issue_directives(story.upper, desk, rows)
+        await border.prove_acknowledgements(story.book, desk, before)
+        await border.prove_directives(story.upper, story.book, desk, count)
+        text = f"{count} for {market}: issued, confirmed by a second officer, executed, acknowledged with proof"
+        story.report.step("directives 监管指令", text)
+        for row in rows:
+            story.report.fact(f"{row.directive}: {row.holder} frozen ({row.reason})")
+
+
+async def trade(story: Story, market: str) -> None:
+    """The day's orders; then rolls and money as proven after it."""
+    desk, day = story.desks[market], story.day
+    outcomes = await trading.run_orders(desk, [order for order in day.orders if order.market == market])
+    settled = sum(outcome.settled for outcome in outcomes)
+    securities = [market_setup.security_id(desk, security) for security in market_setup.rolls_of(day, market)]
+    await observe.prove_rolls(desk, story.book, AFTER, securities)
+    accounts = [desk.actors[i.holder].account for i in day.investors if i.market == market]
+    await observe.prove_cash(desk, story.book, CASH, accounts)
+    story.report.step(
+        "transfers 协议转让", f"{market}: {settled} of {len(outcomes)} settled (DvP), {len(outcomes) - settled} refused"
+    )
+    for outcome in outcomes:
+        if not outcome.settled:
+            proven = outcome.last.proven
+            story.report.fact(f"{outcome.order.order}: {proven.text_zh} / {proven.text_en}")
+
+
+async def try_forgeries(story: Story) -> None:
+    """Before any relayer runs, a courier with an ordinary account offers altered headers."""
+    refused = await border.refuse_forgeries(story.upper, story.desks["BJ"], story.upper.actors["relayer-BJ"])
+    story.report.step("forgeries 伪造", f"{len(refused)} forgeries of a courier refused by the supervisory chain")
+    for case, rule in refused:
+        story.report.fact(f"refused: {case} ({rule})")
+
+
+async def cross(story: Story) -> None:
+    """What the supervisory chain verified of the markets."""
+    for market in MARKETS:
+        lower = story.desks[market]
+        await border.wait_for_reports(story.upper, lower)
+        found = await border.prove_crossing(story.upper, story.book, lower)
+        text = f"{market} followed to height {found.followed_height}, its own header {found.followed_hash.hex()[:16]}…"
+        text += f"; {found.reports} reports of {found.transactions} transactions proven"
+        story.report.step("supervision 穿透监管", text)
+
+
+async def close_books(story: Story) -> None:
+    """Evidence, read back and verified; the summary computed from it alone."""
+    for label, desk in story.desks.items():
+        for text, raw, found in desk.evidence:
+            story.book.receipt(label, text, raw, found)
+    story.book.write(story.evidence, {label: c.genesis_bytes for label, c in story.chains.items()}, story.inputs)
+    summary = await asyncio.to_thread(lambda: summarise(load(story.evidence)))
+    write_summary(story.evidence, summary)
+    manifest = write_manifest(story.evidence)
+    shutil.copyfile(story.evidence / "summary.json", story.work / "summary.json")
+    hashes = [chain.view().genesis_hash.hex() for chain in story.chains.values()]
+    story.report.close(summary, story.evidence, hashes, manifest)
+
+
+async def finish(story: Story) -> None:
+    """End the clients and all processes."""
+    await asyncio.gather(*(desk.client.close() for desk in story.desks.values()), return_exceptions=True)
+    forced = await story.group.stop()
+    if forced:
+        story.report.fact(f"ended by force: {', '.join(forced)}")
