@@ -13,7 +13,6 @@ from chain_core.ledger.levels import HASH_SIZE, level_starts
 
 ENTRY_SIZE = 2 * HASH_SIZE
 _ZERO_ROW = bytes(HASH_SIZE)
-_TWO_ROWS = bytes(2 * HASH_SIZE)
 
 Bucket: TypeAlias = tuple[bytes, bytes]
 """(entries, nodes)."""
@@ -148,9 +147,8 @@ def _upper_nodes(nodes: bytes, before: int, size: int, shifted: int) -> bytes:
     """The levels above the leaves for ``size`` entries: right wherever they stand wholly left of ``shifted``."""
     old, new = level_starts(before), level_starts(size)
     if len(old) == len(new):
-        # Each old level, cut or filled to its new width: what lies at or after ``shifted`` is stale anyway.
-        padded = nodes + bytes((new[-1] + 1) * HASH_SIZE) if size > before + 1 else nodes + _TWO_ROWS
-        return b"".join([padded[start:end] for start, end in _level_slices(before, size)])
+        # Each old level at its new width (the levels above it always fill that): what follows ``shifted`` is stale.
+        return b"".join([nodes[start:end] for start, end in _level_slices(before, size)])
     parts: list[bytes] = []
     for level in range(1, len(new) - 1):
         width = new[level + 1] - new[level]

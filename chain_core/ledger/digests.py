@@ -3,7 +3,8 @@
 A block changes thousands of digests all over the tree; writing each by itself, or the pages they lie in, would cost
 more than the state. So a block writes one *delta* (all digests it changed) into a ring of RING slots, and one *page*
 (the digests of 1/RING of the buckets, in turn). Pages plus the ring's deltas in the order of heights give the digests:
-whatever a page misses is younger than RING blocks and stands in a delta. A page not yet written means empty buckets.
+a page is as it was before the block that wrote it, whose delta and all later ones are still in the ring. A page not yet
+written means empty buckets.
 """
 
 from __future__ import annotations
@@ -24,16 +25,13 @@ _SLOT = Struct(">H")
 
 
 def write(batch: Batch, name: bytes, tree: BucketTree, change: TreeChange, height: int) -> None:
-    """Puts the delta of the block at ``height`` and its page; ``tree`` is still without ``change``."""
+    """Puts the delta of the block at ``height``, and a page of digests before it: ``tree`` is without ``change``."""
     slot = _SLOT.pack(height % RING)
     touched, digests = change.digests
     delta = _HEAD.pack(height, len(touched)) + touched.astype(">u4").tobytes() + digests.tobytes()
     batch.put(keys.DIGEST_DELTA + name + slot, delta)
     start, stop = _page(tree.bucket_count, height % RING)
-    page = tree.digests(start, stop)
-    low, high = np.searchsorted(touched, (start, stop))
-    page[touched[low:high] - start] = digests[low:high]
-    batch.put(keys.DIGEST_PAGE + name + slot, page.tobytes())
+    batch.put(keys.DIGEST_PAGE + name + slot, tree.digests(start, stop).tobytes())
 
 
 def restore(database: Database, name: bytes, tree: BucketTree, height: int) -> None:

@@ -137,6 +137,11 @@ class TestLocate:
         store.commit_block(make_block(store, {}, nonces=(1,)))
         assert store.locate(transaction_id(1)) == (1, 0)
 
+    def test_without_a_use_of_its_nonce_the_first_place_counts(self, store: LedgerStore) -> None:
+        store.commit_block(make_block(store, {}, nonces=(3, 1, 1)))
+        store.commit_block(make_block(store, {}, nonces=(1,)))
+        assert store.locate(transaction_id(1)) == (1, 1)
+
     def test_the_use_of_the_nonce_counts_not_an_unauthorised_copy_before_it(self, store: LedgerStore) -> None:
         store.commit_block(make_block(store, {}, nonces=(2, 1)))
         assert store.locate(transaction_id(1)) == (1, 1)

@@ -102,6 +102,14 @@ class TestBodies:
             store.log_write([(record_key(1, PRE_PREPARE, view), b"p")], {name("a"): b"A" * 1_000})
         assert len(store._database.scan(b"P", b"Q", 10)) == 1
 
+    def test_a_write_for_several_heights_keeps_them_until_the_last(self, store: LedgerStore) -> None:
+        records = [(record_key(height, PRE_PREPARE, 0), b"p") for height in (2, 1)]
+        store.log_write([*records, (record_key(None, VIEW_CHANGE, 1), b"v")], {name("a"): b"A"})
+        store.commit_block(make_block(store, {}))
+        assert store.logged_body(name("a")) == b"A"
+        store.commit_block(make_block(store, {}))
+        assert store.logged_body(name("a")) is None
+
     def test_without_a_height_they_belong_to_the_next_one(self, store: LedgerStore) -> None:
         store.log_write([(record_key(None, VIEW_CHANGE, 1), b"v")], {name("a"): b"A"})
         assert store.logged_body(name("a")) == b"A"
