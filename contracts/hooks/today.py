@@ -30,35 +30,24 @@ class Today(NamedTuple):
 
 
 class _Cache:
-    """The last answer, with all that it came from. A block's view of state gives the same objects every time."""
+    """The block's day, computed at the first question of a block.
 
-    __slots__ = ("_calendar", "_parameters", "_rules", "_time_ms", "_today")
+    Nothing that a transaction can do changes it: a new calendar leaves all days up to today as they are, rules and
+    parameters change between blocks. One context object serves one block.
+    """
+
+    __slots__ = ("_ctx", "_parameters", "_today")
 
     def __init__(self) -> None:
-        self._calendar: bytes | None = None
-        self._rules: bytes | None = None
+        self._ctx: CallContext | None = None
         self._parameters: Mapping[str, int] | None = None
-        self._time_ms = -1
         self._today: Today | None = None
 
     def today(self, space: Namespace, ctx: CallContext) -> Today:
-        calendar, rules, parameters, time_ms = (
-            space.get(CALENDAR),
-            space.get(RULES_KEY),
-            ctx.parameters,
-            ctx.block.time_ms,
-        )
-        known = self._today
-        if (
-            known is not None
-            and calendar is self._calendar
-            and rules is self._rules
-            and parameters is self._parameters
-            and time_ms == self._time_ms
-        ):
-            return known
-        found = self._today = _compute(calendar, rules, parameters, day_of(time_ms))
-        self._calendar, self._rules, self._parameters, self._time_ms = calendar, rules, parameters, time_ms
+        if ctx is self._ctx and ctx.parameters is self._parameters and self._today is not None:
+            return self._today
+        found = _compute(space.get(CALENDAR), space.get(RULES_KEY), ctx.parameters, day_of(ctx.block.time_ms))
+        self._ctx, self._parameters, self._today = ctx, ctx.parameters, found
         return found
 
 
@@ -79,4 +68,4 @@ def _compute(calendar_raw: bytes | None, rules_raw: bytes | None, parameters: Ma
 
 
 today = _Cache().today
-"""The block's day. A function of calendar, rules, parameters and block time; only the last answer is remembered."""
+"""The block's day. ``space`` is the kernel's namespace."""

@@ -11,8 +11,7 @@ from chain_core.execution.overlay import Namespace
 from chain_core.types.genesis import Genesis
 from chain_core.types.values import Value
 from contracts.hooks.rules import PARAMETER_BOUNDS, RULE_IDS, rules_document
-from contracts.hooks.today import today
-from contracts.kernel.calendar import MAX_DAY, TradingCalendar, wrong_days
+from contracts.kernel.calendar import MAX_DAY, TradingCalendar, day_of, decode_calendar, wrong_days
 from contracts.kernel.movements import require_active
 from contracts.kernel.records import CALENDAR, MARKET, RULES, SUITABILITY, Suitability, encode_suitability
 
@@ -71,11 +70,11 @@ def set_calendar(space: Namespace, ctx: CallContext, lists: Mapping[str, Sequenc
     wrong = wrong_days(lists)
     if wrong is not None:
         ctx.refuse("kernel.bad_days", wrong)
-    now = today(space, ctx)
-    old = now.calendar
+    day = day_of(ctx.block.time_ms)
+    old = decode_calendar(space.get(CALENDAR) or b"")
     for name, before in zip(DAY_LISTS, (old.holidays, old.workdays, old.opened), strict=True):
-        if [d for d in before if d <= now.day] != [d for d in lists[name] if d <= now.day]:
-            ctx.refuse("kernel.calendar_past", now.day)
+        if [d for d in before if d <= day] != [d for d in lists[name] if d <= day]:
+            ctx.refuse("kernel.calendar_past", day)
     calendar = _from_lists(lists, old.version + 1)
     space.put(CALENDAR, calendar.encode())
     ctx.emit("calendar_set", version=calendar.version)

@@ -1,6 +1,7 @@
 """The kernel's state keys and packed values (docs/spec/kernel.md §2). Sizes are fixed; integers are big-endian.
 
-Decoders of values that many movements share remember what they decoded, by its bytes.
+Decoders refuse any other size with MalformedBytes: another chain's proven state is read with them too. Those of values
+that many movements share remember what they decoded, by its bytes.
 """
 
 from __future__ import annotations
@@ -8,8 +9,10 @@ from __future__ import annotations
 from enum import IntEnum
 from functools import lru_cache
 from struct import Struct
-from typing import NamedTuple
+from struct import error as StructError  # noqa: N812 - struct's name is an ordinary word
+from typing import Any, NamedTuple
 
+from chain_core.codec.wire import malformed
 from chain_core.types.ids import NO_ACCOUNT
 
 KERNEL = "kernel"
@@ -32,6 +35,13 @@ _HOLD = Struct(">B16s16s16s16s16sQQQ")
 _PLEDGE = Struct(">16s16s16sQ")
 _SUITABILITY = Struct(">BI")
 _MONEY = Struct(">Q")
+
+
+def _fields(layout: Struct, raw: bytes, record: str) -> tuple[Any, ...]:
+    try:
+        return layout.unpack(raw)
+    except StructError:
+        malformed(record, len(raw), f"{len(raw)} bytes, not {layout.size}")
 
 
 class Status(IntEnum):
@@ -141,7 +151,7 @@ def encode_holding(holding: Holding) -> bytes:
 
 def decode_holding(raw: bytes) -> Holding:
     """The reverse of ``encode_holding``."""
-    return Holding._make(_HOLDING.unpack(raw))
+    return Holding._make(_fields(_HOLDING, raw, "holding"))
 
 
 def encode_security(security: Security) -> bytes:
@@ -152,7 +162,7 @@ def encode_security(security: Security) -> bytes:
 @lru_cache(maxsize=4_096)
 def decode_security(raw: bytes) -> Security:
     """The reverse of ``encode_security``."""
-    return Security._make(_SECURITY.unpack(raw))
+    return Security._make(_fields(_SECURITY, raw, "security"))
 
 
 def encode_cash(cash: Cash) -> bytes:
@@ -162,7 +172,7 @@ def encode_cash(cash: Cash) -> bytes:
 
 def decode_cash(raw: bytes | None) -> Cash:
     """The reverse of ``encode_cash``; nothing is no money."""
-    return NO_CASH if raw is None else Cash._make(_CASH.unpack(raw))
+    return NO_CASH if raw is None else Cash._make(_fields(_CASH, raw, "cash"))
 
 
 def encode_trade_days(days: TradeDays) -> bytes:
@@ -173,7 +183,7 @@ def encode_trade_days(days: TradeDays) -> bytes:
 @lru_cache(maxsize=4_096)
 def decode_trade_days(raw: bytes | None) -> TradeDays:
     """The reverse of ``encode_trade_days``; nothing is never."""
-    return NEVER if raw is None else TradeDays._make(_TRADE_DAYS.unpack(raw))
+    return NEVER if raw is None else TradeDays._make(_fields(_TRADE_DAYS, raw, "trade days"))
 
 
 def encode_hold(hold: Hold) -> bytes:
@@ -183,7 +193,7 @@ def encode_hold(hold: Hold) -> bytes:
 
 def decode_hold(raw: bytes) -> Hold:
     """The reverse of ``encode_hold``."""
-    return Hold._make(_HOLD.unpack(raw))
+    return Hold._make(_fields(_HOLD, raw, "hold"))
 
 
 def encode_pledge(pledge: Pledge) -> bytes:
@@ -193,7 +203,7 @@ def encode_pledge(pledge: Pledge) -> bytes:
 
 def decode_pledge(raw: bytes) -> Pledge:
     """The reverse of ``encode_pledge``."""
-    return Pledge._make(_PLEDGE.unpack(raw))
+    return Pledge._make(_fields(_PLEDGE, raw, "pledge"))
 
 
 def encode_suitability(suitability: Suitability) -> bytes:
@@ -204,7 +214,7 @@ def encode_suitability(suitability: Suitability) -> bytes:
 @lru_cache(maxsize=4_096)
 def decode_suitability(raw: bytes) -> Suitability:
     """The reverse of ``encode_suitability``."""
-    return Suitability._make(_SUITABILITY.unpack(raw))
+    return Suitability._make(_fields(_SUITABILITY, raw, "suitability"))
 
 
 def encode_money(amount_fen: int) -> bytes:
@@ -214,4 +224,4 @@ def encode_money(amount_fen: int) -> bytes:
 
 def decode_money(raw: bytes | None) -> int:
     """The reverse of ``encode_money``; nothing is zero."""
-    return 0 if raw is None else int(_MONEY.unpack(raw)[0])
+    return 0 if raw is None else int(_fields(_MONEY, raw, "amount")[0])

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import lru_cache
 
 from chain_core.codec.values import decode_map, encode_value
-from chain_core.codec.wire import U32
+from chain_core.codec.wire import U32, malformed
 from chain_core.crypto.merkle import leaf_hash, root_of_hashes
 from chain_core.execution.overlay import Namespace
 from chain_core.types.ids import ACCOUNT_ID_SIZE
@@ -40,9 +40,13 @@ def chunk_key(security: bytes, number: int) -> bytes:
 
 
 def decode_chunk(raw: bytes) -> list[bytes]:
-    """The account ids of a chunk."""
+    """The account ids of a chunk. Raises MalformedBytes for anything but a list of at most 64 of them."""
     starts = range(_LIST_HEAD + len(_ITEM_HEAD), len(raw), _STRIDE)
-    return [raw[start : start + ACCOUNT_ID_SIZE] for start in starts]
+    accounts = [raw[start : start + ACCOUNT_ID_SIZE] for start in starts]
+    whole = len(raw) == _LIST_HEAD + len(accounts) * _STRIDE
+    if not whole or not 0 < len(accounts) <= CHUNK_IDS or encode_value(accounts) != raw:
+        malformed("roll chunk", 0, f"not a list of 1 to {CHUNK_IDS} account ids")
+    return accounts
 
 
 def roll_digest(chunks: list[bytes]) -> bytes:
@@ -55,11 +59,13 @@ def encode_head(count: int, digest: bytes) -> bytes:
     return encode_value({"count": count, "chunks": chunk_count(count), "digest": digest})
 
 
+@lru_cache(maxsize=4_096)
 def decode_head(raw: bytes) -> tuple[int, int, bytes]:
-    """(count, chunks, digest) of a head."""
+    """(count, chunks, digest) of a head. Raises MalformedBytes."""
     row = decode_map(raw, "roll head")
-    count, chunks, digest = row["count"], row["chunks"], row["digest"]
-    assert isinstance(count, int) and isinstance(chunks, int) and isinstance(digest, bytes)
+    count, chunks, digest = (row.get(name) for name in ("count", "chunks", "digest"))
+    if len(row) != 3 or type(count) is not int or type(chunks) is not int or type(digest) is not bytes:
+        malformed("roll head", 0, "not a map of count, chunks and digest")
     return count, chunks, digest
 
 

@@ -1,12 +1,19 @@
 """Holder rolls against a plain list, and against the bytes of docs/spec/formats.md §11."""
 
+from collections.abc import Callable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import merkle_root
-from contracts.kernel.roll import Roll, chunk_key, decode_head, holder_count, read_roll
+from chain_core.types.errors import MalformedBytes
+from chain_core.types.values import Value
+from contracts.kernel import records
+from contracts.kernel.records import Holding, Security
+from contracts.kernel.roll import Roll, chunk_key, decode_chunk, decode_head, holder_count, read_roll
 
 SECURITY = sm3(b"security")[:16]
 
@@ -86,3 +93,74 @@ def test_only_changed_chunks_are_written() -> None:
     roll.save()
     changed = {key for key, value in space.values.items() if before.get(key) != value}
     assert changed == {b"R" + SECURITY, chunk_key(SECURITY, 3)}
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        encode_value([]),
+        encode_value([holder(1)])[:-1],
+        encode_value([holder(1)]) + b"\0",
+        encode_value([holder(1)[:15]]),
+        encode_value(["sixteen letters."]),
+        encode_value([holder(n) for n in range(65)]),
+        encode_value({"a": holder(1)}),
+    ],
+)
+def test_chunks_are_read_strictly(raw: bytes) -> None:
+    with pytest.raises(MalformedBytes):
+        decode_chunk(raw)
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        {"count": 1, "chunks": 1},
+        {"count": 1, "chunks": 1, "digest": bytes(32), "more": 0},
+        {"count": "1", "chunks": 1, "digest": bytes(32)},
+        {"count": True, "chunks": 1, "digest": bytes(32)},
+        {"count": 1, "chunks": 1, "digest": "x"},
+    ],
+)
+def test_heads_are_read_strictly(head: dict[str, Value]) -> None:
+    with pytest.raises(MalformedBytes):
+        decode_head(encode_value(head))
+
+
+RECORDS: dict[Callable[..., object], tuple[Callable[..., bytes], tuple[object, ...]]] = {
+    records.decode_holding: (records.encode_holding, Holding(1, 2, 3, 4)),
+    records.decode_security: (
+        records.encode_security,
+        Security(1, 0, 1, 2, *(bytes([n]) * 16 for n in (1, 2, 3)), 5, 6),
+    ),
+    records.decode_cash: (records.encode_cash, records.Cash(1, 2)),
+    records.decode_trade_days: (records.encode_trade_days, records.TradeDays(1, 2)),
+    records.decode_hold: (records.encode_hold, records.Hold(1, *(bytes([n]) * 16 for n in range(5)), 1, 2, 3)),
+    records.decode_pledge: (records.encode_pledge, records.Pledge(*(bytes([n]) * 16 for n in range(3)), 4)),
+    records.decode_suitability: (records.encode_suitability, records.Suitability(3, 9)),
+}
+
+
+@pytest.mark.parametrize("decode", RECORDS, ids=lambda decode: decode.__name__)
+def test_packed_records(decode: Callable[..., object]) -> None:
+    """Back and forth at exactly one size, as docs/spec/kernel.md gives it."""
+    encode, value = RECORDS[decode]
+    raw = encode(value)
+    assert decode(raw) == value
+    for wrong in (raw[:-1], raw + b"\0", b""):
+        with pytest.raises(MalformedBytes):
+            decode(wrong)
+
+
+def test_sizes_are_those_of_the_specification() -> None:
+    sizes = {decode.__name__: len(encode(value)) for decode, (encode, value) in RECORDS.items()}
+    assert sizes == {
+        "decode_holding": 28,
+        "decode_security": 68,
+        "decode_cash": 16,
+        "decode_trade_days": 8,
+        "decode_hold": 105,
+        "decode_pledge": 56,
+        "decode_suitability": 5,
+    }
