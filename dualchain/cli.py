@@ -25,6 +25,10 @@ class SubCommand(NamedTuple):
 
 
 SUB_COMMANDS: tuple[SubCommand, ...] = (
+    SubCommand("local", "local_chain.cli", "A market's chain 地方业务链: make it, ask its books with proofs."),
+    SubCommand(
+        "supervisory", "supervisory_chain.cli", "The regulator's chain 监管链: make it, ask what it has verified."
+    ),
     SubCommand("node", "dualchain.nodes", "Run a node, and ask one: status, blocks, receipts, state."),
     SubCommand("demo", "dualchain.demo.cli", "Run the demonstration, verify its evidence."),
     SubCommand("relayer", "crosschain.relayer.cli", "Carry headers, reports and directives between two chains."),
@@ -48,7 +52,7 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     root = typer.Typer(
         help="A market's chain and its supervisory chain: nodes, queries, verification.",
         no_args_is_help=True,
-        add_completion=False,
+        add_completion=True,
         pretty_exceptions_enable=False,
     )
     for row in SUB_COMMANDS:

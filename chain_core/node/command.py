@@ -1,0 +1,86 @@
+"""What every persona's commands share: asking a chain for proven answers and printing one object; reading node plans."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chain_core.network.identity import require_loopback
+from chain_core.node import render
+from chain_core.node.chain_view import ChainView
+from chain_core.node.config import read_genesis
+from chain_core.node.provision import NodePlan, ProvisionRefused
+from chain_core.node.verifying_client import VerifyingClient
+from chain_core.types.errors import LocalFault, MalformedBytes
+
+NODES = Annotated[list[str], typer.Option("--node", help="Client port of a node, host:port; repeat for more nodes.")]
+GENESIS = Annotated[
+    Path, typer.Option("--genesis", help="Genesis document of the chain: answers are verified with it.")
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+PLANS = Annotated[
+    list[str],
+    typer.Option("--node", help="A node as NAME,LEGAL ENTITY,HOST,PEER PORT,CLIENT PORT; once a node, at least four."),
+]
+
+Question = Callable[[VerifyingClient], Awaitable[render.Row]]
+
+
+def answer(genesis: Path, nodes: Sequence[str], question: Question, as_json: bool) -> None:
+    """Ask, verify, print. Every answer is proven under a certified header; InvalidProof when no node's is."""
+
+    async def call() -> render.Row:
+        client = VerifyingClient(ChainView(read_genesis(genesis)[1]), nodes)
+        try:
+            return await question(client)
+        finally:
+            await client.close()
+
+    show(asyncio.run(call()) | {"verified": True}, as_json)
+
+
+def show(row: render.Row, as_json: bool) -> None:
+    """One JSON object, or lines for people."""
+    typer.echo(json.dumps(row, ensure_ascii=False) if as_json else "\n".join(render.lines(row)))
+
+
+def identifier(text: str, where: str, size: int = 16) -> bytes:
+    """Bytes from hexadecimal of exactly ``size`` bytes; MalformedBytes otherwise."""
+    try:
+        value = bytes.fromhex(text)
+    except ValueError:
+        value = b""
+    if len(value) != size:
+        what = f"{text!r} is not {2 * size} hexadecimal digits"
+        raise MalformedBytes(what, where=where, next_step="copy the id from the command that showed it")
+    return value
+
+
+def read_plans(texts: Sequence[str]) -> list[NodePlan]:
+    """Node plans from the command line; ProvisionRefused names the one that is wrong."""
+    return [_plan(text) for text in texts]
+
+
+def _plan(text: str) -> NodePlan:
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) != 5 or not all(parts):
+        raise ProvisionRefused(
+            f"{text!r} has {len(parts)} parts",
+            where="--node",
+            next_step="write NAME,LEGAL ENTITY,HOST,PEER PORT,CLIENT PORT",
+        )
+    name, entity, host, *ports = parts
+    if not all(port.isdigit() and 0 < int(port) < 65_536 for port in ports):
+        raise ProvisionRefused(
+            f"{', '.join(ports)} are no ports", where=f"--node {name}", next_step="write numbers from 1 to 65535"
+        )
+    try:
+        require_loopback(f"{host}:{ports[0]}")
+    except LocalFault as fault:
+        raise ProvisionRefused(fault.what, where=f"--node {name}", next_step=fault.next_step) from fault
+    return NodePlan(name, entity, host, int(ports[0]), int(ports[1]))

@@ -1,0 +1,158 @@
+"""``dualchain local``: make a market's chain, and ask its books with proofs."""
+
+from __future__ import annotations
+
+import csv
+import time
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from chain_core.codec.seen import state_key
+from chain_core.node import render
+from chain_core.node.command import GENESIS, JSON, NODES, PLANS, answer, identifier, read_plans, show
+from chain_core.node.config import read_genesis
+from chain_core.node.provision import (
+    ProvisionRefused,
+    make_accounts,
+    make_validators,
+    new_directory,
+    write_network,
+)
+from chain_core.node.verifying_client import VerifyingClient
+from contracts.kernel.records import CASH, HOLDING, KERNEL, SECURITY, decode_cash, decode_holding, decode_security
+from crosschain.proofs import check_roll, fetch_roll
+from crosschain.regions import REGIONS
+from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
+
+app = typer.Typer(help="A market's chain 地方业务链: make it, and ask its books with proofs.", no_args_is_help=True)
+
+SECURITY_ID = Annotated[str, typer.Argument(help="Internal id of the security, hexadecimal.")]
+ACCOUNT_ID = Annotated[str, typer.Argument(help="Account id of the holder, hexadecimal.")]
+_EPOCH = date(1970, 1, 1)
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="New directory for the network.")],
+    market: Annotated[str, typer.Option("--market", help="Region code of the market (JR/T 0326), for example BJ.")],
+    chain_id: Annotated[str, typer.Option("--chain-id", help="Identifier of the chain, for example rem-beijing.")],
+    supervisory: Annotated[
+        Path, typer.Option("--supervisory-genesis", help="The supervisory chain's genesis document.")
+    ],
+    nodes: PLANS,
+    operator: Annotated[str, typer.Option("--operator", help="Legal name of the operating institution 运营机构.")],
+    bank: Annotated[str, typer.Option("--bank", help="Legal name of the depository bank 存管银行.")],
+    calendar: Annotated[
+        Path | None, typer.Option("--calendar", help="CSV date,kind with holidays and make-up workdays 节假日安排.")
+    ] = None,
+    as_json: JSON = False,
+) -> None:
+    """Make keys, genesis document and one folder a node; the genesis time is now.
+
+    Each node's folder holds all that its machine needs: run `dualchain node run --config node.toml` in it.
+    """
+    if market not in REGIONS:
+        raise ProvisionRefused(
+            f"{market!r} is no region of JR/T 0326 table 1",
+            where="--market",
+            next_step=f"use one of {', '.join(REGIONS)}",
+        )
+    plans, (upper, document) = read_plans(nodes), read_genesis(supervisory)
+    if upper.kind != "supervisory":
+        what = f"{upper.chain_id} is a {upper.kind} chain"
+        raise ProvisionRefused(what, where="--supervisory-genesis", next_step="name the supervisory chain's document")
+    days = read_calendar(calendar) if calendar is not None else MarketCalendar()
+    new_directory(directory)
+    genesis = market_genesis(
+        chain_id,
+        market,
+        time.time_ns() // 1_000_000,
+        make_validators(directory, plans),
+        make_accounts(directory, market_accounts(operator, bank)),
+        document,
+        days,
+    )
+    identity = write_network(directory, genesis, plans)
+    row = {"chain_id": chain_id, "genesis_hash": identity.hex(), "supervised_by": upper.chain_id}
+    show(row | {"directory": str(directory), "nodes": len(plans)}, as_json)
+
+
+def read_calendar(path: Path) -> MarketCalendar:
+    """A calendar file; ProvisionRefused names file and line."""
+    days: dict[str, list[int]] = {"holiday": [], "workday": [], "opened": []}
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        for number, row in enumerate(csv.reader(stream), 1):
+            if number == 1 and row == ["date", "kind"]:
+                continue
+            try:
+                day, kind = row
+                days[kind].append((date.fromisoformat(day) - _EPOCH).days)
+            except (ValueError, KeyError) as error:
+                raise ProvisionRefused(
+                    f"{','.join(row)!r} is not a date and holiday, workday or opened",
+                    where=f"{path}, line {number}",
+                    next_step="write lines like 2026-10-01,holiday",
+                ) from error
+    return MarketCalendar(*(tuple(sorted(set(days[kind]))) for kind in ("holiday", "workday", "opened")))
+
+
+@app.command()
+def roll(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+    """The whole holder roll 股东名册 of a security, proven complete: nobody can have left a holder out."""
+    identity = identifier(security, "SECURITY")
+
+    async def ask(client: VerifyingClient) -> render.Row:
+        found = check_roll(client.view, identity, await fetch_roll(client.nodes[0], client.view, identity))
+        return {
+            "security": security,
+            "height": found.header.height,
+            "holders": len(found.holdings),
+            "total": sum(h.total for h in found.holdings.values()),
+            "roll": {account.hex(): h._asdict() for account, h in found.holdings.items()},
+        }
+
+    answer(genesis, node, ask, as_json)
+
+
+@app.command()
+def holding(security: SECURITY_ID, account: ACCOUNT_ID, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+    """One holder's shares 持有: available, pledged, frozen; or the proof that he has none."""
+    key = state_key(KERNEL, HOLDING + identifier(security, "SECURITY") + identifier(account, "ACCOUNT"))
+
+    async def ask(client: VerifyingClient) -> render.Row:
+        header, (raw,) = await client.state([key])
+        row: render.Row = {"security": security, "account": account, "height": header.height, "holder": raw is not None}
+        return row if raw is None else row | decode_holding(raw)._asdict()
+
+    answer(genesis, node, ask, as_json)
+
+
+@app.command()
+def cash(account: ACCOUNT_ID, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+    """A party's client money 客户资金 in fen: available, and held for orders."""
+    key = state_key(KERNEL, CASH + identifier(account, "ACCOUNT"))
+
+    async def ask(client: VerifyingClient) -> render.Row:
+        header, (raw,) = await client.state([key])
+        found = decode_cash(raw)
+        return {"account": account, "height": header.height, "available_fen": found.available, "held_fen": found.held}
+
+    answer(genesis, node, ask, as_json)
+
+
+@app.command()
+def security(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+    """A security's record: status, total, issuer."""
+    key = state_key(KERNEL, SECURITY + identifier(security, "SECURITY"))
+
+    async def ask(client: VerifyingClient) -> render.Row:
+        header, (raw,) = await client.state([key])
+        row: render.Row = {"security": security, "height": header.height, "registered": raw is not None}
+        if raw is None:
+            return row
+        return row | {name: render.plain(value) for name, value in decode_security(raw)._asdict().items()}
+
+    answer(genesis, node, ask, as_json)

@@ -1,0 +1,109 @@
+"""``dualchain supervisory``: make the regulator's chain, and ask it what it has verified."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from chain_core.codec.seen import state_key
+from chain_core.codec.values import decode_map
+from chain_core.node import render
+from chain_core.node.command import GENESIS, JSON, NODES, PLANS, answer, identifier, read_plans, show
+from chain_core.node.provision import make_accounts, make_validators, new_directory, write_network
+from chain_core.node.verifying_client import VerifyingClient
+from crosschain.following import decode_position
+from crosschain.packets import INBOX, chain_record_key, client_key, count_in, directive_next_key
+from supervisory_chain.directives import record_key
+from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
+
+app = typer.Typer(help="The regulator's chain 监管链: make it, and ask what it has verified.", no_args_is_help=True)
+
+CHAIN = Annotated[str, typer.Argument(help="Genesis hash of the market's chain, hexadecimal.")]
+MARKET = Annotated[str, typer.Argument(help="Region code of the market (JR/T 0326), for example BJ.")]
+
+
+@app.command()
+def init(
+    directory: Annotated[Path, typer.Argument(help="New directory for the network.")],
+    nodes: PLANS,
+    chain_id: Annotated[str, typer.Option("--chain-id", help="Identifier of the chain.")] = CHAIN_ID,
+    as_json: JSON = False,
+) -> None:
+    """Make keys, genesis document and one folder a node; the genesis time is now.
+
+    Each node's folder holds all that its machine needs: run `dualchain node run --config node.toml` in it.
+    """
+    plans = read_plans(nodes)
+    new_directory(directory)
+    genesis = supervisory_genesis(
+        chain_id,
+        time.time_ns() // 1_000_000,
+        make_validators(directory, plans),
+        make_accounts(directory, ACCOUNTS),
+    )
+    identity = write_network(directory, genesis, plans)
+    show(
+        {"chain_id": chain_id, "genesis_hash": identity.hex(), "directory": str(directory), "nodes": len(plans)},
+        as_json,
+    )
+
+
+@app.command()
+def market(code: MARKET, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+    """Which chain a market has registered, and what is registered of it (guideline art. 10)."""
+
+    async def ask(client: VerifyingClient) -> render.Row:
+        header, (raw,) = await client.state([state_key("chains", b"m" + code.encode("utf-8"))])
+        if raw is None:
+            return {"market": code, "registered": False, "height": header.height}
+        _, (record,) = await client.state([chain_record_key(raw)])
+        row = {} if record is None else cast(dict[str, Any], render.plain(decode_map(record)))
+        return {"market": code, "registered": True, "chain": raw.hex()} | row
+
+    answer(genesis, node, ask, as_json)
+
+
+@app.command()
+def following(chain: CHAIN, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+    """How far a market's chain has been followed and verified, and what its reports said."""
+    identity = identifier(chain, "CHAIN", 32)
+
+    async def ask(client: VerifyingClient) -> render.Row:
+        header, (position, tally) = await client.state([client_key(identity), state_key(INBOX, b"r" + identity)])
+        found = decode_position(position)
+        return {
+            "height": header.height,
+            "followed_height": found.height,
+            "followed_header": found.header_hash.hex(),
+            "followed_time_ms": found.time_ms,
+            "lag_ms": header.time_ms - found.time_ms if found.height else None,
+            "frozen": found.frozen >= 0,
+            "reports": {} if tally is None else render.plain(decode_map(tally)),
+        }
+
+    answer(genesis, node, ask, as_json)
+
+
+@app.command()
+def directives(chain: CHAIN, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+    """All directives to a market's chain, with their proven acknowledgements; overdue ones are marked."""
+    identity = identifier(chain, "CHAIN", 32)
+
+    async def ask(client: VerifyingClient) -> render.Row:
+        header, (raw,) = await client.state([directive_next_key(identity)])
+        rows = []
+        for sequence in range(count_in(raw)):
+            _, (record,) = await client.state([record_key(identity, sequence)])
+            if record is not None:
+                row = cast(dict[str, Any], render.plain(decode_map(record)))
+                rows.append(row | {"sequence": sequence, "overdue": _overdue(row, header.time_ms)})
+        return {"height": header.height, "directives": rows}
+
+    answer(genesis, node, ask, as_json)
+
+
+def _overdue(row: dict[str, Any], now_ms: int) -> bool:
+    return row["ack"] is None and int(row["deadline_ms"]) < now_ms
