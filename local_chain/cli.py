@@ -109,9 +109,9 @@ def roll(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = F
         return {
             "security": security,
             "height": found.header.height,
-            "holders": len(found.holdings),
-            "total": sum(h.total for h in found.holdings.values()),
-            "roll": {account.hex(): h._asdict() for account, h in found.holdings.items()},
+            "holders": len(found.holders),
+            "total": found.total,
+            "roll": {account.hex(): holding._asdict() for account, holding in found.holders},
         }
 
     answer(genesis, node, ask, as_json)

@@ -1,4 +1,4 @@
-"""What every persona's commands share: asking a chain for proven answers and printing one object; reading node plans."""
+"""What every persona's commands share: proven answers, printing one object, reading node plans."""
 
 from __future__ import annotations
 
