@@ -1,1 +1,4 @@
-"""The enablement-service registry (赋能服务平台): contract, gateway, joint-test runner, commands."""
+"""The registry of services that markets publish to each other: contract, gateway, joint test, look-up, commands.
+
+docs/spec/service-registry.md; guideline art. 19, 21, 22.
+"""
