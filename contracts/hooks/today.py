@@ -17,7 +17,7 @@ from contracts.kernel.records import RULES as RULES_KEY
 class Today(NamedTuple):
     """The UTC+8 day of block time. ``gap_limit``: the latest day that lies ``gap`` trading days back or more.
 
-    ``rules`` are those in force, by the kind of movement they judge.
+    ``rules`` are those in force for each kind of movement, at the kind's number.
     """
 
     day: int
@@ -26,7 +26,7 @@ class Today(NamedTuple):
     gap_limit: int
     cap: int
     calendar: TradingCalendar
-    rules: Mapping[MoveKind, tuple[str, ...]]
+    rules: tuple[tuple[str, ...], ...]
 
 
 class _Cache:
@@ -63,7 +63,7 @@ def _compute(calendar_raw: bytes | None, rules_raw: bytes | None, parameters: Ma
         calendar.back(day, gap),
         parameters.get(HOLDER_CAP, RULE_PARAMETERS[HOLDER_CAP]),
         calendar,
-        {kind: tuple(rule.id for rule in in_force if kind in rule.judges) for kind in MoveKind},
+        tuple(tuple(rule.id for rule in in_force if kind in rule.judges) for kind in range(len(MoveKind) + 1)),
     )
 
 

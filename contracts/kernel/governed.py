@@ -10,7 +10,7 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from chain_core.types.genesis import Genesis
 from chain_core.types.values import Value
-from contracts.hooks.rules import PARAMETER_BOUNDS, RULE_IDS, rules_document
+from contracts.hooks.rules import ALWAYS, PARAMETER_BOUNDS, RULE_IDS, rules_document
 from contracts.kernel.calendar import MAX_DAY, TradingCalendar, day_of, decode_calendar, wrong_days
 from contracts.kernel.movements import require_active
 from contracts.kernel.records import CALENDAR, MARKET, RULES, SUITABILITY, Suitability, encode_suitability
@@ -48,14 +48,14 @@ def _from_lists(lists: Mapping[str, Sequence[int]], version: int) -> TradingCale
 
 
 def _is_rules(document: Value) -> bool:
-    """Exactly this build's rules, each with its fields."""
+    """Exactly this build's rules, each with its fields; freezes and encumbrances have no first day."""
     if not isinstance(document, dict) or set(document) != set(RULE_IDS):
         return False
-    for row in document.values():
+    for name, row in document.items():
         if not isinstance(row, dict) or set(row) != _RULE_FIELDS:
             return False
         day = row["effective_from"]
-        if type(day) is not int or not 0 <= day <= MAX_DAY:
+        if type(day) is not int or not 0 <= day <= (0 if name in ALWAYS else MAX_DAY):
             return False
     return True
 

@@ -49,6 +49,13 @@ def changed(name: str, **fields: Value) -> dict[str, Value]:
     return {**documents, name: {**document, **fields}}
 
 
+def with_date(rule: str, day: int) -> dict[str, Value]:
+    documents = market_documents()
+    rules = documents["rules"]
+    assert isinstance(rules, dict)
+    return {**documents, "rules": {**rules, rule: {**rules[rule], "effective_from": day}}}
+
+
 @pytest.mark.parametrize(
     ("documents", "place"),
     [
@@ -60,6 +67,8 @@ def changed(name: str, **fields: Value) -> dict[str, Value]:
         ({"rules": {}}, "documents.rules"),
         (changed("rules", stranger={}), "documents.rules"),
         (changed("rules", **{"csrc.trade_gap": {"effective_from": 0}}), "documents.rules"),
+        (with_date("csrc.frozen_party", 1), "documents.rules"),
+        (with_date("csrc.trade_gap", 1 << 32), "documents.rules"),
         ({"templates": []}, "documents.templates"),
         (changed("templates", stranger=7), "documents.templates.stranger"),
     ],
