@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from itertools import pairwise
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - struct's name is an ordinary word
@@ -31,7 +32,16 @@ def malformed(record: str, offset: int, reason: str) -> NoReturn:
     )
 
 
+_u32_at = U32.unpack_from
 _IDENTIFIER = re.compile(r"[a-z][a-z0-9_.-]{0,63}\Z")
+_IDENTIFIER_BYTES = 64
+
+
+@lru_cache(maxsize=4_096)
+def _identifier(raw: bytes) -> str | None:
+    """The identifier that these bytes spell, None when they spell none; a chain uses few of them."""
+    text = raw.decode("ascii", "replace")
+    return text if _IDENTIFIER.match(text) else None
 
 
 class Layout:
@@ -159,7 +169,12 @@ class Reader:
         return int(self.unpack(U16)[0])
 
     def u32(self) -> int:
-        return int(self.unpack(U32)[0])
+        start = self.pos
+        self.pos = end = start + 4
+        if end > len(self.data):
+            self._short(start)
+        value: int = _u32_at(self.data, start)[0]
+        return value
 
     def u64(self) -> int:
         return int(self.unpack(U64)[0])
@@ -193,8 +208,11 @@ class Reader:
     def identifier(self) -> str:
         """A name that passes ``is_identifier``."""
         start = self.pos
-        text = self.name(64)
-        if _IDENTIFIER.match(text) is None:
+        size = self.u8()
+        if size > _IDENTIFIER_BYTES:
+            self.fail(f"text of {size} bytes where at most {_IDENTIFIER_BYTES} are allowed")
+        text = _identifier(self.fixed(size))
+        if text is None:
             malformed(self.record, start, "a name is a lower-case letter, then up to 63 of a-z 0-9 _ . -")
         return text
 
