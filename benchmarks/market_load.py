@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -95,8 +95,13 @@ class Market:
         return {name: one.process.pid for name, one in self.group.running.items()}
 
 
-async def start_market(directory: Path, nodes: int, parameters: dict[str, int] | None = None) -> Market:
-    """Lay out a chain of ``nodes`` nodes and start their processes."""
+async def start_market(
+    directory: Path,
+    nodes: int,
+    parameters: dict[str, int] | None = None,
+    under: Mapping[str, Sequence[str]] | None = None,
+) -> Market:
+    """Lay out a chain of ``nodes`` nodes and start their processes; ``under`` names commands that run some of them."""
     new_directory(directory)
     ports = draw_ports(2 * nodes)
     plans = tuple(
@@ -122,9 +127,11 @@ async def start_market(directory: Path, nodes: int, parameters: dict[str, int] |
     )
     write_network(directory, genesis, plans)
     group = ProcessGroup(directory / "logs")
-    commands = {p.name: ["node", "run", "--config", str(directory / p.name / "node.toml")] for p in plans}
     try:
-        await group.start_all(commands, 60)
+        for plan in plans:
+            command = ["node", "run", "--config", str(directory / plan.name / "node.toml")]
+            await group.start(plan.name, command, (under or {}).get(plan.name, ()))
+        await asyncio.gather(*(group.ready(one, 60) for one in list(group.running.values())))
     except BaseException:
         await group.stop()
         raise

@@ -42,6 +42,12 @@ def command(*arguments: str) -> list[str]:
     return [sys.executable, "-m", "dualchain", *arguments]
 
 
+def _signal(one: Running, number: signal.Signals) -> None:
+    """To the process and what runs it: each was started in a session of its own."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(one.process.pid, number)
+
+
 def tail(log: Path) -> str:
     """The last lines of a log, for a message."""
     with contextlib.suppress(FileNotFoundError):
@@ -57,12 +63,13 @@ class ProcessGroup:
     environment: dict[str, str] = field(default_factory=dict)
     running: dict[str, Running] = field(default_factory=dict)
 
-    async def start(self, name: str, arguments: Sequence[str]) -> Running:
-        """Start one process; it runs on its own and is READY later (``ready``)."""
+    async def start(self, name: str, arguments: Sequence[str], under: Sequence[str] = ()) -> Running:
+        """Start one process; it is READY later (``ready``). ``under`` is a command that runs it, say a tracer."""
         self.directory.mkdir(parents=True, exist_ok=True)
         log = self.directory / f"{name}.log"
         with log.open("ab") as stream:
             process = await asyncio.create_subprocess_exec(
+                *under,
                 *command(*arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
@@ -108,15 +115,14 @@ class ProcessGroup:
     async def kill(self, name: str) -> None:
         """kill -9, as a crash would."""
         one = self.running.pop(name)
-        one.process.kill()
+        _signal(one, signal.SIGKILL)
         await one.process.wait()
 
     async def stop(self, grace_s: float = 10.0) -> list[str]:
         """SIGTERM to all, SIGKILL to those that do not end in time; the names of the latter."""
         for one in self.running.values():
             if one.process.returncode is None:
-                with contextlib.suppress(ProcessLookupError):
-                    one.process.send_signal(signal.SIGTERM)
+                _signal(one, signal.SIGTERM)
         forced = []
         for one in self.running.values():
             try:
@@ -124,7 +130,7 @@ class ProcessGroup:
                     await one.process.wait()
             except TimeoutError:
                 forced.append(one.name)
-                one.process.kill()
+                _signal(one, signal.SIGKILL)
                 await one.process.wait()
         self.running.clear()
         return forced
