@@ -1,8 +1,8 @@
 """Signatures are verified in batches on one worker thread: while one batch is verified, the next one accumulates.
 
-Three waiting lines, all bounded (docs/spec/network.md §5). Votes go first. Then what peers pushed, in order of arrival:
-a proposal waits behind the bodies that were sent before it, so that they need not be asked for again. Clients' work
-comes last but never starves: overload is felt by those who can be told to come back.
+Four waiting lines, all bounded (docs/spec/network.md §5). Votes go first, then what this node asked for, then what
+peers pushed, in order of arrival. Clients' work comes last but never starves: overload is felt by those who can be
+told to come back.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ ROUND_SIGNATURES = 256
 """A batch is closed once it holds as many: enough to fill the lanes, few enough that votes need not wait long."""
 
 MAX_VOTES = 8_192
+MAX_NEEDED_SIGNATURES = 8_192
 MAX_PEER_SIGNATURES = 8_192
 MAX_CLIENT_SIGNATURES = 8_192
 MAX_LINE_BYTES = 64_000_000
@@ -102,6 +103,7 @@ class VerificationQueue:
         self._verify = verify
         self._counters = counters
         self._votes = _Line(MAX_VOTES, MAX_LINE_BYTES)
+        self._needed = _Line(MAX_NEEDED_SIGNATURES, MAX_LINE_BYTES)
         self._peers = _Line(MAX_PEER_SIGNATURES, MAX_LINE_BYTES)
         self._clients = _Line(MAX_CLIENT_SIGNATURES, MAX_LINE_BYTES)
         self._work = asyncio.Event()
@@ -111,14 +113,23 @@ class VerificationQueue:
     @property
     def backlog(self) -> int:
         """Signatures that wait."""
-        return self._votes.weight + self._peers.weight + self._clients.weight
+        return self._votes.weight + self._needed.weight + self._peers.weight + self._clients.weight
+
+    @property
+    def peers_backlog(self) -> int:
+        """Of these, what peers pushed."""
+        return self._peers.weight
 
     def add_vote(self, job: Job[Any]) -> bool:
         """A consensus message that must not wait behind bodies; False: no room, it is lost (votes are re-sent)."""
         return self._add(self._votes, job, "ingress_votes_dropped")
 
+    def add_needed(self, job: Job[Any]) -> bool:
+        """Bodies of proposals, and blocks: this node asked for them; False: no room, it will ask again."""
+        return self._add(self._needed, job, "ingress_needed_dropped")
+
     def add_from_peer(self, job: Job[Any]) -> bool:
-        """Bodies, proposals and blocks, in order of arrival; False: no room (what is needed is asked for again)."""
+        """What peers pushed, in order of arrival; False: no room (what is needed is asked for again)."""
         return self._add(self._peers, job, "ingress_bodies_dropped")
 
     def _add(self, line: _Line, job: Job[Any], dropped: str) -> bool:
@@ -175,7 +186,9 @@ class VerificationQueue:
 
     def _next_round(self) -> list[Job[Any]]:
         jobs = self._votes.take(ROUND_SIGNATURES * 4)
-        from_peers = self._peers.take(ROUND_SIGNATURES - CLIENT_SHARE if self._clients else ROUND_SIGNATURES)
+        room = ROUND_SIGNATURES - CLIENT_SHARE if self._clients else ROUND_SIGNATURES
+        from_peers = self._needed.take(room)
+        from_peers += self._peers.take(room - sum(job.weight for job in from_peers))
         used = sum(job.weight for job in from_peers)
         return [*jobs, *from_peers, *self._clients.take(max(CLIENT_SHARE, ROUND_SIGNATURES - used))]
 

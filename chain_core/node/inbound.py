@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, assert_never
+from typing import Any, Protocol, assert_never
 
 from chain_core.consensus.messages import Heartbeat, Message, PrePrepare
 from chain_core.crypto.provider import VerifyItem
@@ -19,7 +19,7 @@ from chain_core.network.frames import (
     WantBlocks,
     WantEnvelopes,
 )
-from chain_core.network.ingress import BlockOutcome, Check, EnvelopeOutcome, Ingress, MessageOutcome
+from chain_core.network.ingress import BlockOutcome, Check, EnvelopeOutcome, Ingress, MessageOutcome, envelope_ids
 from chain_core.network.links import IncomingLink
 from chain_core.network.transaction_refusals import BadSignature, MalformedTransaction
 from chain_core.network.verification import JOB_ENVELOPES, ClientJob, Job, VerificationQueue
@@ -30,6 +30,10 @@ from chain_core.types.transaction import Envelope
 from chain_core.types.verified import Verified
 
 _MESSAGE_BYTES = 1_024
+
+PATIENT_SIGNATURES = 1_024
+"""A proposal waits behind the bodies that were sent before it, so that they need not be asked for again; but not behind
+more signatures than these."""
 
 
 class Receiver(Protocol):
@@ -62,12 +66,19 @@ class _Nothing:
 
 @dataclass(slots=True)
 class Inbound:
-    """Wires links and clients to the ingress, and the ingress to the replica. ``heard`` holds peers' final heights."""
+    """Wires links and clients to the ingress, and the ingress to the replica.
+
+    ``holds`` says whether the replica has the body of an envelope id. ``heard`` holds peers' final heights.
+    """
 
     ingress: Ingress
     queue: VerificationQueue
     replica: Receiver
+    holds: Callable[[bytes], bool]
     heard: dict[int, int] = field(default_factory=dict)
+    _waiting: set[bytes] = field(default_factory=set)
+    """Ids of bodies that wait in the peers' line; ``_awaited``: in the line of what was asked for."""
+    _awaited: set[bytes] = field(default_factory=set)
 
     # ---- from peers
 
@@ -77,8 +88,7 @@ class Inbound:
             case ConsensusFrame(message=message):
                 self._message(link, message)
             case EnvelopesFrame(envelopes=raws):
-                for start in range(0, len(raws), JOB_ENVELOPES):
-                    self._bodies(link, raws[start : start + JOB_ENVELOPES])
+                self._sort_bodies(link, raws)
             case BlocksFrame(blocks=blocks):
                 for raw in blocks:
                     self._block(link, raw)
@@ -96,8 +106,7 @@ class Inbound:
             1,
             _MESSAGE_BYTES,
         )
-        # A proposal takes its turn behind the bodies that were sent before it.
-        if isinstance(message, PrePrepare):
+        if isinstance(message, PrePrepare) and self.queue.peers_backlog <= PATIENT_SIGNATURES:
             self.queue.add_from_peer(job)
         else:
             self.queue.add_vote(job)
@@ -112,15 +121,42 @@ class Inbound:
                 self.heard[link.peer] = outcome.value.final_height
             self.replica.on_message(outcome)
 
-    def _bodies(self, link: IncomingLink, raws: Sequence[bytes]) -> None:
-        self.queue.add_from_peer(
-            Job(
-                lambda: self.ingress.check_envelopes(raws, from_peer=True),
-                lambda outcomes: self._bodies_verified(link, outcomes),
-                len(raws),
-                sum(map(len, raws)),
+    def _sort_bodies(self, link: IncomingLink, raws: Sequence[bytes]) -> None:
+        """What a proposal lacks goes ahead; what is here or waits already is passed over: bodies are pushed again."""
+        needed: dict[bytes, bytes] = {}
+        pushed: dict[bytes, bytes] = {}
+        for envelope_id, raw in zip(envelope_ids(raws), raws, strict=True):
+            if self.ingress.wanted(envelope_id):
+                if envelope_id not in self._awaited:
+                    needed[envelope_id] = raw
+            elif envelope_id not in self._waiting and not self.holds(envelope_id):
+                pushed[envelope_id] = raw
+        self._add_bodies(link, needed, self._awaited, self.queue.add_needed)
+        self._add_bodies(link, pushed, self._waiting, self.queue.add_from_peer)
+
+    def _add_bodies(
+        self, link: IncomingLink, bodies: dict[bytes, bytes], line: set[bytes], add: Callable[[Job[Any]], bool]
+    ) -> None:
+        ids, raws = tuple(bodies), tuple(bodies.values())
+        for start in range(0, len(raws), JOB_ENVELOPES):
+            part, named = raws[start : start + JOB_ENVELOPES], ids[start : start + JOB_ENVELOPES]
+            job: Job[EnvelopeOutcome] = Job(
+                _checked(self.ingress, part, from_peer=True),
+                self._delivery(link, line, named),
+                len(part),
+                sum(map(len, part)),
             )
-        )
+            if add(job):
+                line.update(named)
+
+    def _delivery(
+        self, link: IncomingLink, line: set[bytes], named: Sequence[bytes]
+    ) -> Callable[[list[EnvelopeOutcome]], None]:
+        def deliver(outcomes: list[EnvelopeOutcome]) -> None:
+            line.difference_update(named)
+            self._bodies_verified(link, outcomes)
+
+        return deliver
 
     def _bodies_verified(self, link: IncomingLink, outcomes: list[EnvelopeOutcome]) -> None:
         good = [outcome for outcome in outcomes if isinstance(outcome, Verified)]
@@ -131,7 +167,7 @@ class Inbound:
             self.replica.admit(good, Origin.PEER)
 
     def _block(self, link: IncomingLink, raw: bytes) -> None:
-        self.queue.add_from_peer(
+        self.queue.add_needed(
             Job(
                 lambda: self.ingress.check_blocks((raw,)),
                 lambda outcomes: self._blocks_verified(link, outcomes),
@@ -168,5 +204,7 @@ class Inbound:
         return [(outcome, None if isinstance(outcome, InvalidTransaction) else next(answers)) for outcome in outcomes]
 
 
-def _checked(ingress: Ingress, raws: Sequence[bytes]) -> Callable[[], Check[EnvelopeOutcome]]:
-    return lambda: ingress.check_envelopes(raws)
+def _checked(
+    ingress: Ingress, raws: Sequence[bytes], *, from_peer: bool = False
+) -> Callable[[], Check[EnvelopeOutcome]]:
+    return lambda: ingress.check_envelopes(raws, from_peer=from_peer)

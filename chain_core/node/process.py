@@ -142,7 +142,7 @@ class Node:
             lambda account, key: executor.known_account(self.store, account, key),
             self.replica.wants,
         )
-        self.inbound = Inbound(ingress, self.queue, self.replica)
+        self.inbound = Inbound(ingress, self.queue, self.replica, self._holds)
         self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
 
     def _serve_api(self, scope: OwnScope) -> None:
@@ -260,6 +260,10 @@ class Node:
         self._on_timer(Timer.RESEND)
 
     # ---- what others ask
+
+    def _holds(self, envelope_id: bytes) -> bool:
+        bodies = self.replica.bodies
+        return envelope_id in bodies.pooled or envelope_id in bodies.held
 
     def standing(self) -> Standing:
         """The replica's present state, for Status."""

@@ -274,8 +274,9 @@ def other_envelope() -> bytes:
             envelopes=S.block.envelopes[::-1],
         ),
         replace(S.block, batch=replace(S.batch, envelope_ids=S.batch.envelope_ids[:1]), envelopes=(S.envelope.raw,)),
+        replace(S.block, batch=replace(S.batch, envelope_ids=S.batch.envelope_ids[::-1])),
     ],
-    ids=["too few votes", "forged vote", "height", "time", "another body", "order", "one left out"],
+    ids=["too few votes", "forged vote", "height", "time", "another body", "order", "one left out", "batch"],
 )
 def test_a_block_that_is_not_what_was_certified(block: object) -> None:
     (outcome,) = made().verify_blocks([encode_block(block)])  # type: ignore[arg-type]

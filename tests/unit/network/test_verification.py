@@ -14,6 +14,7 @@ from chain_core.network.verification import (
     CLIENT_SHARE,
     MAX_CLIENT_SIGNATURES,
     MAX_LINE_BYTES,
+    MAX_NEEDED_SIGNATURES,
     MAX_PEER_SIGNATURES,
     MAX_VOTES,
     ROUND_SIGNATURES,
@@ -131,16 +132,17 @@ def test_what_arrives_meanwhile_is_one_batch() -> None:
     run(story)
 
 
-def test_votes_come_first_then_peers_then_clients() -> None:
+def test_votes_come_first_then_what_was_asked_for_then_peers_then_clients() -> None:
     async def story(bench: Bench) -> None:
         await bench.hold()
         waiting = asyncio.create_task(bench.queue.for_client([bench.client("client")]))
         bench.queue.add_from_peer(bench.job("body"))
+        bench.queue.add_needed(bench.job("needed"))
         await asyncio.sleep(0)
         bench.queue.add_vote(bench.job("vote"))
         bench.release()
         assert await waiting == [[("client", True)]]
-        assert [name for name, _ in bench.delivered] == ["first", "vote", "body", "client"]
+        assert [name for name, _ in bench.delivered] == ["first", "vote", "needed", "body", "client"]
 
     run(story)
 
@@ -165,12 +167,16 @@ def test_a_flood_of_bodies_delays_no_vote_and_starves_no_client() -> None:
 
 @pytest.mark.parametrize(
     ("line", "limit", "counter"),
-    [("votes", MAX_VOTES, "ingress_votes_dropped"), ("peers", MAX_PEER_SIGNATURES, "ingress_bodies_dropped")],
+    [
+        ("vote", MAX_VOTES, "ingress_votes_dropped"),
+        ("needed", MAX_NEEDED_SIGNATURES, "ingress_needed_dropped"),
+        ("from_peer", MAX_PEER_SIGNATURES, "ingress_bodies_dropped"),
+    ],
 )
 def test_lines_are_bounded(line: str, limit: int, counter: str) -> None:
     async def story(bench: Bench) -> None:
         await bench.hold()
-        add = bench.queue.add_vote if line == "votes" else bench.queue.add_from_peer
+        add = getattr(bench.queue, f"add_{line}")
         taken = sum(add(bench.job("x", 64)) for _ in range(limit // 64 + 10))
         assert taken == limit // 64
         assert bench.counters[counter] == 10

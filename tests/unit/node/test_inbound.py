@@ -26,6 +26,7 @@ from chain_core.network.ingress import Ingress
 from chain_core.network.links import IncomingLink
 from chain_core.network.refusals import Overloaded
 from chain_core.network.verification import VerificationQueue
+from chain_core.node import inbound as inbound_module
 from chain_core.node import submit as submit_module
 from chain_core.node.inbound import Inbound
 from chain_core.node.ports import Admission, Origin
@@ -51,6 +52,7 @@ class Told:
     calls: list[object] = field(default_factory=list)
     fault: Exception | None = None
     answer: Admission = Admission.ACCEPTED
+    held: set[bytes] = field(default_factory=set)
 
     def note(self, call: object) -> None:
         if self.fault is not None:
@@ -98,7 +100,7 @@ def run(story: Callable[[Bench], Awaitable[None]]) -> None:
         link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: cuts.append(why))
         task = asyncio.create_task(queue.run())
         try:
-            await story(Bench(Inbound(ingress, queue, replica), replica, cuts, link, task))
+            await story(Bench(Inbound(ingress, queue, replica, replica.held.__contains__), replica, cuts, link, task))
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -123,10 +125,10 @@ def test_every_frame_reaches_the_replica_verified() -> None:
             Heartbeat(2, 41, 0, 0, False),
             (2, (b"i" * 32,)),
             (2, 3, 4),
+            [S.block],
             bodies,
             PROPOSAL,
-            [S.block],
-        ], "votes and questions first; a proposal behind the bodies sent before it"
+        ], "votes and questions first, then what was asked for; a proposal behind the bodies sent before it"
         assert bench.inbound.heard == {2: 41}
         assert bench.cuts == []
 
@@ -147,10 +149,47 @@ def test_every_frame_reaches_the_replica_verified() -> None:
 )
 def test_what_is_bad_reaches_nobody_and_cuts_the_link_in_the_end(frame: Frame) -> None:
     async def story(bench: Bench) -> None:
-        assert await bench.feed(frame, frame) == []
-        assert bench.cuts == []
-        assert await bench.feed(frame) == []
+        for times in range(3):
+            assert len(bench.cuts) == 0, times
+            assert await bench.feed(frame) == []
         assert len(bench.cuts) == 1
+
+    run(story)
+
+
+ONE, TWO = S.envelope, S.plain_envelope
+
+
+def test_bodies_that_are_here_or_wait_already_are_passed_over() -> None:
+    async def story(bench: Bench) -> None:
+        bench.replica.held.add(ONE.envelope_id)
+        calls = await bench.feed(*[EnvelopesFrame((ONE.raw, TWO.raw, TWO.raw))] * 3, EnvelopesFrame((ONE.raw,)))
+        assert calls == [(Origin.PEER, [TWO.envelope_id])]
+        bench.replica.held.clear()
+        await bench.feed(EnvelopesFrame((TWO.raw, ONE.raw)))
+        assert bench.replica.calls[1:] == [(Origin.PEER, [TWO.envelope_id, ONE.envelope_id])]
+
+    run(story)
+
+
+def test_what_a_proposal_lacks_goes_ahead_of_what_is_pushed() -> None:
+    async def story(bench: Bench) -> None:
+        wanted: set[bytes] = set()
+        bench.inbound.ingress = replace(bench.inbound.ingress, wanted=wanted.__contains__)
+        bench.inbound.receive(bench.link, EnvelopesFrame((ONE.raw, TWO.raw)))
+        wanted.add(TWO.envelope_id)
+        calls = await bench.feed(*[EnvelopesFrame((TWO.raw,))] * 3)
+        assert calls == [(Origin.PEER, [TWO.envelope_id]), (Origin.PEER, [ONE.envelope_id, TWO.envelope_id])]
+
+    run(story)
+
+
+def test_behind_a_long_line_a_proposal_does_not_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inbound_module, "PATIENT_SIGNATURES", 1)
+
+    async def story(bench: Bench) -> None:
+        bodies = (Origin.PEER, [ONE.envelope_id, TWO.envelope_id])
+        assert await bench.feed(EnvelopesFrame((ONE.raw, TWO.raw)), ConsensusFrame(PROPOSAL)) == [PROPOSAL, bodies]
 
     run(story)
 
