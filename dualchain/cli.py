@@ -32,6 +32,11 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
     SubCommand("node", "dualchain.nodes", "Run a node, and ask one: status, blocks, receipts, state."),
     SubCommand("demo", "dualchain.demo.cli", "Run the demonstration, verify its evidence."),
     SubCommand("relayer", "crosschain.relayer.cli", "Carry headers, reports and directives between two chains."),
+    SubCommand(
+        "registry", "service_registry.cli", "Services 赋能服务 between markets: publish, test, apply, call, audit."
+    ),
+    SubCommand("gateway", "service_registry.gateway_cli", "Run the gateway through which services are called."),
+    SubCommand("lookup", "service_registry.lookup_cli", "Run a market's proven holder-roll look-up 股东名册查询."),
 )
 
 

@@ -1,0 +1,183 @@
+"""TOML files of gateway, look-up and registry users (docs/spec/service-registry.md §11)."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.providers import signing_provider
+from chain_core.network.identity import require_loopback
+from chain_core.node.chain_view import ChainView
+from chain_core.node.config import ConfigRefused, read_genesis
+from chain_core.types.errors import LocalFault
+from chain_core.types.ids import ACCOUNT_ID_SIZE
+
+MAX_CONFIG_BYTES = 1_000_000
+_SEE = "see docs/spec/service-registry.md §11"
+_ACCOUNT = rf"^[0-9a-f]{{{2 * ACCOUNT_ID_SIZE}}}$"
+
+
+def _loopback(value: str) -> str:
+    try:
+        return require_loopback(value)
+    except LocalFault as fault:
+        raise ValueError(f"{fault.what}: {fault.where!r}; {fault.next_step}") from fault
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ChainSection(_Section):
+    """[supervisory], [market]: a chain's genesis document and its nodes' client ports."""
+
+    genesis: str
+    nodes: list[str] = Field(min_length=1, max_length=256)
+
+    @field_validator("nodes")
+    @classmethod
+    def _addresses(cls, value: list[str]) -> list[str]:
+        return [_loopback(address) for address in value]
+
+
+class LogSection(_Section):
+    """[log]: what is written to standard error."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    format: Literal["text", "json"] = "text"
+
+
+class GatewaySection(_Section):
+    """[gateway]: where it listens, and the account that records accesses."""
+
+    listen: str
+    account: str = Field(pattern=_ACCOUNT)
+    key: str
+    """Path of the account's transaction key: SM2 PKCS#8 PEM, mode 0600."""
+
+    _check = field_validator("listen")(_loopback)
+
+
+class PublisherSection(_Section):
+    """[publisher]: where its host listens, whose service it is, and the key that signs replies."""
+
+    listen: str
+    account: str = Field(pattern=_ACCOUNT)
+    reference: str = Field(min_length=1, max_length=64)
+    assertion_key: str
+
+    _check = field_validator("listen")(_loopback)
+
+
+class ActorSection(_Section):
+    """[actor]: who asks, with his keys."""
+
+    account: str = Field(pattern=_ACCOUNT)
+    key: str
+    assertion_key: str = ""
+    market: str = Field(default="", pattern=r"^([A-Z]{2,3})?$")
+
+
+class GatewayAddress(_Section):
+    """[gateway] of a user: where the gateway answers."""
+
+    address: str
+
+    _check = field_validator("address")(_loopback)
+
+
+class _File(_Section):
+    supervisory: ChainSection
+    log: LogSection = LogSection()
+    directory: Path = Field(default=Path(), exclude=True)
+    """Where relative paths count from."""
+
+    def path(self, name: str) -> Path:
+        """A path named in the file."""
+        return self.directory / name
+
+    def view(self, section: ChainSection, kind: str) -> ChainView:
+        """A verifier of the chain's answers. Raises ConfigRefused for a document of another kind."""
+        genesis, raw = read_genesis(self.path(section.genesis))
+        if genesis.kind != kind:
+            raise ConfigRefused(
+                f"the document is of a {genesis.kind} chain, not of a {kind} one",
+                where=str(self.path(section.genesis)),
+                next_step="name the right document",
+            )
+        return ChainView(raw)
+
+
+class GatewayConfig(_File):
+    """gateway.toml."""
+
+    gateway: GatewaySection
+
+
+class LookupConfig(_File):
+    """lookup.toml."""
+
+    market: ChainSection
+    publisher: PublisherSection
+
+
+class UserConfig(_File):
+    """A file of somebody who uses ``dualchain registry``."""
+
+    actor: ActorSection | None = None
+    gateway: GatewayAddress | None = None
+
+
+C = TypeVar("C", GatewayConfig, LookupConfig, UserConfig)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyPair:
+    """A private key read from a file, with its public half."""
+
+    private: bytes = field(repr=False)
+    public: bytes
+
+    @classmethod
+    def load(cls, path: Path) -> KeyPair:
+        """Raises KeyFileRefused."""
+        return cls.of(load_private_key(path))
+
+    @classmethod
+    def of(cls, private: bytes) -> KeyPair:
+        """Raises InvalidKey."""
+        return cls(private, signing_provider().sm2_public_key(private))
+
+
+def load(kind: type[C], path: Path) -> C:
+    """The file's content. Raises ConfigRefused that names file and key."""
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ConfigRefused(f"cannot be read: {error.strerror}", where=str(path), next_step=_SEE) from error
+    if len(data) > MAX_CONFIG_BYTES:
+        raise ConfigRefused(f"{len(data)} bytes are no configuration", where=str(path), next_step=_SEE)
+    try:
+        table = tomllib.loads(data.decode("utf-8"))
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigRefused(f"not TOML: {error}", where=str(path), next_step="mend the line it names") from error
+    if "directory" in table:
+        raise ConfigRefused("unknown key", where=f"{path}, key directory", next_step="remove it")
+    try:
+        return kind.model_validate({**table, "directory": path.parent})
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        what = str(first["msg"]).removeprefix("Value error, ")
+        raise ConfigRefused(what, where=f"{path}, key {key}", next_step=_SEE) from error
+
+
+def missing(path: Sequence[str], purpose: str) -> ConfigRefused:
+    """A part of a user's file that a command needs."""
+    return ConfigRefused(f"needed to {purpose}", where=".".join(path), next_step=_SEE)

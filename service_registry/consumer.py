@@ -1,0 +1,169 @@
+"""A consumer's side of a call: signs, sends it through the gateway, believes nothing of what comes back
+(docs/spec/service-registry.md §5, §7, §9).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
+from chain_core.crypto.hashing import sm3
+from chain_core.network.raw_rpc import RawChannel, parse
+from chain_core.network.refusals import ServiceRefusal
+from chain_core.node.answers import CertifiedHeader, ProvenReceipt
+from chain_core.node.chain_view import VerifiedReceipt
+from chain_core.types.errors import InvalidProof
+from crosschain.proofs import HolderRoll
+from service_registry import lookup, replay, schemas
+from service_registry.authority import Denied, Key
+from service_registry.bodies import AccessCode, Call, Reply
+from service_registry.calls import GATEWAY_CALL, BadResponse, NotAuthorised, SignedReply, check_reply, sign_call
+from service_registry.chain import Facts, NotRegistered, RegistryChain
+from service_registry.config import KeyPair
+from service_registry.definition import HOLDER_ROLL, Definition, read_definition
+from service_registry.records import SERVICES, AccessLog, Service, decode, log_key
+
+CALL_S = 45.0
+
+
+class ServiceAnsweredError(ServiceRefusal):
+    """The publisher answered, signed and recorded, with a typed error; ``answered`` is that answer."""
+
+    code = "SERVICE_ERROR"
+
+    def __init__(self, answered: Answered) -> None:
+        self.answered = answered
+        told = answered.value["error"]
+        super().__init__(
+            f"{told['code']}: {told['what']}", where=f"service {answered.call.service.hex()}", next_step="ask otherwise"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A verified answer: signed by the publisher, of its schema, recorded on chain. ``roll`` where it proves one."""
+
+    call: Call
+    reply: Reply
+    answer: SignedReply
+    value: Any
+    record: VerifiedReceipt
+    roll: HolderRoll | None = None
+
+    @property
+    def code(self) -> AccessCode:
+        """OK or SERVICE_ERROR."""
+        return AccessCode(self.reply.code)
+
+
+class Consumer:
+    """Calls services as one account, through one gateway. One object per account and process: it counts call ids."""
+
+    def __init__(self, chain: RegistryChain, gateway: str, account: bytes, key: KeyPair) -> None:
+        self._chain = chain
+        self._channel = RawChannel(gateway)
+        self._account = account
+        self._key = key
+        self._last_id = 0
+
+    async def close(self) -> None:
+        """Ends the connection to the gateway."""
+        await self._channel.close()
+
+    async def call(self, service: bytes, request: bytes, *, version: int = 0) -> Answered:
+        """The answer to ``request`` (JSON), completely verified; ``version`` 0 is the one in force.
+
+        Raises ServiceAnsweredError, the gateway's refusals by their codes, BadReply, BadResponse, InvalidProof.
+        """
+        answered = await self.ask(service, request, version=version)
+        if answered.code is AccessCode.SERVICE_ERROR:
+            raise ServiceAnsweredError(answered)
+        return answered
+
+    async def ask(self, service: bytes, request: bytes, *, version: int = 0) -> Answered:
+        """As ``call``, with a typed error of the service as an answer."""
+        found = await self._chain.service(service)
+        number = version or found.version
+        facts = await self._chain.facts(service, number, self._account)
+        call = Call(service, number, self._account, self._next_id(facts.log), _now_ms(), sm3(request))
+        if not number or facts.definition is None:
+            raise NotRegistered("the service has no such version", where=f"version {number}", next_step="see `show`")
+        signed = sign_call(self._chain.genesis_hash, call, request, self._key.private)
+        data = await self._channel.unary(GATEWAY_CALL, signed.message().SerializeToString(), timeout_s=CALL_S)
+        response = parse(pb.CallResponse, data)
+        answer = SignedReply.of(response.answer)
+        reply = check_reply(self._chain.genesis_hash, signed.call, answer, _publisher_key(facts, found))
+        definition = read_definition(facts.definition)
+        value = _checked(definition, reply, answer)
+        record = await self._recorded(call, response.record)
+        roll = await self._proven(found, definition, request, value) if reply.code == AccessCode.OK else None
+        return Answered(call, reply, answer, value, record, roll)
+
+    async def log_after_last_call(self, service: bytes) -> AccessLog:
+        """The proven access log once it contains this object's last call. Raises NodesBehind."""
+        key = (SERVICES, log_key(service, self._account))
+
+        def has_last(values: Mapping[Key, bytes | None]) -> bool:
+            raw = values[key]
+            log = AccessLog() if raw is None else decode(AccessLog, raw)
+            return replay.used(log.highest, log.window, self._last_id)
+
+        raw = (await self._chain.values_when([key], has_last))[key]
+        return AccessLog() if raw is None else decode(AccessLog, raw)
+
+    def _next_id(self, log: AccessLog) -> int:
+        self._last_id = max(self._last_id, log.highest) + 1
+        return self._last_id
+
+    async def _recorded(self, call: Call, told: pb.RecordReceipt) -> VerifiedReceipt:
+        """The record's proven receipt, and proof that the chain has counted this call id."""
+        certified = CertifiedHeader(told.header, told.certificate)
+        proven = ProvenReceipt(told.height, told.receipt, told.proof)
+        verified = self._chain.client.view.check_receipt(certified, proven)
+        if verified.receipt.code or verified.receipt.transaction_id != told.transaction_id:
+            raise InvalidProof(
+                "the gateway's receipt is of a refused or another transaction",
+                where="record",
+                next_step="report the gateway to the supervisory chain's operator",
+            )
+        key = (SERVICES, log_key(call.service, call.consumer))
+        raw = (await self._chain.values([key], not_below=verified.header.height))[key]
+        log = AccessLog() if raw is None else decode(AccessLog, raw)
+        if not replay.used(log.highest, log.window, call.call_id):
+            raise InvalidProof(
+                "the chain has no record of this call",
+                where=f"call id {call.call_id}",
+                next_step="report the gateway to the supervisory chain's operator",
+            )
+        return verified
+
+    async def _proven(self, found: Service, definition: Definition, request: bytes, value: Any) -> HolderRoll | None:
+        if definition.proof != HOLDER_ROLL:
+            return None
+        view, followed = await self._chain.market_chain(found.chain)
+        return lookup.check_answer(view, followed, schemas.read_json(request), value)
+
+
+def _publisher_key(facts: Facts, found: Service) -> bytes:
+    verdict = facts.verdict(found)
+    if isinstance(verdict, Denied):
+        raise NotAuthorised(f"{verdict.name}: {verdict.value}", where=f"service {facts.service.hex()}")
+    return verdict.publisher_key
+
+
+def _checked(definition: Definition, reply: Reply, answer: SignedReply) -> Any:
+    """The response's JSON value, of the schema that goes with the reply's code. Raises BadResponse."""
+    schema = definition.response_schema if reply.code == AccessCode.OK else schemas.ERROR_SCHEMA
+    value = schemas.read_json(answer.response)
+    try:
+        schemas.check(schema, value)
+    except schemas.NotOfSchema as error:
+        raise BadResponse(error.what, where=error.where, next_step="tell the publisher") from error
+    return value
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,24 @@
+"""``dualchain gateway``: run the gateway through which services are called."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service_registry.config import GatewayConfig, load
+
+app = typer.Typer(help="The gateway through which services are called.", no_args_is_help=True)
+app.callback()(lambda: None)
+
+
+@app.command()
+def run(config: Annotated[Path, typer.Option("--config", help="The gateway's TOML file.")]) -> None:
+    """Run until SIGTERM or Ctrl-C. Says READY on standard output once it takes calls."""
+    from service_registry.serving import serve_gateway, set_up_log
+
+    loaded = load(GatewayConfig, config)
+    set_up_log(loaded.log)
+    asyncio.run(serve_gateway(loaded))

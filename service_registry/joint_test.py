@@ -1,0 +1,136 @@
+"""The joint test (联调测试): the version in test is called through the gateway with its own examples and one wrong
+request; what was found becomes a signed report (docs/spec/service-registry.md §10; guideline art. 22).
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from chain_core.crypto.hashing import sm3
+from chain_core.crypto.providers import signing_provider
+from chain_core.network.refusals import ServiceRefusal
+from chain_core.types.errors import DualchainError
+from chain_core.types.ids import ZERO_HASH
+from chain_core.types.transaction import Operation
+from service_registry import schemas
+from service_registry.bodies import FAIL, PASS, AccessCode, Report, Trial, encode_report, report_message
+from service_registry.chain import Account, NotRegistered, RegistryChain
+from service_registry.config import KeyPair
+from service_registry.consumer import Consumer
+from service_registry.definition import HOLDER_ROLL, Definition, read_definition
+from service_registry.records import SERVICES, definition_key
+from service_registry.reports import REFUSED_PROPERLY
+
+_MAX_FINDING = 400
+_CODES = {
+    "BAD_REQUEST": AccessCode.BAD_REQUEST,
+    "PUBLISHER_UNREACHABLE": AccessCode.UNREACHABLE,
+    "BAD_REPLY": AccessCode.BAD_REPLY,
+    "BAD_RESPONSE": AccessCode.BAD_RESPONSE,
+}
+
+
+class NothingInTest(ServiceRefusal):
+    """The service has no version that could be tested."""
+
+    code = "NOTHING_IN_TEST"
+
+
+@dataclass(frozen=True, slots=True)
+class Tested:
+    """A filed report and where it stands."""
+
+    report: Report
+    height: int
+
+
+class JointTest:
+    """Tests one service as ``who``, whose assertion key signs calls and report."""
+
+    def __init__(self, chain: RegistryChain, consumer: Consumer, who: Account, key: KeyPair) -> None:
+        self._chain = chain
+        self._consumer = consumer
+        self._who = who
+        self._key = key
+
+    async def run(self, service: bytes) -> Tested:
+        """Tests the version in test and files the report, whatever its verdict.
+
+        Raises NothingInTest, NotAuthorised and its like when the tester may not test, RefusedByChain.
+        """
+        report = await self.test(service)
+        raw = encode_report(report)
+        signature = signing_provider().sm2_sign(self._key.private, report_message(self._chain.genesis_hash, raw))
+        filing = Operation(
+            SERVICES,
+            "file_report",
+            {"service": service, "report": raw, "key": self._key.public, "signature": signature},
+        )
+        receipt = await self._chain.submit(self._who, [filing])
+        return Tested(report, receipt.header.height)
+
+    async def test(self, service: bytes) -> Report:
+        """The report; nothing is filed."""
+        number = (await self._chain.service(service)).draft
+        if not number:
+            raise NothingInTest("no version is in test", where=service.hex(), next_step="draft or change it first")
+        key = (SERVICES, definition_key(service, number))
+        raw = (await self._chain.values([key]))[key]
+        if raw is None:
+            raise NotRegistered("the version has no definition", where=f"version {number}", next_step="ask again")
+        definition = read_definition(raw)
+        findings = _schema_findings(definition)
+        examples = []
+        for place, example in enumerate(definition.examples):
+            trial, finding = await self._try(service, number, example)
+            examples.append(trial)
+            if trial.code != AccessCode.OK or finding:
+                findings.append(f"example {place}: {finding or AccessCode(trial.code).name}"[:_MAX_FINDING])
+        wrong, finding = await self._try(service, number, definition.wrong_request)
+        if wrong.code not in REFUSED_PROPERLY:
+            findings.append(f"the wrong request: {AccessCode(wrong.code).name} {finding}"[:_MAX_FINDING])
+        checks = ("schema", "signature", *(("proof",) if definition.proof == HOLDER_ROLL else ()))
+        return Report(
+            service,
+            number,
+            definition.hash,
+            self._who.account,
+            tuple(examples),
+            wrong,
+            checks,
+            tuple(findings),
+            await self._digest(service),
+            FAIL if findings else PASS,
+            time.time_ns() // 1_000_000,
+        )
+
+    async def _try(self, service: bytes, number: int, request: str) -> tuple[Trial, str]:
+        """One call: its trial, and what is to be said about it."""
+        raw = request.encode("utf-8")
+        try:
+            answered = await self._consumer.ask(service, raw, version=number)
+        except ServiceRefusal as refusal:
+            code = _CODES.get(refusal.code)
+            if code is None:
+                raise  # the tester may not call, or the gateway does not record: no finding about the service
+            return Trial(sm3(raw), ZERO_HASH, code), f"{refusal.code}: {refusal.what}"
+        except DualchainError as error:
+            # Recorded and signed, but what it claims to prove does not hold.
+            return Trial(sm3(raw), ZERO_HASH, AccessCode.BAD_RESPONSE), f"{error.code}: {error.what}"
+        finding = "" if answered.code is AccessCode.OK else schemas.write_json(answered.value).decode("utf-8")
+        return Trial(sm3(raw), sm3(answered.answer.response), answered.code), finding
+
+    async def _digest(self, service: bytes) -> bytes:
+        """The digest of the tester's access log, which the contract compares with its own."""
+        return (await self._consumer.log_after_last_call(service)).digest
+
+
+def _schema_findings(definition: Definition) -> list[str]:
+    findings = []
+    for side, schema in (("request", definition.request_schema), ("response", definition.response_schema)):
+        try:
+            schemas.validator(schema)
+        except schemas.BadSchema as error:
+            findings.append(f"{side} schema: {error.what} at {error.where}"[:_MAX_FINDING])
+    return findings

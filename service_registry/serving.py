@@ -1,0 +1,95 @@
+"""Running gateway and look-up as processes: READY on standard output, until SIGTERM or Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+import time
+from collections.abc import Awaitable, Callable, Mapping
+
+from chain_core.codec.signed import derive_id
+from chain_core.network.raw_rpc import Method, RawServer
+from chain_core.node import log as node_log
+from chain_core.node.log import event
+from service_registry.chain import Account, RegistryChain
+from service_registry.config import GatewayConfig, KeyPair, LogSection, LookupConfig
+from service_registry.gateway import Gateway
+from service_registry.host import ServiceHost
+from service_registry.lookup import Lookup
+from service_registry.recorder import Recorder
+
+log = logging.getLogger(__name__)
+
+_GRACE_S = 2.0
+
+
+def now_ms() -> int:
+    """Milliseconds since the Unix epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
+def set_up_log(section: LogSection) -> None:
+    """This package's lines go where a node's would."""
+    node_log.set_up(section.level, section.format)
+    engine, own = logging.getLogger(node_log.ROOT), logging.getLogger("service_registry")
+    own.handlers[:], own.propagate = engine.handlers, False
+    own.setLevel(engine.level)
+
+
+async def serve_gateway(config: GatewayConfig) -> None:
+    """Runs a gateway. Raises ConfigRefused, KeyFileRefused, PortTaken."""
+    key = KeyPair.load(config.path(config.gateway.key))
+    chain = RegistryChain(config.view(config.supervisory, "supervisory"), config.supervisory.nodes)
+    who = Account(bytes.fromhex(config.gateway.account), key.private, key.public)
+    recorder = Recorder(chain, who)
+    gateway = Gateway(chain, recorder, now_ms)
+    recorder.start()
+
+    async def close() -> None:
+        await recorder.stop()
+        await gateway.close()
+        await chain.close()
+
+    facts = {"gateway": config.gateway.account, "supervisory": chain.genesis_hash.hex()}
+    await _serve(gateway.methods(), config.gateway.listen, facts, close)
+
+
+async def serve_lookup(config: LookupConfig) -> None:
+    """Runs a holder-roll look-up. Raises ConfigRefused, KeyFileRefused, PortTaken."""
+    key = KeyPair.load(config.path(config.publisher.assertion_key))
+    chain = RegistryChain(config.view(config.supervisory, "supervisory"), config.supervisory.nodes)
+    lookup = Lookup(config.view(config.market, "local"), config.market.nodes)
+    service = service_id(chain.genesis_hash, bytes.fromhex(config.publisher.account), config.publisher.reference)
+    host = ServiceHost(chain, service, key, lookup.answer, now_ms)
+
+    async def close() -> None:
+        await lookup.close()
+        await chain.close()
+
+    await _serve(host.methods(), config.publisher.listen, {"service": service.hex()}, close)
+
+
+def service_id(genesis_hash: bytes, publisher: bytes, reference: str) -> bytes:
+    """The id under which the publisher's account drafts, or has drafted, ``reference``."""
+    return derive_id(genesis_hash, "service", publisher, reference)
+
+
+async def _serve(
+    methods: Mapping[str, Method], listen: str, facts: dict[str, str], close: Callable[[], Awaitable[None]]
+) -> None:
+    server = RawServer(methods)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    try:
+        facts = facts | {"listen": server.bind(listen)}
+        await server.start()
+        event(log, logging.INFO, "READY", facts)
+        print("READY", *(f"{key}={value}" for key, value in facts.items()), flush=True)
+        await stop.wait()
+    finally:
+        await server.stop(_GRACE_S)
+        await close()
+    event(log, logging.INFO, "STOPPED", {})
