@@ -1,4 +1,4 @@
-"""``dualchain registry``: publish a service, test it, use it, follow its records (docs/spec/service-registry.md §11)."""
+"""``dualchain registry``: publish, test and use services, follow their records (docs/spec/service-registry.md §11)."""
 
 from __future__ import annotations
 
