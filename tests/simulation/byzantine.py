@@ -19,8 +19,11 @@ from chain_core.codec.block import (
 from chain_core.codec.votes import encode_new_view, encode_view_change, encode_vote
 from chain_core.consensus.messages import CommitProof, Heartbeat, Message, PrePrepare
 from chain_core.crypto.providers import signing_provider
+from chain_core.execution.contract import Lane
+from chain_core.execution.pool import KNOWN, Admission
 from chain_core.network.frame_codec import encode_frame
 from chain_core.network.frames import ConsensusFrame, EnvelopesFrame, Frame
+from chain_core.node.replica import Replica
 from chain_core.types.block import (
     Batch,
     HeaderVote,
@@ -80,6 +83,9 @@ class Strategy:
     def say(self, node: SimNode, to: int, message: Message) -> list[Message]:
         """What is said instead of a consensus message."""
         return [message]
+
+    def booted(self, replica: Replica) -> None:
+        """The replica is built and about to start."""
 
     def hear(self, node: SimNode, sender: int, data: bytes) -> None:
         """A frame arrived."""
@@ -309,18 +315,15 @@ class BadProposer(Strategy):
 
 
 class Censor(Strategy):
-    """Orders everything but one client's transactions."""
+    """Orders everything but one client's transactions: its pool takes none of them."""
 
-    def say(self, node: SimNode, to: int, message: Message) -> list[Message]:
-        if not isinstance(message, PrePrepare) or message.vote.vote.signer != node.index:
-            return [message]
-        victim, submitted = account_of(0), node.world.submitted
-        ids = tuple(i for i in message.batch.envelope_ids if submitted[i].body.account != victim)
-        if not ids:
-            return []
-        if ids == message.batch.envelope_ids:
-            return [message]
-        return [propose(node, message.vote.vote, replace(message.batch, envelope_ids=ids))]
+    def booted(self, replica: Replica) -> None:
+        pool, add = replica.pool, replica.pool.add
+
+        def picky(envelope_id: bytes, lane: Lane, size: int, account: bytes, valid_until_ms: int) -> Admission:
+            return KNOWN if account == account_of(0) else add(envelope_id, lane, size, account, valid_until_ms)
+
+        pool.add = picky  # type: ignore[method-assign]
 
 
 class FarAhead(Strategy):

@@ -132,6 +132,8 @@ class SimNode:
             lambda account, key: executor.known_account(store, account, key),
             replica.wants,
         )
+        for strategy in self.strategies:
+            strategy.booted(replica)
         self.world.note(f"{self.index} boots at height {store.final_height}, view {replica.core.state.view}")
         if self.correct:
             self.world.checker.booted(self.index, store)
