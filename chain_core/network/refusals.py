@@ -173,6 +173,9 @@ def from_status(status: grpc.StatusCode, details: str, where: str) -> ServiceRef
     match status:
         case grpc.StatusCode.OK | grpc.StatusCode.CANCELLED:
             return Unreachable("the stream was closed", where=where, next_step="open it again")
+        case grpc.StatusCode.INTERNAL if "from Core" in details:
+            # A write that met the other side's refusal: gRPC has dropped its reason, the next call will hear it.
+            return Unreachable("the stream was closed while writing", where=where, next_step="open it again")
         case grpc.StatusCode.UNAVAILABLE:
             return Unreachable(
                 details or "no connection", where=where, next_step="check that the node runs, or ask another node"

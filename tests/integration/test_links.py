@@ -10,6 +10,8 @@ import pytest
 
 from chain_core._pb.dualchain.p2p.v1 import p2p_pb2 as pb
 from chain_core.consensus.messages import Heartbeat
+from chain_core.crypto.hashing import sm3
+from chain_core.network.channel_options import CLIENT_OPTIONS, SERVER_OPTIONS
 from chain_core.network.frame_codec import encode_frame
 from chain_core.network.frames import ConsensusFrame, EnvelopesFrame, Frame, WantBlocks
 from chain_core.network.hello import Hello, check_hello, decode_hello, encode_hello
@@ -24,7 +26,8 @@ from tests.vectors.samples import Samples
 S = Samples(Signatures(may_sign=False))
 CHAIN = b"g" * 32
 NAMES = ("one", "two", "three", "four")
-VOTE = ConsensusFrame(S.vote(Phase.PREPARE, 1))
+VOTE_MESSAGE = S.vote(Phase.PREPARE, 1)
+VOTE = ConsensusFrame(VOTE_MESSAGE)
 TIMEOUT_S = 20
 
 
@@ -185,6 +188,57 @@ def test_a_peer_that_is_away_gets_bodies_when_it_comes_back_and_no_stale_votes()
     pair(story)
 
 
+class Tap:
+    """Passes a connection on to ``target`` and keeps what the dialler sent."""
+
+    def __init__(self, target: str) -> None:
+        self.target = target
+        self.sent = bytearray()
+        self.tasks: list[asyncio.Task[None]] = []
+
+    async def start(self) -> str:
+        self.server = await asyncio.start_server(self.connected, "127.0.0.1", 0)
+        return f"127.0.0.1:{self.server.sockets[0].getsockname()[1]}"
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        host, _, port = self.target.rpartition(":")
+        onward_reader, onward_writer = await asyncio.open_connection(host, int(port))
+        self.tasks.append(asyncio.create_task(self.copy(reader, onward_writer, self.sent)))
+        self.tasks.append(asyncio.create_task(self.copy(onward_reader, writer, bytearray())))
+
+    async def copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, kept: bytearray) -> None:
+        while data := await reader.read(65_536):
+            kept += data
+            writer.write(data)
+            await writer.drain()
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        self.server.close()
+
+
+def test_a_votes_signature_stands_on_the_wire_as_it_is_and_in_one_piece() -> None:
+    """Between bodies of a megabyte too: who watches the socket finds each signature that the log holds."""
+
+    async def story(one: Station, two: Station) -> None:
+        tap = Tap(two.address)
+        one.dial({1: await tap.start()})
+        await one.until(lambda: one.ups == [1])
+        signatures = [sm3(b"r%d" % number) + sm3(b"s%d" % number) for number in range(60)]
+        for number, signature in enumerate(signatures):
+            one.out.send(1, ConsensusFrame(replace(VOTE_MESSAGE, signature=signature)))
+            if number % 6 == 0:
+                one.out.send(1, EnvelopesFrame((bytes(100_003 + 2_311 * number),) * 5))
+        await two.until(lambda: len(two.frames) == 70)
+        missing = [number for number, signature in enumerate(signatures) if signature not in tap.sent]
+        assert missing == []
+        await tap.close()
+
+    pair(story)
+
+
 GENUINE = Hello(CHAIN, 0, 0)
 STRANGERS = {
     "another chain": (replace(GENUINE, genesis_hash=b"h" * 32), "genesis_hash"),
@@ -233,6 +287,12 @@ def test_hello_round_trip() -> None:
         decode_hello(b"\xff")
 
 
+async def asked(stream: RawStream, data: bytes) -> bytes:
+    """The answer; a refusal may already meet the sending."""
+    await stream.send(data)
+    return await stream.receive()
+
+
 NONSENSE = {
     "no message": b"\xff\xff",
     "no frame": pb.LinkMessage(frames=[b"\xff"]).SerializeToString(),
@@ -247,15 +307,13 @@ def test_who_sends_nonsense_is_cut(data: bytes) -> None:
         channel, stream = await opened(two.address)
         await stream.receive()
         await stream.send(frames(VOTE))
-        await stream.send(data)
         with pytest.raises((ServiceRefusal, MalformedBytes)):
-            await stream.receive()
+            await asked(stream, data)
         assert [code for code, _ in two.alarms] == ["LINK_CUT"]
         assert two.frames == [(0, VOTE)]
         again = channel.stream(LINK_METHOD)
-        await again.send(encode_hello(GENUINE))
         with pytest.raises(ServiceRefusal) as caught:
-            await again.receive()
+            await asked(again, encode_hello(GENUINE))
         assert caught.value.code == "LINK_CUT"
         await channel.close()
         assert not two.links.connected_in(0)
@@ -277,9 +335,8 @@ def test_too_many_bad_signatures_cut_the_link() -> None:
         assert two.alarms == []
         two.sources[0].judge(checked=1, bad=1)
         assert [code for code, _ in two.alarms] == ["LINK_CUT"]
-        await stream.send(frames(VOTE))
-        with pytest.raises(ServiceRefusal, match="more than 1 %"):
-            await stream.receive()
+        with pytest.raises(ServiceRefusal, match=r"more than 1 %|while writing"):
+            await asked(stream, frames(VOTE))
         assert len(two.frames) == 1, "nothing more is taken from it"
         assert len(two.alarms) == 1
         await channel.close()
@@ -312,3 +369,11 @@ def test_a_frame_that_fits_no_message_is_not_sent() -> None:
         await two.until(lambda: len(two.frames) == 1)
 
     pair(story)
+
+
+def test_a_server_tolerates_the_pings_that_clients_send() -> None:
+    client, server = dict(CLIENT_OPTIONS), dict(SERVER_OPTIONS)
+    for option in ("grpc.max_receive_message_length", "grpc.max_send_message_length", "grpc.keepalive_time_ms"):
+        assert client[option] == server[option]
+    assert server["grpc.http2.min_recv_ping_interval_without_data_ms"] < client["grpc.keepalive_time_ms"]
+    assert server["grpc.keepalive_permit_without_calls"] == client["grpc.keepalive_permit_without_calls"] == 1
