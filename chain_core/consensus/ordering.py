@@ -75,11 +75,11 @@ def propose(state: ReplicaState, out: list[Effect]) -> None:
 def on_batch_built(state: ReplicaState, event: BatchBuilt, out: list[Effect]) -> None:
     """Sign the PRE-PREPARE for the batch, unless height or view moved on meanwhile."""
     slot = state.slot
-    slot.building = False
-    if event.batch is None:
-        state.work = False
-        return
     current = event.height == slot.height and event.view == state.view and not state.view_changing
+    if event.batch is None:
+        if current:
+            slot.building = state.work = False
+        return
     if not current or slot.accepted is not None or not state.may_order or not state.may_vote:
         out.append(ReleaseBatch(event.batch))
         return
@@ -180,13 +180,13 @@ def check_prepared(state: ReplicaState, out: list[Effect]) -> None:
     digest = accepted.vote.vote.digest
     if digest not in slot.held:
         return
-    if slot.own_commit is not None and slot.own_commit.vote.view >= state.view:
+    if slot.commit_view >= state.view:
         return
     votes = sorted((v for v in slot.prepares.values() if v.vote.digest == digest), key=lambda v: v.vote.signer)
     if len(votes) < validators.q - 1:
         return
     prepared = PreparedCertificate(accepted.batch, accepted.vote, tuple(votes[: validators.q - 1]))
-    slot.prepared = prepared
+    slot.prepared, slot.commit_view = prepared, state.view
     out.append(CastCommit(_vote(state, Phase.COMMIT, digest), prepared))
 
 

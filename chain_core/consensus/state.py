@@ -86,7 +86,7 @@ class Slot:
     """Digests of batches whose bodies are here, verified; ``wanted`` are the ones being fetched."""
     wanted: set[bytes] = field(default_factory=set)
     building: bool = False
-    """A ``BuildBatch`` is out."""
+    """A ``BuildBatch`` or the own PRE-PREPARE is out: the driver's answer may come after other inputs."""
     prepares: dict[int, SignedVote] = field(default_factory=dict)
     """PREPAREs of the present view, one a sender."""
     commits: dict[int, SignedVote] = field(default_factory=dict)
@@ -95,6 +95,8 @@ class Slot:
     """The prepared certificate of the highest view: what VIEW-CHANGE carries."""
     own_prepare: SignedVote | None = None
     own_commit: SignedVote | None = None
+    commit_view: int = -1
+    """The highest view in which COMMIT was asked of the driver: its answer may come after other inputs."""
     proof: CommitProof | None = None
     """q COMMITs over one batch, collected here or received as a whole."""
     committed: bytes | None = None
@@ -171,6 +173,7 @@ def initial_state(config: ReplicaConfig, log: RecoveredLog) -> ReplicaState:
     if log.own_header_vote is not None:
         slot.header_votes[log.own_header_vote.signer] = log.own_header_vote
     if log.own_commit is not None:
+        slot.commit_view = log.own_commit.vote.view
         slot.commits[log.own_commit.vote.signer] = log.own_commit
     state = ReplicaState(config, log.final_header, log.final_certificate, height, slot, view=log.view)
     entered = log.new_view is not None and log.new_view.message.view == log.view
