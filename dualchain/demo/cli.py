@@ -6,12 +6,18 @@ import asyncio
 import json
 import signal
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
+if TYPE_CHECKING:
+    from dualchain.demo.story import Story
+
 app = typer.Typer(help="Three chains of real processes and a market's day, with evidence.", no_args_is_help=True)
+
+STOPPED = 130
+"""Exit code after Ctrl-C, as shells have it."""
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "market-day"
 
@@ -21,39 +27,40 @@ def run(
     inputs: Annotated[Path, typer.Option("--input", help="Directory with the input files (CSV).")] = EXAMPLE,
     work: Annotated[Path, typer.Option("--work-dir", help="New directory for all files.")] = Path("demo-work"),
     keep: Annotated[bool, typer.Option("--keep", help="Leave the network running afterwards.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Remove what an earlier demonstration left in the work directory.")
+    ] = False,
 ) -> None:
     """Run the story. Exit codes: 0 all steps verified, 1 refused (said on stderr), 130 Ctrl-C."""
     from dualchain.demo.report import Report
     from dualchain.demo.story import prepare
 
-    story = prepare(work, inputs, Report(Console()))
+    story = prepare(work, inputs, Report(Console()), replace=replace)
     raise typer.Exit(asyncio.run(_run(story, keep)))
 
 
-async def _run(story: object, keep: bool) -> int:
+async def _run(story: Story, keep: bool) -> int:
     from dualchain.demo import kept
-    from dualchain.demo.story import Story, finish
+    from dualchain.demo.story import close_clients, finish
     from dualchain.demo.story import run as tell
 
-    assert isinstance(story, Story)
-    task = asyncio.current_task()
-    assert task is not None
-    loop = asyncio.get_running_loop()
+    telling = asyncio.create_task(tell(story))
+    # Asked to stop once more while everything is being ended: there is nothing left to cancel.
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, task.cancel)
-    done = False
+        asyncio.get_running_loop().add_signal_handler(number, telling.cancel)
+    told = False
     try:
-        await tell(story)
-        done = True
+        await telling
+        told = True
     except asyncio.CancelledError:
         story.report.fact("stopped on request; ending all processes")
-        return 130
+        return STOPPED
     finally:
-        if keep and done:
-            await asyncio.gather(*(desk.client.close() for desk in story.desks.values()))
+        if keep and told:
+            await close_clients(story)
             kept.leave_running(story)
         else:
-            await asyncio.shield(finish(story))
+            await finish(story)
     return 0
 
 

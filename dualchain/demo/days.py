@@ -9,6 +9,8 @@ from datetime import date, timedelta
 EPOCH = date(1970, 1, 1)
 UTC8_MS = 8 * 3_600_000
 DAY_MS = 86_400_000
+LONGEST_RUN_MS = 600_000
+"""A run that starts this close to midnight may end on the next day."""
 _OFFSET = re.compile(r"T(?:([+-])([0-9]{1,3}))?\Z")
 _DATE = re.compile(r"([0-9]{4})-([0-9]{2})-([0-9]{2})\Z")
 
@@ -26,6 +28,12 @@ def date_of(number: int) -> date:
 def day_of_ms(time_ms: int) -> int:
     """The UTC+8 day of an instant."""
     return (time_ms + UTC8_MS) // DAY_MS
+
+
+def run_days(now_ms: int) -> tuple[int, ...]:
+    """The days a run that starts now touches: its own, and the next one too when midnight (UTC+8) is near."""
+    today, last = day_of_ms(now_ms), day_of_ms(now_ms + LONGEST_RUN_MS)
+    return tuple(range(today, last + 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,8 @@ All bytes are hexadecimal. Nothing in here is believed: ``load`` checks every ce
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from chain_core.types.block import Header
 from chain_core.types.errors import DualchainError
 from chain_core.types.packet import Packet
 from chain_core.types.transaction import Envelope, Receipt
+from dualchain.demo.inputs import copy_inputs
 
 MANIFEST = "manifest.json"
 SUMMARY = "summary.json"
@@ -101,7 +103,7 @@ class EvidenceBook:
 
     def write(self, directory: Path, genesis: Mapping[str, bytes], inputs: Path) -> None:
         """All files but summary and manifest."""
-        for folder in ("genesis", "headers", "receipts", "state", "packets", "documents", "inputs"):
+        for folder in ("genesis", "headers", "receipts", "state", "packets", "documents"):
             (directory / folder).mkdir(parents=True)
         for chain, raw in genesis.items():
             (directory / "genesis" / f"{chain}.bin").write_bytes(raw)
@@ -116,8 +118,7 @@ class EvidenceBook:
                 _write_lines(directory / folder / f"{chain}.jsonl", rows)
         for name, document in self.documents.items():
             (directory / "documents" / f"{name}.json").write_text(_json(document), encoding="utf-8")
-        for source in sorted(inputs.glob("*.csv")):
-            (directory / "inputs" / source.name).write_bytes(source.read_bytes())
+        copy_inputs(inputs, directory / "inputs")
 
 
 def _json(value: Any) -> str:
@@ -163,7 +164,9 @@ def check_manifest(directory: Path, expected: bytes) -> int:
     if sm3(raw) != expected:
         what = f"its SM3 is {sm3(raw).hex()}, not the one given"
         raise EvidenceRefused(what, where=MANIFEST, next_step="ask for the evidence again")
-    listed, present = json.loads(raw)["files"], _listing(directory)
+    with readable(MANIFEST):
+        listed = dict(json.loads(raw)["files"])
+    present = _listing(directory)
     for name in sorted(listed.keys() | present.keys()):
         if listed.get(name) != present.get(name):
             state = "added" if name not in listed else "removed" if name not in present else "changed"
@@ -219,6 +222,19 @@ def load(directory: Path) -> Evidence:
     return evidence
 
 
+@contextmanager
+def readable(what: str) -> Iterator[None]:
+    """Evidence that is not even shaped like evidence is refused like any other that does not hold."""
+    try:
+        yield
+    except (AttributeError, LookupError, TypeError, ValueError, RecursionError) as error:
+        raise EvidenceRefused(
+            f"it is not shaped like evidence: {type(error).__name__} {error}",
+            where=what,
+            next_step="ask for the evidence again",
+        ) from error
+
+
 def _lines(path: Path) -> list[Line]:
     if not path.is_file():
         return []
@@ -263,9 +279,9 @@ def _load_packets(evidence: Evidence, chain: str) -> None:
         evidence.packets.setdefault(chain, []).append((row["height"], decode_packet(raw)))
 
 
-def check_genesis(evidence: Evidence, expected: Sequence[bytes]) -> None:
+def check_genesis(directory: Path, expected: Sequence[bytes]) -> None:
     """The genesis documents are exactly the ones whose hashes were given."""
-    found = {genesis_hash((evidence.directory / "genesis" / f"{c}.bin").read_bytes()) for c in evidence.views}
+    found = {genesis_hash(path.read_bytes()) for path in (directory / "genesis").glob("*.bin")}
     if found != set(expected):
         missing = ", ".join(sorted(h.hex() for h in set(expected) ^ found))
         what = f"the evidence is about other chains than the hashes given: {missing}"

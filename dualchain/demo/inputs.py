@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from chain_core.types.errors import DualchainError
+from contracts.kernel.calendar import MAX_DAY, MAX_LISTED_DAYS, is_weekday
 from dualchain.demo.days import Calendar, parse_day
 
 MARKETS = ("BJ", "JS")
 MAX_ROWS = 20_000
 MAX_FILE_BYTES = 16_000_000
 MAX_QUANTITY = 10**15
-_HOLDER = re.compile(r"[A-Z0-9][A-Z0-9-]{2,31}\Z")
+MAX_HOLDERS = 200
+FILES = ("calendar.csv", "roll.csv", "investors.csv", "cash.csv", "orders.csv", "directives.csv")
+_HOLDER = re.compile(r"(?!ISSUER-)[A-Z0-9][A-Z0-9-]{2,31}\Z")
 _SECURITY = re.compile(r"(?:BJ|JS)[0-9]{6}[FGPT]?\.[A-Z]{6}[0-9]{2}(?:0[1-9]|[1-9][0-9])\Z")
 _YUAN = re.compile(r"(0|[1-9][0-9]{0,12})(?:\.([0-9]{1,2}))?\Z")
 _COUNT = re.compile(r"(0|[1-9][0-9]{0,15})\Z")
@@ -151,6 +155,14 @@ class _Row:
         except ValueError as error:
             raise self.refuse(column, str(error)) from error
 
+    def date(self, column: str) -> int:
+        """A date of the calendar itself, where counting in trading days would go in circles."""
+        value = self._cells[column]
+        day = -1 if value.startswith("T") else self.day(column, 0, Calendar(frozenset(), frozenset()))
+        if not 0 <= day <= MAX_DAY:
+            raise self.refuse(column, f"{value!r} is no date from 1970 on, like 2026-11-20")
+        return day
+
     def plain(self, column: str, limit: int) -> str:
         value = self._cells[column].strip()
         if not value or len(value.encode("utf-8")) > limit:
@@ -188,21 +200,39 @@ def _rows(directory: Path, file: str, header: list[str]) -> Iterator[_Row]:
         raise BadInput(str(error), where=f"{file}, line {reader.line_num}", next_step="mend the quoting") from error
 
 
+def copy_inputs(source: Path, target: Path) -> Path:
+    """The input files, and no others, in a new directory."""
+    target.mkdir()
+    for name in FILES:
+        (target / name).write_bytes((source / name).read_bytes())
+    return target
+
+
 def read_calendar(directory: Path) -> Calendar:
-    """calendar.csv: the State Council's holidays and make-up working days."""
-    holidays: set[int] = set()
-    workdays: set[int] = set()
-    nothing = Calendar(frozenset(), frozenset())
+    """calendar.csv: the State Council's holidays and make-up working days, each date once."""
+    days: dict[str, set[int]] = {"holiday": set(), "workday": set()}
+    seen: dict[int, int] = {}
     for row in _rows(directory, "calendar.csv", ["date", "kind"]):
-        day = row.day("date", 0, nothing)
+        day = row.date("date")
         kind = row.text("kind", re.compile(r"(?:holiday|workday)\Z"), "holiday or workday")
-        (holidays if kind == "holiday" else workdays).add(day)
-    return Calendar(frozenset(holidays), frozenset(workdays))
+        if seen.setdefault(day, row.line) != row.line:
+            raise row.refuse("date", f"this date stands twice, first in line {seen[day]}")
+        if kind == "workday" and is_weekday(day):
+            raise row.refuse("kind", "a make-up working day is a Saturday or Sunday, this date is neither")
+        days[kind].add(day)
+        if len(days[kind]) > MAX_LISTED_DAYS:
+            raise row.refuse("date", f"more than {MAX_LISTED_DAYS} dates of one kind")
+    return Calendar(frozenset(days["holiday"]), frozenset(days["workday"]))
 
 
-def read_market_day(directory: Path, run_day: int) -> MarketDay:
-    """All input files of a directory, checked one by one and against each other; BadInput at the first fault."""
-    calendar = read_calendar(directory).opening(run_day)
+def read_market_day(directory: Path, days: Sequence[int]) -> MarketDay:
+    """All input files of a directory, checked one by one and against each other; BadInput at the first fault.
+
+    ``days`` are the day numbers that the run touches, its own first; each is made a trading day where it is none.
+    """
+    calendar, run_day = read_calendar(directory), days[0]
+    for number in days:
+        calendar = calendar.opening(number)
     day = MarketDay(
         run_day,
         calendar,
@@ -219,6 +249,7 @@ def read_market_day(directory: Path, run_day: int) -> MarketDay:
 def _holdings(directory: Path, run_day: int, calendar: Calendar) -> Iterator[Holding]:
     header = ["market", "security_code", "security_name", "holder", "quantity", "acquired"]
     seen: dict[tuple[str, str], int] = {}
+    holders: Counter[str] = Counter()
     for row in _rows(directory, "roll.csv", header):
         item = Holding(
             row.line,
@@ -229,8 +260,11 @@ def _holdings(directory: Path, run_day: int, calendar: Calendar) -> Iterator[Hol
             row.count("quantity", 1),
             row.day("acquired", run_day, calendar),
         )
-        if item.acquired > run_day:
-            raise row.refuse("acquired", "the purchase lies in the future")
+        if not 0 <= item.acquired <= run_day:
+            raise row.refuse("acquired", "the purchase lies in the future, or before 1970")
+        holders[item.security] += 1
+        if holders[item.security] > MAX_HOLDERS:
+            raise row.refuse("holder", f"holder {holders[item.security]} of {item.security}; at most {MAX_HOLDERS}")
         first = seen.setdefault((item.security, item.holder), row.line)
         if first != row.line:
             raise row.refuse(
@@ -253,6 +287,8 @@ def _investors(directory: Path, run_day: int, calendar: Calendar) -> Iterator[In
             row.count("experience_years", 0),
             row.day("proof_valid_until", run_day, calendar),
         )
+        if not 0 <= item.valid_until <= MAX_DAY:
+            raise row.refuse("proof_valid_until", "not between 1970 and the end of the calendar")
         first = seen.setdefault(item.holder, row.line)
         if first != row.line:
             raise row.refuse("holder", f"{item.holder} stands twice, first in line {first}")

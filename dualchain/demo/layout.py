@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,10 @@ from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
 from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
 
 FORMAT_FILE = "format"
-FORMAT = "dualchain-demo 1\n"
+FORMAT_NAME = "dualchain-demo "
+FORMAT = f"{FORMAT_NAME}1\n"
+PROCESSES = "processes.json"
+"""In a work directory while its network runs: process id by name."""
 SUPERVISORY = "supervisory"
 NODES = 4
 
@@ -74,8 +78,11 @@ class Chain:
         }
 
 
-def open_work_directory(work: Path) -> None:
-    """Make the directory, or refuse one that holds something else. Nothing is removed."""
+def open_work_directory(work: Path, *, replace: bool = False) -> None:
+    """Make the directory, or refuse one that holds something else.
+
+    Nothing is removed, unless ``replace`` is given and an earlier demonstration made the directory.
+    """
     if work.exists() and not work.is_dir():
         raise WorkDirectoryRefused("not a directory", where=str(work), next_step="name a new directory")
     work.mkdir(parents=True, exist_ok=True)
@@ -87,11 +94,32 @@ def open_work_directory(work: Path) -> None:
         what = "the directory holds something that is no demonstration's"
         raise WorkDirectoryRefused(what, where=str(work), next_step="name an empty directory; nothing was changed")
     found = marker.read_text(errors="replace")
+    if replace and found.startswith(FORMAT_NAME):
+        _empty(work)
+        marker.write_text(FORMAT)
+        return
     if found != FORMAT:
         what = f"made by another version: {found.strip()!r}, this release makes {FORMAT.strip()!r}"
         raise WorkDirectoryRefused(what, where=str(marker), next_step="name a new directory, or remove this one")
     what = "a demonstration was run here before"
-    raise WorkDirectoryRefused(what, where=str(work), next_step="remove it or name a new directory (--work-dir)")
+    raise WorkDirectoryRefused(what, where=str(work), next_step="add --replace, or name a new one (--work-dir)")
+
+
+def _empty(work: Path) -> None:
+    """Remove what an earlier run left; refused while its network runs."""
+    if (work / PROCESSES).exists():
+        what = "the network of an earlier run may still be up here"
+        raise WorkDirectoryRefused(what, where=str(work), next_step=f"stop it first: dualchain demo stop {work}")
+    for entry in work.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
+
+
+def market_calendar(calendar: Calendar) -> MarketCalendar:
+    """The calendar as a market's genesis document has it."""
+    return MarketCalendar(*(tuple(sorted(days)) for days in (calendar.holidays, calendar.workdays, calendar.opened)))
 
 
 def lay_out(work: Path, calendar: Calendar, now_ms: int) -> dict[str, Chain]:
@@ -117,9 +145,7 @@ def lay_out(work: Path, calendar: Calendar, now_ms: int) -> dict[str, Chain]:
             make_validators(directory, own),
             make_accounts(directory, market_accounts(operator, bank)),
             upper.genesis_bytes,
-            MarketCalendar(
-                tuple(sorted(calendar.holidays)), tuple(sorted(calendar.workdays)), tuple(sorted(calendar.opened))
-            ),
+            market_calendar(calendar),
         )
         write_network(directory, genesis, own)
         chains[market] = Chain(market, directory, own, genesis, encode_genesis(genesis))

@@ -14,6 +14,7 @@ from dualchain.demo.inputs import Holding, Investor, MarketDay
 T = TypeVar("T")
 
 ROWS = 64
+OPERATIONS = 16
 ACCOUNTS_A_TRANSACTION = 32
 CATEGORIES = {"person": 1, "institution": 2, "product": 3}
 MIN_ASSETS_FEN = 50_000_000
@@ -72,8 +73,7 @@ async def record_suitability(desk: Desk, day: MarketDay) -> int:
         for i in day.investors
         if i.market == desk.chain.label and qualified(i)
     ]
-    operations = [Operation("kernel", "set_suitability", {"rows": part}) for part in chunks(rows, ROWS)]
-    await desk.accepted([desk.sign("suitability proofs", desk.genesis_actor("operator"), operations)])
+    await _hand_in_rows(desk, "suitability proofs", "operator", "set_suitability", rows)
     return len(rows)
 
 
@@ -136,6 +136,12 @@ async def deposit_cash(desk: Desk, day: MarketDay) -> int:
             account = desk.actors[item.holder].account
             rows.append({"account": account, "amount_fen": item.amount_fen, "reference": reference})
             total += item.amount_fen
-    operations = [Operation("kernel", "deposit", {"rows": part}) for part in chunks(rows, ROWS)]
-    await desk.accepted([desk.sign("client money", desk.genesis_actor("bank"), operations)])
+    await _hand_in_rows(desk, "client money", "bank", "deposit", rows)
     return total
+
+
+async def _hand_in_rows(desk: Desk, label: str, actor: str, method: str, rows: Sequence[Value]) -> None:
+    """Rows for the kernel, as many transactions as they need."""
+    operations = [Operation("kernel", method, {"rows": part}) for part in chunks(rows, ROWS)]
+    signer = desk.genesis_actor(actor)
+    await desk.accepted([desk.sign(label, signer, part) for part in chunks(operations, OPERATIONS)])

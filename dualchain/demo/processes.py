@@ -14,11 +14,13 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NoReturn
 
 from chain_core.types.errors import LocalFault
 
 READY = "READY"
 TAIL_LINES = 5
+WATCH_S = 0.2
 
 
 class ProcessFailed(LocalFault):
@@ -112,6 +114,12 @@ class ProcessGroup:
             if one.process.returncode is not None:
                 raise self._failed(one, f"ended with exit code {one.process.returncode}")
 
+    async def watch(self) -> NoReturn:
+        """Until one of them ends by itself: ProcessFailed with the end of its log."""
+        while True:
+            self.check()
+            await asyncio.sleep(WATCH_S)
+
     async def kill(self, name: str) -> None:
         """kill -9, as a crash would."""
         one = self.running.pop(name)
@@ -120,11 +128,12 @@ class ProcessGroup:
 
     async def stop(self, grace_s: float = 10.0) -> list[str]:
         """SIGTERM to all, SIGKILL to those that do not end in time; the names of the latter."""
-        for one in self.running.values():
+        ending = list(self.running.values())
+        for one in ending:
             if one.process.returncode is None:
                 _signal(one, signal.SIGTERM)
         forced = []
-        for one in self.running.values():
+        for one in ending:
             try:
                 async with asyncio.timeout(grace_s):
                     await one.process.wait()

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from chain_core.node.verifying_client import VerifyingClient
 from dualchain.demo import border, market_setup, observe, onboarding, trading
 from dualchain.demo.actors import Desk
-from dualchain.demo.days import date_of, day_of_ms
+from dualchain.demo.days import date_of, run_days
 from dualchain.demo.evidence import EvidenceBook, load, write_manifest, write_summary
-from dualchain.demo.inputs import MarketDay, read_market_day
-from dualchain.demo.layout import MARKETS, SUPERVISORY, Chain, lay_out, open_work_directory
+from dualchain.demo.inputs import MarketDay, copy_inputs, read_market_day
+from dualchain.demo.kept import strike_out, write_down
+from dualchain.demo.layout import MARKETS, SUPERVISORY, Chain, WorkDirectoryRefused, lay_out, open_work_directory
 from dualchain.demo.processes import ProcessGroup
 from dualchain.demo.report import Report
 from dualchain.demo.summary import AFTER, BEFORE, CASH, summarise
@@ -49,40 +51,86 @@ class Story:
         """Where the evidence goes."""
         return self.work / "evidence"
 
+    def questions(self, label: str) -> list[str]:
+        """Queries that a reader may put to this chain."""
+        if label == SUPERVISORY:
+            return [f"supervisory market {market}" for market in MARKETS]
+        desk = self.desks[label]
+        securities = market_setup.rolls_of(self.day, label)
+        return [f"local roll {market_setup.security_id(desk, security).hex()}" for security in list(securities)[:1]]
 
-def prepare(work: Path, inputs: Path, report: Report) -> Story:
+
+def prepare(work: Path, inputs: Path, report: Report, *, replace: bool = False) -> Story:
     """Check the input whole, then lay out the chains. BadInput and WorkDirectoryRefused come before all else."""
     now_ms = time.time_ns() // 1_000_000
-    run_day = day_of_ms(now_ms)
-    day = read_market_day(inputs, run_day)
-    open_work_directory(work)
+    days = run_days(now_ms)
+    read_market_day(inputs, days)
+    work = work.resolve()
+    if inputs.resolve().is_relative_to(work):
+        what = "the input lies in the directory that is to be written"
+        raise WorkDirectoryRefused(what, where=str(inputs), next_step="copy it elsewhere, or name another --work-dir")
+    open_work_directory(work, replace=replace)
+    # What runs is a copy: whoever edits the originals meanwhile changes neither the story nor its evidence.
+    copied = copy_inputs(inputs, work / "inputs")
+    day = read_market_day(copied, days)
     chains = lay_out(work, day.calendar, now_ms)
-    story = Story(work, inputs, report, day, chains, ProcessGroup(work / "logs"))
+    story = Story(work, copied, report, day, chains, ProcessGroup(work / "logs"))
     report.step("genesis 创世", "three chains laid out, each identified by the SM3 of its genesis document")
     for chain in chains.values():
         report.fact(f"{chain.genesis.chain_id}: {chain.view().genesis_hash.hex()}")
-    if run_day in day.calendar.opened:
-        report.fact(f"{date_of(run_day)} is no trading day by the calendar: this genesis makes it one (演示开市)")
+    for number in sorted(day.calendar.opened):
+        report.fact(f"{date_of(number)} is no trading day by the calendar: this genesis makes it one (演示开市)")
     return story
 
 
 async def run(story: Story) -> None:
-    """All steps; the network is left running (the caller stops it)."""
+    """All steps; the network is left running (the caller stops it). ProcessFailed as soon as a process ends."""
+    telling, watching = asyncio.create_task(_tell(story)), asyncio.create_task(story.group.watch())
+    try:
+        await asyncio.wait((telling, watching), return_when=asyncio.FIRST_COMPLETED)
+        # A process that died is the cause of whatever else went wrong.
+        story.group.check()
+        await (telling if telling.done() else watching)
+    finally:
+        for task in (telling, watching):
+            task.cancel()
+        await asyncio.gather(telling, watching, return_exceptions=True)
+
+
+async def _tell(story: Story) -> None:
     await start_nodes(story)
     await onboard(story)
-    await asyncio.gather(*(set_up_market(story, market) for market in MARKETS))
+    await _together(set_up_market(story, market) for market in MARKETS)
     await try_forgeries(story)
     await start_relayers(story)
     await direct(story)
-    await asyncio.gather(*(trade(story, market) for market in MARKETS))
+    await _together(trade(story, market) for market in MARKETS)
     await cross(story)
     await close_books(story)
+
+
+async def _together(parts: Iterable[Coroutine[object, object, None]]) -> None:
+    """Side by side; the first refusal ends the others."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(part)
+    except BaseExceptionGroup as several:
+        raise several.exceptions[0] from None
+
+
+async def _start(story: Story, commands: dict[str, list[str]]) -> None:
+    """Start processes; those that run are written down, so that `demo stop` finds them whatever happens to us."""
+    try:
+        await story.group.start_all(commands, READY_S)
+    finally:
+        write_down(story.work, {name: one.process.pid for name, one in story.group.running.items()})
 
 
 async def start_nodes(story: Story) -> None:
     """Twelve node processes."""
     commands = {name: line for chain in story.chains.values() for name, line in chain.commands().items()}
-    await story.group.start_all(commands, READY_S)
+    await _start(story, commands)
     for label, chain in story.chains.items():
         story.desks[label] = Desk(chain, VerifyingClient(chain.view(), chain.addresses))
     story.report.step("processes 节点启动", f"{len(commands)} node processes serve, four a chain")
@@ -116,7 +164,7 @@ async def start_relayers(story: Story) -> None:
         lower.genesis_actor("relayer")
         border.write_relayer_config(config, story.upper, lower, f"relayer-{market}", "relayer")
         commands[f"relayer-{market}"] = ["relayer", "run", "--config", str(config)]
-    await story.group.start_all(commands, READY_S)
+    await _start(story, commands)
     story.report.step(
         "relayers 中继", "two relayer processes carry headers, reports and directives; all they bring is verified"
     )
@@ -168,8 +216,9 @@ async def trade(story: Story, market: str) -> None:
     )
     for outcome in outcomes:
         if not outcome.settled:
-            proven = outcome.last.proven
-            story.report.fact(f"{outcome.order.order}: {proven.text_zh} / {proven.text_en}")
+            order, proven = outcome.order, outcome.last.proven
+            what = f"{order.order} {order.seller} → {order.buyer}, {order.quantity:,} {order.security}"
+            story.report.fact(f"{what}: {proven.text_zh} / {proven.text_en}")
 
 
 async def try_forgeries(story: Story) -> None:
@@ -207,7 +256,13 @@ async def close_books(story: Story) -> None:
 
 async def finish(story: Story) -> None:
     """End the clients and all processes."""
-    await asyncio.gather(*(desk.client.close() for desk in story.desks.values()), return_exceptions=True)
+    await close_clients(story)
     forced = await story.group.stop()
+    strike_out(story.work)
     if forced:
         story.report.fact(f"ended by force: {', '.join(forced)}")
+
+
+async def close_clients(story: Story) -> None:
+    """The story asks no more."""
+    await asyncio.gather(*(desk.client.close() for desk in story.desks.values()), return_exceptions=True)

@@ -12,13 +12,14 @@ from chain_core.types.transaction import Operation
 from crosschain.following import decode_position
 from crosschain.packets import chain_record_key, client_key, count_in, directive_next_key, read_acknowledgement
 from dualchain.demo.border import status_key, tally_key
-from dualchain.demo.days import date_of, day_of_ms
+from dualchain.demo.days import date_of, run_days
 from dualchain.demo.evidence import Evidence, EvidenceRefused, ProvenTransaction
 from dualchain.demo.inputs import MarketDay, Order, read_market_day
 from dualchain.demo.layout import MARKETS, SUPERVISORY
 from dualchain.demo.market_setup import rolls_of
 from dualchain.demo.observe import cash_of, roll_of
 from dualchain.demo.services import services_summary
+from dualchain.demo.steps import steps_of
 
 Row = dict[str, Any]
 BEFORE, AFTER, CASH = "rolls before", "rolls after", "cash after"
@@ -26,10 +27,11 @@ BEFORE, AFTER, CASH = "rolls before", "rolls after", "cash after"
 
 def summarise(evidence: Evidence) -> Row:
     """The summary. EvidenceRefused when the evidence contradicts the inputs or itself."""
-    run_day = day_of_ms(evidence.views[SUPERVISORY].genesis.time_ms)
-    day = read_market_day(evidence.directory / "inputs", run_day)
+    days = run_days(evidence.views[SUPERVISORY].genesis.time_ms)
+    run_day = days[0]
+    day = read_market_day(evidence.directory / "inputs", days)
     markets = {market: _market(evidence, day, market) for market in MARKETS}
-    return {
+    found = {
         "format": 1,
         "run_day": date_of(run_day).isoformat(),
         "run_day_opened_by_genesis": run_day in day.calendar.opened,
@@ -40,6 +42,7 @@ def summarise(evidence: Evidence) -> Row:
         "forgeries_refused": _forgeries(evidence),
         "services": services_summary(evidence),
     }
+    return found | {"steps": steps_of(found)}
 
 
 def _chain(evidence: Evidence, chain: str) -> Row:
@@ -81,16 +84,23 @@ def _registration(evidence: Evidence) -> Row:
             "validators": len(cast(Sequence[object], record["validators"])),
         }
     refused = [
-        {"case": transaction.label, "rule": transaction.receipt.rule}
+        {"case": _case(transaction), "rule": transaction.receipt.rule}
         for transaction, _ in _operations(evidence, SUPERVISORY, "chains", "register")
         if transaction.receipt.code
     ]
     return {"admitted": admitted, "refused": refused}
 
 
+def _case(transaction: ProvenTransaction) -> str:
+    """What a refused transaction was about: its label, as far as its signer put it into the transaction."""
+    if not transaction.label.startswith(transaction.envelope.body.business_id):
+        raise EvidenceRefused("a label is not its transaction's", where=transaction.label)
+    return transaction.label
+
+
 def _forgeries(evidence: Evidence) -> list[Row]:
     return [
-        {"case": transaction.label, "rule": transaction.receipt.rule}
+        {"case": _case(transaction), "rule": transaction.receipt.rule}
         for transaction, _ in _operations(evidence, SUPERVISORY, "clients", "submit_headers")
         if transaction.receipt.code
     ]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dualchain.demo.evidence import SUMMARY, EvidenceRefused, check_genesis, check_manifest, load
+from dualchain.demo.evidence import SUMMARY, EvidenceRefused, check_genesis, check_manifest, load, readable
 from dualchain.demo.summary import summarise
 
 HASH_HEX = 64
@@ -41,10 +41,13 @@ def parse_hash(text: str, what: str) -> bytes:
 def verify(directory: Path, genesis: Sequence[str], manifest: str) -> Verdict:
     """Recompute every claim; EvidenceRefused, InvalidProof or MalformedBytes at the first that does not hold."""
     files = check_manifest(directory, parse_hash(manifest, "--manifest"))
-    evidence = load(directory)
-    check_genesis(evidence, [parse_hash(text, "--genesis") for text in genesis])
-    summary = summarise(evidence)
-    if json.loads((directory / SUMMARY).read_text(encoding="utf-8")) != summary:
+    hashes = [parse_hash(text, "--genesis") for text in genesis]
+    with readable(str(directory)):
+        check_genesis(directory, hashes)
+        evidence = load(directory)
+        summary = summarise(evidence)
+        told = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
+    if told != summary:
         raise EvidenceRefused("the summary is not what the evidence amounts to", where=SUMMARY)
     values = sum(len(found) for names in evidence.state.values() for found in names.values())
     return Verdict(
