@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import cast
 
 from chain_core.codec.block import decode_block
@@ -24,10 +24,25 @@ async def audit(chain: RegistryChain, service: bytes) -> render.Row:
     """All access records of a service, from every block since genesis, each block verified; the proven access logs must
     count and chain exactly these. Raises InvalidProof when they do not.
     """
-    latest = await chain.client.header()
     counted: dict[bytes, tuple[int, bytes]] = {}
     rows: list[render.Row] = []
-    for height in range(1, latest.height + 1):
+    done, through = 0, (await chain.client.header()).height
+    while done < through:
+        await _follow(chain, service, range(done + 1, through + 1), counted, rows)
+        # Records that came meanwhile are followed too, until logs and blocks are of one moment.
+        done, through = through, await _compare(chain, service, counted, through)
+    return {"service": service.hex(), "through_height": through, "records": rows, "digests": "equal"}
+
+
+async def _follow(
+    chain: RegistryChain,
+    service: bytes,
+    heights: Iterable[int],
+    counted: dict[bytes, tuple[int, bytes]],
+    rows: list[render.Row],
+) -> None:
+    """Adds the service's records in these blocks to ``rows`` and to what each caller's log must say."""
+    for height in heights:
         for record in await _records_at(chain, height):
             call = read_call(cast(bytes, record["call"]))
             if call.service != service:
@@ -47,8 +62,6 @@ async def audit(chain: RegistryChain, service: bytes) -> render.Row:
                     "record": hashed.hex(),
                 }
             )
-    await _compare(chain, service, counted, latest.height)
-    return {"service": service.hex(), "through_height": latest.height, "records": rows, "digests": "equal"}
 
 
 async def _records_at(chain: RegistryChain, height: int) -> list[Mapping[str, Value]]:
@@ -73,15 +86,19 @@ async def _records_at(chain: RegistryChain, height: int) -> list[Mapping[str, Va
 
 async def _compare(
     chain: RegistryChain, service: bytes, counted: Mapping[bytes, tuple[int, bytes]], height: int
-) -> None:
+) -> int:
+    """The height to which logs reach; InvalidProof when those within ``height`` do not count what the blocks hold."""
     keys: dict[bytes, Key] = {caller: (SERVICES, log_key(service, caller)) for caller in counted}
     values = await chain.values(list(keys.values()), not_below=height)
+    through = height
     for caller, (calls, digest) in counted.items():
         raw = values[keys[caller]]
         log = AccessLog() if raw is None else decode(AccessLog, raw)
+        through = max(through, log.height)
         if log.height <= height and (log.calls, log.digest) != (calls, digest):
             raise InvalidProof(
                 f"the blocks hold {calls} records of this caller, the access log counts {log.calls} or others",
                 where=f"caller {caller.hex()}",
                 next_step="report it to the supervisory chain's operator",
             )
+    return through

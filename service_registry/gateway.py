@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -39,7 +40,7 @@ from service_registry.recorder import Recorder
 log = logging.getLogger(__name__)
 
 MAX_CALLS = 256
-ENDPOINT_S = 10.0
+ENDPOINT_S = 5.0
 MAX_CHANNELS = 64
 _NO_REPLY = SignedReply(b"", b"", b"")
 
@@ -62,7 +63,7 @@ class Gateway:
         self._now_ms = clock
         self._calls = 0
         self._under_way: set[tuple[bytes, bytes, int]] = set()
-        self._channels: dict[str, RawChannel] = {}
+        self._channels: OrderedDict[str, RawChannel] = OrderedDict()
 
     def methods(self) -> dict[str, Unary]:
         """The method table for RawServer."""
@@ -136,7 +137,7 @@ class Gateway:
         reasons: list[str] = []
         for endpoint in admitted.definition.endpoints:
             try:
-                data = await self._channel(endpoint).unary(SERVICE_CALL, request, timeout_s=ENDPOINT_S)
+                data = await (await self._channel(endpoint)).unary(SERVICE_CALL, request, timeout_s=ENDPOINT_S)
                 return SignedReply.of(parse(pb.ServiceReply, data))
             except DualchainError as error:
                 reasons.append(f"{endpoint}: {error.code} {error.what}")
@@ -144,13 +145,14 @@ class Gateway:
             "; ".join(reasons)[:400], where="endpoints", next_step="try again later, or tell the publisher"
         )
 
-    def _channel(self, endpoint: str) -> RawChannel:
-        """A connection kept for the next call. Raises NotLoopback, BadAddress."""
+    async def _channel(self, endpoint: str) -> RawChannel:
+        """A connection kept for the next call; the one longest unused makes room. Raises NotLoopback, BadAddress."""
         channel = self._channels.get(endpoint)
         if channel is None:
-            if len(self._channels) >= MAX_CHANNELS:
-                raise Overloaded("too many publishers at once", where=endpoint, next_step="run another gateway")
             channel = self._channels[endpoint] = RawChannel(endpoint)
+        self._channels.move_to_end(endpoint)
+        if len(self._channels) > MAX_CHANNELS:
+            await self._channels.popitem(last=False)[1].close()
         return channel
 
     def _judge_answer(self, admitted: Admitted, answer: SignedReply) -> AccessCode:

@@ -39,9 +39,10 @@ class Recorder:
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue(MAX_WAITING)
         self._task: asyncio.Task[None] | None = None
 
-    def start(self) -> None:
-        """Begin recording."""
+    def start(self) -> asyncio.Task[None]:
+        """Begin recording. The task never ends by itself: whoever runs the gateway ends with it when it fails."""
         self._task = asyncio.create_task(self._loop())
+        return self._task
 
     async def stop(self) -> None:
         """End; whoever still waits is told that nothing was recorded."""

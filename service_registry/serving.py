@@ -44,7 +44,7 @@ async def serve_gateway(config: GatewayConfig) -> None:
     who = Account(bytes.fromhex(config.gateway.account), key.private, key.public)
     recorder = Recorder(chain, who)
     gateway = Gateway(chain, recorder, now_ms)
-    recorder.start()
+    recording = recorder.start()
 
     async def close() -> None:
         await recorder.stop()
@@ -52,7 +52,7 @@ async def serve_gateway(config: GatewayConfig) -> None:
         await chain.close()
 
     facts = {"gateway": config.gateway.account, "supervisory": chain.genesis_hash.hex()}
-    await _serve(gateway.methods(), config.gateway.listen, facts, close)
+    await _serve(gateway.methods(), config.gateway.listen, facts, close, recording)
 
 
 async def serve_lookup(config: LookupConfig) -> None:
@@ -76,8 +76,13 @@ def service_id(genesis_hash: bytes, publisher: bytes, reference: str) -> bytes:
 
 
 async def _serve(
-    methods: Mapping[str, Method], listen: str, facts: dict[str, str], close: Callable[[], Awaitable[None]]
+    methods: Mapping[str, Method],
+    listen: str,
+    facts: dict[str, str],
+    close: Callable[[], Awaitable[None]],
+    *needed: asyncio.Task[None],
 ) -> None:
+    """Until told to stop, or until a task that is ``needed`` fails: then its failure is raised."""
     server = RawServer(methods)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -88,7 +93,10 @@ async def _serve(
         await server.start()
         event(log, logging.INFO, "READY", facts)
         print("READY", *(f"{key}={value}" for key, value in facts.items()), flush=True)
-        await stop.wait()
+        stopped = asyncio.create_task(stop.wait())
+        done, _ = await asyncio.wait([stopped, *needed], return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
     finally:
         await server.stop(_GRACE_S)
         await close()
