@@ -185,6 +185,8 @@ class Bench:
         self.lacks: set[bytes] = set()
         """Digests whose bodies are not here."""
         self.sent: list[Message] = []
+        self.posted: list[tuple[int | None, Message]] = []
+        """What was sent, with the receiver; None: to all."""
         config = ReplicaConfig(validators(n), me, 0, 0, GENESIS_HASH, parameters)
         self.core = Pbft(config, self.memory.recovered())
         self._inputs: deque[inp.Input] = deque()
@@ -243,7 +245,7 @@ class Bench:
                 self.memory.finalised(header, proof)
                 self._inputs.append(inp.Finalised(header, encode_certificate(proof)))
             case fx.Broadcast(message) | fx.SendTo(_, message):
-                self.sent.append(message)
+                self._post(getattr(effect, "peer", None), message)
             case _:
                 self._cast(effect)
 
@@ -253,7 +255,7 @@ class Bench:
             case fx.CastPrePrepare(asked, proposed):
                 own = inp.OwnPrePrepare(PrePrepare(signed_vote(asked), proposed))
                 memory.accepted[asked.view] = own.message
-                self.sent.append(own.message)
+                self._post(None, own.message)
             case fx.CastPrepare(asked, accepted):
                 memory.accepted[asked.view] = accepted
                 own = self._own_vote(asked)
@@ -263,16 +265,16 @@ class Bench:
             case fx.CastHeaderVote(header) if self.me is not None:
                 memory.header = header_vote(self.me, header)
                 own = inp.OwnHeaderVote(memory.header)
-                self.sent.append(memory.header)
+                self._post(None, memory.header)
             case fx.CastViewChange(message):
                 memory.view_change = SignedViewChange(message, encode_view_change(message), signature(message.signer))
                 own = inp.OwnViewChange(memory.view_change)
-                self.sent.append(memory.view_change)
+                self._post(None, memory.view_change)
             case fx.CastNewView(message, re_proposals):
                 votes = tuple(signed_vote(v) for v, _ in re_proposals)
                 memory.new_view = sign_new_view(replace(message, pre_prepares=votes))
                 own = inp.OwnNewView(memory.new_view)
-                self.sent.append(memory.new_view)
+                self._post(None, memory.new_view)
             case fx.StoreNewView(entered):
                 memory.new_view = entered
             case _:
@@ -280,10 +282,14 @@ class Bench:
         if own is not None:
             self._inputs.append(own)
 
+    def _post(self, to: int | None, message: Message) -> None:
+        self.sent.append(message)
+        self.posted.append((to, message))
+
     def _own_vote(self, asked: Vote) -> inp.OwnVote:
         made = signed_vote(asked)
         self.memory.votes.append(made)
-        self.sent.append(made)
+        self._post(None, made)
         return inp.OwnVote(made)
 
 

@@ -1,0 +1,208 @@
+"""A cluster of pure cores for scenario scripts: messages wait in a queue until the script lets them go.
+
+Commands (one a line; ``key=value`` filters take comma-separated values):
+
+``cluster N``                        N fresh replicas
+``work R names...``                  bodies wait at replica R
+``deliver [kind= from= to=]``        let waiting messages arrive, and those that follow from them, until quiet
+``drop [kind= from= to=]``           lose waiting messages
+``waiting``                          what waits, counted
+``timeout R...`` / ``resend R...``   a timer ends
+``clock +MS``                        time passes on all clocks
+``restart R...``                     a new core over the same log; what it had not sent is lost
+``catch-up R``                       R executes and commits the certified blocks it lacks
+``forge R view=V``                   R (a liar) sends a VIEW-CHANGE for view V with nothing prepared
+``status``                           where everybody stands
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import assert_never
+
+from chain_core.codec.block import decode_header
+from chain_core.consensus import effects as fx
+from chain_core.consensus.inputs import Finalised, Started, Timer
+from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
+from chain_core.crypto.hashing import sm3
+from chain_core.types.block import Batch, HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote
+from tests.unit.consensus.bench import Bench, digest_of, view_change
+
+KINDS = ("pre-prepare", "prepare", "commit", "proof", "header", "view-change", "new-view", "notice", "heartbeat")
+
+
+def kind_of(message: Message) -> str:
+    match message:
+        case PrePrepare():
+            return "pre-prepare"
+        case SignedVote():
+            return "commit" if message.vote.phase is Phase.COMMIT else "prepare"
+        case CommitProof():
+            return "proof"
+        case HeaderVote():
+            return "header"
+        case SignedViewChange():
+            return "view-change"
+        case SignedNewView():
+            return "new-view"
+        case FinalityNotice():
+            return "notice"
+        case Heartbeat():
+            return "heartbeat"
+        case _:
+            assert_never(message)
+
+
+class Cluster:
+    """Runs one script; each command answers with the lines that belong below it."""
+
+    def __init__(self) -> None:
+        self.benches: list[Bench] = []
+        self.queue: list[tuple[int, int, Message]] = []
+        self.names: dict[bytes, str] = {}
+        self.blocks: dict[int, Finalised] = {}
+        self.lines: list[str] = []
+
+    def run(self, command: str) -> list[str]:
+        self.lines = []
+        verb, *words = command.split()
+        filters = {key: value.split(",") for key, _, value in (w.partition("=") for w in words if "=" in w)}
+        plain = [w for w in words if "=" not in w]
+        getattr(self, "do_" + verb.replace("-", "_"))(plain, filters)
+        return self.lines or ["nothing"]
+
+    # -- commands
+
+    def do_cluster(self, words: list[str], _: dict[str, list[str]]) -> None:
+        self.benches = [Bench(i, int(words[0])) for i in range(int(words[0]))]
+        for index, bench in enumerate(self.benches):
+            self._did(index, bench.do(Started()))
+        self.queue.clear()
+        q = self.benches[0].core.state.config.validators.q
+        self.lines = [f"{len(self.benches)} replicas, quorum {q}"]
+
+    def do_work(self, words: list[str], _: dict[str, list[str]]) -> None:
+        index, names = int(words[0]), words[1:]
+        self.names.update({sm3(name.encode()): name for name in names})
+        self._did(index, self.benches[index].work(*names))
+
+    def do_deliver(self, _: list[str], filters: dict[str, list[str]]) -> None:
+        while chosen := [entry for entry in self.queue if self._passes(entry, filters)]:
+            self.queue = [entry for entry in self.queue if not self._passes(entry, filters)]
+            for _, to, message in chosen:
+                self._did(to, self.benches[to].hear(message))
+
+    def do_drop(self, _: list[str], filters: dict[str, list[str]]) -> None:
+        lost = [entry for entry in self.queue if self._passes(entry, filters)]
+        self.queue = [entry for entry in self.queue if not self._passes(entry, filters)]
+        self.lines.append(f"{len(lost)} messages lost")
+
+    def do_waiting(self, _: list[str], filters: dict[str, list[str]]) -> None:
+        counted = Counter(
+            kind_of(message) for entry in self.queue if self._passes(entry, filters) for message in [entry[2]]
+        )
+        self.lines.extend(f"{counted[kind]} {kind}" for kind in KINDS if counted[kind])
+
+    def do_timeout(self, words: list[str], _: dict[str, list[str]]) -> None:
+        for index in map(int, words):
+            self._did(index, self.benches[index].fire(Timer.ORDER))
+
+    def do_resend(self, words: list[str], _: dict[str, list[str]]) -> None:
+        for index in map(int, words):
+            self._did(index, self.benches[index].fire(Timer.RESEND))
+
+    def do_clock(self, words: list[str], _: dict[str, list[str]]) -> None:
+        for bench in self.benches:
+            bench.now_ms += int(words[0])
+        self.lines.append(f"{words[0]} ms")
+
+    def do_restart(self, words: list[str], _: dict[str, list[str]]) -> None:
+        for index in map(int, words):
+            now_ms = self.benches[index].now_ms
+            bench = self.benches[index] = self.benches[index].restart()
+            bench.now_ms = now_ms
+            self.lines.append(f"{index} restarts")
+            self._did(index, bench.do(Started()))
+
+    def do_catch_up(self, words: list[str], _: dict[str, list[str]]) -> None:
+        index = int(words[0])
+        bench = self.benches[index]
+        while (block := self.blocks.get(bench.core.state.slot.height)) is not None:
+            self.lines.append(f"{index} commits the certified block of h{bench.core.state.slot.height}")
+            self._did(index, bench.do(block))
+
+    def do_forge(self, words: list[str], filters: dict[str, list[str]]) -> None:
+        liar = int(words[0])
+        message = view_change(liar, int(filters["view"][0]))
+        self.queue.extend((liar, to, message) for to in range(len(self.benches)) if to != liar)
+        self.lines.append(f"{liar} sends a VIEW-CHANGE for v{filters['view'][0]}")
+
+    def do_status(self, _: list[str], __: dict[str, list[str]]) -> None:
+        for index, bench in enumerate(self.benches):
+            state = bench.core.state
+            asks = " (asked for)" if state.view_changing else ""
+            ordered = " ordered" if state.slot.committed else ""
+            self.lines.append(f"{index}: final h{state.final_height}, view {state.view}{asks}{ordered}")
+
+    # -- inside
+
+    def _passes(self, entry: tuple[int, int, Message], filters: dict[str, list[str]]) -> bool:
+        sender, to, message = entry
+        found = {"kind": kind_of(message), "from": str(sender), "to": str(to)}
+        return all(found[key] in values for key, values in filters.items())
+
+    def _did(self, index: int, effects: list[fx.Effect]) -> None:
+        bench = self.benches[index]
+        self.lines.extend(f"{index} {line}" for line in map(self._line, effects) if line)
+        for effect in effects:
+            if isinstance(effect, fx.Finalise):
+                from chain_core.codec.block import encode_certificate
+
+                height = decode_header(effect.header_bytes).height
+                self.blocks[height] = Finalised(effect.header_bytes, encode_certificate(effect.certificate))
+        for to, message in bench.posted:
+            receivers = range(len(self.benches)) if to is None else (to,)
+            self.queue.extend((index, receiver, message) for receiver in receivers if receiver != index)
+        bench.posted.clear()
+
+    def _line(self, effect: fx.Effect) -> str:
+        match effect:
+            case fx.CastPrePrepare(vote, batch):
+                return f"proposes {self._batch(batch)} at h{vote.height} v{vote.view}"
+            case fx.CastPrepare(vote, accepted):
+                return f"PREPARE {self._batch(accepted.batch)} h{vote.height} v{vote.view}"
+            case fx.CastCommit(vote, prepared):
+                signers = [prepared.pre_prepare.vote.signer, *(p.vote.signer for p in prepared.prepares)]
+                return f"COMMIT {self._batch(prepared.batch)} h{vote.height} v{vote.view}, prepared by {signers}"
+            case fx.Execute(batch, _):
+                return f"executes {self._batch(batch)} at h{batch.height}"
+            case fx.CastHeaderVote(header):
+                return f"signs the header of h{decode_header(header).height}"
+            case fx.Finalise(header, certificate):
+                signers = [i for i, _ in certificate.signatures]
+                return f"FINAL h{decode_header(header).height}, certified by {signers}"
+            case fx.CastViewChange(message):
+                shown = "".join(
+                    f", shows {self._batch(p.batch)} prepared in v{p.pre_prepare.vote.view}" for p in message.prepared
+                )
+                return f"VIEW-CHANGE to v{message.new_view}{shown}"
+            case fx.CastNewView(message, re_proposals):
+                again = "".join(f", re-proposes {self._batch(batch)}" for _, batch in re_proposals)
+                return f"NEW-VIEW v{message.view} from {[m.message.signer for m in message.view_changes]}{again}"
+            case fx.StoreNewView(message):
+                return f"enters v{message.message.view}"
+            case fx.FetchBlocks(start, end, sources):
+                return f"fetches h{start}..h{end} from {list(sources)}"
+            case fx.ReleaseBatch(batch):
+                return f"releases {self._batch(batch)}"
+            case fx.SetTimer(timer, after_ms) if timer is Timer.ORDER:
+                return f"waits {after_ms} ms"
+            case fx.Alarm(code, _) | fx.Halt(code, _):
+                return code
+            case _:
+                return ""
+
+    def _batch(self, batch: Batch) -> str:
+        names = ",".join(self.names.get(i, i.hex()[:6]) for i in batch.envelope_ids)
+        assert digest_of(batch)
+        return "{" + names + "}"
