@@ -1,0 +1,36 @@
+"""Orders that share a party stay in the order of the file; all others may run together."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dualchain.demo.inputs import Order
+from dualchain.demo.trading import waves
+
+PARTIES = st.sampled_from([f"H-{n}" for n in range(6)])
+
+
+def orders(parties: list[tuple[str, str]]) -> list[Order]:
+    return [Order(n + 2, f"O-{n}", "BJ", "BJ000001F.ESVUFR2401", s, b, 1, 1) for n, (s, b) in enumerate(parties)]
+
+
+def test_an_example() -> None:
+    given_orders = orders([("A", "B"), ("C", "D"), ("B", "C"), ("E", "F"), ("A", "E")])
+    found = [[order.order for order in wave] for wave in waves(given_orders)]
+    assert found == [["O-0", "O-1", "O-3"], ["O-2", "O-4"]]
+
+
+def test_no_orders_make_no_waves() -> None:
+    assert waves([]) == []
+
+
+@given(st.lists(st.tuples(PARTIES, PARTIES), max_size=20))
+def test_waves_keep_everybodys_order(parties: list[tuple[str, str]]) -> None:
+    listed = orders(parties)
+    place = {order.order: number for number, wave in enumerate(waves(listed)) for order in wave}
+    assert len(place) == len(listed)
+    for number, first in enumerate(listed):
+        for second in listed[number + 1 :]:
+            if {first.seller, first.buyer} & {second.seller, second.buyer}:
+                assert place[first.order] < place[second.order]
