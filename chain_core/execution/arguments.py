@@ -175,7 +175,10 @@ def _depth_within(value: Value, levels: int) -> bool:
 
 
 def wrong_argument(schema: Mapping[str, Kind], args: Mapping[str, Value]) -> str | None:
-    """The first argument that is missing, unknown or outside its limits; None when all fit."""
+    """The first argument that is missing, unknown or outside its limits; None when all fit.
+
+    Maps inside arguments may have integer keys beside text ones (docs/spec/formats.md §2.2): those come out as "".
+    """
     found = 0
     for name, kind in schema.items():
         if name in args:
@@ -185,5 +188,5 @@ def wrong_argument(schema: Mapping[str, Kind], args: Mapping[str, Value]) -> str
         elif type(kind) is not Optional:
             return name
     if found != len(args):
-        return min((name for name in args if name not in schema), default="")
+        return min((name for name in args if name not in schema and type(name) is str), default="")
     return None

@@ -1,6 +1,7 @@
 """Argument kinds admit what they say, and nothing else (docs/spec/execution.md §3)."""
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -53,7 +54,11 @@ def nested(levels: int) -> Any:
         (ListOf(Text(9), 3, distinct=True), (["a", "b"], []), (["a", "a"],)),
         (ListOf(MapOf(Text(1), Integer(), 1), 2, distinct=True), ([{"a": 1}, {"a": 2}],), ([{"a": 1}, {"a": 1}],)),
         (MapOf(Text(1), Integer(), 2), ({}, {"a": 1}), ({"aa": 1}, {"a": -1}, {"a": 1, "b": 1, "c": 1}, [])),
-        (Record({"a": Integer()}), ({"a": 1},), ({}, {"a": 1, "b": 1}, {"a": "x"}, [])),
+        (
+            Record({"a": Integer()}),
+            ({"a": 1},),
+            ({}, {"a": 1, "b": 1}, {"a": "x"}, [], {"a": 1, 7: 1}, {"a": 1, 7: 1, "b": 1}),
+        ),
         (Document(25), ({}, {"a": [1, 2]}), ({"a": "x" * 20}, {1: 2}, [], None)),
         (Document(999), (nested(8),), (nested(9),)),
         (Document(999), ({"a": [[[[[[[]]]]]]]},), ({"a": [[[[[[[[]]]]]]]]},)),
@@ -66,7 +71,7 @@ def test_kinds(kind: Kind, admitted: tuple[Any, ...], refused: tuple[Any, ...]) 
         assert not kind.admits(value), value
 
 
-SCHEMA = {"to": ACCOUNT, "amount": Integer(1), "note": Optional(Text(8))}
+SCHEMA: Mapping[str, Kind] = {"to": ACCOUNT, "amount": Integer(1), "note": Optional(Text(8))}
 
 
 @pytest.mark.parametrize(
@@ -88,7 +93,9 @@ def test_a_schema_names_the_first_that_is_wrong(args: dict[str, Any], wrong: str
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**200), 2**200) | st.binary(max_size=70) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.integers(0, 9) | st.text(max_size=5), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 
@@ -96,5 +103,7 @@ values = st.recursive(
 @given(values)
 def test_no_value_makes_a_kind_fail(value: Any) -> None:
     value = decode_value(encode_value(value))
-    for kind in (*SCHEMA.values(), Boolean(), HASH, ListOf(Text(5), 3, distinct=True), Record(SCHEMA), Document(50)):
+    kinds = (*SCHEMA.values(), Boolean(), HASH, ListOf(Text(5), 3, distinct=True), Record(SCHEMA), Document(50))
+    more = (Record({}), Record({"note": Optional(Text(8))}))
+    for kind in (*kinds, *more):
         assert kind.admits(value) in (True, False)
