@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -160,20 +160,16 @@ class TransactionPool:
     def take(self, max_count: int, max_bytes: int) -> list[bytes]:
         """The next ids for a proposal, marked in flight: governance, border, business.
 
-        The first two lanes get at most half of a block (always room for one envelope) while business waits, so that no
-        flood of them starves it. An id that does not fit ends the taking from its lane: nothing overtakes.
+        The first two lanes get at most half of a block (always room for one envelope) while business waits, and
+        governance at most half of that while the border waits: no flood of one starves another. An id that does not fit
+        ends the taking from its lane: nothing overtakes.
         """
         taken: list[bytes] = []
         room = [max_count, max_bytes]
         if self._waiting[Lane.BUSINESS]:
-            share = (max_count + 1) // 2, min(max_bytes, max(max_bytes // 2, MAX_ENVELOPE_BYTES))
-            left = list(share)
-            for lane in _RESERVED_LANES:
-                self._take_from(lane, left, taken)
-            room = [max_count - share[0] + left[0], max_bytes - share[1] + left[1]]
+            self._take_half(self._take_reserved, room, taken)
             self._take_from(Lane.BUSINESS, room, taken)
-        for lane in _RESERVED_LANES:
-            self._take_from(lane, room, taken)
+        self._take_reserved(room, taken)
         return taken
 
     def mark_in_flight(self, envelope_ids: Iterable[bytes]) -> None:
@@ -220,6 +216,25 @@ class TransactionPool:
                 self.forget((envelope_id,))
                 dropped.append(envelope_id)
         return dropped
+
+    @staticmethod
+    def _take_half(take: Callable[[list[int], list[bytes]], None], room: list[int], taken: list[bytes]) -> None:
+        """Lets ``take`` use half of ``room``, always enough for one envelope."""
+        share = (room[0] + 1) // 2, min(room[1], max(room[1] // 2, MAX_ENVELOPE_BYTES))
+        left = list(share)
+        take(left, taken)
+        room[0] -= share[0] - left[0]
+        room[1] -= share[1] - left[1]
+
+    def _take_governance(self, room: list[int], taken: list[bytes]) -> None:
+        self._take_from(Lane.GOVERNANCE, room, taken)
+
+    def _take_reserved(self, room: list[int], taken: list[bytes]) -> None:
+        """Governance and the border; what the border leaves is governance's."""
+        if self._waiting[Lane.BORDER]:
+            self._take_half(self._take_governance, room, taken)
+            self._take_from(Lane.BORDER, room, taken)
+        self._take_governance(room, taken)
 
     def _take_from(self, lane: Lane, room: list[int], taken: list[bytes]) -> None:
         queue = self._waiting[lane]

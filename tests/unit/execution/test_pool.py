@@ -96,6 +96,13 @@ def test_a_flood_of_governance_leaves_half_of_each_block_to_business() -> None:
     assert pool.take(4, 100) == [named(n) for n in (10, 11, 12, 13)]
 
 
+@pytest.mark.parametrize("business", [0, 6])
+def test_a_flood_of_governance_does_not_hold_back_a_directive(business: int) -> None:
+    """Anybody's account may send what runs in lane governance; a directive binds from the next block all the same."""
+    pool = filled(BIG, *[(GOVERNANCE, 1)] * 20, *[(BUSINESS, 1)] * business, (BORDER, 1))
+    assert named(20 + business) in pool.take(8, 100)
+
+
 def test_a_large_directive_is_not_kept_waiting_by_business() -> None:
     pool = filled(BIG, (BUSINESS, 10), (BORDER, MAX_ENVELOPE_BYTES))
     assert pool.take(10, MAX_ENVELOPE_BYTES + 5) == [named(1)]
