@@ -162,7 +162,8 @@ def read_reply(data: bytes) -> Reply:
 
 def record_row(record: AccessRecord) -> dict[str, Value]:
     """A record as an argument of ``record_access``."""
-    return {name: cast(Value, getattr(record, name)) for name in RECORD.fields}
+    row: dict[str, Value] = {name: cast(Value, getattr(record, name)) for name in RECORD.fields}
+    return row | {"code": int(record.code)}
 
 
 def record_hash(row: Mapping[str, Value]) -> bytes:

@@ -84,35 +84,38 @@ def validator(schema: str) -> Draft202012Validator:
     """The schema, when it is one of the subset; remembered by its text. Raises BadSchema."""
     try:
         parsed = read_json(schema.encode("utf-8"))
-        _check_subset(parsed, "schema")
+        strict = _of_subset(parsed, "schema")
         Draft202012Validator.check_schema(parsed)
     except MalformedBytes as error:
         raise BadSchema(error.what, where="schema", next_step="mend the definition's interface") from error
     except SchemaError as error:
         raise BadSchema(error.message[:_MAX_SHOWN], where="schema", next_step="mend the interface") from error
-    return Draft202012Validator(parsed)
+    return Draft202012Validator(strict)
 
 
-def _check_subset(schema: Any, where: str) -> None:
+def _of_subset(schema: Any, where: str) -> Any:
+    """The schema again, its patterns anchored at the very end: Python's ``$`` lets a line break pass behind it."""
     if isinstance(schema, bool):
-        return
+        return schema
     if not isinstance(schema, Mapping):
         _refuse("a schema is an object or a boolean", where)
-    for keyword, content in schema.items():
-        place = f"{where}/{keyword}"
-        if keyword == "properties" and isinstance(content, Mapping):
-            for name, inner in content.items():
-                _check_subset(inner, f"{place}/{name}")
-        elif keyword in ("items", "additionalProperties"):
-            _check_subset(content, place)
-        elif keyword == "anyOf" and isinstance(content, list):
-            for number, inner in enumerate(content):
-                _check_subset(inner, f"{place}/{number}")
-        elif keyword == "pattern":
-            if not isinstance(content, str) or not _PATTERN.fullmatch(content):
-                _refuse("a pattern has the form ^[class]{m,n}$", place)
-        elif keyword not in _PLAIN:
-            _refuse("not a keyword that registered services may use", place)
+    return {keyword: _keyword(keyword, content, f"{where}/{keyword}") for keyword, content in schema.items()}
+
+
+def _keyword(keyword: str, content: Any, place: str) -> Any:
+    if keyword == "properties" and isinstance(content, Mapping):
+        return {name: _of_subset(inner, f"{place}/{name}") for name, inner in content.items()}
+    if keyword in ("items", "additionalProperties"):
+        return _of_subset(content, place)
+    if keyword == "anyOf" and isinstance(content, list):
+        return [_of_subset(inner, f"{place}/{number}") for number, inner in enumerate(content)]
+    if keyword == "pattern":
+        if not isinstance(content, str) or not _PATTERN.fullmatch(content):
+            _refuse("a pattern has the form ^[class]{m,n}$", place)
+        return content[:-1] + r"\Z"
+    if keyword not in _PLAIN:
+        _refuse("not a keyword that registered services may use", place)
+    return content
 
 
 def _refuse(what: str, where: str) -> NoReturn:
