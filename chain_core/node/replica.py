@@ -22,6 +22,7 @@ from chain_core.consensus.pbft import Pbft
 from chain_core.consensus.state import ConsensusParameters, ReplicaConfig
 from chain_core.execution.executor import Executor
 from chain_core.execution.pool import TransactionPool
+from chain_core.execution.roots import block_time
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frames import ConsensusFrame
 from chain_core.node import journal
@@ -289,6 +290,9 @@ class Replica:
             return True
         if height != self.store.final_height + 1 or not self._follows:
             return False
+        if not self._fits_its_header(block):
+            self.ports.observer.alarm("BAD_BLOCK", {"height": height, "batch_time_ms": block.batch.time_ms})
+            return False
         built = self.built or self.builder.build(block.batch, tuple(decode_envelope(raw) for raw in block.envelopes))
         if built.header_bytes != block.header:
             differing = ", ".join(differing_fields(built.header_bytes, block.header))
@@ -298,6 +302,13 @@ class Replica:
         self._finalise(block.header, encode_certificate(block.certificate))
         self._drain()
         return True
+
+    def _fits_its_header(self, block: CertifiedBlock) -> bool:
+        """Whether the batch's time leads to the header's: of a certified block the one thing that no certificate
+        covers, so that whoever serves it could make a correct replica take its own execution for diverged."""
+        header = decode_header(block.header)
+        parent = self.store.header(header.height - 1)
+        return parent is not None and header.time_ms == block_time(block.batch.time_ms, decode_header(parent).time_ms)
 
     def _finalise(self, header_bytes: bytes, certificate_bytes: bytes) -> None:
         built = self.built
