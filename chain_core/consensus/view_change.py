@@ -216,6 +216,7 @@ def enter_view(state: ReplicaState, message: SignedNewView, out: list[Effect]) -
     state.view_timer_started = False
     slot.accepted, slot.building, slot.prepares = None, False, {}
     slot.wanted.clear()
+    slot.held.clear()  # the driver lets go of what earlier views proposed: ask it anew before voting on such a batch
     begin_above(state, message.message, out)
     re_proposed = re_propose(state, out)
     check_committed(state, out)

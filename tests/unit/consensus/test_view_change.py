@@ -346,3 +346,18 @@ def test_huge_views_of_one_sender_take_one_slot() -> None:
     for view in range(FAR, FAR + 50):
         bench.hear(view_change(3, view))
     assert len(bench.core.state.view_changes) == 1 and bench.core.state.view == 0
+
+
+def test_bodies_held_for_an_earlier_view_are_asked_for_again_before_a_vote() -> None:
+    """They came while the view was being left, so no PREPARE logged them; another batch took their place since."""
+    bench = Bench(3)
+    bench.lacks.add(digest_of(A))
+    bench.hear(pre_prepare(A))
+    bench.fire(Timer.ORDER)
+    bench.bodies_arrive(A)
+    bench.hear(new_view(1, [view_change(i, 1) for i in (0, 1, 3)]), pre_prepare(B, view=1))
+    bench.lacks.add(digest_of(A))
+    changes = [view_change(0, 2, prepared(A)), view_change(1, 2), view_change(2, 2)]
+    effects = bench.hear(new_view(2, changes, A), prepare(0, A, view=2), prepare(1, A, view=2))
+    assert "HoldBodies" in kinds(effects) and "CastCommit" not in kinds(effects)
+    assert "CastCommit" in kinds(bench.bodies_arrive(A))
