@@ -1,0 +1,156 @@
+"""The safe signer: for each place one value for ever, nothing below or outside the view it stands in."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from chain_core.codec.votes import encode_vote
+from chain_core.node.safe_signer import SafeSigner, SigningRefused
+from chain_core.types.block import NewView, Phase, ViewChange, Vote
+from tests.unit.consensus.bench import GENESIS_HASH, GENESIS_HEADER, batch, digest_of, header_of
+
+A, B = digest_of(batch(1, "a")), digest_of(batch(1, "b"))
+PREPARE, COMMIT, PRE_PREPARE = Phase.PREPARE, Phase.COMMIT, Phase.PRE_PREPARE
+
+
+class CountingKey:
+    """Signs with a number, so that two signatures differ as SM2's do."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __call__(self, message: bytes) -> bytes:
+        self.count += 1
+        return self.count.to_bytes(64, "big")
+
+
+def signer(**fields: int) -> SafeSigner:
+    return SafeSigner(CountingKey(), 1, GENESIS_HASH, **{"final_height": 0, **fields})  # type: ignore[arg-type]
+
+
+def vote(phase: Phase, digest: bytes = A, height: int = 1, view: int = 0, me: int = 1, attempt: int = 0) -> Vote:
+    return Vote(phase, 0, 0, height, view, attempt, digest, me)
+
+
+def asks(view: int, me: int = 1) -> ViewChange:
+    return ViewChange(0, 0, view, me, GENESIS_HEADER, None, ())
+
+
+def starts(view: int, me: int = 1) -> NewView:
+    return NewView(0, 0, view, me, (), ())
+
+
+Step = Callable[[SafeSigner], object]
+
+
+def votes(phase: Phase, digest: bytes = A, height: int = 1, view: int = 0) -> Step:
+    return lambda s: s.vote(vote(phase, digest, height, view))
+
+
+def enters(view: int) -> Step:
+    return lambda s: s.entered(view)
+
+
+def changes(view: int) -> Step:
+    return lambda s: s.change(asks(view))
+
+
+def signs(header: bytes) -> Step:
+    return lambda s: s.header(header)
+
+
+HISTORIES: list[tuple[str, list[Step], Step, bool]] = [
+    ("a first vote", [], votes(PREPARE), True),
+    ("the same again", [votes(PREPARE)], votes(PREPARE), True),
+    ("another digest in the same place", [votes(PREPARE)], votes(PREPARE, B), False),
+    ("another digest in the next phase", [votes(PREPARE)], votes(COMMIT, B), True),
+    ("another attempt in the same place", [votes(PREPARE)], lambda s: s.vote(vote(PREPARE, attempt=1)), False),
+    ("another height", [votes(PREPARE)], votes(PREPARE, B, height=2), True),
+    ("another digest in a view that was entered", [votes(PREPARE), enters(1)], votes(PREPARE, B, view=1), True),
+    ("a vote in a view that was not entered", [], votes(PREPARE, view=1), False),
+    ("a vote in the view asked for", [changes(1)], votes(PREPARE, view=1), False),
+    ("a vote below the view asked for", [changes(1)], votes(COMMIT), False),
+    ("the bytes of a vote given before, below", [votes(COMMIT), changes(1)], votes(COMMIT), True),
+    ("a vote below the view entered", [enters(3)], votes(COMMIT, view=2), False),
+    ("a vote in the view asked for and entered", [changes(1), enters(1)], votes(COMMIT, view=1), True),
+    ("a vote for a final height", [lambda s: s.prune(4)], votes(PREPARE, height=4), False),
+    ("a vote above it", [lambda s: s.prune(4)], votes(PREPARE, height=5), True),
+    ("another replica's vote", [], lambda s: s.vote(vote(PREPARE, me=2)), False),
+    ("a header", [], signs(header_of(1)), True),
+    ("another header of the height", [signs(header_of(1))], signs(header_of(1, salt=b"x")), False),
+    ("a header, whatever the view", [changes(1)], signs(header_of(1)), True),
+    ("a header of a final height", [lambda s: s.prune(1)], signs(header_of(1)), False),
+    ("a view above", [], changes(9), True),
+    ("the same view again", [changes(9)], changes(9), True),
+    ("a view below the one asked for", [changes(9)], changes(8), False),
+    ("a view that was entered", [enters(2)], changes(2), False),
+    ("another replica's view change", [], lambda s: s.change(asks(1, me=2)), False),
+    ("a NEW-VIEW", [changes(5)], lambda s: s.lead(starts(5), ()), True),
+    ("a NEW-VIEW below", [changes(5)], lambda s: s.lead(starts(1), ()), False),
+    ("another replica's NEW-VIEW", [], lambda s: s.lead(starts(5, me=2), ()), False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "step", "allowed"), [h[1:] for h in HISTORIES], ids=[h[0] for h in HISTORIES])
+def test_after_what_it_signed_it_signs(before: list[Step], step: Step, allowed: bool) -> None:
+    one = signer()
+    for earlier in before:
+        earlier(one)
+    if allowed:
+        step(one)
+        return
+    with pytest.raises(SigningRefused) as refused:
+        step(one)
+    assert refused.value.next_step
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        votes(COMMIT),
+        signs(header_of(1)),
+        changes(1),
+        lambda s: s.lead(starts(1), (vote(PRE_PREPARE, view=1),)),
+    ],
+    ids=["vote", "header", "view change", "new view"],
+)
+def test_a_message_is_signed_once_and_its_bytes_given_again(step: Step) -> None:
+    one = signer()
+    first = step(one)
+    key = one.sign
+    assert isinstance(key, CountingKey)
+    count = key.count
+    assert step(one) is first and key.count == count
+
+
+def test_a_new_view_signs_its_re_proposals_and_remembers_them() -> None:
+    one = signer()
+    made = one.lead(starts(1), (vote(PRE_PREPARE, view=1),))
+    (proposal,) = made.message.pre_prepares
+    assert proposal.body == encode_vote(vote(PRE_PREPARE, view=1))
+    with pytest.raises(SigningRefused):
+        one.vote(vote(PRE_PREPARE, B, view=1))
+    assert one.knows(proposal.body) and one.knows(made.body)
+
+
+def test_a_re_proposal_of_a_height_that_is_final_here_may_be_signed() -> None:
+    """The q VIEW-CHANGEs oblige to it, and it is the very batch that is final."""
+    one = signer(final_height=1)
+    (proposal,) = one.lead(starts(1), (vote(PRE_PREPARE, view=1),)).message.pre_prepares
+    assert proposal.vote == vote(PRE_PREPARE, view=1)
+
+
+def test_pruning_forgets_final_heights_only() -> None:
+    one = signer()
+    one.vote(vote(PREPARE)), one.vote(vote(PREPARE, height=2)), one.header(header_of(1)), one.header(header_of(2))
+    one.prune(1)
+    assert {height for height, _, _ in one.votes} == {2} and {height for height, _ in one.headers} == {2}
+    one.prune(0)
+    assert one.final_height == 1
+
+
+def test_it_knows_what_it_signed() -> None:
+    one = signer()
+    made = one.vote(vote(COMMIT))
+    assert one.knows(made.body) and not one.knows(encode_vote(replace(made.vote, digest=B)))
