@@ -148,18 +148,18 @@ class House:
         self.ok("gateway", "record_access", records=rows)
         self.ok(who, "file_report", **self.filing(self.report(who), who))
 
-    def in_force(self, *, online: bool = True) -> None:
+    def in_force(self, *, online: bool = True, **definition: Value) -> None:
         """Certificates, draft, test, registration."""
         self.certify("publisher", "consumer", "tester")
-        self.draft()
+        self.draft(**definition)
         self.test()
         self.ok("publisher", "register", service=SERVICE)
         if online:
             self.ok("publisher", "online", service=SERVICE)
 
-    def confirmed(self) -> None:
+    def confirmed(self, **definition: Value) -> None:
         """As ``in_force``, with an application that the publisher confirmed."""
-        self.in_force()
+        self.in_force(**definition)
         self.ok("consumer", "apply", service=SERVICE, market="JS")
         self.ok("publisher", "confirm", service=SERVICE, consumer=account("consumer"))
 

@@ -1,0 +1,122 @@
+"""A gateway and a publisher's port around a chain in memory: real gRPC between the two, no network behind the chain."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any, cast
+
+from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
+from chain_core.codec.seen import state_key
+from chain_core.execution.codes import Code
+from chain_core.network.identity import Caller
+from chain_core.network.raw_rpc import RawServer, Unary, parse
+from chain_core.network.refusals import NotFound
+from chain_core.node.answers import CertifiedHeader, ProvenReceipt
+from chain_core.node.chain_view import VerifiedReceipt
+from chain_core.types.transaction import Operation
+from service_registry.authority import Key
+from service_registry.bodies import AccessCode
+from service_registry.calls import SERVICE_CALL, SignedCall, SignedReply, sign_reply
+from service_registry.chain import Account, RefusedByChain, RegistryChain
+from service_registry.gateway import Gateway
+from service_registry.recorder import Recorder
+from tests.unit.execution.world import GENESIS_HASH, account
+from tests.unit.service_registry.house import RESPONSE, House, private
+
+SOMEBODY = Caller("loopback", "test")
+Answer = Callable[[SignedCall], Awaitable[SignedReply]]
+
+
+class HouseChain(RegistryChain):
+    """The house's state as if it were proven, its blocks as if nodes made them. ``deaf``: submissions are refused."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.deaf = False
+        self.submitted: list[int] = []
+        self.gate: asyncio.Event | None = None
+
+    @property
+    def genesis_hash(self) -> bytes:
+        return GENESIS_HASH
+
+    async def close(self) -> None:
+        pass
+
+    async def values(self, keys: Sequence[Key], *, not_below: int = 0) -> dict[Key, bytes | None]:
+        return {(contract, key): self.house.world.state.get(state_key(contract, key)) for contract, key in keys}
+
+    async def submit(self, who: Account, operations: Sequence[Operation], *, within_s: float = 30.0) -> VerifiedReceipt:
+        if self.gate is not None:
+            await self.gate.wait()
+        if self.deaf:
+            raise NotFound("nobody listens", where="submit")
+        (operation,) = operations
+        self.submitted.append(len(cast(list[Any], operation.args.get("records", []))))
+        name = next(n for n in ("gateway", "tester", "consumer", "publisher") if account(n) == who.account)
+        receipt = self.house.world.one(name, operation)
+        if receipt.code != Code.OK:
+            raise RefusedByChain(receipt.rule, rule=receipt.rule, where="house", next_step="")
+        header = SimpleNamespace(height=self.house.world.height)
+        proven = ProvenReceipt(self.house.world.height, b"receipt", b"proof")
+        return VerifiedReceipt(cast(Any, header), receipt, CertifiedHeader(b"header", b"certificate"), proven)
+
+
+async def honest(signed: SignedCall) -> SignedReply:
+    """What the publisher answers unless told otherwise."""
+    return sign_reply(GENESIS_HASH, signed.call, AccessCode.OK, RESPONSE, 0, private("publisher"))
+
+
+@dataclass
+class Stage:
+    """``answer`` is what the publisher's port does; ``asked`` counts its calls."""
+
+    house: House = field(default_factory=House.begin)
+    answer: Answer = honest
+    asked: int = 0
+    told: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    async def until_asked(self, count: int) -> None:
+        """The publisher's port was called that often."""
+        async with self.told:
+            await asyncio.wait_for(self.told.wait_for(lambda: self.asked >= count), 10)
+
+    async def __aenter__(self) -> Stage:
+        self.server = RawServer({SERVICE_CALL: Unary(self._serve)})
+        self.endpoint = self.server.bind("127.0.0.1:0")
+        await self.server.start()
+        self.chain = HouseChain(self.house)
+        self.recorder = Recorder(self.chain, Account(account("gateway"), b"", b""))
+        self.recorder.start()
+        self.gateway = Gateway(self.chain, self.recorder, lambda: self.house.world.time_ms)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.recorder.stop()
+        await self.gateway.close()
+        await self.server.stop(0)
+
+    async def _serve(self, caller: Caller, data: bytes) -> bytes:
+        async with self.told:
+            self.asked += 1
+            self.told.notify_all()
+        signed = SignedCall.of(parse(pb.CallRequest, data))
+        return (await self.answer(signed)).message().SerializeToString()
+
+    async def call(self, signed: SignedCall) -> pb.CallResponse:
+        """Through the gateway's handler."""
+        return pb.CallResponse.FromString(await self.gateway.call(SOMEBODY, signed.message().SerializeToString()))
+
+
+def play(story: Callable[[Stage], Awaitable[None]]) -> None:
+    """Tells a story on a fresh stage with a confirmed consumer."""
+
+    async def main() -> None:
+        async with Stage() as stage:
+            stage.house.confirmed(endpoints=[stage.endpoint])
+            await story(stage)
+
+    asyncio.run(main())
