@@ -169,8 +169,8 @@ def broken(data: bytes, offset: int) -> bytes:
 
 
 def hide_packets(message: Any) -> None:
-    """Claims that no block has emitted anything: the outbox counts in the headers are set to zero."""
-    for item in message.headers:
+    """Claims that blocks below the last one emitted nothing: the outbox counts in their headers are set to zero."""
+    for item in message.headers[:-1]:
         item.header = item.header[:244] + bytes(4) + item.header[248:]
 
 
@@ -202,9 +202,9 @@ def deny_value(message: Any) -> None:
         item.present, item.value = False, b""
 
 
-def swap_headers(message: Any) -> None:
-    if len(message.headers) > 2:
-        message.headers[0].CopyFrom(message.headers[1])
+def skip_header(message: Any) -> None:
+    if len(message.headers) > 1:
+        del message.headers[0]
 
 
 LIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
@@ -214,7 +214,7 @@ LIES: dict[str, tuple[str, Callable[[bytes], bytes]]] = {
     "a value denied": ("QueryState", flip(pb.QueryStateResponse, deny_value)),
     "no message at all": ("QueryState", lambda data: b"\xff" + data),
     "packets hidden": ("GetHeaders", flip(pb.GetHeadersResponse, hide_packets)),
-    "a header twice": ("GetHeaders", flip(pb.GetHeadersResponse, swap_headers)),
+    "a header skipped": ("GetHeaders", flip(pb.GetHeadersResponse, skip_header)),
     "a changed packet": ("GetOutbox", flip(pb.GetOutboxResponse, break_packet)),
     "a packet withheld": ("GetOutbox", flip(pb.GetOutboxResponse, drop_packet)),
 }

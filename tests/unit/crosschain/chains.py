@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
 from chain_core.codec.block import (
+    decode_header,
     encode_batch,
     encode_certificate,
+    encode_header,
     header_hash,
     header_message,
     validator_set_hash,
 )
 from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash
-from chain_core.codec.proofs import encode_inclusion, encode_state_proof
+from chain_core.codec.proofs import encode_inclusion, encode_packet, encode_state_proof
 from chain_core.codec.seen import state_key
 from chain_core.codec.transaction import decode_receipt, encode_body, encode_envelope, envelope_id, transaction_id
 from chain_core.codec.values import decode_value
@@ -29,7 +31,7 @@ from chain_core.ledger.store import BlockRecord, LedgerStore
 from chain_core.node.assembly import Assembly
 from chain_core.types.block import Batch, Certificate
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
-from chain_core.types.packet import InclusionProof
+from chain_core.types.packet import InclusionProof, Packet
 from chain_core.types.transaction import Envelope, Operation, Receipt, Signer, TransactionBody
 from chain_core.types.validator_set import Validator, ValidatorSet
 from chain_core.types.values import Value
@@ -371,3 +373,23 @@ def registration(genesis: bytes, **changes: Value) -> Operation:
         changes["endpoints"] = [{"node": names[i], "address": f"127.0.0.1:{20_000 + i}"} for i in range(2)]
     args: dict[str, Value] = {"genesis": genesis, "technology": "dualchain", "consensus": "PBFT", **changes}
     return Operation("chains", "register", args)
+
+
+def reproven(layers: Layers, *packets: Packet) -> Operation:
+    """A block of the market that emitted these packets, certified by its validators: what only they could forge."""
+    raws = [encode_packet(packet) for packet in packets]
+    tree = MerkleTree(raws)
+    real = decode_header(layers.local.certified(1)[0])
+    header = encode_header(replace(real, outbox_root=tree.root, outbox_count=tree.count))
+    rows = [
+        {"packet": raw, "proof": encode_inclusion(InclusionProof(i, tree.count, tree.path(i)))}
+        for i, raw in enumerate(raws)
+    ]
+    args: dict[str, Value] = {
+        "source": layers.local.hash,
+        "height": 1,
+        "packets": rows,
+        "header": header,
+        "certificate": layers.local.certify(header),
+    }
+    return Operation("inbox", "deliver", args)

@@ -6,13 +6,16 @@ from typing import cast
 
 import pytest
 
-from chain_core.codec.proofs import decode_packet
+from chain_core.codec.proofs import decode_packet, packet_hash
+from chain_core.codec.seen import state_key
+from chain_core.codec.values import encode_value
 from chain_core.execution.codes import Code
+from chain_core.types.packet import Packet
 from chain_core.types.transaction import Operation, Receipt
 from chain_core.types.values import Value
-from crosschain.packets import MAX_DIRECTIVES, directive_key, directive_next_key, read_directive
+from crosschain.packets import MAX_DIRECTIVES, Acknowledgement, directive_key, directive_next_key, read_directive
 from supervisory_chain.directives import MAX_PROPOSED, open_directives, overdue, record_key
-from tests.unit.crosschain.chains import Layers, account, op
+from tests.unit.crosschain.chains import Layers, account, op, reproven
 
 
 def issue(layers: Layers, **changes: Value) -> Operation:
@@ -146,3 +149,26 @@ def test_open_and_overdue_ones_are_listed_completely(layers: Layers) -> None:
     assert layers.local.one("courier", layers.update_down(0, 3)).code == Code.OK
     assert layers.supervisory.one("courier", layers.headers_up(1), layers.packets_up(1)).code == Code.OK
     assert open_directives(get, target, soon) == []
+
+
+def test_an_acknowledgement_of_anything_else_closes_nothing(layers: Layers) -> None:
+    """Proven by the market's own quorum, and still no answer to the directive that is open."""
+    target, above = layers.local.hash, layers.supervisory.hash
+    layers.direct("freeze_holder", "holder")
+    layers.business("S1")
+    directive = packet_hash(layers.supervisory.store.get(directive_key(target, 0)) or b"")
+    answers = [Acknowledgement(0, bytes(32), 0), Acknowledgement(1, directive, 0), Acknowledgement(0, directive, 2)]
+    packets = [
+        Packet(target, 0, above, 0, "directive", number, "ack", encode_value(answer.payload()))
+        for number, answer in enumerate(answers)
+    ]
+    assert by(layers, "courier", reproven(layers, *packets[:2])).code == Code.OK
+    assert record(layers, 0)["status"] == "issued"
+    tally = layers.supervisory.value(state_key("inbox", b"r" + target))
+    assert isinstance(tally, dict)
+    assert tally["unreadable"] == 2
+    rest = reproven(layers, *packets)
+    rows = cast(list[Value], rest.args["packets"])
+    assert by(layers, "courier", Operation("inbox", "deliver", {**rest.args, "packets": rows[2:]})).code == Code.OK
+    ack = cast(dict[str, Value], record(layers, 0)["ack"])
+    assert (record(layers, 0)["status"], ack["code"]) == ("not_executed", 2)

@@ -8,17 +8,16 @@ from typing import cast
 import pytest
 
 from chain_core.codec.block import decode_header, encode_header
-from chain_core.codec.proofs import decode_packet, encode_inclusion, encode_packet
+from chain_core.codec.proofs import decode_packet
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import encode_value
-from chain_core.crypto.merkle import MerkleTree, merkle_root
+from chain_core.crypto.merkle import merkle_root
 from chain_core.execution.codes import Code
-from chain_core.types.packet import InclusionProof, Packet
 from chain_core.types.transaction import Operation, Receipt
 from chain_core.types.values import Value
 from crosschain.packets import received_key
 from supervisory_chain import clients
-from tests.unit.crosschain.chains import Layers, op
+from tests.unit.crosschain.chains import Layers, op, reproven
 
 
 def tally(layers: Layers) -> dict[str, Value]:
@@ -143,26 +142,6 @@ def test_a_past_header_that_contradicts_what_is_stored(layers: Layers) -> None:
     loose = encode_header(replace(decode_header(layers.local.certified(2)[0]), prev_hash=bytes(32)))
     brought = layers.packets_up(2, header=loose, certificate=layers.local.certify(loose))
     assert up(layers, brought).rule == "header.previous"
-
-
-def reproven(layers: Layers, *packets: Packet) -> Operation:
-    """A block of the market that emitted these packets, certified by its validators: what only they could forge."""
-    raws = [encode_packet(packet) for packet in packets]
-    tree = MerkleTree(raws)
-    real = decode_header(layers.local.certified(1)[0])
-    header = encode_header(replace(real, outbox_root=tree.root, outbox_count=tree.count))
-    rows = [
-        {"packet": raw, "proof": encode_inclusion(InclusionProof(i, tree.count, tree.path(i)))}
-        for i, raw in enumerate(raws)
-    ]
-    args: dict[str, Value] = {
-        "source": layers.local.hash,
-        "height": 1,
-        "packets": rows,
-        "header": header,
-        "certificate": layers.local.certify(header),
-    }
-    return Operation("inbox", "deliver", args)
 
 
 @pytest.mark.parametrize(
