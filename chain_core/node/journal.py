@@ -129,7 +129,9 @@ def _read(store: LedgerStore) -> _Found:
     found = _Found({})
     for key, value in sorted(store.log_read()):
         height, kind, view = split_record_key(key)
-        if height is not None and height != store.final_height + 1:
+        # A replica that is behind leads a view, too: what it re-proposed further up is as much signed as the rest.
+        ahead = height is not None and height > store.final_height + 1 and kind == Kind.OWN_RE_PROPOSAL
+        if height is not None and height != store.final_height + 1 and not ahead:
             continue
         match Kind(kind):
             case Kind.ACCEPTED:
