@@ -1,0 +1,356 @@
+"""The demonstration end to end, on the example's files: what it proves, what its evidence refuses, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from chain_core.codec.block import decode_certificate
+from chain_core.codec.genesis import decode_genesis
+from chain_core.types.errors import DualchainError
+from dualchain.demo.days import Calendar
+from dualchain.demo.evidence import write_manifest
+from dualchain.demo.layout import lay_out
+from dualchain.demo.processes import ProcessFailed, ProcessGroup
+from dualchain.demo.verify import verify
+from tests.integration.demo_runs import (
+    CHAINS,
+    EXAMPLE,
+    ROOT,
+    Told,
+    alive,
+    dualchain,
+    pids,
+    run_demo,
+    smaller_input,
+    started,
+)
+
+VERIFY_VOTE = ROOT / "tests" / "integration" / "verify_vote.sh"
+GUIDE = ROOT / "docs" / "guides" / "verify-with-openssl.md"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
+    """One run on the example, its network kept up for the questions of these tests."""
+    work = tmp_path_factory.mktemp("demo") / "work"
+    try:
+        yield run_demo(work, "--keep")
+    finally:
+        if (work / "processes.json").exists():
+            dualchain("demo", "stop", work)
+
+
+@pytest.fixture
+def copied(told: Told, tmp_path: Path) -> Path:
+    """A copy of the evidence that a test may spoil."""
+    return shutil.copytree(told.evidence, tmp_path / "evidence")
+
+
+# ---- what was shown
+
+
+def test_the_summary_says_for_each_step_what_was_verified(told: Told) -> None:
+    steps = told.summary["steps"]
+    names = [row["step"] for row in steps if row["step"] != "services"]
+    assert names == [
+        "genesis",
+        "chains",
+        "registration",
+        "custody",
+        "forgeries",
+        "directives",
+        "transfers",
+        "supervision",
+        "reconciliation",
+    ]
+    assert all(len(row["verified"]) > 20 and len(row) > 2 for row in steps)
+    with (EXAMPLE / "orders.csv").open(encoding="utf-8") as stream:
+        orders = list(csv.DictReader(stream))
+    transfers = told.step("transfers")
+    refused = transfers["refused_by_rule"]
+    assert transfers["orders"] == len(orders) == transfers["settled"] + sum(refused.values())
+    assert {"csrc.frozen_party", "csrc.holder_cap", "csrc.qualified_investor", "csrc.trade_gap"} <= set(refused)
+    custody = told.step("custody")
+    for number, file in (("holdings", "roll.csv"), ("investors", "investors.csv")):
+        assert custody[number] == len((EXAMPLE / file).read_text("utf-8").splitlines()) - 1
+    assert told.step("registration") | {"verified": ""} == {
+        "step": "registration",
+        "verified": "",
+        "admitted": 2,
+        "refused": 5,
+    }
+    assert told.step("directives")["acknowledged"] == 1 and told.step("forgeries")["refused"] == 3
+    assert told.step("supervision")["reports"] > 0 and told.step("chains")["validators"] == 12
+
+
+def test_both_copies_of_the_summary_are_one(told: Told) -> None:
+    assert (told.work / "summary.json").read_bytes() == (told.evidence / "summary.json").read_bytes()
+
+
+def test_no_line_is_wrapped_and_refusals_name_the_parties(told: Told) -> None:
+    """Each refusal stands in one line: order, holders as in the input, the rule's words in both languages."""
+    (line,) = [line for line in told.output.splitlines() if "JS-ORD-0048 " in line]
+    assert "JS-00011 → JS-00014" in line and "已被冻结" in line and "is frozen by directive" in line
+
+
+def test_another_process_verifies_it(told: Told) -> None:
+    found = dualchain(*told.verify(), "--json")
+    assert found.returncode == 0, found.stderr
+    answer = json.loads(found.stdout)
+    assert answer["verified"] is True and answer["summary"] == told.summary
+    assert answer["receipts"] == told.step("chains")["receipts_proven"] > 100
+
+
+# ---- what is refused
+
+
+def refused(check: Callable[[], object]) -> DualchainError:
+    with pytest.raises(DualchainError) as caught:
+        check()
+    return caught.value
+
+
+def test_any_changed_byte_is_refused(told: Told, copied: Path) -> None:
+    for path in sorted(p for p in copied.rglob("*") if p.is_file()):
+        raw = path.read_bytes()
+        for offset in {0, 1, len(raw) // 3, len(raw) // 2, len(raw) - 2, len(raw) - 1}:
+            path.write_bytes(raw[:offset] + bytes([raw[offset] ^ 1]) + raw[offset + 1 :])
+            refusal = refused(lambda: verify(copied, told.genesis, told.manifest))
+            assert refusal.where == path.relative_to(copied).as_posix()
+        path.write_bytes(raw)
+    verify(copied, told.genesis, told.manifest)
+
+
+def test_files_added_or_removed_are_refused(told: Told, copied: Path) -> None:
+    for path in sorted(p for p in copied.rglob("*") if p.is_file()):
+        raw = path.read_bytes()
+        path.unlink()
+        refused(lambda: verify(copied, told.genesis, told.manifest))
+        path.write_bytes(raw)
+        extra = path.with_name("added.json")
+        extra.write_bytes(b"")
+        assert refused(lambda: verify(copied, told.genesis, told.manifest)).what == "a file was added"
+        extra.unlink()
+
+
+def _digit(text: str, field: str, place: int = -3) -> str:
+    """One hexadecimal digit of a field changed, in the middle line that has the field."""
+    lines = text.splitlines()
+    number = len(lines) // 2
+    row = json.loads(lines[number])
+    digits = list(row[field])
+    digits[place] = "0" if digits[place] != "0" else "1"
+    row[field] = "".join(digits)
+    lines[number] = json.dumps(row, ensure_ascii=False, sort_keys=True)
+    return "\n".join(lines) + "\n"
+
+
+def _another_quantity(text: str) -> str:
+    lines = text.splitlines()
+    cells = lines[1].split(",")
+    cells[-2] = str(int(cells[-2]) + 1)
+    return "\n".join([lines[0], ",".join(cells), *lines[2:]]) + "\n"
+
+
+FORGERIES: list[tuple[str, Callable[[str], str]]] = [
+    ("headers/BJ.jsonl", lambda text: _digit(text, "header", 700)),
+    ("headers/supervisory.jsonl", lambda text: _digit(text, "certificate")),
+    ("receipts/BJ.jsonl", lambda text: _digit(text, "receipt")),
+    ("receipts/JS.jsonl", lambda text: _digit(text, "envelope")),
+    ("receipts/JS.jsonl", lambda text: _digit(text, "proof")),
+    ("state/BJ.jsonl", lambda text: _digit(text, "value")),
+    ("state/supervisory.jsonl", lambda text: _digit(text, "proof")),
+    ("packets/JS.jsonl", lambda text: _digit(text, "packet")),
+    ("inputs/roll.csv", _another_quantity),
+    ("inputs/orders.csv", _another_quantity),
+    ("summary.json", lambda text: text.replace('"orders_settled": 1', '"orders_settled": 2')),
+    ("receipts/BJ.jsonl", lambda text: "\n".join(text.splitlines()[:-1]) + "\n"),
+    ("state/BJ.jsonl", lambda text: "\n".join(text.splitlines()[:-1]) + "\n"),
+    ("headers/JS.jsonl", lambda text: ""),
+    ("state/JS.jsonl", lambda text: "[]\n"),
+]
+
+
+@pytest.mark.parametrize(("file", "forge"), FORGERIES, ids=[f"{n}-{file}" for n, (file, _) in enumerate(FORGERIES)])
+def test_a_forger_who_makes_the_manifest_again_is_refused(
+    told: Told, copied: Path, file: str, forge: Callable[[str], str]
+) -> None:
+    """By the manifest's hash; and even with the forger's own hash, by signatures, proofs and the books."""
+    text = (copied / file).read_text("utf-8")
+    (copied / file).write_text(forge(text), "utf-8")
+    assert (copied / file).read_text("utf-8") != text
+    manifest = write_manifest(copied).hex()
+    assert refused(lambda: verify(copied, told.genesis, told.manifest)).where == "manifest.json"
+    refused(lambda: verify(copied, told.genesis, manifest))
+
+
+@pytest.mark.parametrize("which", ["genesis", "manifest"])
+def test_a_wrong_hash_on_the_command_line_is_refused(told: Told, which: str) -> None:
+    other = "00" * 32
+    found = dualchain(*told.verify(**{which: other}))
+    assert found.returncode == 1 and "EVIDENCE_REFUSED" in found.stderr and "Traceback" not in found.stderr
+    assert refused(lambda: verify(told.evidence, told.genesis[:2], told.manifest)).where == "genesis"
+
+
+# ---- openssl alone
+
+
+def vote_of(told: Told, chain: str, place: int) -> tuple[str, str, str]:
+    """(key, header, signature) of a vote over the chain's last header, in hexadecimal."""
+    row = json.loads((told.evidence / "headers" / f"{chain}.jsonl").read_text("utf-8").splitlines()[-1])
+    validators = decode_genesis((told.evidence / "genesis" / f"{chain}.bin").read_bytes()).validators
+    index, signature = decode_certificate(bytes.fromhex(row["certificate"])).signatures[place]
+    return validators.key(index).hex(), row["header"], signature.hex()
+
+
+def verify_vote(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["sh", VERIFY_VOTE, *arguments], capture_output=True, text=True)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_openssl_verifies_votes_over_a_header(told: Told, chain: str) -> None:
+    for place in range(3):
+        assert verify_vote(*vote_of(told, chain, place)).returncode == 0
+    key, header, signature = vote_of(told, chain, 0)
+    assert verify_vote(vote_of(told, chain, 1)[0], header, signature).returncode == 1
+    for offset in (0, 8, 407 * 2):
+        digit = "0" if header[offset] != "0" else "1"
+        assert verify_vote(key, header[:offset] + digit + header[offset + 1 :], signature).returncode == 1
+    assert verify_vote(key, header[:-2], signature).returncode == 2
+    assert verify_vote(key, header, "zz" * 64).returncode == 2
+
+
+def test_the_guide_can_be_followed_as_it_stands(told: Told, tmp_path: Path) -> None:
+    blocks = re.findall(r"```sh\n# guide-[a-z-]+\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
+    assert len(blocks) == 5
+    script = "\n".join(["set -eu", *blocks, f'sh {VERIFY_VOTE} "$KEY" "$HEADER" "$SIGNATURE"'])
+    shown = subprocess.run(["sh", "-c", script], cwd=told.evidence, capture_output=True, text=True)
+    assert shown.returncode == 0, shown.stderr
+    identity, _, chain, *_ = shown.stdout.splitlines()
+    assert told.genesis[0] == chain and identity.endswith(chain)
+    assert shown.stdout.count("Signature Verified Successfully") == 2
+
+
+# ---- the network that was kept up, and its end
+
+
+def test_every_printed_question_gets_a_proven_answer(told: Told) -> None:
+    asked = [line.strip() for line in told.output.splitlines() if line.startswith("    ") and " --node " in line]
+    assert len(asked) >= 3 * len(CHAINS)
+    for line in asked:
+        words = shlex.split(line)
+        found = dualchain(*words[1:], *([] if "--json" in words else ["--json"]))
+        assert found.returncode == 0, f"{line}: {found.stderr}"
+        answer = json.loads(found.stdout)
+        assert answer["verified"] is ("--genesis" in words)
+
+
+def test_a_work_directory_in_use_is_not_replaced(told: Told) -> None:
+    for options in ([], ["--replace"]):
+        found = dualchain("demo", "run", "--work-dir", told.work, *options)
+        assert found.returncode == 1 and "WORK_DIRECTORY" in found.stderr
+    assert all(alive(pid) for pid in pids(told.work))
+
+
+def test_the_kept_network_is_stopped_by_name(told: Told) -> None:
+    """Last of the tests on this network."""
+    running = pids(told.work)
+    assert len(running) >= 14 and all(alive(pid) for pid in running)
+    found = dualchain("demo", "stop", told.work)
+    assert found.returncode == 0 and found.stdout == f"stopped {len(running)} processes\n"
+    assert not any(alive(pid) for pid in running)
+    again = dualchain("demo", "stop", told.work)
+    assert again.returncode == 1 and "NOTHING_RUNS" in again.stderr
+
+
+# ---- other runs
+
+
+def test_edited_input_is_refused_until_mended_and_then_followed(tmp_path: Path) -> None:
+    inputs = smaller_input(tmp_path / "inputs")
+    lines = (inputs / "orders.csv").read_text("utf-8").splitlines()
+    cells = lines[1].split(",")
+    security, before = cells[2], int(cells[5])
+    cells[5] = str(before - 900)
+    lines[1] = ",".join(cells)
+    broken = [*lines[:4], lines[4].replace(",", ";"), *lines[5:]]
+    (inputs / "orders.csv").write_text("\n".join(broken) + "\n", "utf-8")
+    work = tmp_path / "work"
+    found = dualchain("demo", "run", "--work-dir", work, "--input", inputs)
+    assert found.returncode == 1 and found.stdout == "" and not work.exists()
+    assert "BAD_INPUT" in found.stderr and "orders.csv, line 5, column 2" in found.stderr
+
+    (inputs / "orders.csv").write_text("\n".join(lines) + "\n", "utf-8")
+    mended = run_demo(work, "--input", inputs)
+    market = mended.summary["markets"]["BJ"]
+    settled = {row["order"] for row in market["orders"] if row["outcome"] == "settled"}
+    with (inputs / "orders.csv").open(encoding="utf-8") as stream:
+        moved = sum(
+            int(row["quantity"])
+            for row in csv.DictReader(stream)
+            if row["security_code"] == security and row["order"] in settled
+        )
+    assert cells[0] in settled and market["securities"][security]["moved"] == moved
+    assert dualchain(*mended.verify()).returncode == 0
+    assert not (work / "processes.json").exists()
+
+
+def test_ctrl_c_in_the_middle_stops_everything_and_a_second_one_does_no_harm(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    with started(work, "processes 节点启动") as process:
+        running = pids(work)
+        assert len(running) == 12 and all(alive(pid) for pid in running)
+        process.send_signal(signal.SIGINT)
+        assert process.stdout is not None
+        for line in process.stdout:
+            if "ending all processes" in line:
+                break
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+        assert (process.returncode, errors) == (130, "")
+    assert not any(alive(pid) for pid in running)
+    assert not (work / "processes.json").exists()
+
+
+def test_a_process_that_dies_ends_the_story_with_its_log(tmp_path: Path) -> None:
+    work = tmp_path / "work"
+    with started(work, "processes 节点启动") as process:
+        running = json.loads((work / "processes.json").read_text("utf-8"))
+        os.kill(running["js-2"], signal.SIGKILL)
+        _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1 and errors.startswith("PROCESS_FAILED: js-2 ended") and "Traceback" not in errors
+    assert str(work / "logs" / "js-2.log") in errors
+    assert not any(alive(pid) for pid in running.values())
+
+
+def test_a_taken_port_is_named(tmp_path: Path) -> None:
+    chains = lay_out(tmp_path, Calendar(frozenset(), frozenset()), 1_790_000_000_000)
+    chain = chains["BJ"]
+    plan = chain.plans[0]
+    group = ProcessGroup(tmp_path / "logs")
+
+    async def start() -> None:
+        try:
+            await group.start_all({plan.name: chain.commands()[plan.name]}, 60)
+        finally:
+            await group.stop()
+
+    with socket.socket() as taken:
+        taken.bind((plan.host, plan.client_port))
+        taken.listen()
+        with pytest.raises(ProcessFailed, match="PORT_TAKEN"):
+            asyncio.run(start())
