@@ -43,6 +43,12 @@ class NotBegun(ServiceRefusal):
     code = "NOT_BEGUN"
 
 
+class Behind(ServiceRefusal):
+    """Every node that answers is below a block with a transaction of ours: planning on its state would repeat it."""
+
+    code = "BEHIND"
+
+
 class NotRelayed(ServiceRefusal):
     """No node of the chain made the transaction final in time."""
 
@@ -74,6 +80,8 @@ class ChainLink:
         self._now_ms = clock
         self._nodes = [NodeClient(address, genesis_hash=party.genesis_hash) for address in party.nodes]
         self._turn = 0
+        self._reported: dict[str, str] = {}
+        self._own_height = 0
 
     @property
     def genesis_hash(self) -> bytes:
@@ -91,12 +99,16 @@ class ChainLink:
     # ---- reads
 
     async def state(self, keys: Sequence[bytes]) -> ProvenState:
-        """Proven values of full state keys."""
+        """Proven values of full state keys, with all of this relayer's own transactions in them. Raises Behind."""
 
         async def ask(node: NodeClient) -> ProvenState:
             answer = await node.state(keys)
             _check_begun(answer.header, node)
             header, values = self.view.check_state(keys, answer)
+            if header.height < self._own_height:
+                raise Behind(
+                    f"height {header.height}, a transaction of ours is final at {self._own_height}", where=node.address
+                )
             return ProvenState(header, answer, tuple(values))
 
         return await self._from_any(ask)
@@ -142,7 +154,9 @@ class ChainLink:
         for _ in self._nodes:
             node = self._nodes[self._turn]
             try:
-                return await ask(node)
+                answer = await ask(node)
+                self._reported.pop(node.address, None)
+                return answer
             except (InvalidProof, MalformedBytes) as error:
                 self._report(node, error)
                 last = error
@@ -153,6 +167,10 @@ class ChainLink:
         raise last
 
     def _report(self, node: NodeClient, error: DualchainError) -> None:
+        """One line about a node, and no second one until it gives another reason or a good answer."""
+        if self._reported.get(node.address) == str(error):
+            return
+        self._reported[node.address] = str(error)
         facts: Mapping[str, str | int] = {
             "chain": self.name,
             "node": node.address,
@@ -222,6 +240,7 @@ class ChainLink:
 
     def _judged(self, verified: VerifiedReceipt) -> VerifiedReceipt:
         receipt = verified.receipt
+        self._own_height = max(self._own_height, verified.header.height)
         if receipt.code == 0:
             return verified
         raise RefusedByChain(

@@ -16,7 +16,7 @@ from crosschain.following import decode_position
 from crosschain.packets import supervision_key
 from crosschain.relayer import planner
 from crosschain.relayer.config import Assignment
-from crosschain.relayer.link import MAX_PAGE, ChainLink, NotBegun, ProvenState
+from crosschain.relayer.link import MAX_PAGE, Behind, ChainLink, NotBegun, ProvenState
 from crosschain.relayer.planner import Arrived, Emitted, Issued, Plan, Source
 
 log = logging.getLogger(__name__)
@@ -101,6 +101,8 @@ class Relayer:
                 pause_s = self._poll_s
                 if carried:
                     continue  # more may wait
+            except Behind:
+                pause_s = self._poll_s
             except DualchainError as error:
                 self._say(way, "NOT_CARRIED", error)
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)

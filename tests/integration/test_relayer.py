@@ -23,7 +23,7 @@ from crosschain.following import decode_position
 from crosschain.packets import client_key, supervision_key
 from crosschain.relayer import cli
 from crosschain.relayer.config import Assignment, Party, assign, load_config
-from crosschain.relayer.link import NotRelayed, RefusedByChain
+from crosschain.relayer.link import Behind, NotRelayed, RefusedByChain
 from crosschain.relayer.status import read_status
 from crosschain.relayer.worker import Relayer
 from local_chain.assembly import local_assembly
@@ -296,6 +296,32 @@ def test_a_receipt_that_is_not_proven_is_none(layers: Layers) -> None:
 
     with pytest.raises(NotRelayed, match="the path does not lead to the root"):
         run(all_lie())
+
+
+def test_it_does_not_plan_on_a_state_before_its_own_transactions(layers: Layers) -> None:
+    """A node that is behind would make it send the same again; another one is asked, or a moment is waited."""
+    old: list[bytes] = []
+
+    def remember(method: str, data: bytes) -> bytes:
+        old.extend([data] if method == "QueryState" else [])
+        return data
+
+    def lag(method: str, data: bytes) -> bytes:
+        return old[0] if method == "QueryState" else data
+
+    async def story() -> None:
+        async with serve(layers, above=remember) as served:
+            layers.business("S1")
+            assert await served.relayer.step_up()
+            served.above[0].alter = lag
+            before = layers.supervisory.height
+            assert not await served.relayer.step_up()
+            assert layers.supervisory.height == before
+            served.above[1].alter = lag
+            with pytest.raises(Behind):
+                await served.relayer.step_up()
+
+    run(story())
 
 
 # ---- the process
