@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, assert_never
 
-from chain_core.consensus.messages import Heartbeat, Message, PrePrepare
+from chain_core.consensus.messages import CommitProof, Heartbeat, Message, PrePrepare
 from chain_core.crypto.provider import VerifyItem
 from chain_core.network.frames import (
     BlocksFrame,
@@ -24,8 +24,9 @@ from chain_core.network.links import IncomingLink
 from chain_core.network.transaction_refusals import BadSignature, MalformedTransaction
 from chain_core.network.verification import JOB_ENVELOPES, ClientJob, Job, VerificationQueue
 from chain_core.node.ports import Admission, Origin
-from chain_core.types.block import CertifiedBlock
+from chain_core.types.block import CertifiedBlock, SignedNewView, SignedViewChange
 from chain_core.types.errors import InvalidTransaction, PeerFault
+from chain_core.types.ids import HASH_SIZE
 from chain_core.types.transaction import Envelope
 from chain_core.types.verified import Verified
 
@@ -104,7 +105,7 @@ class Inbound:
             lambda: self.ingress.check_messages((message,)),
             lambda outcomes: self._messages_verified(link, outcomes),
             1,
-            _MESSAGE_BYTES,
+            _size_bytes(message),
         )
         if isinstance(message, PrePrepare) and self.queue.peers_backlog <= PATIENT_SIGNATURES:
             self.queue.add_from_peer(job)
@@ -113,12 +114,13 @@ class Inbound:
 
     def _messages_verified(self, link: IncomingLink, outcomes: list[MessageOutcome]) -> None:
         for outcome in outcomes:
-            bad = isinstance(outcome, PeerFault)
-            link.judge(1, int(bad))
             if isinstance(outcome, PeerFault):
+                link.judge(1, 1)
                 continue
             if isinstance(outcome.value, Heartbeat):
                 self.heard[link.peer] = outcome.value.final_height
+            else:  # a heartbeat has no signature: many of them do not make up for a bad one
+                link.judge(1, 0)
             self.replica.on_message(outcome)
 
     def _sort_bodies(self, link: IncomingLink, raws: Sequence[bytes]) -> None:
@@ -202,6 +204,17 @@ class Inbound:
         good = [outcome for outcome in outcomes if isinstance(outcome, Verified)]
         answers = iter(self.replica.admit(good, Origin.CLIENT)) if good else iter(())
         return [(outcome, None if isinstance(outcome, InvalidTransaction) else next(answers)) for outcome in outcomes]
+
+
+def _size_bytes(message: Message) -> int:
+    """About what a message holds in memory while it waits: most of it are ids of batches."""
+    match message:
+        case PrePrepare(batch=batch) | CommitProof(batch=batch):
+            return _MESSAGE_BYTES + HASH_SIZE * len(batch.envelope_ids)
+        case SignedViewChange(body=body) | SignedNewView(body=body):
+            return _MESSAGE_BYTES + 2 * len(body)  # the bytes that were signed, and what they say
+        case _:
+            return _MESSAGE_BYTES
 
 
 def _checked(

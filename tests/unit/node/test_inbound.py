@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
-from chain_core.codec.block import encode_block
+from chain_core.codec.block import MAX_BATCH_IDS, encode_block
 from chain_core.codec.transaction import encode_envelope
 from chain_core.consensus.messages import Heartbeat, Message, PrePrepare
 from chain_core.crypto.providers import provider
@@ -25,7 +25,7 @@ from chain_core.network.identity import LOOPBACK, Caller
 from chain_core.network.ingress import Ingress
 from chain_core.network.links import IncomingLink
 from chain_core.network.refusals import Overloaded
-from chain_core.network.verification import VerificationQueue
+from chain_core.network.verification import MAX_LINE_BYTES, VerificationQueue
 from chain_core.node import inbound as inbound_module
 from chain_core.node import submit as submit_module
 from chain_core.node.inbound import Inbound
@@ -158,6 +158,30 @@ def test_what_is_bad_reaches_nobody_and_cuts_the_link_in_the_end(frame: Frame) -
 
 
 ONE, TWO = S.envelope, S.plain_envelope
+
+
+def test_heartbeats_do_not_make_up_for_forged_votes() -> None:
+    async def story(bench: Bench) -> None:
+        beats = [ConsensusFrame(Heartbeat(2, 41, 0, 0, False))] * 150
+        await bench.feed(*[ConsensusFrame(replace(VOTE, signature=bytes(64))), *beats] * 3)
+        assert bench.cuts
+
+    run(story)
+
+
+def test_what_waits_is_bounded_by_what_it_takes_in_memory() -> None:
+    """A proposal may name 65,536 ids, two million bytes: a few dozen of them are all that one line takes."""
+    counters: Counter[str] = Counter()
+    queue = VerificationQueue(provider().sm2_verify_many, counters)
+    ingress = Ingress(S.chain, 0, S.validators, lambda: TIME_MS, lambda: 600_000, lambda account, key: True)
+    inbound = Inbound(ingress, queue, Told(), lambda envelope_id: False)
+    link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: None)
+    ids = tuple(number.to_bytes(32, "big") for number in range(MAX_BATCH_IDS))
+    frame = ConsensusFrame(PrePrepare(PROPOSAL.vote, replace(S.next_batch, envelope_ids=ids)))
+    for _ in range(100):
+        inbound.receive(link, frame)
+    assert queue.backlog * 32 * MAX_BATCH_IDS <= MAX_LINE_BYTES
+    assert counters["ingress_bodies_dropped"] + counters["ingress_votes_dropped"] >= 60
 
 
 def test_bodies_that_are_here_or_wait_already_are_passed_over() -> None:
