@@ -4,6 +4,7 @@ A persona's module exposes ``app: typer.Typer``; one row of SUB_COMMANDS puts it
 """
 
 import importlib
+import os
 import platform
 import sys
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ import typer
 
 from chain_core.types.errors import DualchainError
 from dualchain import __version__
+
+COMPLETE = "_DUALCHAIN_COMPLETE"
+"""Set by the completion scripts that `dualchain --install-completion` writes."""
 
 
 class SubCommand(NamedTuple):
@@ -83,10 +87,16 @@ def version() -> None:
     typer.echo(ssl.OPENSSL_VERSION)
 
 
+def _typed_words() -> list[str]:
+    """The arguments; while a shell asks for completions, the words of the line that is being typed."""
+    typed = " ".join(os.environ.get(name, "") for name in ("COMP_WORDS", "_TYPER_COMPLETE_ARGS"))
+    return sys.argv[1:] + (typed.split() if COMPLETE in os.environ else [])
+
+
 def main() -> NoReturn:
     """Run the command line. Exit codes: 0 done, 1 refused (said on stderr), 2 wrong usage, 130 Ctrl-C."""
     try:
-        build(sys.argv[1:])(prog_name="dualchain")
+        build(_typed_words())(prog_name="dualchain")
     except DualchainError as refusal:
         typer.echo(str(refusal), err=True)
         raise SystemExit(1) from refusal

@@ -182,6 +182,8 @@ class ProvenTransaction:
     envelope: Envelope
     receipt: Receipt
     header: Header
+    index: int
+    """Its place in the block."""
 
 
 @dataclass(slots=True)
@@ -253,7 +255,11 @@ def _load_receipts(evidence: Evidence, chain: str, certified: Mapping[int, Certi
         verified = view.check_own_receipt(envelope, certified[row["height"]], proven)
         message = signed.message_of_hash(signed.TX, view.genesis_hash, envelope.transaction_id)
         signatures.extend((s.public_key, message, s.signature) for s in envelope.signers)
-        found.append(ProvenTransaction(row["label"], envelope, verified.receipt, verified.header))
+        found.append(
+            ProvenTransaction(
+                row["label"], envelope, verified.receipt, verified.header, decode_inclusion(proven.proof).index
+            )
+        )
     if not all(provider().sm2_verify_many(signatures)):
         raise EvidenceRefused("a submitter's signature does not verify", where=f"receipts/{chain}.jsonl")
     evidence.transactions[chain] = found

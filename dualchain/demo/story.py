@@ -17,8 +17,10 @@ from dualchain.demo.evidence import EvidenceBook, load, write_manifest, write_su
 from dualchain.demo.inputs import MarketDay, copy_inputs, read_market_day
 from dualchain.demo.kept import strike_out, write_down
 from dualchain.demo.layout import MARKETS, SUPERVISORY, Chain, WorkDirectoryRefused, lay_out, open_work_directory
+from dualchain.demo.ports import LOOPBACK, draw_ports
 from dualchain.demo.processes import ProcessGroup
 from dualchain.demo.report import Report
+from dualchain.demo.service_story import ServiceStory
 from dualchain.demo.summary import AFTER, BEFORE, CASH, summarise
 
 READY_S = 60.0
@@ -106,6 +108,7 @@ async def _tell(story: Story) -> None:
     await direct(story)
     await _together(trade(story, market) for market in MARKETS)
     await cross(story)
+    await serve(story)
     await close_books(story)
 
 
@@ -238,6 +241,30 @@ async def cross(story: Story) -> None:
         text = f"{market} followed to height {found.followed_height}, its own header {found.followed_hash.hex()[:16]}…"
         text += f"; {found.reports} reports of {found.transactions} transactions proven"
         story.report.step("supervision 穿透监管", text)
+
+
+async def serve(story: Story) -> None:
+    """One market publishes a service, another one uses it, through gateway and joint test."""
+    gateway, lookup = (f"{LOOPBACK}:{port}" for port in draw_ports(2))
+    service = ServiceStory(story.upper, story.desks["BJ"], gateway, lookup)
+    try:
+        before = (await story.upper.client.header()).height
+        await service.trust()
+        await story.group.start_all(service.write_configs(story.work), READY_S)
+        security = next(iter(market_setup.rolls_of(story.day, "BJ")))
+        tested = await service.publish(security)
+        answered = await service.use(security, story.book)
+        await service.keep_records(story.book, before)
+    finally:
+        await service.close()
+    report, roll = story.report, answered.roll
+    checks = ", ".join(tested.report.checks)
+    report.step("service 赋能服务", f"holder-roll look-up of BJ drafted, jointly tested ({checks}), registered, online")
+    report.fact("refused: registration before the joint test (services.not_tested)")
+    report.fact("refused and recorded: a call of JS before BJ confirmed it (NOT_AUTHORISED)")
+    if roll is not None:
+        text = f"{len(roll.holders)} holders, {roll.total:,} units, complete under BJ's header {roll.header.height}"
+        report.fact(f"JS applied, BJ confirmed, JS called: {text}; signed by both sides, recorded on chain")
 
 
 async def close_books(story: Story) -> None:

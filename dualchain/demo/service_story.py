@@ -1,0 +1,188 @@
+"""Step: a service's life (赋能服务), from draft through joint test to a call by another market (art. 19-22)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from chain_core.codec.block import decode_block
+from chain_core.codec.transaction import decode_envelope
+from chain_core.crypto.hashing import sm3
+from chain_core.crypto.keys import public_key_pem, write_private_key
+from chain_core.crypto.providers import generate_private_key
+from chain_core.types.errors import DualchainError
+from chain_core.types.transaction import Operation
+from chain_core.types.values import Value
+from dualchain.demo.actors import Actor, Desk, Signed, StoryFault
+from dualchain.demo.evidence import EvidenceBook
+from dualchain.demo.market_setup import security_id
+from dualchain.demo.observe import prove
+from dualchain.demo.services import ANSWER, NAME, REFERENCE, services_keys
+from service_registry.calls import NotAuthorised
+from service_registry.chain import Account, RegistryChain
+from service_registry.config import KeyPair
+from service_registry.consumer import Answered, Consumer
+from service_registry.joint_test import JointTest, Tested
+from service_registry.lookup import roll_definition
+from service_registry.records import SERVICES
+from service_registry.serving import service_id
+
+PUBLISHER, CONSUMER, TESTER, GATEWAY = "operator-BJ", "operator-JS", "tester", "gateway"
+
+
+class ServiceStory:
+    """The publisher's, tester's and consumer's steps on the supervisory chain."""
+
+    def __init__(self, upper: Desk, publisher: Desk, gateway: str, lookup: str) -> None:
+        self.upper, self.publisher, self.gateway, self.lookup = upper, publisher, gateway, lookup
+        self.keys: dict[str, KeyPair] = {}
+        self.chain = RegistryChain(upper.chain.view(), upper.chain.addresses)
+        self.service = service_id(upper.genesis_hash, self._actor(PUBLISHER).account, REFERENCE)
+
+    async def close(self) -> None:
+        """End the connections."""
+        await self.chain.close()
+
+    def _actor(self, name: str) -> Actor:
+        return self.upper.actors[name]
+
+    def _key_file(self, name: str) -> Path:
+        return self.upper.chain.directory / "accounts" / f"{name}-assertion.key"
+
+    def _step(self, label: str, name: str, method: str, args: Mapping[str, Value]) -> Signed:
+        return self.upper.sign(label, self._actor(name), [Operation(SERVICES, method, dict(args))])
+
+    def _of(self, label: str, name: str, method: str, **more: Value) -> Signed:
+        return self._step(label, name, method, {"service": self.service, **more})
+
+    async def trust(self) -> None:
+        """Publisher, consumer and tester attach an assertion key each and upload their certificates."""
+        attached, uploaded = [], []
+        for name in (PUBLISHER, CONSUMER, TESTER):
+            self.keys[name] = KeyPair.of(generate_private_key())
+            write_private_key(self._key_file(name), self.keys[name].private)
+            public = self.keys[name].public
+            attach = Operation("accounts", "attach_key", {"purpose": "assertion", "key": public})
+            attached.append(self.upper.sign(f"assertion key of {name}", self._actor(name), [attach]))
+            certificate = sm3(public_key_pem(public).encode("ascii"))
+            args = {"key": public, "certificate": certificate}
+            uploaded.append(self._step(f"certificate of {name}", name, "upload_certificate", args))
+        await self.upper.accepted(attached)
+        await self.upper.accepted(uploaded)
+
+    def write_configs(self, work: Path) -> dict[str, Sequence[str]]:
+        """Configurations of gateway and look-up service; their command lines."""
+        upper, market = self.upper.chain, self.publisher.chain
+        supervisory = [
+            "[supervisory]",
+            f"genesis = {_quoted(upper.genesis_file)}",
+            f"nodes = {json.dumps(upper.addresses)}",
+        ]
+        gateway_key = upper.directory / "accounts" / f"{GATEWAY}.key"
+        gateway = [
+            *supervisory,
+            "[gateway]",
+            f'listen = "{self.gateway}"',
+            f'account = "{self._actor(GATEWAY).account.hex()}"',
+            f"key = {_quoted(gateway_key)}",
+        ]
+        lookup = [
+            *supervisory,
+            "[market]",
+            f"genesis = {_quoted(market.genesis_file)}",
+            f"nodes = {json.dumps(market.addresses)}",
+            "[publisher]",
+            f'listen = "{self.lookup}"',
+            f'account = "{self._actor(PUBLISHER).account.hex()}"',
+            f'reference = "{REFERENCE}"',
+            f"assertion_key = {_quoted(self._key_file(PUBLISHER))}",
+        ]
+        commands: dict[str, Sequence[str]] = {}
+        for name, lines in (("gateway", gateway), ("lookup", lookup)):
+            path = work / f"{name}.toml"
+            path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+            commands[name] = [name, "run", "--config", str(path)]
+        return commands
+
+    async def publish(self, security: str) -> Tested:
+        """Draft; registration before the test is refused; joint test through the gateway; registered, online."""
+        example = security_id(self.publisher, security).hex()
+        draft: dict[str, Value] = {
+            "market": "BJ",
+            "reference": REFERENCE,
+            "definition": roll_definition(self.lookup, example),
+        }
+        await self.upper.accepted([self._step("service drafted", PUBLISHER, "draft", draft)])
+        early = self._of("service registered before its test", PUBLISHER, "register")
+        await self.upper.refused(early, "services.not_tested")
+        tester, key = self._actor(TESTER), self.keys[TESTER]
+        caller = Consumer(self.chain, self.gateway, tester.account, key)
+        try:
+            account = Account(tester.account, tester.private, tester.public)
+            tested = await JointTest(self.chain, caller, account, key).run(self.service)
+        finally:
+            await caller.close()
+        if tested.report.verdict != "pass":
+            raise StoryFault(f"the joint test failed: {', '.join(tested.report.findings)}", where="joint test")
+        await self.upper.accepted([self._of("service registered", PUBLISHER, "register")])
+        await self.upper.accepted([self._of("service online", PUBLISHER, "online")])
+        return tested
+
+    async def use(self, security: str, book: EvidenceBook) -> Answered:
+        """A call before confirmation is refused; application, confirmation, the call; its answer fully verified."""
+        consumer = self._actor(CONSUMER)
+        request = json.dumps({"security": security_id(self.publisher, security).hex()}).encode("ascii")
+        caller = Consumer(self.chain, self.gateway, consumer.account, self.keys[CONSUMER])
+        try:
+            await self.upper.accepted([self._of("JS applies for the service", CONSUMER, "apply", market="JS")])
+            await _refused_call(caller, self.service, request)
+            confirmation = self._of("BJ confirms the application", PUBLISHER, "confirm", consumer=consumer.account)
+            await self.upper.accepted([confirmation])
+            answered = await caller.call(self.service, request)
+        finally:
+            await caller.close()
+        book.documents[ANSWER] = {
+            "service": self.service.hex(),
+            "tester": self._actor(TESTER).account.hex(),
+            "consumer": consumer.account.hex(),
+            "request": request.hex(),
+            "response": answered.answer.response.hex(),
+        }
+        return answered
+
+    async def keep_records(self, book: EvidenceBook, after: int) -> None:
+        """Transactions of gateway and tester from the blocks above ``after``, and the service's proven state."""
+        view, node = self.upper.client.view, self.upper.client.nodes[0]
+        accounts = {self._actor(name).account for name in (GATEWAY, TESTER)}
+        final = (await self.upper.client.header()).height
+        for height in range(after + 1, final + 1):
+            answer = await node.block(height)
+            for raw in decode_block(answer.block).envelopes:
+                envelope = decode_envelope(raw)
+                contracts = {operation.contract for operation in envelope.body.operations}
+                if envelope.body.account in accounts and contracts == {SERVICES}:
+                    told = await node.receipt(envelope.transaction_id)
+                    if told.receipt is None:
+                        raise StoryFault(f"no receipt of {envelope.transaction_id.hex()}", where="gateway's records")
+                    found = view.check_own_receipt(envelope, told.header, told.receipt)
+                    method = envelope.body.operations[0].method
+                    if not (envelope.body.account == self._actor(TESTER).account and method == "upload_certificate"):
+                        book.receipt(self.upper.chain.label, method, raw, found)
+        keys = services_keys(self.service, self._actor(TESTER).account, self._actor(CONSUMER).account)
+        await prove(self.upper, book, NAME, [lambda _: keys])
+
+
+async def _refused_call(caller: Consumer, service: bytes, request: bytes) -> None:
+    """A call before the publisher's confirmation; StoryFault unless the gateway refuses it by name."""
+    try:
+        await caller.call(service, request)
+    except DualchainError as refusal:
+        if refusal.code == NotAuthorised.code:
+            return
+        raise
+    raise StoryFault("a call before the publisher's confirmation was answered", where="gateway")
+
+
+def _quoted(path: Path) -> str:
+    return json.dumps(str(path.resolve()))
