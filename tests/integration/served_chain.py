@@ -1,9 +1,10 @@
-"""A chain of ``tests/unit/crosschain/chains.py`` behind real node APIs: blocks are made as transactions arrive."""
+"""The chains of ``tests/unit/crosschain/chains.py`` behind real node APIs: blocks are made as transactions arrive."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
@@ -17,7 +18,11 @@ from chain_core.node.assembly import Assembly
 from chain_core.node.block_proofs import BlockProofs
 from chain_core.node.queries import Queries
 from chain_core.node.scope import OwnScope
-from tests.unit.crosschain.chains import Chain
+from crosschain.relayer.config import Assignment, Party
+from crosschain.relayer.worker import Relayer
+from local_chain.assembly import local_assembly
+from supervisory_chain.assembly import supervisory_assembly
+from tests.unit.crosschain.chains import Chain, Layers, account, private_key
 
 Alter = Callable[[str, bytes], bytes]
 """(method, honest response) -> what this node answers instead."""
@@ -78,3 +83,46 @@ class ServedNode:
             response.items.add(status=pb.FINAL, receipt=self._proofs.receipt(*place))
             response.headers.append(self._proofs.header(place[0]))
         return response.SerializeToString()
+
+
+def party(chain: Chain, addresses: Sequence[str]) -> Party:
+    return Party(chain.genesis_bytes, chain.hash, tuple(addresses), account("courier"), private_key("courier"))
+
+
+class Served:
+    """Two nodes a chain, and a relayer between them."""
+
+    def __init__(self, layers: Layers, above: list[ServedNode], below: list[ServedNode]) -> None:
+        self.layers, self.above, self.below = layers, above, below
+        clock = lambda: max(layers.supervisory.time_ms, layers.local.time_ms)  # noqa: E731
+        supervisory = party(layers.supervisory, [node.address for node in above])
+        local = party(layers.local, [node.address for node in below])
+        self.assignment = Assignment(supervisory, local, 50, 30_000)
+        self.relayer = Relayer(self.assignment, clock)
+
+    async def until_idle(self) -> int:
+        """Steps both ways until neither has anything to carry; how many transactions that took."""
+        carried = 0
+        while True:
+            up, down = await self.relayer.step_up(), await self.relayer.step_down()
+            if not (up or down):
+                return carried
+            carried += up + down
+            assert carried < 50
+
+
+@asynccontextmanager
+async def serve(layers: Layers, above: Alter | None = None, below: Alter | None = None) -> AsyncIterator[Served]:
+    """The first node of a chain answers what ``above`` or ``below`` makes of it, the second one is honest."""
+    upper = [ServedNode(layers.supervisory, supervisory_assembly(layers.supervisory.genesis), a) for a in (above, None)]
+    lower = [ServedNode(layers.local, local_assembly(layers.local.genesis), b) for b in (below, None)]
+    for node in (*upper, *lower):
+        await node.start()
+    served = Served(layers, upper, lower)
+    try:
+        yield served
+    finally:
+        await served.relayer.supervisory.close()
+        await served.relayer.local.close()
+        for node in (*upper, *lower):
+            await node.stop()

@@ -3,33 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.codec.seen import state_key
-from chain_core.crypto.keys import write_private_key
 from chain_core.network.refusals import Unreachable
-from chain_core.node.config import ConfigRefused
 from chain_core.types.errors import InvalidProof
 from crosschain.following import decode_position
 from crosschain.packets import client_key, supervision_key
-from crosschain.relayer import cli
-from crosschain.relayer.config import Assignment, Party, assign, load_config
 from crosschain.relayer.link import Behind, NotRelayed, RefusedByChain
 from crosschain.relayer.status import read_status
 from crosschain.relayer.worker import Relayer
-from local_chain.assembly import local_assembly
-from supervisory_chain.assembly import supervisory_assembly
-from tests.integration.served_chain import Alter, ServedNode
-from tests.unit.crosschain.chains import Chain, Layers, account, op, private_key
+from tests.integration.served_chain import serve
+from tests.unit.crosschain.chains import Layers, account, op
 
 
 @pytest.fixture
@@ -38,49 +29,6 @@ def layers(tmp_path: Path) -> Iterator[Layers]:
     made.register()
     yield made
     made.close()
-
-
-def party(chain: Chain, addresses: Sequence[str]) -> Party:
-    return Party(chain.genesis_bytes, chain.hash, tuple(addresses), account("courier"), private_key("courier"))
-
-
-class Served:
-    """Two nodes a chain, and a relayer between them."""
-
-    def __init__(self, layers: Layers, above: list[ServedNode], below: list[ServedNode]) -> None:
-        self.layers, self.above, self.below = layers, above, below
-        clock = lambda: max(layers.supervisory.time_ms, layers.local.time_ms)  # noqa: E731
-        supervisory = party(layers.supervisory, [node.address for node in above])
-        local = party(layers.local, [node.address for node in below])
-        self.assignment = Assignment(supervisory, local, 50, 30_000)
-        self.relayer = Relayer(self.assignment, clock)
-
-    async def until_idle(self) -> int:
-        """Steps both ways until neither has anything to carry; how many transactions that took."""
-        carried = 0
-        while True:
-            up, down = await self.relayer.step_up(), await self.relayer.step_down()
-            if not (up or down):
-                return carried
-            carried += up + down
-            assert carried < 50
-
-
-@asynccontextmanager
-async def serve(layers: Layers, above: Alter | None = None, below: Alter | None = None) -> AsyncIterator[Served]:
-    """The first node of a chain answers what ``above`` or ``below`` makes of it, the second one is honest."""
-    upper = [ServedNode(layers.supervisory, supervisory_assembly(layers.supervisory.genesis), a) for a in (above, None)]
-    lower = [ServedNode(layers.local, local_assembly(layers.local.genesis), b) for b in (below, None)]
-    for node in (*upper, *lower):
-        await node.start()
-    served = Served(layers, upper, lower)
-    try:
-        yield served
-    finally:
-        await served.relayer.supervisory.close()
-        await served.relayer.local.close()
-        for node in (*upper, *lower):
-            await node.stop()
 
 
 def run(story: Coroutine[Any, Any, None]) -> None:
@@ -404,67 +352,3 @@ def test_status_says_how_far_both_ways(layers: Layers) -> None:
             }
 
     run(story())
-
-
-# ---- its configuration
-
-
-def write_config(layers: Layers, folder: Path, above: Sequence[str], below: Sequence[str]) -> Path:
-    folder.mkdir()
-    lines = ["[relay]", "poll_ms = 50", ""]
-    for name, chain, nodes in (("supervisory", layers.supervisory, above), ("local", layers.local, below)):
-        (folder / f"{name}.bin").write_bytes(chain.genesis_bytes)
-        write_private_key(folder / f"{name}.key", private_key("courier"))
-        lines += [f"[{name}]", f'genesis = "{name}.bin"', f"nodes = {json.dumps(list(nodes))}"]
-        lines += [f'account = "{account("courier").hex()}"', f'key = "{name}.key"', ""]
-    path = folder / "relayer.toml"
-    path.write_text("\n".join(lines), "utf-8")
-    return path
-
-
-def test_status_from_the_command_line(layers: Layers, tmp_path: Path) -> None:
-    config = write_config(layers, tmp_path / "relayer", ["127.0.0.1:9"], ["127.0.0.1:10"])
-    result = CliRunner().invoke(cli.app, ["status", "--config", str(config), "--json"])
-    assert result.exit_code == 0, result.output
-    row = json.loads(result.output)
-    assert row["local_genesis"] == layers.local.hash.hex()
-    assert "UNREACHABLE" in row["up"]["error"]
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "where"),
-    [
-        ("poll_ms = 50", "poll_ms = 1", "relay.poll_ms"),
-        ("poll_ms = 50", "pol_ms = 50", "relay.pol_ms"),
-        ("[relay]", "[relay", "relayer.toml"),
-        ('key = "local.key"', "", "local.key"),
-        ('nodes = ["127.0.0.1:10"]', "nodes = []", "local.nodes"),
-        ('nodes = ["127.0.0.1:10"]', 'nodes = ["127.0.0.1:9"]', "relayer.toml"),
-        ('nodes = ["127.0.0.1:10"]', 'nodes = ["192.0.2.1:10"]', "local.nodes"),
-        ('nodes = ["127.0.0.1:10"]', 'nodes = ["127.0.0.1:10", "127.0.0.1:10"]', "local.nodes"),
-        ('genesis = "local.bin"', 'genesis = "supervisory.bin"', "local.genesis"),
-        ('genesis = "local.bin"', 'genesis = "missing.bin"', "missing.bin"),
-        (f'account = "{account("courier").hex()}"', 'account = "00"', "supervisory.account"),
-    ],
-)
-def test_a_configuration_it_cannot_run_with(layers: Layers, tmp_path: Path, old: str, new: str, where: str) -> None:
-    config = write_config(layers, tmp_path / "relayer", ["127.0.0.1:9"], ["127.0.0.1:10"])
-    text = config.read_text("utf-8")
-    assert old in text
-    config.write_text(text.replace(old, new, 1), "utf-8")
-    with pytest.raises(ConfigRefused) as refused:
-        assign(load_config(config))
-    assert where in refused.value.where
-
-
-def test_two_chains_that_do_not_belong_together(layers: Layers, tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    from chain_core.codec.genesis import encode_genesis
-    from tests.unit.crosschain.chains import START_MS, supervisory_genesis
-
-    config = write_config(layers, tmp_path / "relayer", ["127.0.0.1:9"], ["127.0.0.1:10"])
-    other = encode_genesis(replace(supervisory_genesis(), time_ms=START_MS + 1))
-    (config.parent / "supervisory.bin").write_bytes(other)
-    with pytest.raises(ConfigRefused, match="another supervisory chain"):
-        assign(load_config(config))
