@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import time
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -15,13 +18,15 @@ from chain_core.node import render
 from chain_core.node.command import GENESIS, JSON, NODES, PLANS, answer, identifier, read_plans, show
 from chain_core.node.config import read_genesis
 from chain_core.node.provision import (
+    NodePlan,
     ProvisionRefused,
     make_accounts,
     make_validators,
-    new_directory,
+    new_network,
     write_network,
 )
 from chain_core.node.verifying_client import VerifyingClient
+from contracts.kernel.calendar import is_weekday
 from contracts.kernel.records import CASH, HOLDING, KERNEL, SECURITY, decode_cash, decode_holding, decode_security
 from crosschain.proofs import check_roll, fetch_roll
 from crosschain.regions import REGIONS
@@ -64,39 +69,74 @@ def init(
     if upper.kind != "supervisory":
         what = f"{upper.chain_id} is a {upper.kind} chain"
         raise ProvisionRefused(what, where="--supervisory-genesis", next_step="name the supervisory chain's document")
+    _check_parties(plans, {"--operator": operator, "--bank": bank})
     days = read_calendar(calendar) if calendar is not None else MarketCalendar()
-    new_directory(directory)
-    genesis = market_genesis(
-        chain_id,
-        market,
-        time.time_ns() // 1_000_000,
-        make_validators(directory, plans),
-        make_accounts(directory, market_accounts(operator, bank)),
-        document,
-        days,
-    )
-    identity = write_network(directory, genesis, plans)
+    with new_network(directory):
+        genesis = market_genesis(
+            chain_id,
+            market,
+            time.time_ns() // 1_000_000,
+            make_validators(directory, plans),
+            make_accounts(directory, market_accounts(operator, bank)),
+            document,
+            days,
+        )
+        identity = write_network(directory, genesis, plans)
     row = {"chain_id": chain_id, "genesis_hash": identity.hex(), "supervised_by": upper.chain_id}
     show(row | {"directory": str(directory), "nodes": len(plans)}, as_json)
+
+
+def _check_parties(plans: Sequence[NodePlan], named: Mapping[str, str]) -> None:
+    """What the supervisory chain would refuse at registration is refused here, before there are keys."""
+    for option, name in named.items():
+        if not name.strip():
+            raise ProvisionRefused("no name is given", where=option, next_step="write the institution's legal name")
+    for entity, votes in Counter(plan.entity for plan in plans).items():
+        if 3 * votes >= len(plans):
+            raise ProvisionRefused(
+                f"{entity} would run {votes} of {len(plans)} nodes, a third or more",
+                where="--node",
+                next_step="let no legal entity hold a third of the votes: such a chain is not admitted (art. 7)",
+            )
 
 
 def read_calendar(path: Path) -> MarketCalendar:
     """A calendar file; ProvisionRefused names file and line."""
     days: dict[str, list[int]] = {"holiday": [], "workday": [], "opened": []}
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        for number, row in enumerate(csv.reader(stream), 1):
-            if number == 1 and row == ["date", "kind"]:
-                continue
-            try:
-                day, kind = row
-                days[kind].append((date.fromisoformat(day) - _EPOCH).days)
-            except (ValueError, KeyError) as error:
-                raise ProvisionRefused(
-                    f"{','.join(row)!r} is not a date and holiday, workday or opened",
-                    where=f"{path}, line {number}",
-                    next_step="write lines like 2026-10-01,holiday",
-                ) from error
-    return MarketCalendar(*(tuple(sorted(set(days[kind]))) for kind in ("holiday", "workday", "opened")))
+    seen: dict[int, int] = {}
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProvisionRefused(
+            f"the calendar cannot be read: {error}", where=str(path), next_step="name a CSV file in UTF-8"
+        ) from error
+    for number, row in enumerate(csv.reader(lines), 1):
+        if not row or (number == 1 and row == ["date", "kind"]):
+            continue
+        where = f"{path}, line {number}"
+        day, kind = _calendar_row(row, where)
+        if seen.setdefault(day, number) != number:
+            what = f"{row[0]} stands twice, first in line {seen[day]}"
+            raise ProvisionRefused(what, where=where, next_step="leave each date in once")
+        if kind == "workday" and is_weekday(day):
+            what = f"{row[0]} is neither Saturday nor Sunday, so it needs no making up"
+            raise ProvisionRefused(what, where=where, next_step="list weekends that are worked only")
+        days[kind].append(day)
+    return MarketCalendar(*(tuple(sorted(days[kind])) for kind in ("holiday", "workday", "opened")))
+
+
+def _calendar_row(row: Sequence[str], where: str) -> tuple[int, str]:
+    """(day number, kind) of one line."""
+    with contextlib.suppress(ValueError):
+        text, kind = row
+        day = (date.fromisoformat(text) - _EPOCH).days
+        if day >= 0 and kind in ("holiday", "workday", "opened"):
+            return day, kind
+    raise ProvisionRefused(
+        f"{','.join(row)!r} is not a date from 1970 on and holiday, workday or opened",
+        where=where,
+        next_step="write lines like 2026-10-01,holiday",
+    )
 
 
 @app.command()
@@ -105,10 +145,14 @@ def roll(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = F
     identity = identifier(security, "SECURITY")
 
     async def ask(client: VerifyingClient) -> render.Row:
+        header, (record,) = await client.state([state_key(KERNEL, SECURITY + identity)])
+        if record is None:
+            return {"security": security, "height": header.height, "registered": False, "holders": 0, "roll": {}}
         found = check_roll(client.view, identity, await fetch_roll(client.nodes[0], client.view, identity))
         return {
             "security": security,
             "height": found.header.height,
+            "registered": True,
             "holders": len(found.holders),
             "total": found.total,
             "roll": {account.hex(): holding._asdict() for account, holding in found.holders},

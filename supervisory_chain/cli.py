@@ -12,7 +12,7 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map
 from chain_core.node import render
 from chain_core.node.command import GENESIS, JSON, NODES, PLANS, answer, identifier, read_plans, show
-from chain_core.node.provision import make_accounts, make_validators, new_directory, write_network
+from chain_core.node.provision import make_accounts, make_validators, new_network, write_network
 from chain_core.node.verifying_client import VerifyingClient
 from crosschain.following import decode_position
 from crosschain.packets import INBOX, chain_record_key, client_key, count_in, directive_next_key
@@ -37,14 +37,14 @@ def init(
     Each node's folder holds all that its machine needs: run `dualchain node run --config node.toml` in it.
     """
     plans = read_plans(nodes)
-    new_directory(directory)
-    genesis = supervisory_genesis(
-        chain_id,
-        time.time_ns() // 1_000_000,
-        make_validators(directory, plans),
-        make_accounts(directory, ACCOUNTS),
-    )
-    identity = write_network(directory, genesis, plans)
+    with new_network(directory):
+        genesis = supervisory_genesis(
+            chain_id,
+            time.time_ns() // 1_000_000,
+            make_validators(directory, plans),
+            make_accounts(directory, ACCOUNTS),
+        )
+        identity = write_network(directory, genesis, plans)
     show(
         {"chain_id": chain_id, "genesis_hash": identity.hex(), "directory": str(directory), "nodes": len(plans)},
         as_json,

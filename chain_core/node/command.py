@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +16,10 @@ from chain_core.network.identity import require_loopback
 from chain_core.node import render
 from chain_core.node.chain_view import ChainView
 from chain_core.node.config import read_genesis
-from chain_core.node.provision import NodePlan, ProvisionRefused
+from chain_core.node.provision import ACCOUNTS_DIRECTORY, NodePlan, ProvisionRefused
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import LocalFault, MalformedBytes
+from chain_core.types.validator_set import MIN_VALIDATORS
 
 NODES = Annotated[list[str], typer.Option("--node", help="Client port of a node, host:port; repeat for more nodes.")]
 GENESIS = Annotated[
@@ -27,6 +30,9 @@ PLANS = Annotated[
     list[str],
     typer.Option("--node", help="A node as NAME,LEGAL ENTITY,HOST,PEER PORT,CLIENT PORT; once a node, at least four."),
 ]
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}\Z")
+"""A node's name is the name of its folder, too."""
 
 Question = Callable[[VerifyingClient], Awaitable[render.Row]]
 
@@ -63,7 +69,24 @@ def identifier(text: str, where: str, size: int = 16) -> bytes:
 
 def read_plans(texts: Sequence[str]) -> list[NodePlan]:
     """Node plans from the command line; ProvisionRefused names the one that is wrong."""
-    return [_plan(text) for text in texts]
+    plans = [_plan(text) for text in texts]
+    if len(plans) < MIN_VALIDATORS:
+        raise ProvisionRefused(
+            f"{len(plans)} nodes; PBFT takes at least {MIN_VALIDATORS}",
+            where="--node",
+            next_step="give --node once for each node (guideline art. 7)",
+        )
+    _distinct([plan.name for plan in plans], "name")
+    _distinct([f"{p.host}:{port}" for p in plans for port in (p.peer_port, p.client_port)], "address")
+    return plans
+
+
+def _distinct(values: Sequence[str], what: str) -> None:
+    for value, count in Counter(values).items():
+        if count > 1:
+            raise ProvisionRefused(
+                f"the {what} {value} is given {count} times", where="--node", next_step=f"give each {what} once"
+            )
 
 
 def _plan(text: str) -> NodePlan:
@@ -75,6 +98,12 @@ def _plan(text: str) -> NodePlan:
             next_step="write NAME,LEGAL ENTITY,HOST,PEER PORT,CLIENT PORT",
         )
     name, entity, host, *ports = parts
+    if not _NAME.match(name) or name == ACCOUNTS_DIRECTORY:
+        raise ProvisionRefused(
+            f"{name!r} is no name for a node",
+            where="--node",
+            next_step=f"use lower-case letters, digits and hyphens, at most 48, and not {ACCOUNTS_DIRECTORY!r}",
+        )
     if not all(port.isdigit() and 0 < int(port) < 65_536 for port in ports):
         raise ProvisionRefused(
             f"{', '.join(ports)} are no ports", where=f"--node {name}", next_step="write numbers from 1 to 65535"

@@ -7,7 +7,9 @@ A network directory holds ``genesis.bin``, ``accounts/<name>.key`` for the accou
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,11 +60,29 @@ def genesis_account_id(name: str) -> bytes:
 
 def new_directory(directory: Path) -> None:
     """An empty directory for a new network; ProvisionRefused when something stands there."""
-    if directory.exists() and any(directory.iterdir()):
-        raise ProvisionRefused(
-            "the directory is not empty", where=str(directory), next_step="name a new directory; nothing was changed"
-        )
-    directory.mkdir(parents=True, exist_ok=True)
+    next_step = "name a new directory; nothing was changed"
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        if any(directory.iterdir()):
+            raise ProvisionRefused("the directory is not empty", where=str(directory), next_step=next_step)
+    except OSError as error:
+        what = f"no directory can be made there: {error.strerror}"
+        raise ProvisionRefused(what, where=str(directory), next_step=next_step) from error
+
+
+@contextmanager
+def new_network(directory: Path) -> Iterator[None]:
+    """A new directory to lay a network out in. When that fails nothing is left in it, keys neither."""
+    new_directory(directory)
+    try:
+        yield
+    except BaseException:
+        for entry in directory.iterdir():
+            if entry.is_dir():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+        raise
 
 
 def make_validators(directory: Path, plans: Sequence[NodePlan]) -> ValidatorSet:

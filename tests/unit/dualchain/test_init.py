@@ -1,0 +1,180 @@
+"""`local init` and `supervisory init`: a network laid out for its machines, or a refusal that leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+import local_chain.cli
+import supervisory_chain.cli
+from chain_core.codec.genesis import decode_genesis, genesis_hash
+from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.providers import signing_provider
+from chain_core.node.config import load_config
+from chain_core.types.errors import DualchainError
+
+ENTITIES = ("Exchange House", "Depository Bank", "Province Office", "Notary")
+PLANS = [f"n{i},{entity},127.0.0.1,{7000 + 10 * i},{7001 + 10 * i}" for i, entity in enumerate(ENTITIES)]
+
+
+def call(app: object, *words: str | Path) -> dict[str, object]:
+    """The one JSON object that a command prints; its refusal is raised."""
+    result = CliRunner().invoke(app, [*map(str, words), "--json"])  # type: ignore[arg-type]
+    if isinstance(result.exception, DualchainError):
+        raise result.exception
+    assert result.exit_code == 0, result.output + repr(result.exception)
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def nodes(plans: list[str]) -> list[str]:
+    return [word for plan in plans for word in ("--node", plan)]
+
+
+def supervisory(directory: Path, plans: list[str] = PLANS, *more: str) -> dict[str, object]:
+    return call(supervisory_chain.cli.app, "init", directory, *nodes(plans), *more)
+
+
+def local(directory: Path, upper: Path, plans: list[str] = PLANS, **changes: str) -> dict[str, object]:
+    options = {"market": "BJ", "chain-id": "rem-beijing", "operator": "Exchange House", "bank": "Depository Bank"}
+    options |= {"supervisory-genesis": str(upper), **{name.replace("_", "-"): text for name, text in changes.items()}}
+    words = [word for name, text in options.items() for word in (f"--{name}", text)]
+    return call(local_chain.cli.app, "init", directory, *words, *nodes(plans))
+
+
+@pytest.fixture
+def upper(tmp_path: Path) -> Path:
+    supervisory(tmp_path / "upper")
+    return tmp_path / "upper" / "genesis.bin"
+
+
+def test_each_nodes_folder_is_all_that_its_machine_needs(tmp_path: Path, upper: Path) -> None:
+    shown = local(tmp_path / "net", upper)
+    raw = (tmp_path / "net" / "genesis.bin").read_bytes()
+    document = decode_genesis(raw)
+    assert shown["genesis_hash"] == genesis_hash(raw).hex() and shown["nodes"] == 4
+    assert (document.chain_id, document.market, document.kind) == ("rem-beijing", "BJ", "local")
+    assert document.supervisory_genesis == upper.read_bytes() and shown["supervised_by"] == "rem-supervisory"
+    for number, validator in enumerate(document.validators.validators):
+        folder = tmp_path / "net" / validator.name
+        assert validator.entity == ENTITIES[number] and (folder / "genesis.bin").read_bytes() == raw
+        config = load_config(folder / "node.toml")
+        assert config.listen.client == f"127.0.0.1:{7001 + 10 * number}" and len(config.peers) == 3
+        for purpose, public in (("consensus", validator.consensus_key), ("transport", validator.transport_key)):
+            path = folder / f"{purpose}.key"
+            assert signing_provider().sm2_public_key(load_private_key(path)) == public
+            assert path.stat().st_mode & 0o077 == 0
+
+
+def test_every_account_of_the_document_has_its_key_file(tmp_path: Path, upper: Path) -> None:
+    local(tmp_path / "net", upper)
+    document = decode_genesis((tmp_path / "net" / "genesis.bin").read_bytes())
+    keys = {account.keys["transaction"][0] for account in document.accounts}
+    files = list((tmp_path / "net" / "accounts").iterdir())
+    assert {signing_provider().sm2_public_key(load_private_key(path)) for path in files} == keys
+
+
+def test_the_calendar_goes_into_the_document(tmp_path: Path, upper: Path) -> None:
+    file = tmp_path / "calendar.csv"
+    file.write_text("date,kind\n2026-10-10,workday\n2026-10-01,holiday\n2026-11-22,opened\n\n", "utf-8-sig")
+    local(tmp_path / "net", upper, calendar=str(file))
+    calendar = decode_genesis((tmp_path / "net" / "genesis.bin").read_bytes()).documents["calendar"]
+    number = lambda *day: (date(*day) - date(1970, 1, 1)).days  # noqa: E731
+    assert calendar == {
+        "holidays": [number(2026, 10, 1)],
+        "workdays": [number(2026, 10, 10)],
+        "opened": [number(2026, 11, 22)],
+    }
+
+
+CALENDARS = [
+    ("2026-10-01,feast", "line 2", "is not a date"),
+    ("2026-13-01,holiday", "line 2", "is not a date"),
+    ("1969-12-31,holiday", "line 2", "is not a date"),
+    ("2026-10-01", "line 2", "is not a date"),
+    ("2026-10-01,holiday\n2026-10-01,opened", "line 3", "stands twice, first in line 2"),
+    ("2026-10-12,workday", "line 2", "neither Saturday nor Sunday"),
+]
+
+
+@pytest.mark.parametrize(("lines", "where", "words"), CALENDARS)
+def test_a_bad_calendar_is_named_by_line(tmp_path: Path, upper: Path, lines: str, where: str, words: str) -> None:
+    file = tmp_path / "calendar.csv"
+    file.write_text(f"date,kind\n{lines}\n", "utf-8")
+    with pytest.raises(DualchainError, match=words) as caught:
+        local(tmp_path / "net", upper, calendar=str(file))
+    assert caught.value.where == f"{file}, {where}"
+    assert not (tmp_path / "net").exists()
+
+
+PLAN_CASES = [
+    (PLANS[:3], "3 nodes; PBFT takes at least 4"),
+    ([*PLANS[:3], PLANS[0].replace("7000", "1").replace("7001", "2")], "the name n0 is given 2 times"),
+    ([*PLANS[:3], "n3,Notary,127.0.0.1,7000,7031"], r"the address 127\.0\.0\.1:7000 is given 2 times"),
+    ([*PLANS[:3], "n3,Notary,127.0.0.1,7030,7030"], r"the address 127\.0\.0\.1:7030 is given 2 times"),
+    ([*PLANS[:3], "../n3,Notary,127.0.0.1,7030,7031"], "'../n3' is no name for a node"),
+    ([*PLANS[:3], "accounts,Notary,127.0.0.1,7030,7031"], "'accounts' is no name for a node"),
+    ([*PLANS[:3], "N 3,Notary,127.0.0.1,7030,7031"], "'N 3' is no name for a node"),
+    ([*PLANS[:3], "n3,Notary,127.0.0.1,7030"], "has 4 parts"),
+    ([*PLANS[:3], "n3,,127.0.0.1,7030,7031"], "has 5 parts"),
+    ([*PLANS[:3], "n3,Notary,127.0.0.1,7030,70310"], "are no ports"),
+    ([*PLANS[:3], "n3,Notary,127.0.0.1,7030,x"], "are no ports"),
+    ([*PLANS[:3], "n3,Notary,10.1.2.3,7030,7031"], "loopback"),
+]
+
+
+@pytest.mark.parametrize(("plans", "words"), PLAN_CASES, ids=[words for _, words in PLAN_CASES])
+def test_bad_plans_are_refused_before_there_are_keys(tmp_path: Path, plans: list[str], words: str) -> None:
+    with pytest.raises(DualchainError, match=words) as caught:
+        supervisory(tmp_path / "net", plans)
+    assert caught.value.next_step and not any(tmp_path.iterdir())
+
+
+def test_what_registration_would_refuse_is_refused_at_once(tmp_path: Path, upper: Path) -> None:
+    two = [*PLANS[:3], PLANS[3].replace("Notary", "Exchange House")]
+    with pytest.raises(DualchainError, match="Exchange House would run 2 of 4 nodes"):
+        local(tmp_path / "net", upper, two)
+    assert not (tmp_path / "net").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"market": "XX"}, "'XX' is no region"),
+        ({"operator": " "}, "no name is given"),
+        ({"bank": ""}, "no name is given"),
+        ({"calendar": "missing.csv"}, "cannot be read"),
+        ({"supervisory_genesis": "missing.bin"}, "cannot be read"),
+    ],
+)
+def test_bad_options_are_refused(tmp_path: Path, upper: Path, changes: dict[str, str], words: str) -> None:
+    with pytest.raises(DualchainError, match=words) as caught:
+        local(tmp_path / "net", upper, **changes)
+    assert caught.value.next_step and not (tmp_path / "net").exists()
+
+
+def test_a_market_is_supervised_by_a_supervisory_chain_only(tmp_path: Path, upper: Path) -> None:
+    local(tmp_path / "net", upper)
+    with pytest.raises(DualchainError, match="rem-beijing is a local chain"):
+        local(tmp_path / "other", tmp_path / "net" / "genesis.bin")
+
+
+@pytest.mark.parametrize("chain_id", ["", "x y", "Rem", "x" * 49])
+def test_no_keys_are_left_of_a_network_that_cannot_be(tmp_path: Path, chain_id: str) -> None:
+    with pytest.raises(DualchainError, match="chain id"):
+        supervisory(tmp_path / "net", PLANS, "--chain-id", chain_id)
+    assert not any((tmp_path / "net").iterdir())
+    supervisory(tmp_path / "net")
+
+
+def test_nothing_is_written_over(tmp_path: Path, upper: Path) -> None:
+    before = {path: path.read_bytes() for path in upper.parent.rglob("*") if path.is_file()}
+    for place in (upper.parent, upper):
+        with pytest.raises(DualchainError, match="PROVISION_REFUSED"):
+            supervisory(place)
+    assert before == {path: path.read_bytes() for path in upper.parent.rglob("*") if path.is_file()}
