@@ -50,6 +50,11 @@ WINDOW_MS = 60_000
 _BEHIND_TRIES, _BEHIND_S = 100, 0.05
 
 
+def wall_clock_ms() -> int:
+    """Milliseconds since the Unix epoch, UTC."""
+    return time.time_ns() // 1_000_000
+
+
 class RefusedByChain(ServiceRefusal):
     """The transaction is final and was refused; ``where`` names code and rule."""
 
@@ -223,7 +228,7 @@ class RegistryChain:
 
     async def submit(self, who: Account, operations: Sequence[Operation], *, within_s: float = 30.0) -> VerifiedReceipt:
         """A transaction of ``who``, final and successful. Raises RefusedByChain, NotFinal, the node's refusal."""
-        until = time.time_ns() // 1_000_000 + WINDOW_MS
+        until = wall_clock_ms() + WINDOW_MS
         body = TransactionBody(0, who.account, secrets.randbits(63), until, tuple(operations))
         raw = sign_transaction(self.genesis_hash, body, [(who.private, who.public)])
         (outcome,) = await self.client.submit_until_final([raw], within_s=within_s)

@@ -4,8 +4,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,7 +20,7 @@ from service_registry import lookup, replay, schemas
 from service_registry.authority import Denied, Key
 from service_registry.bodies import AccessCode, Call, Reply
 from service_registry.calls import GATEWAY_CALL, BadResponse, NotAuthorised, SignedReply, check_reply, sign_call
-from service_registry.chain import Facts, NotRegistered, RegistryChain
+from service_registry.chain import Facts, NotRegistered, RegistryChain, wall_clock_ms
 from service_registry.config import KeyPair
 from service_registry.definition import HOLDER_ROLL, Definition, read_definition
 from service_registry.records import SERVICES, AccessLog, Service, decode, log_key
@@ -62,11 +61,19 @@ class Answered:
 class Consumer:
     """Calls services as one account, through one gateway. One object per account and process: it counts call ids."""
 
-    def __init__(self, chain: RegistryChain, gateway: str, account: bytes, key: KeyPair) -> None:
+    def __init__(
+        self,
+        chain: RegistryChain,
+        gateway: str,
+        account: bytes,
+        key: KeyPair,
+        clock: Callable[[], int] = wall_clock_ms,
+    ) -> None:
         self._chain = chain
         self._channel = RawChannel(gateway)
         self._account = account
         self._key = key
+        self._now_ms = clock
         self._last_id = 0
 
     async def close(self) -> None:
@@ -88,7 +95,7 @@ class Consumer:
         found = await self._chain.service(service)
         number = version or found.version
         facts = await self._chain.facts(service, number, self._account)
-        call = Call(service, number, self._account, self._next_id(facts.log), _now_ms(), sm3(request))
+        call = Call(service, number, self._account, self._next_id(facts.log), self._now_ms(), sm3(request))
         if not number or facts.definition is None:
             raise NotRegistered("the service has no such version", where=f"version {number}", next_step="see `show`")
         signed = sign_call(self._chain.genesis_hash, call, request, self._key.private)
@@ -163,7 +170,3 @@ def _checked(definition: Definition, reply: Reply, answer: SignedReply) -> Any:
     except schemas.NotOfSchema as error:
         raise BadResponse(error.what, where=error.where, next_step="tell the publisher") from error
     return value
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

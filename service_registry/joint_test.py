@@ -4,7 +4,6 @@ request; what was found becomes a signed report (docs/spec/service-registry.md Â
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from chain_core.crypto.hashing import sm3
@@ -15,7 +14,7 @@ from chain_core.types.ids import ZERO_HASH
 from chain_core.types.transaction import Operation
 from service_registry import schemas
 from service_registry.bodies import FAIL, PASS, AccessCode, Report, Trial, encode_report, report_message
-from service_registry.chain import Account, NotRegistered, RegistryChain
+from service_registry.chain import Account, NotRegistered, RegistryChain, wall_clock_ms
 from service_registry.config import KeyPair
 from service_registry.consumer import Consumer
 from service_registry.definition import HOLDER_ROLL, Definition, read_definition
@@ -38,7 +37,7 @@ class NothingInTest(ServiceRefusal):
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Outcome:
     """A filed report and where it stands."""
 
     report: Report
@@ -54,7 +53,7 @@ class JointTest:
         self._who = who
         self._key = key
 
-    async def run(self, service: bytes) -> Tested:
+    async def run(self, service: bytes) -> Outcome:
         """Tests the version in test and files the report, whatever its verdict.
 
         Raises NothingInTest, NotAuthorised and its like when the tester may not test, RefusedByChain.
@@ -68,7 +67,7 @@ class JointTest:
             {"service": service, "report": raw, "key": self._key.public, "signature": signature},
         )
         receipt = await self._chain.submit(self._who, [filing])
-        return Tested(report, receipt.header.height)
+        return Outcome(report, receipt.header.height)
 
     async def test(self, service: bytes) -> Report:
         """The report; nothing is filed."""
@@ -102,7 +101,7 @@ class JointTest:
             tuple(findings),
             await self._digest(service),
             FAIL if findings else PASS,
-            time.time_ns() // 1_000_000,
+            wall_clock_ms(),
         )
 
     async def _try(self, service: bytes, number: int, request: str) -> tuple[Trial, str]:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
-import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from chain_core.codec.signed import derive_id
 from chain_core.network.raw_rpc import Method, RawServer
 from chain_core.node import log as node_log
 from chain_core.node.log import event
-from service_registry.chain import Account, RegistryChain
+from service_registry.chain import Account, RegistryChain, wall_clock_ms
 from service_registry.config import GatewayConfig, KeyPair, LogSection, LookupConfig
 from service_registry.gateway import Gateway
 from service_registry.host import ServiceHost
@@ -22,11 +21,6 @@ from service_registry.recorder import Recorder
 log = logging.getLogger(__name__)
 
 _GRACE_S = 2.0
-
-
-def now_ms() -> int:
-    """Milliseconds since the Unix epoch, UTC."""
-    return time.time_ns() // 1_000_000
 
 
 def set_up_log(section: LogSection) -> None:
@@ -43,7 +37,7 @@ async def serve_gateway(config: GatewayConfig) -> None:
     chain = RegistryChain(config.view(config.supervisory, "supervisory"), config.supervisory.nodes)
     who = Account(bytes.fromhex(config.gateway.account), key.private, key.public)
     recorder = Recorder(chain, who)
-    gateway = Gateway(chain, recorder, now_ms)
+    gateway = Gateway(chain, recorder, wall_clock_ms)
     recording = recorder.start()
 
     async def close() -> None:
@@ -61,7 +55,7 @@ async def serve_lookup(config: LookupConfig) -> None:
     chain = RegistryChain(config.view(config.supervisory, "supervisory"), config.supervisory.nodes)
     lookup = Lookup(config.view(config.market, "local"), config.market.nodes)
     service = service_id(chain.genesis_hash, bytes.fromhex(config.publisher.account), config.publisher.reference)
-    host = ServiceHost(chain, service, key, lookup.answer, now_ms)
+    host = ServiceHost(chain, service, key, lookup.answer, wall_clock_ms)
 
     async def close() -> None:
         await lookup.close()

@@ -97,7 +97,7 @@ def _genesis() -> Genesis:
 def chain_record(market: str, status: str = "admitted") -> dict[bytes, bytes]:
     """What the contract ``chains`` keeps of a market, as far as ``services`` reads it."""
     chain = chain_of(market)
-    record: dict[str, Value] = {"status": status, "registrar": account(MARKETS[market]), "market": market}
+    record: dict[str, Value] = {"status": status, "registrar": account(MARKETS[market]), "document_bytes": 0}
     return {state_key("chains", b"m" + market.encode()): chain, state_key("chains", b"r" + chain): encode_value(record)}
 
 

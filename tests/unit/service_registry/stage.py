@@ -16,10 +16,11 @@ from chain_core.network.raw_rpc import RawServer, Unary, parse
 from chain_core.network.refusals import NotFound
 from chain_core.node.answers import CertifiedHeader, ProvenReceipt
 from chain_core.node.chain_view import VerifiedReceipt
+from chain_core.types.errors import InvalidProof
 from chain_core.types.transaction import Operation
 from service_registry.authority import Key
 from service_registry.bodies import AccessCode
-from service_registry.calls import SERVICE_CALL, SignedCall, SignedReply, sign_reply
+from service_registry.calls import GATEWAY_CALL, SERVICE_CALL, SignedCall, SignedReply, sign_reply
 from service_registry.chain import Account, RefusedByChain, RegistryChain
 from service_registry.gateway import Gateway
 from service_registry.recorder import Recorder
@@ -28,6 +29,7 @@ from tests.unit.service_registry.house import RESPONSE, House, private
 
 SOMEBODY = Caller("loopback", "test")
 Answer = Callable[[SignedCall], Awaitable[SignedReply]]
+Lie = Callable[[pb.CallResponse], None]
 
 
 class HouseChain(RegistryChain):
@@ -37,11 +39,26 @@ class HouseChain(RegistryChain):
         self.house = house
         self.deaf = False
         self.submitted: list[int] = []
+        self.receipts: dict[bytes, VerifiedReceipt] = {}
         self.gate: asyncio.Event | None = None
 
     @property
     def genesis_hash(self) -> bytes:
         return GENESIS_HASH
+
+    @property
+    def client(self) -> Any:  # type: ignore[override]
+        return SimpleNamespace(view=SimpleNamespace(check_receipt=self._check_receipt))
+
+    @client.setter
+    def client(self, value: object) -> None:
+        raise AttributeError("there are no nodes")
+
+    def _check_receipt(self, certified: CertifiedHeader, proven: ProvenReceipt) -> VerifiedReceipt:
+        found = self.receipts.get(proven.receipt)
+        if found is None or certified.header != b"header":
+            raise InvalidProof("not a receipt of this chain", where="receipt")
+        return found
 
     async def close(self) -> None:
         pass
@@ -61,8 +78,10 @@ class HouseChain(RegistryChain):
         if receipt.code != Code.OK:
             raise RefusedByChain(receipt.rule, rule=receipt.rule, where="house", next_step="")
         header = SimpleNamespace(height=self.house.world.height)
-        proven = ProvenReceipt(self.house.world.height, b"receipt", b"proof")
-        return VerifiedReceipt(cast(Any, header), receipt, CertifiedHeader(b"header", b"certificate"), proven)
+        proven = ProvenReceipt(self.house.world.height, b"receipt %d" % self.house.world.height, b"proof")
+        certified = CertifiedHeader(b"header", b"certificate")
+        self.receipts[proven.receipt] = VerifiedReceipt(cast(Any, header), receipt, certified, proven)
+        return self.receipts[proven.receipt]
 
 
 async def honest(signed: SignedCall) -> SignedReply:
@@ -77,7 +96,12 @@ class Stage:
     house: House = field(default_factory=House.begin)
     answer: Answer = honest
     asked: int = 0
+    ports: list[RawServer] = field(default_factory=list)
     told: asyncio.Condition = field(default_factory=asyncio.Condition)
+
+    def clock(self) -> int:
+        """Block time."""
+        return self.house.world.time_ms
 
     async def until_asked(self, count: int) -> None:
         """The publisher's port was called that often."""
@@ -91,13 +115,14 @@ class Stage:
         self.chain = HouseChain(self.house)
         self.recorder = Recorder(self.chain, Account(account("gateway"), b"", b""))
         self.recorder.start()
-        self.gateway = Gateway(self.chain, self.recorder, lambda: self.house.world.time_ms)
+        self.gateway = Gateway(self.chain, self.recorder, self.clock)
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.recorder.stop()
         await self.gateway.close()
-        await self.server.stop(0)
+        for port in (self.server, *self.ports):
+            await port.stop(0)
 
     async def _serve(self, caller: Caller, data: bytes) -> bytes:
         async with self.told:
@@ -105,6 +130,20 @@ class Stage:
             self.told.notify_all()
         signed = SignedCall.of(parse(pb.CallRequest, data))
         return (await self.answer(signed)).message().SerializeToString()
+
+    async def serve(self, lie: Lie = lambda _: None) -> str:
+        """The gateway on a port of its own, which may alter its answers; the address."""
+
+        async def call(caller: Caller, data: bytes) -> bytes:
+            response = pb.CallResponse.FromString(await self.gateway.call(caller, data))
+            lie(response)
+            return response.SerializeToString()
+
+        port = RawServer({GATEWAY_CALL: Unary(call)})
+        address = port.bind("127.0.0.1:0")
+        await port.start()
+        self.ports.append(port)
+        return address
 
     async def call(self, signed: SignedCall) -> pb.CallResponse:
         """Through the gateway's handler."""

@@ -1,0 +1,3 @@
+from tests.unit.crosschain.conftest import layers
+
+__all__ = ["layers"]

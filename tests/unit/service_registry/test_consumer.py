@@ -1,0 +1,153 @@
+"""A consumer believes neither gateway nor publisher: whatever either alters is found."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
+from chain_core.network.refusals import ServiceRefusal
+from chain_core.node.chain_view import VerifiedReceipt
+from chain_core.types.errors import DualchainError, InvalidProof
+from service_registry.bodies import AccessCode, AccessRecord
+from service_registry.calls import BadReply, NotAuthorised, SignedCall, SignedReply, sign_reply
+from service_registry.chain import NotRegistered
+from service_registry.config import KeyPair
+from service_registry.consumer import Consumer, ServiceAnsweredError
+from tests.unit.execution.world import GENESIS_HASH, account
+from tests.unit.service_registry.house import REQUEST, SERVICE, private
+from tests.unit.service_registry.stage import Lie, Stage, play
+
+
+async def consume(stage: Stage, who: str = "consumer", lie: Lie = lambda _: None) -> Consumer:
+    return Consumer(stage.chain, await stage.serve(lie), account(who), KeyPair.of(private(who)), stage.clock)
+
+
+def test_an_answer_verified_whole() -> None:
+    async def story(stage: Stage) -> None:
+        consumer = await consume(stage)
+        first, second = [await consumer.call(SERVICE, REQUEST) for _ in range(2)]
+        assert first.value == {"answer": 2} and first.code is AccessCode.OK
+        assert (first.call.call_id, second.call.call_id) == (1, 2)
+        again = await consume(stage)
+        assert (await again.call(SERVICE, REQUEST)).call.call_id == 3
+        assert (await again.log_after_last_call(SERVICE)).calls == 3
+        await asyncio.gather(*(consumer.call(SERVICE, REQUEST) for _ in range(4)))
+        await consumer.close()
+        await again.close()
+
+    play(story)
+
+
+def _other_reply(response: pb.CallResponse) -> None:
+    answer = sign_reply(GENESIS_HASH, b"another call", 0, response.answer.response, 0, private("publisher"))
+    response.answer.CopyFrom(answer.message())
+
+
+def _own_reply(response: pb.CallResponse) -> None:
+    response.answer.signature = bytes(64)
+
+
+def _other_response(response: pb.CallResponse) -> None:
+    response.answer.response = b'{"answer":3}'
+
+
+def _no_record(response: pb.CallResponse) -> None:
+    response.ClearField("record")
+
+
+def _other_record(response: pb.CallResponse) -> None:
+    response.record.transaction_id = bytes(32)
+
+
+def _other_header(response: pb.CallResponse) -> None:
+    response.record.header = b"another header"
+
+
+LIES: dict[str, tuple[Lie, type[DualchainError]]] = {
+    "reply to another call": (_other_reply, BadReply),
+    "reply without signature": (_own_reply, BadReply),
+    "another response": (_other_response, BadReply),
+    "no record": (_no_record, InvalidProof),
+    "a record of another transaction": (_other_record, InvalidProof),
+    "a record under another header": (_other_header, InvalidProof),
+}
+
+
+@pytest.mark.parametrize("case", LIES)
+def test_a_gateway_that_lies(case: str) -> None:
+    async def story(stage: Stage) -> None:
+        lie, kind = LIES[case]
+        consumer = await consume(stage, lie=lie)
+        with pytest.raises(kind):
+            await consumer.call(SERVICE, REQUEST)
+        await consumer.close()
+
+    play(story)
+
+
+def test_a_gateway_that_shows_an_old_record() -> None:
+    """A true receipt of another call's record: the chain itself does not know this call."""
+
+    async def story(stage: Stage) -> None:
+        old: list[pb.RecordReceipt] = []
+
+        def lie(response: pb.CallResponse) -> None:
+            old.append(response.record)
+            response.record.CopyFrom(old[0])
+
+        consumer = await consume(stage, lie=lie)
+        await consumer.call(SERVICE, REQUEST)
+        record = stage.recorder.record
+
+        async def unrecorded(row: AccessRecord) -> VerifiedReceipt:
+            before = dict(stage.house.world.state)
+            receipt = await record(row)
+            stage.house.world.state = before
+            return receipt
+
+        stage.recorder.record = unrecorded  # type: ignore[method-assign]
+        with pytest.raises(InvalidProof, match="no record of this call"):
+            await consumer.call(SERVICE, REQUEST)
+        await consumer.close()
+
+    play(story)
+
+
+def test_a_typed_error_of_the_service() -> None:
+    async def story(stage: Stage) -> None:
+        async def answer(signed: SignedCall) -> SignedReply:
+            body = b'{"error":{"code":"UNKNOWN","what":"no such thing"}}'
+            return sign_reply(GENESIS_HASH, signed.call, 1, body, 0, private("publisher"))
+
+        stage.answer = answer
+        consumer = await consume(stage)
+        with pytest.raises(ServiceAnsweredError, match="UNKNOWN: no such thing") as told:
+            await consumer.call(SERVICE, REQUEST)
+        assert told.value.answered.code is AccessCode.SERVICE_ERROR
+        assert (await consumer.ask(SERVICE, REQUEST)).value["error"]["code"] == "UNKNOWN"
+        await consumer.close()
+
+    play(story)
+
+
+def test_refusals_of_the_gateway_arrive_by_their_codes() -> None:
+    async def story(stage: Stage) -> None:
+        consumer = await consume(stage)
+
+        async def code(ask: Callable[[], object], kind: type[DualchainError] = ServiceRefusal) -> str:
+            with pytest.raises(kind) as told:
+                await ask()  # type: ignore[misc]
+            return told.value.code
+
+        assert await code(lambda: consumer.call(SERVICE, b"{}")) == "BAD_REQUEST"
+        assert await code(lambda: consumer.call(bytes(16), REQUEST), NotRegistered) == "NOT_REGISTERED"
+        assert await code(lambda: consumer.call(SERVICE, REQUEST, version=9), NotRegistered) == "NOT_REGISTERED"
+        stage.house.ok("consumer", "withdraw", service=SERVICE)
+        told = await code(lambda: consumer.call(SERVICE, REQUEST))
+        assert told == NotAuthorised.code
+        await consumer.close()
+
+    play(story)

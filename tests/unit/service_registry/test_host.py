@@ -1,0 +1,112 @@
+"""A publisher's host judges each call by itself: it does not rely on the gateway."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
+from chain_core.types.errors import DualchainError
+from service_registry import schemas
+from service_registry.bodies import AccessCode
+from service_registry.calls import (
+    BadCallSignature,
+    NotAuthorised,
+    ReplayedCall,
+    SignedCall,
+    SignedReply,
+    TamperedRequest,
+    UnknownCaller,
+    UnknownService,
+    check_reply,
+)
+from service_registry.config import KeyPair
+from service_registry.host import ServiceError, ServiceHost
+from tests.unit.execution.world import GENESIS_HASH
+from tests.unit.service_registry.house import SERVICE, House, assertion_key, prepared, private
+from tests.unit.service_registry.stage import SOMEBODY, HouseChain
+
+
+async def double(request: Any) -> Any:
+    if request["question"] < 0:
+        raise ServiceError("NEGATIVE", "questions are not negative")
+    return {"answer": 2 * request["question"]}
+
+
+@pytest.fixture(scope="module")
+def confirmed() -> House:
+    return prepared(House.confirmed)
+
+
+@pytest.fixture
+def house(confirmed: House) -> House:
+    return confirmed.branch()
+
+
+def ask(house: House, signed: SignedCall, answer: Callable[[Any], Awaitable[Any]] = double) -> SignedReply:
+    host = ServiceHost(
+        HouseChain(house), SERVICE, KeyPair.of(private("publisher")), answer, lambda: house.world.time_ms
+    )
+    data = asyncio.run(host.call(SOMEBODY, signed.message().SerializeToString()))
+    return SignedReply.of(pb.ServiceReply.FromString(data))
+
+
+def test_an_answer_is_signed_for_this_call(house: House) -> None:
+    _, signed = house.call("consumer")
+    reply = ask(house, signed)
+    assert reply.response == b'{"answer":2}'
+    assert check_reply(GENESIS_HASH, signed.call, reply, assertion_key("publisher")).code == AccessCode.OK
+
+
+def test_a_typed_error_is_signed_too(house: House) -> None:
+    _, signed = house.call("consumer", b'{"question":-1}')
+    reply = ask(house, signed)
+    assert check_reply(GENESIS_HASH, signed.call, reply, assertion_key("publisher")).code == AccessCode.SERVICE_ERROR
+    schemas.check(schemas.ERROR_SCHEMA, schemas.read_json(reply.response))
+
+
+def _replayed(house: House) -> SignedCall:
+    house.ok("gateway", "record_access", records=[house.record("consumer", call_id=9)])
+    return house.call("consumer", call_id=9)[1]
+
+
+def _offline(house: House) -> SignedCall:
+    house.ok("publisher", "offline", service=SERVICE)
+    return house.call("consumer")[1]
+
+
+def _other_service(house: House) -> SignedCall:
+    definition = {"market": "BJ", "reference": "other"}
+    from service_registry.serving import service_id
+    from tests.unit.execution.world import account
+    from tests.unit.service_registry.house import DEFINITION
+
+    house.ok("publisher", "draft", **definition, definition=DEFINITION)
+    return house.call("consumer", service=service_id(GENESIS_HASH, account("publisher"), "other"))[1]
+
+
+CASES: dict[str, tuple[Callable[[House], SignedCall], type[DualchainError]]] = {
+    "tampered": (lambda h: replace(h.call("consumer")[1], request=b'{"question":2}'), TamperedRequest),
+    "signed by another": (
+        lambda h: replace(h.call("consumer")[1], signature=h.call("tester")[1].signature),
+        BadCallSignature,
+    ),
+    "unknown caller": (lambda h: h.call("second consumer")[1], UnknownCaller),
+    "unknown service": (lambda h: h.call("consumer", service=bytes(16))[1], UnknownService),
+    "another service of the publisher": (_other_service, UnknownService),
+    "not confirmed": (lambda h: h.call("tester")[1], NotAuthorised),
+    "offline": (_offline, NotAuthorised),
+    "recorded before": (_replayed, ReplayedCall),
+    "another schema": (lambda h: h.call("consumer", b'{"question":"x"}')[1], schemas.NotOfSchema),
+}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_what_a_host_refuses(house: House, case: str) -> None:
+    make, kind = CASES[case]
+    with pytest.raises(kind):
+        ask(house, make(house))
