@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from chain_core.codec.block import MAX_BLOCK_BYTES
 from chain_core.codec.seen import decode_seen, seen_key
 from chain_core.execution.contract import Lane
 from chain_core.execution.executor import Executor
@@ -94,8 +95,16 @@ class Intake:
         self.forwarding.give(given, now_ms)
 
     def serve(self, peer: int, ids: Sequence[bytes]) -> None:
-        """Send a peer the bodies that are here, pooled, held or logged."""
-        found = [raw for raw in map(self.bodies.raw, ids) if raw is not None]
+        """Send a peer the bodies that are here, pooled, held or logged: each once, and no more than a block takes."""
+        found: list[bytes] = []
+        room = MAX_BLOCK_BYTES
+        for raw in map(self.bodies.raw, dict.fromkeys(ids)):
+            if raw is None:
+                continue
+            room -= len(raw)
+            if room < 0:
+                break
+            found.append(raw)
         for chunk in chunks(found, PUSH_BYTES):
             self._transport.send(peer, EnvelopesFrame(tuple(chunk)))
 
