@@ -50,7 +50,7 @@ class NotFinal(ServiceRefusal):
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """No node took the envelope; it is not part of the chain."""
+    """The envelope is not taken: f+1 nodes said so (all, where fewer are known), or its absence is proven."""
 
     refusal: DualchainError
 
@@ -135,7 +135,10 @@ class VerifyingClient:
         Safe to repeat: an envelope takes effect once. Raises NotFinal when time runs out, MalformedBytes for one that
         is no envelope.
         """
-        attempt = _Attempt(self.view, [decode_envelope(raw) for raw in raws], max(_BEHIND_TIMES, 2 * len(self.nodes)))
+        # One node alone may say "refused" and pass the envelope on all the same; of f+1 one is correct.
+        enough = min(self.view.genesis.validators.f + 1, len(self.nodes))
+        envelopes = [decode_envelope(raw) for raw in raws]
+        attempt = _Attempt(self.view, envelopes, max(_BEHIND_TIMES, 2 * len(self.nodes)), enough)
         loop = asyncio.get_running_loop()
         deadline, pause = loop.time() + within_s, _FIRST_PAUSE_S
         while attempt.open:
@@ -156,38 +159,42 @@ class VerifyingClient:
 
     async def _one_round(self, attempt: _Attempt, within_s: float) -> bool:
         """One call to one node; True when something was settled."""
-        node, indexes = self.nodes[self._turn], attempt.next_call()
+        who, indexes = self._turn, attempt.next_call()
+        node = self.nodes[who]
         try:
             answer = await node.submit([attempt.envelopes[i].raw for i in indexes], final_within_s=within_s)
             headers = {decode_header(certified.header).height: certified for certified in answer.headers}
-            doubtful = [i for i, item in zip(indexes, answer.items, strict=True) if attempt.take(i, item, headers)]
+            answered = zip(indexes, answer.items, strict=True)
+            doubtful = [i for i, item in answered if attempt.take(i, item, headers, who)]
             for index in doubtful:
-                await self._look_up(node, attempt, index)
+                await self._look_up(who, attempt, index)
         except _ANOTHER_NODE as refusal:
             attempt.last = refusal
             attempt.uncertain.update(indexes)
             return False
         return any(index in attempt.settled for index in indexes)
 
-    async def _look_up(self, node: NodeClient, attempt: _Attempt, index: int) -> None:
+    async def _look_up(self, who: int, attempt: _Attempt, index: int) -> None:
         """A refusal that may only mean that it is final already."""
-        envelope = attempt.envelopes[index]
+        node, envelope = self.nodes[who], attempt.envelopes[index]
         account, nonce = envelope.body.account, envelope.body.nonce
         found = self._nonce_answer(account, nonce, await node.receipt_of_nonce(account, nonce))
         if isinstance(found, VerifiedReceipt) and found.receipt.transaction_id == envelope.transaction_id:
             attempt.settle(index, found)
-        elif isinstance(found, VerifiedReceipt) or index not in attempt.uncertain:
+        elif isinstance(found, VerifiedReceipt) or found.time_ms > envelope.body.valid_until_ms:
+            # Another one used the nonce, or absent under a header later than its window: it can never become final.
             attempt.settle(index, Refused(attempt.doubts[index]))
-        elif found.time_ms > envelope.body.valid_until_ms:
-            # Absent under a header later than its window: it can never become final any more.
-            attempt.settle(index, Refused(attempt.doubts[index]))
+        elif index not in attempt.uncertain:
+            attempt.refused(index, attempt.doubts[index], who)
 
 
 class _Attempt:
     """What is settled of one hand-in and what is open."""
 
-    def __init__(self, view: ChainView, envelopes: list[Envelope], behind_times: int) -> None:
+    def __init__(self, view: ChainView, envelopes: list[Envelope], behind_times: int, enough: int) -> None:
         self.view, self.envelopes = view, envelopes
+        self._enough = enough
+        self._refusers: dict[int, set[int]] = {}
         self.uncertain: set[int] = set()
         """What some node may hold in its memory."""
         self._behind = dict.fromkeys(range(len(envelopes)), behind_times)
@@ -210,8 +217,8 @@ class _Attempt:
             self.open[index] = None
         return chosen
 
-    def take(self, index: int, item: SubmitItem, headers: Mapping[int, CertifiedHeader]) -> bool:
-        """Settles what the item settles; True when only a look-up can tell. Raises InvalidProof."""
+    def take(self, index: int, item: SubmitItem, headers: Mapping[int, CertifiedHeader], who: int) -> bool:
+        """Settles what node ``who``'s item settles; True when only a look-up can tell. Raises InvalidProof."""
         if item.status is ItemStatus.FINAL and item.receipt is not None:
             header = headers.get(item.receipt.height)
             if header is None:
@@ -224,11 +231,20 @@ class _Attempt:
                 return True
             if item.refusal.code == _BEHIND:
                 self._behind[index] -= 1
-            if item.refusal.code not in (*_TRY_AGAIN, _BEHIND) or not self._behind[index]:
-                self.settle(index, Refused(item.refusal))
+                if not self._behind[index]:
+                    self.settle(index, Refused(item.refusal))
+            elif item.refusal.code not in _TRY_AGAIN:
+                self.refused(index, item.refusal, who)
         else:
             self.uncertain.add(index)
         return False
+
+    def refused(self, index: int, refusal: DualchainError, who: int) -> None:
+        """Node ``who`` will not have it: settled once enough nodes say so."""
+        refusers = self._refusers.setdefault(index, set())
+        refusers.add(who)
+        if len(refusers) >= self._enough:
+            self.settle(index, Refused(refusal))
 
     def settle(self, index: int, outcome: Settled) -> None:
         """This one is done."""

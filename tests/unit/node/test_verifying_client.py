@@ -147,10 +147,22 @@ def test_a_lie_settles_nothing(liar: Node) -> None:
     assert "INVALID_PROOF" in caught.value.where
 
 
-def test_a_refusal_for_good_settles() -> None:
-    (outcome,) = settle(Node("a", [refused(MalformedTransaction("broken"))]), Node("b", [final()]))
+def test_a_refusal_for_good_settles_when_f_plus_1_nodes_say_so() -> None:
+    nodes = [Node(name, [refused(MalformedTransaction("broken"))]) for name in "abcd"]
+    (outcome,) = settle(*nodes)
     assert isinstance(outcome, Refused)
     assert outcome.refusal.code == "MALFORMED"
+    assert [node.calls for node in nodes] == [1, 1, 0, 0]
+    (alone,) = settle(Node("a", [refused(MalformedTransaction("broken"))]))
+    assert isinstance(alone, Refused), "there is nobody else to ask"
+
+
+@pytest.mark.parametrize("lie", [MalformedTransaction("broken"), Expired("late")], ids=lambda lie: lie.code)
+def test_one_node_s_refusal_is_not_believed(lie: InvalidTransaction) -> None:
+    """It may have passed the envelope on: whoever believed it would sign again, with another nonce."""
+    liar = Node("liar", [refused(lie)], nonce_answer=absent(S.envelope.body.valid_until_ms - 1))
+    (outcome,) = settle(liar, Node("honest", [final()]))
+    assert isinstance(outcome, VerifiedReceipt)
 
 
 def test_an_account_that_nobody_knows_is_unknown_in_the_end() -> None:
