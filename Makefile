@@ -16,7 +16,7 @@ help: ## this list
 	@scripts/venv.sh $(PYTHON)
 
 demo: .venv ## the network of real processes with its story (INPUT=dir, KEEP=1)
-	@$(BIN)/dualchain demo run $(if $(INPUT),--input "$(INPUT)") $(if $(filter-out 0,$(KEEP)),--keep)
+	@$(BIN)/dualchain demo run --replace $(if $(INPUT),--input "$(INPUT)") $(if $(filter-out 0,$(KEEP)),--keep)
 
 test: .venv ## all tests (ARGS="-k name" chooses some)
 	@$(BIN)/python -m pytest -q $(ARGS)

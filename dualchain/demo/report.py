@@ -56,7 +56,7 @@ def program() -> str:
 
 def _rolls(summary: dict[str, Any]) -> Table:
     """Narrow enough for a terminal of 80 columns; the product code begins with its market."""
-    table = Table(title="reconciliation 核对: proven roll before + settled orders = proven roll after")
+    table = Table(title="rolls 核对: before + settled orders = after")
     table.add_column("security", no_wrap=True)
     for column in ("holders", "before", "after", "moved"):
         table.add_column(column, justify="right", no_wrap=True)

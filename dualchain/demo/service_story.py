@@ -23,7 +23,7 @@ from service_registry.calls import NotAuthorised
 from service_registry.chain import Account, RegistryChain
 from service_registry.config import KeyPair
 from service_registry.consumer import Answered, Consumer
-from service_registry.joint_test import JointTest, Tested
+from service_registry.joint_test import JointTest, Outcome
 from service_registry.lookup import roll_definition
 from service_registry.records import SERVICES
 from service_registry.serving import service_id
@@ -105,7 +105,7 @@ class ServiceStory:
             commands[name] = [name, "run", "--config", str(path)]
         return commands
 
-    async def publish(self, security: str) -> Tested:
+    async def publish(self, security: str) -> Outcome:
         """Draft; registration before the test is refused; joint test through the gateway; registered, online."""
         example = security_id(self.publisher, security).hex()
         draft: dict[str, Value] = {

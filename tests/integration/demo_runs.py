@@ -52,6 +52,9 @@ class Told:
         assert isinstance(found, dict)
         return found
 
+    def chain_id(self, chain: str) -> str:
+        return str(self.summary["chains"][chain]["chain_id"])
+
     def verify(self, directory: Path | None = None, **changed: str) -> list[str | Path]:
         """The printed command's arguments, for another directory or with another hash."""
         hashes = [changed.get("genesis", self.genesis[0]), *self.genesis[1:]]

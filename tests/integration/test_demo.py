@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import csv
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
-import socket
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
+import local_chain.cli
+import supervisory_chain.cli
 from chain_core.codec.block import decode_certificate
 from chain_core.codec.genesis import decode_genesis
+from chain_core.codec.signed import derive_id
+from chain_core.node.chain_view import ChainView
+from chain_core.node.provision import genesis_account_id
 from chain_core.types.errors import DualchainError
-from dualchain.demo.days import Calendar
+from dualchain.cli import build
 from dualchain.demo.evidence import write_manifest
-from dualchain.demo.layout import lay_out
-from dualchain.demo.processes import ProcessFailed, ProcessGroup
 from dualchain.demo.verify import verify
 from tests.integration.demo_runs import (
     CHAINS,
@@ -34,8 +36,6 @@ from tests.integration.demo_runs import (
     dualchain,
     pids,
     run_demo,
-    smaller_input,
-    started,
 )
 
 VERIFY_VOTE = ROOT / "tests" / "integration" / "verify_vote.sh"
@@ -248,14 +248,85 @@ def test_the_guide_can_be_followed_as_it_stands(told: Told, tmp_path: Path) -> N
 
 
 def test_every_printed_question_gets_a_proven_answer(told: Told) -> None:
-    asked = [line.strip() for line in told.output.splitlines() if line.startswith("    ") and " --node " in line]
-    assert len(asked) >= 3 * len(CHAINS)
-    for line in asked:
+    questions = [line.strip() for line in told.output.splitlines() if line.startswith("    ") and " --node " in line]
+    assert len(questions) >= 3 * len(CHAINS)
+    for line in questions:
         words = shlex.split(line)
-        found = dualchain(*words[1:], *([] if "--json" in words else ["--json"]))
-        assert found.returncode == 0, f"{line}: {found.stderr}"
-        answer = json.loads(found.stdout)
-        assert answer["verified"] is ("--genesis" in words)
+        words = words[1:] if "--json" in words else [*words[1:], "--json"]
+        found = CliRunner().invoke(build(words), words)
+        assert found.exit_code == 0, f"{line}: {found.exception!r}"
+        assert json.loads(found.stdout)["verified"] is ("--genesis" in words)
+
+
+def asked(app: typer.Typer, *words: str) -> dict[str, Any]:
+    """The proven answer of a persona's query."""
+    result = CliRunner().invoke(app, [*words, "--json"])
+    if isinstance(result.exception, DualchainError):
+        raise result.exception
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["verified"] is True
+    return dict(found)
+
+
+def place_of(told: Told, chain: str) -> list[str]:
+    """Two of the chain's nodes, and its genesis document."""
+    (line,) = [line for line in told.output.splitlines() if line.startswith(f"  {told.chain_id(chain)}, nodes ")]
+    first, second, *_ = line.split(", nodes ")[1].rstrip(":").split(", ")
+    return ["--node", first, "--node", second, "--genesis", str(told.work / chain / "genesis.bin")]
+
+
+def test_a_markets_books_are_asked_with_proofs(told: Told) -> None:
+    place, books = place_of(told, "BJ"), told.summary["markets"]["BJ"]["securities"]
+    view = ChainView((told.evidence / "genesis" / "BJ.bin").read_bytes())
+    for code, row in books.items():
+        security = derive_id(view.genesis_hash, "security", genesis_account_id("operator"), code).hex()
+        roll = asked(local_chain.cli.app, "roll", security, *place)
+        assert (roll["registered"], roll["holders"], roll["total"]) == (True, row["holders_after"], row["total_after"])
+        record = asked(local_chain.cli.app, "security", security, *place)
+        assert record["registered"] and record["total"] == row["total_after"]
+        holder, holding = next(iter(roll["roll"].items()))
+        assert sum(one["available"] + one["pledged"] + one["frozen"] for one in roll["roll"].values()) == roll["total"]
+        one = asked(local_chain.cli.app, "holding", security, holder, *place)
+        assert one["holder"] and one["available"] == holding["available"]
+        assert asked(local_chain.cli.app, "cash", holder, *place)["available_fen"] >= 0
+    nobody = "00" * 16
+    assert asked(local_chain.cli.app, "holding", security, nobody, *place)["holder"] is False
+    assert asked(local_chain.cli.app, "security", nobody, *place)["registered"] is False
+    absent = asked(local_chain.cli.app, "roll", nobody, *place)
+    assert (absent["registered"], absent["holders"]) == (False, 0)
+
+
+def test_the_regulator_is_told_what_its_chain_verified(told: Told) -> None:
+    place, app = place_of(told, "supervisory"), supervisory_chain.cli.app
+    for market, row in told.summary["border"].items():
+        chain = told.genesis[CHAINS.index(market)]
+        registered = asked(app, "market", market, *place)
+        assert registered["chain"] == chain and registered["status"] == "admitted"
+        followed = asked(app, "following", chain, *place)
+        assert followed["followed_height"] >= row["followed_height"] and not followed["frozen"]
+        assert followed["reports"]["transactions"] >= row["transactions_reported"]
+        directives = asked(app, "directives", chain, *place)["directives"]
+        assert [d["sequence"] for d in directives] == list(range(len(row["directives"])))
+        assert all(d["ack"] and not d["overdue"] for d in directives)
+    assert asked(app, "market", "SH", *place)["registered"] is False
+
+
+def test_questions_that_cannot_be_answered_are_refused(told: Told) -> None:
+    place, other = place_of(told, "BJ"), place_of(told, "JS")
+    cases = [
+        (["zz", *place], "MALFORMED"),
+        (["00" * 15, *place], "MALFORMED"),
+        (["00" * 16, *place[:2], *other[-2:]], "CHAIN|GENESIS|PROOF"),
+        (["00" * 16, "--node", "127.0.0.1:1", *place[-2:]], "UNREACHABLE"),
+        (["00" * 16, "--node", "nowhere", *place[-2:]], "BAD_ADDRESS"),
+        (["00" * 16, *place[:2], "--genesis", str(told.evidence / "summary.json")], "CONFIG_REFUSED"),
+    ]
+    for words, code in cases:
+        with pytest.raises(DualchainError) as caught:
+            asked(local_chain.cli.app, "cash", *words)
+        assert re.search(code, caught.value.code), caught.value
+        assert caught.value.next_step
 
 
 def test_a_work_directory_in_use_is_not_replaced(told: Told) -> None:
@@ -274,83 +345,3 @@ def test_the_kept_network_is_stopped_by_name(told: Told) -> None:
     assert not any(alive(pid) for pid in running)
     again = dualchain("demo", "stop", told.work)
     assert again.returncode == 1 and "NOTHING_RUNS" in again.stderr
-
-
-# ---- other runs
-
-
-def test_edited_input_is_refused_until_mended_and_then_followed(tmp_path: Path) -> None:
-    inputs = smaller_input(tmp_path / "inputs")
-    lines = (inputs / "orders.csv").read_text("utf-8").splitlines()
-    cells = lines[1].split(",")
-    security, before = cells[2], int(cells[5])
-    cells[5] = str(before - 900)
-    lines[1] = ",".join(cells)
-    broken = [*lines[:4], lines[4].replace(",", ";"), *lines[5:]]
-    (inputs / "orders.csv").write_text("\n".join(broken) + "\n", "utf-8")
-    work = tmp_path / "work"
-    found = dualchain("demo", "run", "--work-dir", work, "--input", inputs)
-    assert found.returncode == 1 and found.stdout == "" and not work.exists()
-    assert "BAD_INPUT" in found.stderr and "orders.csv, line 5, column 2" in found.stderr
-
-    (inputs / "orders.csv").write_text("\n".join(lines) + "\n", "utf-8")
-    mended = run_demo(work, "--input", inputs)
-    market = mended.summary["markets"]["BJ"]
-    settled = {row["order"] for row in market["orders"] if row["outcome"] == "settled"}
-    with (inputs / "orders.csv").open(encoding="utf-8") as stream:
-        moved = sum(
-            int(row["quantity"])
-            for row in csv.DictReader(stream)
-            if row["security_code"] == security and row["order"] in settled
-        )
-    assert cells[0] in settled and market["securities"][security]["moved"] == moved
-    assert dualchain(*mended.verify()).returncode == 0
-    assert not (work / "processes.json").exists()
-
-
-def test_ctrl_c_in_the_middle_stops_everything_and_a_second_one_does_no_harm(tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    with started(work, "processes 节点启动") as process:
-        running = pids(work)
-        assert len(running) == 12 and all(alive(pid) for pid in running)
-        process.send_signal(signal.SIGINT)
-        assert process.stdout is not None
-        for line in process.stdout:
-            if "ending all processes" in line:
-                break
-        process.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
-        assert (process.returncode, errors) == (130, "")
-    assert not any(alive(pid) for pid in running)
-    assert not (work / "processes.json").exists()
-
-
-def test_a_process_that_dies_ends_the_story_with_its_log(tmp_path: Path) -> None:
-    work = tmp_path / "work"
-    with started(work, "processes 节点启动") as process:
-        running = json.loads((work / "processes.json").read_text("utf-8"))
-        os.kill(running["js-2"], signal.SIGKILL)
-        _, errors = process.communicate(timeout=60)
-    assert process.returncode == 1 and errors.startswith("PROCESS_FAILED: js-2 ended") and "Traceback" not in errors
-    assert str(work / "logs" / "js-2.log") in errors
-    assert not any(alive(pid) for pid in running.values())
-
-
-def test_a_taken_port_is_named(tmp_path: Path) -> None:
-    chains = lay_out(tmp_path, Calendar(frozenset(), frozenset()), 1_790_000_000_000)
-    chain = chains["BJ"]
-    plan = chain.plans[0]
-    group = ProcessGroup(tmp_path / "logs")
-
-    async def start() -> None:
-        try:
-            await group.start_all({plan.name: chain.commands()[plan.name]}, 60)
-        finally:
-            await group.stop()
-
-    with socket.socket() as taken:
-        taken.bind((plan.host, plan.client_port))
-        taken.listen()
-        with pytest.raises(ProcessFailed, match="PORT_TAKEN"):
-            asyncio.run(start())
