@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import cast
 
 import pytest
@@ -16,6 +17,7 @@ from chain_core.execution.account_records import decode_record, encode_record
 from chain_core.execution.codes import Code
 from chain_core.types.transaction import Receipt
 from chain_core.types.values import Value
+from service_registry import contract
 from service_registry.bodies import AccessCode
 from service_registry.records import (
     SERVICES,
@@ -27,7 +29,7 @@ from service_registry.records import (
     version_key,
 )
 from service_registry.rules import RULES
-from tests.unit.execution.world import account
+from tests.unit.execution.world import account, op
 from tests.unit.service_registry.house import (
     DEFINITION,
     REFERENCE,
@@ -152,8 +154,6 @@ def test_whoever_the_publisher_lets_act_for_it_acts_as_it(states: dict[str, Hous
     house = states["registered"].branch()
     online = {"service": SERVICE}
     world = house.world
-    from tests.unit.execution.world import op
-
     assert (
         world.one("branch", op(SERVICES, "online", **online), on_behalf_of=account("publisher")).code == Code.FORBIDDEN
     )
@@ -247,8 +247,6 @@ def test_reports_about_something_else(tried: House, case: str) -> None:
 def test_reports_of_other_examples_or_other_endings(tried: House) -> None:
     house, report = tried.branch(), tried.report()
     one = report.examples[0]
-    from dataclasses import replace
-
     for changed, rule in (
         (replace(report, examples=(one,)), "services.report_differs"),
         (replace(report, examples=(one, one)), "services.report_differs"),
@@ -380,6 +378,27 @@ def test_both_sides_need_certificates(states: dict[str, House]) -> None:
     assert refused(receipt) == ("services.no_certificate", (account("publisher"),))
 
 
+def test_the_list_of_consumers_has_its_limit(states: dict[str, House], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(contract, "MAX_CONSUMERS", 1)
+    house = states["online"].branch()
+    house.certify("second consumer")
+    house.ok("consumer", "apply", service=SERVICE, market="JS")
+    receipt = house.do("second consumer", "apply", service=SERVICE, market="ZJ")
+    assert refused(receipt) == ("services.too_many_consumers", (1,))
+    house.ok("consumer", "withdraw", service=SERVICE)
+    house.ok("consumer", "apply", service=SERVICE, market="JS")
+
+
+def test_without_the_publishers_key_nothing_is_called(states: dict[str, House]) -> None:
+    house = states["online"].branch()
+    house.ok("consumer", "apply", service=SERVICE, market="JS")
+    house.ok("publisher", "confirm", service=SERVICE, consumer=account("consumer"))
+    row = house.record("consumer")
+    _revoke_assertion_key(house, "publisher")
+    receipt = house.do("gateway", "record_access", records=[row])
+    assert refused(receipt) == ("services.record_denied", (0, "NO_PUBLISHER_KEY"))
+
+
 def test_a_certificate_is_of_an_assertion_key_of_ones_own() -> None:
     house = House.begin()
     foreign = house.do("publisher", "upload_certificate", key=assertion_key("consumer"), certificate=bytes(32))
@@ -388,8 +407,6 @@ def test_a_certificate_is_of_an_assertion_key_of_ones_own() -> None:
 
 
 def _revoke_assertion_key(house: House, who: str) -> None:
-    from dataclasses import replace
-
     place = state_key("accounts", b"a" + account(who))
     record = decode_record(house.world.state[place])
     house.world.state[place] = encode_record(replace(record, keys={"transaction": record.keys["transaction"]}))
