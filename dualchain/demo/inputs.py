@@ -326,7 +326,11 @@ def _directives(directory: Path) -> Iterator[DirectiveRow]:
 
 
 def _cross_check(day: MarketDay) -> None:
-    """Every holder named anywhere must be an investor of that market, every ordered security in its roll."""
+    """Each market has a roll; whoever is named anywhere is an investor of that market; ordered securities have rolls."""
+    for market in MARKETS:
+        if not any(holding.market == market for holding in day.holdings):
+            what = f"no row of {market}; the demonstration runs {' and '.join(MARKETS)}, each with a roll at least"
+            raise BadInput(what, where="roll.csv", next_step="add a row of that market")
     known = {(i.market, i.holder) for i in day.investors}
     securities = {(h.market, h.security) for h in day.holdings}
     checks: list[tuple[str, int, str, str, str]] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -122,7 +122,7 @@ async def _together(parts: Iterable[Coroutine[object, object, None]]) -> None:
         raise several.exceptions[0] from None
 
 
-async def _start(story: Story, commands: dict[str, list[str]]) -> None:
+async def _start(story: Story, commands: Mapping[str, Sequence[str]]) -> None:
     """Start processes; those that run are written down, so that `demo stop` finds them whatever happens to us."""
     try:
         await story.group.start_all(commands, READY_S)
@@ -250,7 +250,7 @@ async def serve(story: Story) -> None:
     try:
         before = (await story.upper.client.header()).height
         await service.trust()
-        await story.group.start_all(service.write_configs(story.work), READY_S)
+        await _start(story, service.write_configs(story.work))
         security = next(iter(market_setup.rolls_of(story.day, "BJ")))
         tested = await service.publish(security)
         answered = await service.use(security, story.book)

@@ -9,7 +9,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -107,6 +107,18 @@ def alive(pid: int) -> bool:
         return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
     except FileNotFoundError:
         return False
+
+
+def left(work: Path) -> list[str]:
+    """Processes that were started for a work directory and still run, whether it knows of them or not."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and alive(int(entry.name)):
+            with suppress(OSError):
+                line = (entry / "cmdline").read_bytes()
+                if f"{work}/".encode() in line:
+                    found.append(line.replace(b"\0", b" ").decode())
+    return found
 
 
 @contextmanager

@@ -34,6 +34,7 @@ from tests.integration.demo_runs import (
     Told,
     alive,
     dualchain,
+    left,
     pids,
     run_demo,
 )
@@ -339,9 +340,9 @@ def test_a_work_directory_in_use_is_not_replaced(told: Told) -> None:
 def test_the_kept_network_is_stopped_by_name(told: Told) -> None:
     """Last of the tests on this network."""
     running = pids(told.work)
-    assert len(running) >= 14 and all(alive(pid) for pid in running)
+    assert len(running) == len(left(told.work)) == 16 and all(alive(pid) for pid in running)
     found = dualchain("demo", "stop", told.work)
     assert found.returncode == 0 and found.stdout == f"stopped {len(running)} processes\n"
-    assert not any(alive(pid) for pid in running)
+    assert left(told.work) == []
     again = dualchain("demo", "stop", told.work)
     assert again.returncode == 1 and "NOTHING_RUNS" in again.stderr

@@ -15,7 +15,7 @@ import pytest
 from dualchain.demo.days import Calendar
 from dualchain.demo.layout import lay_out
 from dualchain.demo.processes import ProcessFailed, ProcessGroup
-from tests.integration.demo_runs import alive, dualchain, pids, run_demo, smaller_input, started
+from tests.integration.demo_runs import alive, dualchain, left, pids, run_demo, smaller_input, started
 
 
 def test_edited_input_is_refused_until_mended_and_then_followed(tmp_path: Path) -> None:
@@ -44,7 +44,7 @@ def test_edited_input_is_refused_until_mended_and_then_followed(tmp_path: Path) 
         )
     assert cells[0] in settled and market["securities"][security]["moved"] == moved
     assert dualchain(*mended.verify()).returncode == 0
-    assert not (work / "processes.json").exists()
+    assert left(work) == [] and not (work / "processes.json").exists()
 
 
 def test_ctrl_c_in_the_middle_stops_everything_and_a_second_one_does_no_harm(tmp_path: Path) -> None:
@@ -61,8 +61,7 @@ def test_ctrl_c_in_the_middle_stops_everything_and_a_second_one_does_no_harm(tmp
         process.send_signal(signal.SIGTERM)
         _, errors = process.communicate(timeout=60)
         assert (process.returncode, errors) == (130, "")
-    assert not any(alive(pid) for pid in running)
-    assert not (work / "processes.json").exists()
+    assert left(work) == [] and not (work / "processes.json").exists()
 
 
 def test_a_process_that_dies_ends_the_story_with_its_log(tmp_path: Path) -> None:
@@ -73,7 +72,7 @@ def test_a_process_that_dies_ends_the_story_with_its_log(tmp_path: Path) -> None
         _, errors = process.communicate(timeout=60)
     assert process.returncode == 1 and errors.startswith("PROCESS_FAILED: js-2 ended") and "Traceback" not in errors
     assert str(work / "logs" / "js-2.log") in errors
-    assert not any(alive(pid) for pid in running.values())
+    assert left(work) == []
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
