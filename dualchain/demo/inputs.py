@@ -326,7 +326,7 @@ def _directives(directory: Path) -> Iterator[DirectiveRow]:
 
 
 def _cross_check(day: MarketDay) -> None:
-    """Each market has a roll; whoever is named anywhere is an investor of that market; ordered securities have rolls."""
+    """Each market has a roll; whoever is named anywhere is an investor of that market; what is ordered has a roll."""
     for market in MARKETS:
         if not any(holding.market == market for holding in day.holdings):
             what = f"no row of {market}; the demonstration runs {' and '.join(MARKETS)}, each with a roll at least"
