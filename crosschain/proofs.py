@@ -134,7 +134,8 @@ def check_roll(view: ChainView, security: bytes, evidence: RollEvidence, *, not_
         keys = more
     if len(keys) != len(evidence.items):
         raise _refuse(f"{len(evidence.items) - len(keys)} items that belong to no roll", security)
-    return _assembled(header, security, keys, values)
+    total, holders = roll_of(security, values)
+    return HolderRoll(header, security, total, holders)
 
 
 def _proven(header: Header, key: bytes, item: StateItem) -> bytes | None:
@@ -145,10 +146,11 @@ def _proven(header: Header, key: bytes, item: StateItem) -> bytes | None:
     return item.value
 
 
-def _assembled(
-    header: Header, security: bytes, keys: Sequence[bytes], values: Mapping[bytes, bytes | None]
-) -> HolderRoll:
-    """Values proven one by one, as one roll whose parts agree with each other."""
+def roll_of(security: bytes, values: Mapping[bytes, bytes | None]) -> tuple[int, tuple[tuple[bytes, Holding], ...]]:
+    """(total, holders) from values all proven under one header; InvalidProof unless they make a whole roll."""
+    keys = roll_keys(security, values)
+    if not values.keys() >= set(keys):
+        raise _refuse("part of the roll is missing", security)
     record, head = values[keys[0]], values[keys[1]]
     if record is None:
         raise _refuse("the chain has no such security", security)
@@ -156,7 +158,7 @@ def _assembled(
     if head is None:
         if total:
             raise _refuse(f"no holders, but {total} units", security)
-        return HolderRoll(header, security, 0, ())
+        return 0, ()
     count, digest = _head(head)
     chunks = [values[key] or b"" for key in keys[2 : 2 + chunk_count(count)]]
     accounts = [account for raw in chunks for account in _chunk(raw)]
@@ -174,7 +176,7 @@ def _assembled(
     found = sum(holding.total for _, holding in holders)
     if found != total:
         raise _refuse(f"holdings sum to {found}, the security has {total}", security)
-    return HolderRoll(header, security, total, tuple(holders))
+    return total, tuple(holders)
 
 
 def encode_roll(evidence: RollEvidence) -> bytes:

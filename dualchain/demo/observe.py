@@ -7,9 +7,8 @@ from collections.abc import Callable, Sequence
 from chain_core.codec.block import decode_header
 from chain_core.codec.seen import state_key
 from chain_core.node.answers import StateAnswer, StateItem
-from chain_core.types.errors import InvalidProof
-from contracts.kernel.records import CASH, HOLDING, KERNEL, decode_cash, decode_holding
-from contracts.kernel.roll import ROLL_HEAD, chunk_count, chunk_key, decode_chunk, decode_head, roll_digest
+from contracts.kernel.records import CASH, KERNEL, decode_cash
+from crosschain import proofs
 from dualchain.demo.actors import Desk, StoryFault
 from dualchain.demo.evidence import EvidenceBook
 from dualchain.demo.market_setup import chunks
@@ -25,37 +24,14 @@ def kernel_key(key: bytes) -> bytes:
     return state_key(KERNEL, key)
 
 
-def holding_key(security: bytes, account: bytes) -> bytes:
-    """Full key of a holding."""
-    return kernel_key(HOLDING + security + account)
-
-
 def cash_key(account: bytes) -> bytes:
     """Full key of a cash balance."""
     return kernel_key(CASH + account)
 
 
 def roll_of(security: bytes, values: Values) -> dict[bytes, int]:
-    """Account -> whole holding, from proven values; InvalidProof unless the list is complete by its head."""
-    where = f"roll of security {security.hex()}"
-    head = values.get(kernel_key(ROLL_HEAD + security))
-    if head is None:
-        return {}
-    count, number, digest = decode_head(head)
-    raws = [values.get(kernel_key(chunk_key(security, i))) for i in range(number)]
-    present = [raw for raw in raws if raw is not None]
-    if number != chunk_count(count) or len(present) != number or roll_digest(present) != digest:
-        raise InvalidProof("the chunks shown are not those of the head", where=where)
-    holders = [account for raw in present for account in decode_chunk(raw)]
-    if len(holders) != count or len(set(holders)) != count:
-        raise InvalidProof(f"{len(holders)} holders shown, the head counts {count}", where=where)
-    roll = {}
-    for account in holders:
-        raw = values.get(holding_key(security, account))
-        if raw is None:
-            raise InvalidProof(f"holder {account.hex()} is shown without his holding", where=where)
-        roll[account] = decode_holding(raw).total
-    return roll
+    """Account -> whole holding, from proven values; InvalidProof unless the roll is complete (crosschain/proofs.py)."""
+    return {account: holding.total for account, holding in proofs.roll_of(security, values)[1]}
 
 
 def cash_of(accounts: Sequence[bytes], values: Values) -> dict[bytes, int]:
@@ -70,21 +46,12 @@ def cash_of(accounts: Sequence[bytes], values: Values) -> dict[bytes, int]:
 async def prove_rolls(desk: Desk, book: EvidenceBook, name: str, securities: Sequence[bytes]) -> Values:
     """Head, chunks and holdings of whole rolls under one header, kept in the evidence as ``name``."""
 
-    def chunks_of(values: Values) -> list[bytes]:
-        heads = [(s, values[kernel_key(ROLL_HEAD + s)]) for s in securities]
-        return [kernel_key(chunk_key(s, i)) for s, raw in heads if raw is not None for i in range(decode_head(raw)[1])]
+    def keys(values: Values) -> list[bytes]:
+        listed = [key for security in securities for key in proofs.roll_keys(security, values)]
+        return [key for key in listed if key not in values]
 
-    def holdings_of(values: Values) -> list[bytes]:
-        prefix = kernel_key(chunk_key(b"", 0))[:-4]
-        found: list[bytes] = []
-        for key, raw in list(values.items()):
-            if key.startswith(prefix) and raw is not None:
-                security = key[len(prefix) : len(prefix) + 16]
-                found.extend(holding_key(security, account) for account in decode_chunk(raw))
-        return found
-
-    heads = [kernel_key(ROLL_HEAD + s) for s in securities]
-    return await prove(desk, book, name, [lambda _: heads, chunks_of, holdings_of])
+    # Three rounds: securities and heads, then the chunks the heads count, then the holdings the chunks name.
+    return await prove(desk, book, name, [keys, keys, keys])
 
 
 async def prove_cash(desk: Desk, book: EvidenceBook, name: str, accounts: Sequence[bytes]) -> Values:
