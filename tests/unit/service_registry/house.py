@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.signed import derive_id
@@ -133,22 +134,25 @@ class House:
         assert receipt.code == Code.OK, (method, receipt.code, receipt.rule, receipt.parameters)
         return receipt
 
-    def certify(self, *names: str) -> None:
+    def certify(self, *names: str) -> House:
         for name in names:
             self.ok(name, "upload_certificate", key=assertion_key(name), certificate=sm3(name.encode()))
+        return self
 
-    def draft(self, **changes: Value) -> None:
+    def draft(self, **changes: Value) -> House:
         self.ok("publisher", "draft", market="BJ", reference=REFERENCE, definition={**DEFINITION, **changes})
+        return self
 
-    def test(self, who: str = "tester") -> None:
+    def test(self, who: str = "tester") -> House:
         """The joint test's calls, recorded by the gateway, and its passing report."""
         version = self.service.draft
         codes = [AccessCode.OK] * len(EXAMPLES) + [AccessCode.BAD_REQUEST]
         rows = [self.record(who, r, c, version=version) for r, c in zip((*EXAMPLES, WRONG), codes, strict=True)]
         self.ok("gateway", "record_access", records=rows)
         self.ok(who, "file_report", **self.filing(self.report(who), who))
+        return self
 
-    def in_force(self, *, online: bool = True, **definition: Value) -> None:
+    def in_force(self, *, online: bool = True, **definition: Value) -> House:
         """Certificates, draft, test, registration."""
         self.certify("publisher", "consumer", "tester")
         self.draft(**definition)
@@ -156,12 +160,14 @@ class House:
         self.ok("publisher", "register", service=SERVICE)
         if online:
             self.ok("publisher", "online", service=SERVICE)
+        return self
 
-    def confirmed(self, **definition: Value) -> None:
+    def confirmed(self, **definition: Value) -> House:
         """As ``in_force``, with an application that the publisher confirmed."""
-        self.in_force(**definition)
+        self.in_force(**cast(Any, definition))
         self.ok("consumer", "apply", service=SERVICE, market="JS")
         self.ok("publisher", "confirm", service=SERVICE, consumer=account("consumer"))
+        return self
 
     # ---- what is signed
 

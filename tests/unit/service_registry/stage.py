@@ -47,7 +47,7 @@ class HouseChain(RegistryChain):
         return GENESIS_HASH
 
     @property
-    def client(self) -> Any:  # type: ignore[override]
+    def client(self) -> Any:
         return SimpleNamespace(view=SimpleNamespace(check_receipt=self._check_receipt))
 
     @client.setter

@@ -64,6 +64,7 @@ def test_each_field_is_needed_and_no_other(name: str) -> None:
     for field in row:
         with pytest.raises(MalformedBytes):
             read(encode_value({k: v for k, v in row.items() if k != field}))
+        wrong: Any
         for wrong in (None, -1, b"", 1 << 70, [{}]):
             with pytest.raises(MalformedBytes):
                 read(encode_value({**row, field: wrong}))

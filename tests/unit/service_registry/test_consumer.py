@@ -108,7 +108,7 @@ def test_a_gateway_that_shows_an_old_record() -> None:
             stage.house.world.state = before
             return receipt
 
-        stage.recorder.record = unrecorded  # type: ignore[method-assign]
+        stage.recorder.record = unrecorded  # type: ignore[method-assign, assignment]
         with pytest.raises(InvalidProof, match="no record of this call"):
             await consumer.call(SERVICE, REQUEST)
         await consumer.close()

@@ -15,6 +15,7 @@ from chain_core.crypto.hashing import sm3
 from chain_core.network.refusals import Overloaded, Oversize
 from chain_core.types.errors import DualchainError, MalformedBytes
 from chain_core.types.values import Value
+from service_registry import calls
 from service_registry import gateway as gateway_module
 from service_registry.bodies import AccessCode
 from service_registry.calls import (
@@ -95,6 +96,10 @@ BAD_CALLS: dict[str, tuple[Callable[[House], SignedCall], type[DualchainError]]]
     "signed by the tester in the consumer's name": (
         lambda h: h.call("tester", consumer=account("consumer"))[1],
         BadCallSignature,
+    ),
+    "signature cut short": (
+        lambda h: replace(h.call("consumer")[1], signature=h.call("consumer")[1].signature[:63]),
+        MalformedBytes,
     ),
     "body altered": (lambda h: replace(h.call("consumer")[1], call=b"\x08"), MalformedBytes),
     "body followed by a byte": (
@@ -233,6 +238,17 @@ def test_publishers_that_answer_wrongly(case: str) -> None:
         stage.answer = answer
         assert "recorded as" in await refusal(stage, stage.house.call("consumer")[1], kind)
         assert recorded(stage) == [code]
+
+    play(story)
+
+
+@pytest.mark.parametrize("limit", ["MAX_REPLY_BYTES", "MAX_RESPONSE_BYTES"])
+def test_a_publisher_that_answers_too_much(monkeypatch: pytest.MonkeyPatch, limit: str) -> None:
+    monkeypatch.setattr(calls, limit, 5)
+
+    async def story(stage: Stage) -> None:
+        assert "too large" in await refusal(stage, stage.house.call("consumer")[1], BadReply)
+        assert recorded(stage) == [AccessCode.BAD_REPLY]
 
     play(story)
 

@@ -15,6 +15,7 @@ import pytest
 from chain_core.codec.signed import derive_id
 from chain_core.node.chain_view import ChainView
 from chain_core.types.errors import InvalidProof
+from chain_core.types.values import Value
 from crosschain.following import Position
 from crosschain.proofs import RollEvidence, decode_roll, encode_roll
 from local_chain.assembly import local_assembly
@@ -33,7 +34,9 @@ def registered(layers: Layers) -> bytes:
     local = layers.local
     assert local.one("operator", security("S1")).code == 0
     found = derive_id(local.hash, "security", account("operator"), "S1")
-    rows = [{"account": account(name), "quantity": n + 1, "acquired_day": 0} for n, name in enumerate(HOLDERS)]
+    rows: list[Value] = [
+        {"account": account(name), "quantity": n + 1, "acquired_day": 0} for n, name in enumerate(HOLDERS)
+    ]
     assert local.one("operator", op("kernel", "register_holding", security=found, rows=rows)).code == 0
     return found
 
