@@ -8,17 +8,19 @@ from collections.abc import Callable
 import pytest
 
 from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
+from chain_core.network.identity import Caller
+from chain_core.network.raw_rpc import RawServer, Unary
 from chain_core.network.refusals import ServiceRefusal
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.errors import DualchainError, InvalidProof
 from service_registry.bodies import AccessCode, AccessRecord
-from service_registry.calls import BadReply, NotAuthorised, SignedCall, SignedReply, sign_reply
+from service_registry.calls import GATEWAY_CALL, BadReply, NotAuthorised, SignedCall, SignedReply, sign_reply
 from service_registry.chain import NotRegistered
 from service_registry.config import KeyPair
 from service_registry.consumer import Consumer, ServiceAnsweredError
 from tests.unit.execution.world import GENESIS_HASH, account
 from tests.unit.service_registry.house import REQUEST, SERVICE, private
-from tests.unit.service_registry.stage import Lie, Stage, play
+from tests.unit.service_registry.stage import Lie, Stage, honest, play
 
 
 async def consume(stage: Stage, who: str = "consumer", lie: Lie = lambda _: None) -> Consumer:
@@ -148,6 +150,26 @@ def test_refusals_of_the_gateway_arrive_by_their_codes() -> None:
         stage.house.ok("consumer", "withdraw", service=SERVICE)
         told = await code(lambda: consumer.call(SERVICE, REQUEST))
         assert told == NotAuthorised.code
+        await consumer.close()
+
+    play(story)
+
+
+def test_an_answer_that_nobody_was_allowed_to_ask_for() -> None:
+    """Publisher and gateway answer a caller whom the chain does not let call: he cannot rely on it."""
+
+    async def story(stage: Stage) -> None:
+        async def call(caller: Caller, data: bytes) -> bytes:
+            answer = await honest(SignedCall.of(pb.CallRequest.FromString(data)))
+            return pb.CallResponse(answer=answer.message()).SerializeToString()
+
+        port = RawServer({GATEWAY_CALL: Unary(call)})
+        address = port.bind("127.0.0.1:0")
+        await port.start()
+        stage.ports.append(port)
+        consumer = Consumer(stage.chain, address, account("tester"), KeyPair.of(private("tester")), stage.clock)
+        with pytest.raises(NotAuthorised, match="NOT_CONFIRMED"):
+            await consumer.call(SERVICE, REQUEST)
         await consumer.close()
 
     play(story)
