@@ -14,7 +14,8 @@ from contracts.kernel.moves import MoveKind
 HOLDER_CAP, TRADE_GAP_DAYS = "holder_cap", "trade_gap_days"
 RULE_PARAMETERS: dict[str, int] = {HOLDER_CAP: 200, TRADE_GAP_DAYS: 5}
 """On-chain parameters of the rules; used where a genesis document does not set them."""
-PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {HOLDER_CAP: (1, 1_000_000), TRADE_GAP_DAYS: (0, 250)}
+PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {HOLDER_CAP: (2, 200), TRADE_GAP_DAYS: (5, 250)}
+"""A market's own governors may only be stricter than the regulation: fewer holders, more days."""
 
 _MEASURES = "《区域性股权市场监督管理试行办法》（证监会令第132号）"
 _NOTICE = "国办发〔2017〕11号《关于规范发展区域性股权市场的通知》"

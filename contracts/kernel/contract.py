@@ -12,7 +12,7 @@ from chain_core.types.genesis import Genesis
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 from chain_core.types.values import Value
 from contracts.hooks.rules import PARAMETER_BOUNDS
-from contracts.kernel import cash, governed, holds, movements, securities
+from contracts.kernel import acceptance, cash, governed, holds, movements, securities
 from contracts.kernel.calendar import MAX_DAY, MAX_LISTED_DAYS
 from contracts.kernel.moves import MoveKind
 from contracts.kernel.records import KERNEL, MAX_QUANTITY, MAX_ROWS, NOBODY
@@ -79,6 +79,7 @@ class Kernel(Contract):
         self.methods = {
             **self._registration(),
             "transfer": Method(self.transfer, {"security": ID, "to": ACCOUNT, "quantity": QUANTITY}),
+            "accept_transfers": Method(self.accept_transfers, {"accept": Boolean()}),
             "transfer_non_trade": Method(
                 self.transfer_non_trade,
                 {
@@ -162,16 +163,14 @@ class Kernel(Contract):
         governed.set_calendar(ctx, ctx, cast(Mapping[str, Sequence[int]], args))
 
     def transfer(self, ctx: CallContext, args: Arguments) -> None:
-        """The owner's shares to another holder, without payment: a trade."""
-        movements.move(
-            ctx,
-            ctx,
-            MoveKind.TRADE,
-            cast(bytes, args["security"]),
-            ctx.principal,
-            cast(bytes, args["to"]),
-            cast(int, args["quantity"]),
-        )
+        """The owner's shares to another holder who accepts them, without payment: a trade."""
+        security, target = cast(bytes, args["security"]), cast(bytes, args["to"])
+        acceptance.refuse_unaccepted(ctx, ctx, target)
+        movements.move(ctx, ctx, MoveKind.TRADE, security, ctx.principal, target, cast(int, args["quantity"]))
+
+    def accept_transfers(self, ctx: CallContext, args: Arguments) -> None:
+        """Whether the caller takes whatever is transferred to him."""
+        acceptance.set_acceptance(ctx, ctx, cast(bool, args["accept"]))
 
     def transfer_non_trade(self, ctx: CallContext, args: Arguments) -> None:
         """Non-trade registration (非交易过户) on documents that the operator has checked."""

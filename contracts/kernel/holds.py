@@ -11,6 +11,7 @@ from chain_core.codec.signed import derive_id
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from contracts.hooks import guards
+from contracts.kernel.acceptance import refuse_unaccepted
 from contracts.kernel.cash import bind_cash, free_cash, pay_held
 from contracts.kernel.movements import bind, free, live_security, move, require_active
 from contracts.kernel.moves import MoveKind
@@ -154,6 +155,8 @@ def move_held(
         pay_held(space, ctx, payment.owner, payment.counterparty, payment.quantity)
     elif shares.price_fen:
         ctx.refuse("kernel.payment_missing", hold_id, shares.price_fen)
+    else:
+        refuse_unaccepted(space, ctx, shares.counterparty)  # no payment of his shows that he wants them
     space.delete(HOLD + hold_id)
     move(space, ctx, MoveKind.TRADE, shares.security, shares.owner, shares.counterparty, shares.quantity, held=True)
 

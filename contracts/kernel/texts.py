@@ -27,6 +27,10 @@ TEXTS: Mapping[str, RuleText] = {
         "证券 {0} 登记合计 {1} 与申报总数 {2} 不符", "rows of security {0} sum to {1}, declared are {2}"
     ),
     "kernel.same_party": RuleText("转出方与转入方同为 {0}", "{0} stands on both sides"),
+    "kernel.not_accepted": RuleText(
+        "受让方 {0} 未会签本次转让，也未声明接受转让",
+        "{0} has neither signed this transfer nor accepted transfers in general",
+    ),
     "kernel.insufficient": RuleText(
         "{0} 持有证券 {1} 共 {2}，需要 {3}", "{0} holds {2} of security {1}, {3} are needed"
     ),

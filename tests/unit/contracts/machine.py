@@ -13,7 +13,7 @@ from chain_core.types.transaction import Receipt
 from tests.unit.contracts.market import MONDAY, Market, account, op, register, transfer
 
 PEOPLE = ("ann", "bo", "cy", "di", "ed", "flo")
-CAP, GAP = 4, 2
+CAP, GAP = 4, 5
 QUANTITY = st.integers(1, 12)
 PERSON = st.sampled_from(PEOPLE)
 

@@ -140,7 +140,9 @@ class Market(World):
         documents: dict[str, Value] | None = None,
         parameters: dict[str, int] | None = None,
         extra: tuple[Contract, ...] = (),
+        accepting: bool = True,
     ) -> Market:
+        """The chain after genesis; with ``accepting``, after a block in which all the people accepted transfers."""
         contracts, hooks = market_contracts()
         contracts = (*contracts, Border(), *extra)
         grants = market_grants("border", *(contract.name for contract in extra))
@@ -149,6 +151,9 @@ class Market(World):
         document = genesis(people, market_documents() if documents is None else documents, parameters or {})
         market.state.update(market.executor.genesis_writes(document, GENESIS_HASH))
         market.time_ms = noon(day) - 1_000
+        if accepting:
+            market.time_ms -= 1_000
+            market.block(*(market.sign(name, accept_transfers()) for name in people))
         return market
 
     # ---- days
@@ -265,3 +270,7 @@ def register(security: bytes, rows: dict[str, int], acquired: int = 0) -> Operat
 
 def transfer(security: bytes, to: str, quantity: int) -> Operation:
     return op("transfer", security=security, to=account(to), quantity=quantity)
+
+
+def accept_transfers(accept: bool = True) -> Operation:
+    return op("accept_transfers", accept=accept)

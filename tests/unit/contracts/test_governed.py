@@ -79,10 +79,22 @@ def test_wrong_documents(documents: dict[str, Value], place: str) -> None:
     assert f"'{place}'" in refusal.value.what
 
 
-@pytest.mark.parametrize(("name", "value"), [("holder_cap", 0), ("trade_gap_days", 251)])
+LAXER = [("holder_cap", 1), ("holder_cap", 201), ("trade_gap_days", 4), ("trade_gap_days", 251)]
+
+
+@pytest.mark.parametrize(("name", "value"), LAXER)
 def test_wrong_parameters(name: str, value: int) -> None:
+    """Neither the genesis nor the market's own governors set what is laxer than the regulation, or absurd."""
     with pytest.raises(InvalidGenesis):
         Market.open(parameters={name: value})
+    change = op("propose", "governance", kind="parameters", content={"set": {name: value}}, effective_height=0)
+    assert Market.open().refused("governor-1", change) == "governance.bad_parameter"
+
+
+@pytest.mark.parametrize(("name", "value"), [("holder_cap", 2), ("trade_gap_days", 250)])
+def test_stricter_parameters(name: str, value: int) -> None:
+    market = Market.open(parameters={name: value})
+    assert market.executor.parameters(market)[name] == value
 
 
 def test_a_calendar_that_contradicts_itself_is_not_built() -> None:
@@ -142,13 +154,13 @@ def test_governance_changes_the_cap() -> None:
     market = Market.open()
     security = market.listed({A: 10})
     market.qualified(B, "investor-3")
-    change = op("propose", "governance", kind="parameters", content={"set": {"holder_cap": 1}}, effective_height=0)
+    change = op("propose", "governance", kind="parameters", content={"set": {"holder_cap": 2}}, effective_height=0)
     market.ok("governor-1", change)
     market.ok("governor-2", op("approve", "governance", proposal=1))
     market.ok(A, transfer(security, B, 1))
     for _ in range(12):
         market.block()
-    assert market.executor.parameters(market)["holder_cap"] == 1
+    assert market.executor.parameters(market)["holder_cap"] == 2
     assert market.refused(A, transfer(security, "investor-3", 1)) == "csrc.holder_cap"
 
 

@@ -278,10 +278,13 @@ def test_freezes_have_no_date() -> None:
 
 
 def test_parameters_are_on_chain() -> None:
-    market, security = opened(parameters={"trade_gap_days": 0, "holder_cap": 2})
+    market, security = opened(parameters={"trade_gap_days": 6, "holder_cap": 2})
     market.ok(A, transfer(security, B, 1))
+    market.go_to(MONDAY + 7)
+    assert market.refused(B, transfer(security, A, 1)) == "csrc.trade_gap"
+    market.go_to(MONDAY + 8)
     market.ok(B, transfer(security, A, 1))
-    assert market.refused(A, transfer(security, C, 1)) == "csrc.holder_cap"
+    assert market.refused(B, transfer(security, C, 1)) == "csrc.holder_cap"
 
 
 # ---- what a transfer needs besides
@@ -293,7 +296,7 @@ def test_parameters_are_on_chain() -> None:
         (C, 100, ""),
         (C, 101, "kernel.insufficient"),
         (A, 1, "kernel.same_party"),
-        ("nobody", 1, "kernel.unknown_party"),
+        ("nobody", 1, "kernel.not_accepted"),
         (C, 0, "10"),
         (C, 1 << 63, "10"),
     ],
