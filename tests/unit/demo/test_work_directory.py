@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import io
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -86,11 +89,17 @@ def test_a_network_that_is_up_is_not_replaced(tmp_path: Path) -> None:
 
 
 def test_a_number_that_went_to_a_stranger_is_not_killed(tmp_path: Path) -> None:
-    """Process 1 is nobody's demonstration, and neither is a process of another directory."""
-    (tmp_path / PROCESSES).write_text('{"bj-0": 1}')
-    assert kept.stop(tmp_path) == 0
-    with pytest.raises(kept.NothingRuns):
-        kept.stop(tmp_path)
+    """A process of another program may have got the number of one of ours."""
+    stranger = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    try:
+        (tmp_path / PROCESSES).write_text(json.dumps({"bj-0": stranger.pid}))
+        assert kept.stop(tmp_path) == 0
+        assert stranger.poll() is None
+        with pytest.raises(kept.NothingRuns):
+            kept.stop(tmp_path)
+    finally:
+        stranger.communicate(b"\n")
+    assert stranger.returncode == 0
 
 
 def report() -> Report:
