@@ -106,6 +106,8 @@ class Bench:
             suitable = Operation("kernel", "set_suitability", {"rows": proofs})
             raws.append(self.sign(OPERATOR, suitable, Operation("kernel", "deposit", {"rows": cash})))
         self.run(raws)
+        numbers = (*range(ACCOUNTS), *range(OUTSIDE, OUTSIDE + OUTSIDERS * SECURITIES))
+        self.run([self.sign(number, Operation("kernel", "accept_transfers", {"accept": True})) for number in numbers])
         return [self._listed(number) for number in range(SECURITIES)]
 
     def _listed(self, number: int) -> bytes:

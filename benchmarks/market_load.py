@@ -1,7 +1,8 @@
 """A market for benchmarks: one local chain of real node processes, accounts with a key each, transfers to sign.
 
 Everything is set up by ordinary transactions. Half of a security's holders sell, the other half buys, so that no rule
-of the market (five trading days between buy and sell, 200 holders) stands in the way of an ordinary transfer.
+of the market (five trading days between buy and sell, 200 holders) stands in the way of an ordinary transfer. Every
+buyer has accepted transfers under its own signature, so that a transfer needs the seller's only.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ START_QUANTITY = 1_000_000
 WINDOW_MS = 1_800_000
 ROWS = 64
 SIGNING_THREADS = 2
+ACCEPTANCES = 1_000
+"""Buyers whose acceptances are signed and handed in together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,6 +152,11 @@ async def settle(market: Market, name: str, batches: Sequence[Sequence[Operation
         until = time.time_ns() // 1_000_000 + 60_000
         body = TransactionBody(0, account, next(market.nonces), until, tuple(operations))
         raws.append(sign_transaction(market.view.genesis_hash, body, [key]))
+    await _hand_in(market, raws)
+
+
+async def _hand_in(market: Market, raws: Sequence[bytes]) -> None:
+    """Submit envelopes and wait until all are final and accepted; RuntimeError for one that is not."""
     for outcome in await market.client.submit_until_final(raws, within_s=90):
         if isinstance(outcome, Refused):
             raise outcome.refusal
@@ -168,7 +176,7 @@ def new_holders(market: Market, count: int) -> list[Holder]:
 
 
 async def populate(market: Market, accounts: int) -> None:
-    """Register accounts, suitability, securities and their rolls."""
+    """Register accounts, suitability, securities and their rolls; the buyers accept transfers."""
     holders = await asyncio.to_thread(new_holders, market, accounts)
     register = [
         Operation(
@@ -186,6 +194,12 @@ async def populate(market: Market, accounts: int) -> None:
     market.securities = tuple(
         await asyncio.gather(*(_issue(market, i, group) for i, group in enumerate(_chunks(holders, HOLDERS))))
     )
+    signers = Signers(market)
+    try:
+        for chunk in _chunks([buyer for s in market.securities for buyer in s.buyers], ACCEPTANCES):
+            await _hand_in(market, await asyncio.to_thread(signers.sign_acceptances, chunk))
+    finally:
+        signers.close()
 
 
 async def _issue(market: Market, number: int, holders: Sequence[Holder]) -> Security:
@@ -216,7 +230,7 @@ def _chunks(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
 
 
 class Signers:
-    """Signs transfers outside the nodes, in lanes where the provider has them, else in threads."""
+    """Signs the holders' transactions outside the nodes, in lanes where the provider has them, else in threads."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
@@ -228,23 +242,31 @@ class Signers:
 
     def sign(self, count: int) -> list[bytes]:
         """``count`` new transfers, each by another holder in turn, signed once."""
-        market = self._market
-        genesis_hash = market.view.genesis_hash
-        until = time.time_ns() // 1_000_000 + WINDOW_MS - 60_000
-        bodies, messages, holders = [], [], []
+        work = []
         for _ in range(count):
             security, seller = next(self._turn)
             buyer = security.buyers[next(self._round) % len(security.buyers)]
             args: dict[str, Value] = {"security": security.security, "to": buyer.account, "quantity": 1}
-            operation = Operation("kernel", "transfer", args)
-            body = encode_body(TransactionBody(0, seller.account, next(market.nonces), until, (operation,)))
-            bodies.append(body)
-            messages.append(signed.message(signed.TX, genesis_hash, body))
-            holders.append(seller)
-        signatures = self._signatures([(h.private, m) for h, m in zip(holders, messages, strict=True)])
+            work.append((seller, Operation("kernel", "transfer", args)))
+        return self._envelopes(work)
+
+    def sign_acceptances(self, holders: Sequence[Holder]) -> list[bytes]:
+        """Each holder's standing acceptance of transfers, signed by itself."""
+        return self._envelopes([(h, Operation("kernel", "accept_transfers", {"accept": True})) for h in holders])
+
+    def _envelopes(self, work: Sequence[tuple[Holder, Operation]]) -> list[bytes]:
+        market = self._market
+        genesis_hash = market.view.genesis_hash
+        until = time.time_ns() // 1_000_000 + WINDOW_MS - 60_000
+        bodies = [
+            encode_body(TransactionBody(0, holder.account, next(market.nonces), until, (operation,)))
+            for holder, operation in work
+        ]
+        messages = [signed.message(signed.TX, genesis_hash, body) for body in bodies]
+        signatures = self._signatures([(h.private, m) for (h, _), m in zip(work, messages, strict=True)])
         return [
             encode_envelope(body, (Signer(holder.public, signature),))
-            for body, holder, signature in zip(bodies, holders, signatures, strict=True)
+            for body, (holder, _), signature in zip(bodies, work, signatures, strict=True)
         ]
 
     def _signatures(self, items: list[tuple[bytes, bytes]]) -> list[bytes]:

@@ -109,7 +109,7 @@ class Load:
         return elapsed
 
     async def light(self) -> list[float]:
-        """A transaction each tenth of a second; milliseconds to proven final."""
+        """A transaction each tenth of a second; milliseconds to proven final. What fails counts with the full load."""
         before = self.tally
         self.tally = Tally(measuring=True)
         calls = []
@@ -118,6 +118,8 @@ class Load:
             await asyncio.sleep(1 / LIGHT_TPS)
         await asyncio.gather(*calls)
         light, self.tally = self.tally, before
+        self.tally.refused += light.refused
+        self.tally.failed_calls += light.failed_calls
         return light.latencies_ms
 
     async def close(self) -> None:
@@ -173,6 +175,7 @@ def row(
         "p50_ms": round(percentile(load.tally.latencies_ms, 0.5), 1),
         "p99_ms": round(percentile(load.tally.latencies_ms, 0.99), 1),
         "nodes": nodes,
+        "accounts": sum(len(s.sellers) + len(s.buyers) for s in market.securities),
         "cores": cores,
         "provider": provider().name,
         "verify_per_core_per_s": round(rate, 1),
@@ -228,7 +231,7 @@ async def measure(arguments: argparse.Namespace, directory: Path) -> dict[str, o
 
 
 def main() -> None:
-    """Parse, run, print one JSON line."""
+    """Parse, run, print one JSON line; exit code 1 when a transfer was refused or a call failed."""
     parser = argparse.ArgumentParser(description="Throughput of a local chain of real processes on this machine.")
     parser.add_argument("--seconds", type=float, default=60, help="measured time under full load, at least 10")
     parser.add_argument("--nodes", type=int, default=4)
@@ -246,6 +249,9 @@ def main() -> None:
     else:
         for name, value in result.items():
             print(f"{name:>34}  {value}")
+    if result["refused"] or result["failed_calls"]:
+        say(f"not a clean run: {result['refused']} transfers refused, {result['failed_calls']} calls failed")
+        sys.exit(1)
 
 
 if __name__ == "__main__":
