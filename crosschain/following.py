@@ -15,7 +15,7 @@ from chain_core.execution.contract import RuleText
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import ZERO_HASH
 from chain_core.types.validator_set import MAX_VALIDATORS, Validator, ValidatorSet
-from crosschain.light_client import ClientState, Finding, Shown
+from crosschain.light_client import ClientState, Examined, Finding, Shown, Verdict, conclude
 
 HEADER_BYTES = Octets(1, 512)
 """Argument kind of a header: its exact size is the predicate ``format``."""
@@ -23,6 +23,10 @@ CERTIFICATE_BYTES = Octets(1, 64 + 66 * MAX_VALIDATORS)
 CERTIFIED_HEADER = Record({"header": HEADER_BYTES, "certificate": CERTIFICATE_BYTES})
 
 MAX_DETAIL_CHARACTERS = 120
+
+HEADERS_A_BLOCK = 64
+"""Headers whose signatures are verified for one account in one block, whatever becomes of its transactions."""
+_BUDGET = "headers"
 
 RULES: Mapping[str, RuleText] = {
     "header.frozen": RuleText(
@@ -46,6 +50,10 @@ RULES: Mapping[str, RuleText] = {
     "header.signers": RuleText("高度 {0} 的签名者未严格升序：{1}", "signers at height {0} are out of order: {1}"),
     "header.members": RuleText("高度 {0} 的签名者不是验证者：{1}", "a signer at height {0} is no validator: {1}"),
     "header.signatures": RuleText("高度 {0} 的签名无效：{1}", "a signature at height {0} is not valid: {1}"),
+    "header.budget": RuleText(
+        "本区块内该账户的区块头验签额度不足（剩余 {0}，上限 {1}，需要 {2}），请在以后的区块重试",
+        "this account may have {0} more headers verified in this block (of {1}), {2} are needed: try in a later block",
+    ),
 }
 """Texts of ``header.<predicate>``: parameters are the height (-1 when it cannot be read) and the detail."""
 
@@ -145,6 +153,21 @@ def client_at(start: ClientState, position: Position) -> ClientState:
     return replace(
         start, height=position.height, header_hash=position.header_hash, time_ms=position.time_ms, frozen=frozen
     )
+
+
+def verified(ctx: CallContext, examined: Sequence[Examined]) -> list[Finding]:
+    """The findings over headers of which only the signatures are left, verified in one batch at the account's cost.
+
+    Anybody may bring headers and every node verifies them, so that an account has a budget a block. One signature that
+    does not hold uses all of it up: whoever brings certificates has verified them before. Refuses ``header.budget``.
+    """
+    left = HEADERS_A_BLOCK - ctx.spent(_BUDGET)
+    if len(examined) > left:
+        ctx.refuse("header.budget", left, HEADERS_A_BLOCK, len(examined))
+    findings = conclude(examined)
+    holds = all(finding.verdict is Verdict.OK for finding in findings)
+    ctx.spend(_BUDGET, len(examined) if holds else left)
+    return findings
 
 
 def refuse_header(ctx: CallContext, finding: Finding) -> NoReturn:

@@ -29,7 +29,7 @@ from crosschain.following import (
     encode_followed,
     encode_position,
 )
-from crosschain.light_client import ClientState, Finding, Verdict, verify_next, verify_past
+from crosschain.light_client import ClientState, Finding, Verdict, examine_next, examine_past
 from crosschain.packets import MAX_DIRECTIVES, SUPERVISION, count_in, directive_key, directive_next_key
 from local_chain.enforcement import carry_out
 
@@ -85,13 +85,17 @@ class Supervision(Contract):
         position = decode_position(ctx.get(b"s"))
         client = client_at(decode_followed(ctx.get(b"v") or b""), position)
         header_bytes, certificate = cast(bytes, args["header"]), cast(bytes, args["certificate"])
-        finding = verify_next(client, header_bytes, certificate, now_ms=ctx.block.time_ms)
-        if finding.verdict is not Verdict.OK or finding.shown is None:
-            self._freeze_or_refuse(ctx, position, client, finding, args)
+        examined = examine_next(client, header_bytes, certificate, now_ms=ctx.block.time_ms)
+        if isinstance(examined, Finding):
+            self._freeze_or_refuse(ctx, position, client, examined, args)
             return
-        header = finding.shown.header
+        header = examined.shown.header
         issued = _proven_next(ctx, header, cast(Mapping[str, bytes], args["next"]))
         packets = _proven_directives(ctx, header, position.count, issued, args)
+        # Signatures last: proofs are hashes, these cost every node.
+        (finding,) = following.verified(ctx, (examined,))
+        if finding.verdict is not Verdict.OK:
+            following.refuse_header(ctx, finding)
         executed = position.count + len(packets)
         for sequence, packet in enumerate(packets, position.count):
             record = carry_out(ctx, client.genesis_hash, sequence, packet)
@@ -103,7 +107,7 @@ class Supervision(Contract):
             # More than one update may bring: these bind already, the header waits for the last of them.
             position = replace(position, count=executed)
         else:
-            position = position.at(finding.shown, executed)
+            position = position.at(examined.shown, executed)
         ctx.put(b"s", encode_position(position))
         ctx.emit("followed", height=position.height, executed=executed, issued=issued)
 
@@ -114,10 +118,10 @@ class Supervision(Contract):
         """A refused header is refused, unless it is certified and contradicts the one seen last at its height."""
         shown = finding.shown
         if shown is not None and shown.header.height == position.height and shown.hash != position.header_hash:
-            past = verify_past(
+            past = examine_past(
                 client, cast(bytes, args["header"]), cast(bytes, args["certificate"]), now_ms=ctx.block.time_ms
             )
-            if past.verdict is Verdict.OK:
+            if not isinstance(past, Finding) and following.verified(ctx, (past,))[0].verdict is Verdict.OK:
                 ctx.put(b"s", encode_position(replace(position, frozen=position.height)))
                 ctx.emit("frozen", height=position.height)
                 return

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import cast
+from typing import TypeAlias, cast
 
-from chain_core.codec.block import decode_header
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.execution.arguments import HASH, ListOf
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.block import Header
-from chain_core.types.errors import MalformedBytes
 from crosschain import following
 from crosschain.following import (
     CERTIFIED_HEADER,
@@ -22,7 +20,7 @@ from crosschain.following import (
     decode_position,
     encode_position,
 )
-from crosschain.light_client import ClientState, Finding, Verdict, is_fork, verify_next, verify_past
+from crosschain.light_client import ClientState, Examined, Finding, Verdict, contradict, examine_next, examine_past
 from crosschain.packets import CLIENTS
 from supervisory_chain.chains import admitted_chain
 
@@ -30,6 +28,8 @@ MAX_HEADERS = 32
 """Headers of one operation."""
 KEPT_HEADERS = 1_000
 """Headers kept of one chain; packets of older or skipped ones come with their header (docs/spec/packets.md §4)."""
+
+_Row: TypeAlias = Mapping[str, bytes]
 
 RULES: Mapping[str, RuleText] = {
     **following.RULES,
@@ -57,17 +57,17 @@ class Clients(Contract):
         """Verifies and stores headers in ascending order; a fork among them freezes the client."""
         chain = cast(bytes, args["chain"])
         position, client = self._client(ctx, chain)
-        for row in cast(Sequence[Mapping[str, bytes]], args["headers"]):
-            forked = self._fork_with_stored(ctx, chain, client, row)
-            if forked is not None:
-                self._freeze(ctx, chain, position, forked)
+        examined, contradiction = self._examine(ctx, chain, client, cast(Sequence[_Row], args["headers"]))
+        findings = following.verified(ctx, examined)
+        for place, (one, finding) in enumerate(zip(examined, findings, strict=True)):
+            last = contradiction is not None and place == len(examined) - 1
+            if finding.verdict is not Verdict.OK:
+                following.refuse_header(ctx, contradiction if last and contradiction is not None else finding)
+            if last:
+                self._freeze(ctx, chain, position, one.shown.header.height)
                 return
-            finding = verify_next(client, row["header"], row["certificate"], now_ms=ctx.block.time_ms)
-            if finding.verdict is not Verdict.OK or finding.shown is None:
-                following.refuse_header(ctx, finding)
-            self._keep(ctx, chain, position, finding.shown.header, row["header"])
-            position = position.at(finding.shown, position.count + 1)
-            client = client.advanced(finding.shown)
+            self._keep(ctx, chain, position, one.shown.header, one.shown.header_bytes)
+            position = position.at(one.shown, position.count + 1)
         ctx.put(b"c" + chain, encode_position(position))
         ctx.emit("followed", chain=chain, height=position.height, headers=len(cast(Sequence[object], args["headers"])))
 
@@ -75,15 +75,19 @@ class Clients(Contract):
         """Two certified headers of one height, from anybody: the client freezes."""
         chain = cast(bytes, args["chain"])
         position, client = self._client(ctx, chain)
-        findings: list[Finding] = []
-        for row in cast(Sequence[Mapping[str, bytes]], args["headers"]):
-            finding = verify_past(client, row["header"], row["certificate"], now_ms=ctx.block.time_ms)
+        examined: list[Examined] = []
+        for row in cast(Sequence[_Row], args["headers"]):
+            one = examine_past(client, row["header"], row["certificate"], now_ms=ctx.block.time_ms)
+            if isinstance(one, Finding):
+                following.refuse_header(ctx, one)
+            examined.append(one)
+        first, second = examined
+        if not contradict(first.shown, second.shown):
+            ctx.refuse("clients.no_fork")
+        for finding in following.verified(ctx, examined):
             if finding.verdict is not Verdict.OK:
                 following.refuse_header(ctx, finding)
-            findings.append(finding)
-        if not is_fork(*findings) or findings[0].shown is None:
-            ctx.refuse("clients.no_fork")
-        self._freeze(ctx, chain, position, findings[0].shown.header.height)
+        self._freeze(ctx, chain, position, first.shown.header.height)
 
     @staticmethod
     def _client(ctx: CallContext, chain: bytes) -> tuple[Position, ClientState]:
@@ -94,17 +98,32 @@ class Clients(Contract):
         return position, client_at(decode_followed(followed), position)
 
     @staticmethod
-    def _fork_with_stored(ctx: CallContext, chain: bytes, client: ClientState, row: Mapping[str, bytes]) -> int | None:
-        """The height at which a certified header contradicts the stored one; None when it does not."""
-        try:
-            height = decode_header(row["header"]).height
-        except MalformedBytes:
-            return None  # ``verify_next`` refuses it, by the predicate's name
-        stored = ctx.get(header_key(chain, height))
-        if stored is None or stored == row["header"]:
-            return None
-        finding = verify_past(client, row["header"], row["certificate"], now_ms=ctx.block.time_ms)
-        return height if finding.verdict is Verdict.OK else None
+    def _examine(
+        ctx: CallContext, chain: bytes, client: ClientState, rows: Sequence[_Row]
+    ) -> tuple[list[Examined], Finding | None]:
+        """All that the headers show before a signature is verified; refuses what fails a predicate.
+
+        A header that contradicts an accepted one, if its signatures hold, is the last examined; the finding is its
+        refusal if they do not.
+        """
+        examined: list[Examined] = []
+        brought: dict[int, bytes] = {}
+        for row in rows:
+            header, certificate, now_ms = row["header"], row["certificate"], ctx.block.time_ms
+            following_one = examine_next(client, header, certificate, now_ms=now_ms)
+            if isinstance(following_one, Examined):
+                examined.append(following_one)
+                brought[following_one.shown.header.height] = header
+                client = client.advanced(following_one.shown)
+                continue
+            if following_one.shown is not None:
+                height = following_one.shown.header.height
+                accepted = brought.get(height) or ctx.get(header_key(chain, height))
+                past = examine_past(client, header, certificate, now_ms=now_ms)
+                if accepted is not None and accepted != header and isinstance(past, Examined):
+                    return [*examined, past], following_one
+            following.refuse_header(ctx, following_one)
+        return examined, None
 
     @staticmethod
     def _freeze(ctx: CallContext, chain: bytes, position: Position, height: int) -> None:

@@ -20,7 +20,7 @@ from chain_core.types.packet import InclusionProof, Packet
 from chain_core.types.values import Value
 from crosschain import following
 from crosschain.following import CERTIFICATE_BYTES, HEADER_BYTES
-from crosschain.light_client import ClientState, Verdict, verify_past
+from crosschain.light_client import ClientState, Examined, Finding, Verdict, examine_past
 from crosschain.packets import (
     ACK_KIND,
     DIRECTIVE_CHANNEL,
@@ -115,12 +115,14 @@ class Inbox(Contract):
         rows = cast(Sequence[Mapping[str, bytes]], args["packets"])
         arrived = [_read(ctx, index, row, source) for index, row in enumerate(rows)]
         sequences = self._next_sequences(ctx, source, arrived)
-        header = self._header(ctx, client, source, height, args)
+        header, unverified = self._header(ctx, client, source, height, args)
         for index, item in enumerate(arrived):
             try:
                 check_inclusion(item.raw, item.proof, header.outbox_count, header.outbox_root, "outbox")
             except InvalidProof as error:
                 ctx.refuse("inbox.proof", index, error.what[:_MAX_DETAIL])
+        if unverified is not None:
+            self._verify(ctx, source, unverified)
         for channel, following_sequence in sequences.items():
             ctx.put(channel_key(source, channel), encode_value({"next": following_sequence, "height": height}))
         for item in arrived:
@@ -143,30 +145,40 @@ class Inbox(Contract):
         return sequences
 
     @staticmethod
-    def _header(ctx: CallContext, client: ClientState, source: bytes, height: int, args: Arguments) -> Header:
-        """The stored header of ``height``, or the certified one that came along."""
+    def _header(
+        ctx: CallContext, client: ClientState, source: bytes, height: int, args: Arguments
+    ) -> tuple[Header, Examined | None]:
+        """The stored header of ``height``, or the one that came along, whose signatures are left to be verified."""
         stored = stored_header(ctx, source, height)
         brought, certificate = cast(bytes | None, args.get("header")), cast(bytes | None, args.get("certificate"))
         if brought is None or certificate is None:
             if stored is None:
                 ctx.refuse("inbox.no_header", height)
-            return decode_header(stored)
+            return decode_header(stored), None
         below = stored_header(ctx, source, height - 1)
-        finding = verify_past(
+        examined = examine_past(
             client,
             brought,
             certificate,
             now_ms=ctx.block.time_ms,
             previous_hash=None if below is None else sm3(below),
         )
-        if finding.verdict is not Verdict.OK or finding.shown is None:
-            following.refuse_header(ctx, finding)
-        header = finding.shown.header
+        if isinstance(examined, Finding):
+            following.refuse_header(ctx, examined)
+        header = examined.shown.header
         if header.height != height:
             ctx.refuse("inbox.wrong_height", header.height, height)
-        if stored is not None and stored != brought:
+        return header, examined
+
+    @staticmethod
+    def _verify(ctx: CallContext, source: bytes, examined: Examined) -> None:
+        """Signatures last, when nothing else is left to refuse but a fork, which only certified headers make."""
+        (finding,) = following.verified(ctx, (examined,))
+        if finding.verdict is not Verdict.OK:
+            following.refuse_header(ctx, finding)
+        height = examined.shown.header.height
+        if stored_header(ctx, source, height) not in (None, examined.shown.header_bytes):
             ctx.refuse("inbox.fork", height)
-        return header
 
     def _take(self, ctx: CallContext, source: bytes, height: int, item: _Arrived) -> None:
         """Does what a proven packet says; one that cannot be read is counted, so that its channel goes on."""

@@ -60,6 +60,7 @@ class CallContext(Namespace):
         "_prefixes",
         "_record",
         "_spaces",
+        "_spent",
         "block",
         "body",
         "contract",
@@ -90,6 +91,7 @@ class CallContext(Namespace):
         self._outbox: list[bytes] = []
         self._prefixes: dict[str, bytes] = {}
         self._spaces: dict[str, Namespace] = {}
+        self._spent: dict[tuple[str, bytes], int] = {}
 
     # ---- who
 
@@ -186,6 +188,14 @@ class CallContext(Namespace):
     def next_sequence(self, destination_genesis: bytes, destination_ledger: int, channel: str) -> int:
         """The sequence the next packet there will have: how many were sent so far."""
         return self._sequence(sequence_key(destination_genesis, destination_ledger, channel))
+
+    def spend(self, budget: str, amount: int) -> None:
+        """Counts costly work done for the account in this block; a refusal does not take it back."""
+        self._spent[budget, self.account] = self.spent(budget) + amount
+
+    def spent(self, budget: str) -> int:
+        """What the account's transactions of this block, refused ones too, have spent of ``budget``."""
+        return self._spent.get((budget, self.account), 0)
 
     def refuse(self, rule: str, *params: Value) -> NoReturn:
         """Ends the transaction: nothing of it remains but a receipt with REFUSED_BY_RULE, ``rule`` and ``params``."""

@@ -50,6 +50,14 @@ class Shown:
     certificate: Certificate
 
 
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """A header for which every predicate but ``signatures`` holds before this client; nothing of it is final yet."""
+
+    client: ClientState
+    shown: Shown
+
+
 class Verdict(Enum):
     """What a client says about a header."""
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from chain_core.codec.block import decode_certificate, decode_header, header_hash
+from collections.abc import Sequence
+
+from chain_core.codec.block import decode_certificate, decode_header, header_hash, header_message
+from chain_core.crypto.provider import VerifyItem
+from chain_core.crypto.providers import provider
 from chain_core.types.errors import MalformedBytes
 from crosschain.light_client import predicates
 from crosschain.light_client.predicates import Case, Predicate
-from crosschain.light_client.state import ClientState, Finding, Shown, Verdict
+from crosschain.light_client.state import ClientState, Examined, Finding, Shown, Verdict
 
 
 def verify_next(client: ClientState, header_bytes: bytes, certificate_bytes: bytes, *, now_ms: int) -> Finding:
     """Whether the client may move to this header."""
+    return _concluded(examine_next(client, header_bytes, certificate_bytes, now_ms=now_ms))
+
+
+def examine_next(
+    client: ClientState, header_bytes: bytes, certificate_bytes: bytes, *, now_ms: int
+) -> Examined | Finding:
+    """``verify_next`` without the signatures, which ``conclude`` verifies; a finding when a predicate fails."""
     shown = _show(header_bytes, certificate_bytes)
     if isinstance(shown, Finding):
         return _frozen(client) or shown
@@ -30,10 +41,48 @@ def verify_past(
 
     ``previous_hash`` is that of the header stored one height below, None when none is.
     """
+    return _concluded(examine_past(client, header_bytes, certificate_bytes, now_ms=now_ms, previous_hash=previous_hash))
+
+
+def examine_past(
+    client: ClientState,
+    header_bytes: bytes,
+    certificate_bytes: bytes,
+    *,
+    now_ms: int,
+    previous_hash: bytes | None = None,
+) -> Examined | Finding:
+    """``verify_past`` without the signatures, which ``conclude`` verifies; a finding when a predicate fails."""
     shown = _show(header_bytes, certificate_bytes)
     if isinstance(shown, Finding):
         return _frozen(client) or shown
     return _judge(Case(client, shown, now_ms, previous_hash), predicates.PAST)
+
+
+def conclude(examined: Sequence[Examined]) -> list[Finding]:
+    """The verdict over each header, by its signatures; those of all headers are verified in one batch."""
+    items: list[VerifyItem] = []
+    for one in examined:
+        client, shown = one.client, one.shown
+        message = header_message(client.genesis_hash, shown.hash)
+        items += [
+            (client.validators.key(signer), message, signature) for signer, signature in shown.certificate.signatures
+        ]
+    valid = iter(provider().sm2_verify_many(items))
+    findings: list[Finding] = []
+    for one in examined:
+        bad = [signer for (signer, _), holds in zip(one.shown.certificate.signatures, valid, strict=False) if not holds]
+        if bad:
+            detail = f"validator {bad[0]}'s does not verify"
+            findings.append(Finding(Verdict.INVALID, predicates.SIGNATURES, detail, one.shown))
+        else:
+            findings.append(Finding(Verdict.OK, shown=one.shown))
+    return findings
+
+
+def contradict(a: Shown, b: Shown) -> bool:
+    """Whether two headers cannot both be of one chain: one height, two hashes."""
+    return a.header.height == b.header.height and a.hash != b.hash
 
 
 def is_fork(first: Finding, second: Finding) -> bool:
@@ -41,7 +90,11 @@ def is_fork(first: Finding, second: Finding) -> bool:
     a, b = first.shown, second.shown
     if first.verdict is not Verdict.OK or second.verdict is not Verdict.OK or a is None or b is None:
         return False
-    return a.header.height == b.header.height and a.hash != b.hash
+    return contradict(a, b)
+
+
+def _concluded(examined: Examined | Finding) -> Finding:
+    return examined if isinstance(examined, Finding) else conclude([examined])[0]
 
 
 def _show(header_bytes: bytes, certificate_bytes: bytes) -> Shown | Finding:
@@ -53,8 +106,8 @@ def _show(header_bytes: bytes, certificate_bytes: bytes) -> Shown | Finding:
     return Shown(header_bytes, header, header_hash(header_bytes), certificate)
 
 
-def _judge(case: Case, ordered: tuple[Predicate, ...]) -> Finding:
-    """The first that fails decides; OK when all hold."""
+def _judge(case: Case, ordered: tuple[Predicate, ...]) -> Examined | Finding:
+    """The first that fails decides; what is left when all hold are the signatures."""
     stopped = _frozen(case.client)
     if stopped is not None:
         return stopped
@@ -62,7 +115,7 @@ def _judge(case: Case, ordered: tuple[Predicate, ...]) -> Finding:
         detail = predicate(case)
         if detail:
             return Finding(_verdict(predicate, case), predicates.name_of(predicate), detail, case.shown)
-    return Finding(Verdict.OK, shown=case.shown)
+    return Examined(case.client, case.shown)
 
 
 def _frozen(client: ClientState) -> Finding | None:

@@ -1,8 +1,11 @@
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
+from chain_core.crypto.provider import VerifyItem
+from chain_core.crypto.providers import provider
+from crosschain.light_client import verifier
 from tests.unit.crosschain.chains import Layers
 
 
@@ -13,3 +16,19 @@ def layers(tmp_path: Path) -> Iterator[Layers]:
     made.register()
     yield made
     made.close()
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many signatures the light client hands over to be verified, a number for each batch."""
+    sizes: list[int] = []
+    real = provider()
+
+    class Counting:
+        @staticmethod
+        def sm2_verify_many(items: Sequence[VerifyItem]) -> list[bool]:
+            sizes.append(len(items))
+            return real.sm2_verify_many(items)
+
+    monkeypatch.setattr(verifier, "provider", Counting)
+    return sizes

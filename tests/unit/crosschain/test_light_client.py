@@ -23,6 +23,7 @@ from crosschain.light_client import (
     Verdict,
     is_fork,
     predicates,
+    verifier,
     verify_next,
     verify_past,
 )
@@ -171,7 +172,7 @@ def test_the_order_is_the_documented_one() -> None:
 def test_signatures_are_not_looked_at_before_all_else_holds(sample: Sample, monkeypatch: pytest.MonkeyPatch) -> None:
     """An attacker cannot make the client verify signatures over what it would refuse anyway."""
     asked: list[object] = []
-    monkeypatch.setattr(predicates, "provider", lambda: asked.append(None))
+    monkeypatch.setattr(verifier, "provider", lambda: asked.append(None))
     cheap = [name for name, (predicate, _) in FORGERIES.items() if predicate != "signatures"]
     forged = [FORGERIES[name][1](sample) for name in cheap]
     for header, certificate in forged:

@@ -341,3 +341,22 @@ def test_two_supervisory_headers_of_one_height_freeze_the_follower(layers: Layer
     assert position(layers).frozen == layers.supervisory.height
     layers.supervisory.block()
     assert update(layers, layers.update_args(0, 0)).rule == "header.frozen"
+
+
+def test_signatures_are_verified_last_and_a_false_one_ends_the_account_s_block(
+    layers: Layers, batches: list[int]
+) -> None:
+    args, local = prepared(layers), layers.local
+    assert update(layers, {**args, "directives": rows(args)[:2]}).rule == "supervision.missing_directives"
+    assert batches == []
+    forged = Operation("supervision", "update", {**args, "certificate": local.certify(cast(bytes, args["header"]))})
+    honest = Operation("supervision", "update", args)
+    receipts = local.block(
+        local.sign("courier", forged),
+        local.sign("courier", forged),
+        local.sign("courier", honest),
+        local.sign("buyer", honest),
+    )
+    assert [receipt.rule for receipt in receipts] == ["header.signatures", "header.budget", "header.budget", ""]
+    q = layers.supervisory.genesis.validators.q
+    assert batches == [q, q]

@@ -1,3 +1,3 @@
-from tests.unit.crosschain.conftest import layers
+from tests.unit.crosschain.conftest import batches, layers
 
-__all__ = ["layers"]
+__all__ = ["batches", "layers"]

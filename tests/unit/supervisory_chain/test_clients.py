@@ -11,7 +11,8 @@ from chain_core.codec.seen import state_key
 from chain_core.execution.codes import Code
 from chain_core.types.transaction import Operation, Receipt
 from chain_core.types.values import Value
-from crosschain.following import Position, decode_position
+from crosschain import following
+from crosschain.following import HEADERS_A_BLOCK, Position, decode_position
 from crosschain.packets import client_key
 from supervisory_chain import clients
 from supervisory_chain.clients import MAX_HEADERS, header_key
@@ -176,3 +177,66 @@ def test_no_more_than_a_batch_at_once(layers: Layers) -> None:
     assert receipt.code == Code.BAD_ARGUMENTS
     assert layers.supervisory.one("courier", layers.headers_up(*range(1, MAX_HEADERS + 1))).code == Code.OK
     assert submit(layers).code == Code.BAD_ARGUMENTS
+
+
+# ---- what headers cost every node
+
+
+def spoilt(row: dict[str, Value]) -> dict[str, Value]:
+    """The last signature of the certificate does not hold any more."""
+    certificate = row["certificate"]
+    assert isinstance(certificate, bytes)
+    return {**row, "certificate": certificate[:-1] + bytes([certificate[-1] ^ 1])}
+
+
+def headers_op(layers: Layers, *rows: dict[str, Value]) -> Operation:
+    return Operation("clients", "submit_headers", {"chain": layers.local.hash, "headers": list(rows)})
+
+
+def test_all_signatures_of_an_operation_are_one_batch_after_everything_else(layers: Layers, batches: list[int]) -> None:
+    grow(layers, 4)
+    rows = [layers.local.row(height) for height in (1, 2, 3)]
+    assert submit(layers, *rows, forged(layers, 4, epoch=1)).rule == "header.epoch"
+    assert submit(layers, *rows, layers.local.row(3)).rule == "header.height"
+    assert batches == []
+    assert submit(layers, *rows).code == Code.OK
+    assert batches == [3 * layers.local.genesis.validators.q]
+
+
+def test_one_signature_that_does_not_hold_ends_the_account_s_headers_for_this_block(
+    layers: Layers, batches: list[int]
+) -> None:
+    grow(layers, 4)
+    chain, bad = layers.supervisory, headers_op(layers, *map(layers.local.row, (1, 2)), spoilt(layers.local.row(3)))
+    receipts = chain.block(
+        chain.sign("courier", bad),
+        chain.sign("courier", bad),
+        chain.sign("courier", layers.headers_up(1)),
+        chain.sign("operator", layers.headers_up(2)),
+    )
+    assert [receipt.rule for receipt in receipts] == ["header.signatures", "header.budget", "header.budget", ""]
+    assert (receipts[0].parameters[1], receipts[1].parameters[1:]) == (3, (0, HEADERS_A_BLOCK, 3))
+    q = layers.local.genesis.validators.q
+    assert batches == [3 * q, q]
+    assert chain.one("courier", layers.headers_up(3)).code == Code.OK, "the next block is another one"
+
+
+def test_what_is_refused_for_another_reason_counts_as_well(
+    layers: Layers, batches: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "HEADERS_A_BLOCK", 4)
+    grow(layers, 4)
+    chain = layers.supervisory
+    undone = chain.sign("courier", layers.headers_up(1, 2), layers.headers_up(1))
+    again = [chain.sign("courier", layers.headers_up(1, 2), layers.headers_up(1)) for _ in range(2)]
+    rules = [receipt.rule for receipt in chain.block(undone, *again)]
+    assert rules == ["header.height", "header.height", "header.budget"]
+    assert len(batches) == 2
+
+
+def test_headers_that_do_not_contradict_each_other_cost_no_signature(layers: Layers, batches: list[int]) -> None:
+    grow(layers, 2)
+    rows: list[Value] = [layers.local.row(1), layers.local.row(2)]
+    report = op("clients", "report_fork", chain=layers.local.hash, headers=rows)
+    assert layers.supervisory.one("courier", report).rule == "clients.no_fork"
+    assert batches == []

@@ -8,7 +8,7 @@ from typing import cast
 import pytest
 
 from chain_core.codec.block import decode_header, encode_header
-from chain_core.codec.proofs import decode_packet
+from chain_core.codec.proofs import decode_packet, encode_packet
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import encode_value
 from chain_core.crypto.merkle import merkle_root
@@ -205,3 +205,23 @@ def test_bytes_that_are_no_packet(layers: Layers) -> None:
         assert up(layers, Operation("inbox", "deliver", args)).rule == "inbox.malformed"
     empty = Operation("inbox", "deliver", {"source": layers.local.hash, "height": 1, "packets": []})
     assert up(layers, empty).code == Code.BAD_ARGUMENTS
+
+
+def test_the_signatures_of_a_header_are_verified_when_all_its_packets_hold(layers: Layers, batches: list[int]) -> None:
+    layers.business("S1")
+    layers.business("S2")
+    chain, row = layers.supervisory, layers.local.row(1)
+    certificate = cast(bytes, row["certificate"])
+    of_another_block = {**layers.packets_up(1).args, "packets": layers.packets_up(2).args["packets"]}
+    assert up(layers, Operation("inbox", "deliver", {**of_another_block, **row})).rule == "inbox.out_of_order"
+    packets = cast(list[dict[str, Value]], layers.packets_up(1).args["packets"])
+    proof = cast(list[dict[str, Value]], layers.packets_up(2).args["packets"])[0]["packet"]
+    report = decode_packet(cast(bytes, proof))
+    invented: list[Value] = [{**packets[0], "packet": encode_packet(replace(report, sequence=0))}]
+    assert up(layers, layers.packets_up(1, **row, packets=invented)).rule == "inbox.proof"
+    assert batches == []
+    forged = layers.packets_up(1, **{**row, "certificate": certificate[:-1] + bytes([certificate[-1] ^ 1])})
+    receipts = chain.block(*(chain.sign("courier", forged) for _ in range(3)))
+    assert [receipt.rule for receipt in receipts] == ["header.signatures", "header.budget", "header.budget"]
+    assert batches == [layers.local.genesis.validators.q]
+    assert up(layers, layers.packets_up(1, **row)).code == Code.OK
