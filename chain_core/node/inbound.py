@@ -80,6 +80,8 @@ class Inbound:
     _waiting: set[bytes] = field(default_factory=set)
     """Ids of bodies that wait in the peers' line; ``_awaited``: in the line of what was asked for."""
     _awaited: set[bytes] = field(default_factory=set)
+    _questions: dict[tuple[int, type[Frame]], Callable[[], None]] = field(default_factory=dict)
+    """Answers owed, at most one a peer and kind of question."""
 
     # ---- from peers
 
@@ -94,9 +96,11 @@ class Inbound:
                 for raw in blocks:
                     self._block(link, raw)
             case WantEnvelopes(ids=ids):
-                self._ask(lambda: self.replica.on_want_envelopes(link.peer, ids), 32 * len(ids))
+                self._ask(
+                    link.peer, WantEnvelopes, lambda: self.replica.on_want_envelopes(link.peer, ids), 32 * len(ids)
+                )
             case WantBlocks(start=start, count=count):
-                self._ask(lambda: self.replica.on_want_blocks(link.peer, start, count), 16)
+                self._ask(link.peer, WantBlocks, lambda: self.replica.on_want_blocks(link.peer, start, count), 16)
             case _:
                 assert_never(frame)
 
@@ -184,8 +188,14 @@ class Inbound:
         if good:
             self.replica.on_blocks(good)
 
-    def _ask(self, call: Callable[[], None], size_bytes: int) -> None:
-        self.queue.add_vote(Job(_Nothing, lambda _: call(), 1, size_bytes))
+    def _ask(self, peer: int, kind: type[Frame], call: Callable[[], None], size_bytes: int) -> None:
+        """A few bytes ask for megabytes: a peer has one open question of a kind, and a newer one takes its turn."""
+        place = peer, kind
+        if place in self._questions or self.queue.add_vote(Job(_Nothing, lambda _: self._answer(place), 1, size_bytes)):
+            self._questions[place] = call
+
+    def _answer(self, place: tuple[int, type[Frame]]) -> None:
+        self._questions.pop(place)()
 
     # ---- from clients
 

@@ -196,6 +196,33 @@ def test_bodies_that_are_here_or_wait_already_are_passed_over() -> None:
     run(story)
 
 
+def test_a_peer_has_one_open_question_of_a_kind_and_the_newest_is_answered() -> None:
+    """Sixteen bytes ask for megabytes, in the line that votes stand in."""
+
+    async def story(bench: Bench) -> None:
+        other = IncomingLink(3, Caller(LOOPBACK, "other"), lambda link, why: None)
+        for start in range(1, 1_001):
+            bench.inbound.receive(bench.link, WantBlocks(start, 16))
+        bench.inbound.receive(bench.link, WantEnvelopes((b"i" * 32,)))
+        bench.inbound.receive(other, WantBlocks(7, 1))
+        assert bench.inbound.queue.backlog == 3
+        assert await bench.feed(ConsensusFrame(VOTE)) == [(2, 1_000, 16), (2, (b"i" * 32,)), (3, 7, 1), VOTE]
+        assert (await bench.feed(WantBlocks(9, 1)))[4:] == [(2, 9, 1)], "answered: the next one may be asked"
+
+    run(story)
+
+
+def test_a_question_that_finds_no_room_is_lost_and_may_be_asked_again() -> None:
+    async def story(bench: Bench) -> None:
+        add_vote = bench.inbound.queue.add_vote
+        bench.inbound.queue.add_vote = lambda job: False  # type: ignore[method-assign]
+        assert await bench.feed(WantBlocks(1, 1)) == []
+        bench.inbound.queue.add_vote = add_vote  # type: ignore[method-assign]
+        assert await bench.feed(WantBlocks(2, 1)) == [(2, 2, 1)]
+
+    run(story)
+
+
 def test_what_a_proposal_lacks_goes_ahead_of_what_is_pushed() -> None:
     async def story(bench: Bench) -> None:
         wanted: set[bytes] = set()
