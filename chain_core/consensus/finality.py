@@ -19,7 +19,7 @@ from chain_core.consensus.effects import (
 )
 from chain_core.consensus.inputs import Executed, Finalised
 from chain_core.consensus.messages import FinalityNotice
-from chain_core.consensus.ordering import stop_order_timer
+from chain_core.consensus.ordering import end_ordering, stop_order_timer
 from chain_core.consensus.state import ReplicaState, Slot
 from chain_core.types.block import Certificate, HeaderVote
 
@@ -133,8 +133,8 @@ def on_notice(state: ReplicaState, notice: FinalityNotice, out: list[Effect]) ->
 def certified(state: ReplicaState, height: int, out: list[Effect]) -> None:
     """Heights up to ``height`` have certificates: their ordering is closed here too."""
     state.certified = max(state.certified, height)
-    if state.slot.height <= state.certified and not state.view_changing:
-        stop_order_timer(state, out)
+    if state.slot.height <= state.certified:
+        end_ordering(state, out)
 
 
 def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate, out: list[Effect]) -> bool:
@@ -142,8 +142,7 @@ def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate
     height = decode_header(event.header_bytes).height
     if height <= state.final_height:
         return False
-    if not state.view_changing:  # the timer of a view asked for goes on: its primary may be dead
-        stop_order_timer(state, out)
+    end_ordering(state, out)
     lost = state.slot.accepted
     if lost is not None and lost.vote.vote.digest != state.slot.committed:
         out.append(ReleaseBatch(lost.batch))  # the block came from elsewhere and may be another one

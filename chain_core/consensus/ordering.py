@@ -36,8 +36,16 @@ def start_order_timer(state: ReplicaState, out: list[Effect]) -> None:
     out.append(SetTimer(Timer.ORDER, order_timeout_ms(state)))
 
 
+def end_ordering(state: ReplicaState, out: list[Effect]) -> None:
+    """Commit and finality stop the timer of a view that is on; that of a view asked for goes on: its primary may be
+    dead, whatever became of the height in flight.
+    """
+    if not state.view_changing:
+        stop_order_timer(state, out)
+
+
 def stop_order_timer(state: ReplicaState, out: list[Effect]) -> None:
-    """Commit, finality and a view change stop it."""
+    """A view change, entering a view and halting stop it."""
     if state.order_timer_running:
         state.order_timer_running = False
         out.append(CancelTimer(Timer.ORDER))
@@ -57,8 +65,8 @@ def on_work(state: ReplicaState, out: list[Effect]) -> None:
 def on_work_gone(state: ReplicaState, out: list[Effect]) -> None:
     """What was waiting expired: without a proposal either, nobody is to be replaced for it."""
     state.work = False
-    if not state.view_changing and state.slot.accepted is None:
-        stop_order_timer(state, out)
+    if state.slot.accepted is None:
+        end_ordering(state, out)
 
 
 def propose(state: ReplicaState, out: list[Effect]) -> None:
@@ -265,7 +273,7 @@ def _hold_committed(state: ReplicaState, proof: CommitProof, digest: bytes, out:
 def commit(state: ReplicaState, batch: Batch, digest: bytes, out: list[Effect]) -> None:
     """The batch is ordered for ever: stop the timer, execute."""
     state.slot.committed = digest
-    stop_order_timer(state, out)
+    end_ordering(state, out)
     out.append(Execute(batch, digest))
 
 

@@ -221,6 +221,8 @@ class Checker:
         replica = self.world.nodes[index].replica
         assert replica is not None
         state, n = replica.core.state, self.world.n
+        if state.view > self.world.schedule.now_ms // state.config.parameters.order_timeout_ms + n:
+            self._fail("views", index, f"was moved to view {state.view}, faster than any timer runs")
         sizes = (len(state.stash), len(state.view_changes), len(state.answered), len(state.slot.commits))
         if max(sizes) > 4 * n or len(replica.bodies.held) > 4_000 or len(replica.bodies.wanted) > 2:
             self._fail("bounds", index, f"keeps {sizes} messages")

@@ -217,7 +217,8 @@ class SimNode:
         for to, one in frames:
             if self.correct:
                 self.world.checker.sent(self.index, one)
-            self.world.network.send(self.index, to, encode_frame(one))
+            if self.world.passes(to, one):
+                self.world.network.send(self.index, to, encode_frame(one))
 
     def broadcast(self, frame: Frame) -> None:
         peers = [peer for peer in range(self.world.n) if peer != self.index]

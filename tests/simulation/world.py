@@ -14,9 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from chain_core.consensus.messages import PrePrepare
 from chain_core.crypto.provider import VerifyItem
 from chain_core.crypto.providers import provider
+from chain_core.network.frames import ConsensusFrame, Frame
 from chain_core.node.ports import Admission
+from chain_core.types.block import HeaderVote, SignedNewView, SignedVote
 from chain_core.types.transaction import Envelope
 from tests.simulation.byzantine import STRATEGIES, Censor, Strategy
 from tests.simulation.chain import CLIENTS, START_MS, Chain, chain
@@ -82,6 +85,8 @@ class World:
         self._trace = hashlib.sha256()
         self._tell = tell
         self._in_bad_weather = True
+        self.muffled: dict[str, set[int]] = {}
+        """Kinds of messages that the network loses at present, and whom they do not reach."""
         self.checker = Checker(self)
         chosen = self._draw_byzantine() if byzantine is None else byzantine
         self.nodes = [
@@ -176,7 +181,9 @@ class World:
             at = random.randrange(size.bad_weather_ms)
             self.schedule.after(at, lambda client=client, nonce=nonce: self._client(client, nonce))  # type: ignore[misc]
         for _ in range(size.faults):
-            fault = random.choice((self._partition, self._crash, self._crash, self._blow, self._cut))
+            fault = random.choice(
+                (self._partition, self._crash, self._crash, self._blow, self._cut, self._muffle, self._muffle)
+            )
             self.schedule.after(random.randrange(size.bad_weather_ms), fault)
         self.schedule.after(size.bad_weather_ms, self._heal)
 
@@ -187,6 +194,31 @@ class World:
         self.note(f"partition {nodes[:middle]} {nodes[middle:]}")
         self.network.partition([set(nodes[:middle]), set(nodes[middle:])])
         self.schedule.after(self.random.randint(500, 9_000), self.network.heal)
+
+    def _muffle(self) -> None:
+        """An adversary in the network loses one kind of message: replicas stop in the middle of an agreement."""
+        kind = self.random.choice(("PRE_PREPARE", "PREPARE", "COMMIT", "COMMIT", "HEADER", "NEW-VIEW"))
+        deaf = set(self.random.sample(range(self.n), self.random.randint(1, self.n)))
+        self.note(f"{kind} does not reach {sorted(deaf)}")
+        self.muffled[kind] = deaf
+        self.schedule.after(self.random.randint(500, 6_000), lambda: self.muffled.pop(kind, None))
+
+    def passes(self, to: int, frame: Frame) -> bool:
+        """Whether the network carries this kind of message to ``to`` at present."""
+        if not self.muffled or not isinstance(frame, ConsensusFrame):
+            return True
+        match frame.message:
+            case PrePrepare():
+                kind = "PRE_PREPARE"
+            case SignedVote(vote=vote):
+                kind = vote.phase.name
+            case HeaderVote():
+                kind = "HEADER"
+            case SignedNewView():
+                kind = "NEW-VIEW"
+            case _:
+                return True
+        return to not in self.muffled.get(kind, ())
 
     def _cut(self) -> None:
         sender, receiver = self.random.sample(range(self.n), 2)
@@ -211,9 +243,13 @@ class World:
     def _blow(self) -> None:
         r = self.random
         self.network.weather = Weather(
-            r.choice((0.0, 0.05, 0.3, 0.6)), r.choice((0.0, 0.3)), 1, r.choice((10, 300, 1_500, 4_000))
+            r.choice((0.0, 0.05, 0.2, 0.5)), r.choice((0.0, 0.3)), 1, r.choice((10, 300, 1_500, 4_000))
         )
         self.note("weather")
+        self.schedule.after(r.randint(1_000, 8_000), self._calm)
+
+    def _calm(self) -> None:
+        self.network.weather = CALM
 
     def _tick(self) -> None:
         for node in self.nodes:
@@ -226,7 +262,8 @@ class World:
         self.note("heal")
         self._in_bad_weather = False
         self.network.heal()
-        self.network.weather = CALM
+        self._calm()
+        self.muffled.clear()
         for node in self.nodes:
             node.crash_at = ""
             self._reboot(node)

@@ -19,6 +19,7 @@ from tests.unit.consensus.bench import (
     commit,
     digest_of,
     header_of,
+    header_vote,
     kinds,
     new_view,
     of_kind,
@@ -281,13 +282,16 @@ def test_a_proposal_that_another_block_overtook_is_released() -> None:
     assert fx.ReleaseBatch(mine.batch) in effects
 
 
-def test_the_timer_of_the_view_asked_for_survives_finality_in_the_old_one() -> None:
+def test_the_timer_of_the_view_asked_for_survives_commit_and_finality() -> None:
     bench = Bench(3)
     bench.hear(pre_prepare(A), prepare(1, A), prepare(2, A))
     bench.hear(view_change(0, 1), view_change(1, 1), view_change(2, 1))
     assert bench.core.state.order_timer_running
-    effects = bench.hear(commit(0, A), commit(1, A), commit(2, A))
-    assert bench.core.state.slot.committed == digest_of(A) and "CastHeaderVote" in kinds(effects)
+    bench.hear(commit(0, A), commit(1, A), commit(2, A))
+    assert bench.core.state.slot.committed == digest_of(A) and bench.core.state.order_timer_running
+    bench.hear(*(header_vote(i, header_of(1, A)) for i in (0, 1, 2)))
+    assert bench.core.state.final_height == 1 and bench.core.state.order_timer_running
+    assert asked(bench.fire(Timer.ORDER)) == [2]
 
 
 # -- serving and re-sending
