@@ -16,6 +16,7 @@ from chain_core.execution.contract import Lane
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES
 
 _RESERVED_LANES = (Lane.GOVERNANCE, Lane.BORDER)
+_LEAST_SHARE = 16
 
 
 class Outcome(Enum):
@@ -49,6 +50,16 @@ class PoolLimits:
     reserved_bytes: int
     per_account: int
     retry_after_ms: int
+
+    @property
+    def lane_transactions(self) -> int:
+        """What one account may hold of a reserved lane: a few accounts do not fill what is reserved for all."""
+        return max(_LEAST_SHARE, self.reserved_transactions // 10)
+
+    @property
+    def lane_bytes(self) -> int:
+        """The same in bytes; room for two of the largest envelopes in any case."""
+        return max(2 * MAX_ENVELOPE_BYTES, self.reserved_bytes // 10)
 
     @classmethod
     def from_parameters(cls, parameters: Mapping[str, int]) -> PoolLimits:
@@ -114,6 +125,7 @@ class TransactionPool:
         self._count = _Room(limits.transactions, limits.reserved_transactions)
         self._bytes = _Room(limits.size_bytes, limits.reserved_bytes)
         self._by_account: dict[bytes, int] = {}
+        self._in_lane: dict[tuple[Lane, bytes], tuple[int, int]] = {}
         self._expiry: list[tuple[int, int, bytes]] = []
         self._sequence = 0
 
@@ -142,7 +154,7 @@ class TransactionPool:
         if envelope_id in self._entries:
             return KNOWN
         by_account = self._by_account.get(account, 0)
-        if by_account >= self.limits.per_account:
+        if by_account >= self.limits.per_account or not self._has_share(lane, account, size_bytes):
             return Admission(Outcome.FULL, "account", self.limits.retry_after_ms)
         if not self._count.fits(lane, 1):
             return Admission(Outcome.FULL, "transactions", self.limits.retry_after_ms)
@@ -154,6 +166,7 @@ class TransactionPool:
         self._count.use(lane, 1)
         self._bytes.use(lane, size_bytes)
         self._by_account[account] = by_account + 1
+        self._share(lane, account, 1, size_bytes)
         self._watch(envelope_id, entry)
         return ACCEPTED
 
@@ -200,6 +213,7 @@ class TransactionPool:
                 del self._waiting[entry.lane][envelope_id]
             self._count.use(entry.lane, -1)
             self._bytes.use(entry.lane, -entry.size)
+            self._share(entry.lane, entry.account, -1, -entry.size)
             left = self._by_account[entry.account] - 1
             if left:
                 self._by_account[entry.account] = left
@@ -216,6 +230,23 @@ class TransactionPool:
                 self.forget((envelope_id,))
                 dropped.append(envelope_id)
         return dropped
+
+    def _has_share(self, lane: Lane, account: bytes, size_bytes: int) -> bool:
+        """Whether the account may hold that much more of a reserved lane."""
+        if lane not in _RESERVED_LANES:
+            return True
+        count, size = self._in_lane.get((lane, account), (0, 0))
+        return count < self.limits.lane_transactions and size + size_bytes <= self.limits.lane_bytes
+
+    def _share(self, lane: Lane, account: bytes, count: int, size_bytes: int) -> None:
+        """Counts what the account holds of a reserved lane."""
+        if lane not in _RESERVED_LANES:
+            return
+        held, size = self._in_lane.get((lane, account), (0, 0))
+        if held + count:
+            self._in_lane[lane, account] = held + count, size + size_bytes
+        else:
+            del self._in_lane[lane, account]
 
     @staticmethod
     def _take_half(take: Callable[[list[int], list[bytes]], None], room: list[int], taken: list[bytes]) -> None:

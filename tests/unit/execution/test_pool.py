@@ -74,6 +74,34 @@ def test_one_account_does_not_fill_the_pool() -> None:
     assert pool.add(named(9), BUSINESS, 1, b"one", 1_000) == ACCEPTED
 
 
+@pytest.mark.parametrize("lane", [GOVERNANCE, BORDER])
+def test_one_account_does_not_fill_a_reserved_lane(lane: Lane) -> None:
+    """A tenth of 300 reserved ids; other lanes and other accounts do not notice."""
+    pool = TransactionPool(PoolLimits(10_000, 10**9, 300, 10**8, 1_000, 500))
+    for number in range(30):
+        assert pool.add(named(number), lane, 1, b"one", 1_000) == ACCEPTED
+    assert offer(pool, lane, account=b"one") == full("account")
+    assert pool.add(named(100), BUSINESS, 1, b"one", 1_000) == ACCEPTED
+    assert pool.add(named(101), BORDER if lane is GOVERNANCE else GOVERNANCE, 1, b"one", 1_000) == ACCEPTED
+    assert pool.add(named(102), lane, 1, b"two", 1_000) == ACCEPTED
+    pool.take(5, 100)
+    pool.forget([named(0)])
+    assert offer(pool, lane, account=b"one") == ACCEPTED
+    pool.forget([named(n) for n in range(103)] + [b"new".ljust(32, b"!")])
+    assert pool._in_lane == {}
+
+
+@pytest.mark.parametrize(("reserved", "reserved_bytes", "ids"), [(10, 10**9, 16), (1_000, 10**6, 2)])
+def test_the_share_of_a_reserved_lane_is_never_too_small_to_work_with(
+    reserved: int, reserved_bytes: int, ids: int
+) -> None:
+    pool = TransactionPool(PoolLimits(10_000, 10**10, reserved, reserved_bytes, 1_000, 500))
+    for number in range(ids):
+        assert pool.add(named(number), BORDER, MAX_ENVELOPE_BYTES, b"one", 1_000) == ACCEPTED
+    assert offer(pool, BORDER, account=b"one") == full("account")
+    assert offer(pool, BORDER, account=b"two") == ACCEPTED
+
+
 def test_an_id_is_known_while_it_is_held_in_flight_or_not() -> None:
     pool = filled(BIG, (BUSINESS, 1))
     assert pool.add(named(0), BUSINESS, 1, b"x", 1) == KNOWN
