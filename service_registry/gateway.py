@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -40,6 +40,8 @@ from service_registry.recorder import Recorder
 log = logging.getLogger(__name__)
 
 MAX_CALLS = 256
+MAX_CALLS_OF_ONE = 32
+"""Calls of one consumer under way: a slow publisher's callers do not take the room of all others."""
 ENDPOINT_S = 5.0
 MAX_CHANNELS = 64
 _NO_REPLY = SignedReply(b"", b"", b"")
@@ -63,6 +65,7 @@ class Gateway:
         self._now_ms = clock
         self._calls = 0
         self._under_way: set[tuple[bytes, bytes, int]] = set()
+        self._of_consumer: Counter[bytes] = Counter()
         self._channels: OrderedDict[str, RawChannel] = OrderedDict()
 
     def methods(self) -> dict[str, Unary]:
@@ -77,9 +80,7 @@ class Gateway:
         """One call; every failure is a typed refusal, recorded where service and caller are known."""
         signed = SignedCall.of(parse(pb.CallRequest, data))
         if self._calls >= MAX_CALLS:
-            raise Overloaded(
-                f"{MAX_CALLS} calls are under way", where="gateway", next_step="try again", retry_after_ms=500
-            )
+            raise _overloaded(f"{MAX_CALLS} calls are under way")
         self._calls += 1
         try:
             return await self._identified(await identify(self._chain, signed, self._now_ms()))
@@ -92,11 +93,18 @@ class Gateway:
         if key in self._under_way:
             raise replayed(known.call)
         require_unused(known)
+        consumer = known.call.consumer
+        if self._of_consumer[consumer] >= MAX_CALLS_OF_ONE:
+            raise _overloaded(f"{MAX_CALLS_OF_ONE} calls of this consumer are under way")
         self._under_way.add(key)
+        self._of_consumer[consumer] += 1
         try:
             return await self._known(known)
         finally:
             self._under_way.discard(key)
+            self._of_consumer[consumer] -= 1
+            if not self._of_consumer[consumer]:
+                del self._of_consumer[consumer]
 
     async def _known(self, known: KnownCall) -> bytes:
         answer = _NO_REPLY
@@ -165,6 +173,10 @@ class Gateway:
         except (schemas.NotOfSchema, schemas.BadSchema, MalformedBytes) as error:
             raise BadResponse(error.what, where=f"response {error.where}", next_step="tell the publisher") from error
         return code
+
+
+def _overloaded(what: str) -> Overloaded:
+    return Overloaded(what, where="gateway", next_step="try again", retry_after_ms=500)
 
 
 def _check_request(admitted: Admitted) -> None:

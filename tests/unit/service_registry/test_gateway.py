@@ -350,6 +350,25 @@ def test_there_is_room_for_so_many_calls_only(monkeypatch: pytest.MonkeyPatch) -
     play(story)
 
 
+def test_one_consumer_does_not_take_the_room_of_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gateway_module, "MAX_CALLS_OF_ONE", 2)
+
+    async def story(stage: Stage) -> None:
+        house = stage.house
+        house.certify("tester")
+        stage.chain.gate = asyncio.Event()
+        waiting = [asyncio.create_task(stage.call(house.call("consumer")[1])) for _ in range(2)]
+        await stage.until_asked(2)
+        assert "of this consumer" in await refusal(stage, house.call("consumer")[1], Overloaded)
+        stage.chain.gate.set()
+        await refusal(stage, house.call("tester", b"{")[1], NotAuthorised)
+        await asyncio.gather(*waiting)
+        await stage.call(house.call("consumer")[1])
+        assert not stage.gateway._of_consumer
+
+    play(story)
+
+
 def test_a_gateway_keeps_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway_module, "MAX_CHANNELS", 1)
 
