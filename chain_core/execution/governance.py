@@ -28,6 +28,7 @@ from chain_core.execution.proposals import (
     EXPIRED,
     FAILED,
     MAX_OPEN,
+    MAX_OPEN_OF_ONE,
     OPEN,
     REJECTED,
     WITHDRAWN,
@@ -56,6 +57,13 @@ RULES: Mapping[str, RuleText] = {
         "too few governors would be left: {0} of at least two entities are needed",
     ),
     "governance.too_many_proposals": RuleText("待决提案已达上限 {0}", "{0} proposals are pending already"),
+    "governance.too_many_of_yours": RuleText(
+        "该提案人的待决提案已达上限 {0}", "{0} proposals of this proposer are pending already"
+    ),
+    "governance.unsupported": RuleText(
+        "生效时支持者已不足（支持者须仍为治理成员，且来自两个机构）",
+        "not enough of its supporters are governors still, of two entities",
+    ),
     "governance.unknown_proposal": RuleText("提案 {0} 不存在", "there is no proposal {0}"),
     "governance.not_open": RuleText("提案 {0} 的状态为 {1}，不可再操作", "proposal {0} is {1}: too late for this"),
     "governance.own_proposal": RuleText(
@@ -108,8 +116,11 @@ class Governance(Contract):
         """A new proposal, open until approved or expired; its change is rehearsed on the state of now."""
         book, kind = ProposalBook(ctx), cast(str, args["kind"])
         content = cast(Arguments, args["content"])
-        if len(book.agenda()) >= MAX_OPEN:
+        pending = [book.find(number) for number, _ in book.agenda()]
+        if len(pending) >= MAX_OPEN:
             ctx.refuse("governance.too_many_proposals", MAX_OPEN)
+        if sum(other is not None and other.proposer == ctx.account for other in pending) >= MAX_OPEN_OF_ONE:
+            ctx.refuse("governance.too_many_of_yours", MAX_OPEN_OF_ONE)
         refusal = ctx.rehearse(lambda: decide(ctx, self._bounds, kind, content))
         if refusal is not None:
             raise refusal
@@ -186,6 +197,8 @@ class Governance(Contract):
         return tuple(sorted(flags - self._known_flags))
 
     def _applied(self, ctx: CallContext, proposal: Proposal) -> Proposal:
+        if not self._is_supported(ctx, proposal):  # who lost the role meanwhile supports nothing any more
+            return replace(proposal, status=FAILED, outcome="governance.unsupported")
         refusal = ctx.attempt(lambda: decide(ctx, self._bounds, proposal.kind, proposal.content))
         if refusal is None:
             return replace(proposal, status=APPLIED)

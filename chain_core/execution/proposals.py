@@ -15,6 +15,8 @@ REJECTED, WITHDRAWN, EXPIRED, FAILED = "rejected", "withdrawn", "expired", "fail
 
 MAX_OPEN = 32
 """Proposals that are open or approved and not yet in effect."""
+MAX_OPEN_OF_ONE = 8
+"""Of these, what one proposer may have: nobody keeps the others from proposing."""
 
 
 @dataclass(frozen=True, slots=True)

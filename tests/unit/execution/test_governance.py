@@ -160,10 +160,37 @@ def test_an_open_proposal_expires() -> None:
 
 
 def test_pending_proposals_are_bounded(world: World) -> None:
-    for _ in range(32):
-        assert world.one("governor-1", smaller()).code == Code.OK
+    for number in range(1, 5):
+        for _ in range(8):
+            assert world.one(f"governor-{number}", smaller()).code == Code.OK
     receipt = world.one("governor-2", smaller())
     assert (refused(receipt), receipt.parameters) == ("governance.too_many_proposals", (0, 32))
-    world.one("governor-1", withdraw(7))
+    world.one("governor-2", withdraw(9))
     assert world.one("governor-2", smaller()).code == Code.OK
     assert proposal(world, 33).proposer == account("governor-2")
+
+
+def test_one_proposer_leaves_room_for_the_others(world: World) -> None:
+    for _ in range(8):
+        assert world.one("governor-1", smaller()).code == Code.OK
+    receipt = world.one("governor-1", smaller())
+    assert (refused(receipt), receipt.parameters) == ("governance.too_many_of_yours", (0, 8))
+    assert world.one("governor-2", smaller()).code == Code.OK
+    world.one("governor-1", withdraw(7))
+    assert world.one("governor-1", smaller()).code == Code.OK
+
+
+@pytest.mark.parametrize(("gone", "status"), [("governor-3", "failed"), ("governor-4", "applied")])
+def test_who_is_no_governor_any_more_supports_nothing(world: World, gone: str, status: str) -> None:
+    world.one("governor-1", smaller(at=40))
+    world.one("governor-3", approve())
+    other = {"governor-3": "governor-4", "governor-4": "governor-3"}[gone]
+    world.one("governor-1", propose("party", account=account(gone), roles=[]))
+    world.one(other, approve(2))
+    world.pass_blocks(40)
+    assert proposal(world, 2).status == "applied"
+    assert proposal(world).status == status
+    assert (proposal(world).outcome, block_size(world)) == {
+        "failed": ("governance.unsupported", 2_000),
+        "applied": ("", 500),
+    }[status]
