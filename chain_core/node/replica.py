@@ -227,6 +227,8 @@ class Replica:
             own = self.voter.cast(effect)
         except SigningRefused as refusal:
             self.ports.observer.alarm(refusal.code, {"what": refusal.what, "where": refusal.where})
+            if isinstance(effect, fx.CastPrePrepare):  # nobody saw it: what it took may be proposed by another
+                self.intake.release(effect.batch)
             return
         if own is not None:
             self._inputs.append(own)

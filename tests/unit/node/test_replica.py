@@ -8,12 +8,16 @@ from pathlib import Path
 import pytest
 
 from chain_core.codec.seen import state_key
+from chain_core.consensus.effects import CastPrePrepare
 from chain_core.consensus.finality import DIVERGED
+from chain_core.consensus.inputs import Input
 from chain_core.execution.executor import BlockResult
 from chain_core.ledger.database import Batch, Database
 from chain_core.network.frames import EnvelopesFrame
 from chain_core.node.ports import Admission
 from chain_core.node.replica import UNKNOWN_FLAG, Replica
+from chain_core.node.safe_signer import SigningRefused
+from chain_core.node.voting import Cast
 from tests.simulation.node import SimNode
 from tests.simulation.world import Size, World
 
@@ -106,6 +110,27 @@ def test_a_certified_block_that_executes_otherwise_halts_who_catches_up(
     world.network.heal()
     world.advance(3_000)
     assert world.checker.halts == {3: DIVERGED} and world.nodes[3].store.final_height == 0
+
+
+def test_a_proposal_that_may_not_be_signed_gives_back_what_it_took(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    primary = replica_of(world.nodes[0])
+    assert primary.voter is not None
+    cast = primary.voter.cast
+
+    def refusing(effect: Cast) -> Input | None:
+        if isinstance(effect, CastPrePrepare):
+            raise SigningRefused("another digest", where="height 1, view 0", next_step="look for a second process")
+        return cast(effect)
+
+    told: list[tuple[int, str]] = []
+    monkeypatch.setattr(world.checker, "alarmed", lambda index, code, facts: told.append((index, code)))
+    monkeypatch.setattr(primary.voter, "cast", refusing)
+    world.nodes[0].submit(world.promise(1, 0).raw)
+    assert told == [(0, SigningRefused.code)]
+    assert (len(primary.pool), primary.pool.in_flight) == (1, 0)
+    world.until(lambda: not world.missing(), 30_000, "finality under the next primary")
 
 
 def test_an_unknown_flag_stops_a_node_before_its_height(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
