@@ -13,6 +13,7 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.execution.codes import Code
 from chain_core.types.transaction import Operation, Receipt
+from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
 from crosschain.regions import REGIONS
 from supervisory_chain.assembly import supervisory_assembly
@@ -102,6 +103,18 @@ REFUSED_DOCUMENTS: dict[str, tuple[str, Callable[[], bytes]]] = {
 def test_a_document_that_may_not_register(supervisory: Chain, name: str) -> None:
     expected, make = REFUSED_DOCUMENTS[name]
     assert rule(supervisory.one("operator", registration(make(), endpoints=[]))) == expected
+
+
+@pytest.mark.parametrize(
+    "spelling", [" entity 0 of beijing ", "entity  0\u3000of beijing", "ｅｎｔｉｔｙ ０ of beijing"]
+)
+def test_another_spelling_is_not_another_entity(supervisory: Chain, spelling: str) -> None:
+    members = list(local_genesis().validators.validators)
+    assert members[0].entity == "entity 0 of beijing"
+    members[1] = replace(members[1], entity=spelling)
+    refused = supervisory.one("operator", registration(document(validators=ValidatorSet(tuple(members)))))
+    assert rule(refused) == "chains.entity_third"
+    assert refused.parameters[1:] == ("entity 0 of beijing", 2, 4)
 
 
 def test_just_below_a_third_of_the_votes_registers(supervisory: Chain) -> None:
