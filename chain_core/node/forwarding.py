@@ -72,6 +72,10 @@ class Forwarding:
         oldest = islice(self._waiting.items(), FORWARD_LIMIT)
         return [envelope_id for envelope_id, entry in oldest if now_ms - entry.since_ms >= after_ms]
 
+    def given(self) -> list[bytes]:
+        """The bodies that the primary was given, in order of arrival."""
+        return [envelope_id for envelope_id, entry in self._waiting.items() if entry.given]
+
     def overdue(self, view: int, now_ms: int, after_ms: int) -> bool:
         """Whether the primary of ``view`` has been given one of the oldest ``after_ms`` ago; a new view starts anew."""
         if view != self._view:

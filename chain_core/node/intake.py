@@ -141,10 +141,39 @@ class Intake:
 
     def drop_expired(self, now_ms: int) -> None:
         """Forget bodies whose window has ended."""
-        expired = self.pool.drop_expired(now_ms)
-        for envelope_id in expired:
+        self._drop(self.pool.drop_expired(now_ms))
+
+    def primary_is_late(self, now_ms: int) -> bool:
+        """Whether the primary was given a body that any correct one would propose.
+
+        A body that others refuse must depose nobody: what this node's own final state refuses by now is dropped, and
+        what clocks may judge differently, close to the ends of its window, does not count.
+        """
+        parameters = self._executor.parameters(self._store)
+        window = parameters["max_window_ms"]
+        tolerance = min(parameters["clock_tolerance_ms"], window // 4)
+        for envelope_id in self.forwarding.given():
+            envelope = self.bodies.pooled.get(envelope_id)
+            if envelope is None or not self._orderable(envelope):
+                self._drop((envelope_id,))
+            elif tolerance < envelope.body.valid_until_ms - now_ms <= window - tolerance:
+                return True
+        return False
+
+    def _orderable(self, envelope: Envelope) -> bool:
+        """Whether its nonce is unused and its keys are known in the final state."""
+        body = envelope.body
+        if self._store.seen(seen_key(body.ledger, body.account, body.nonce)) is not None:
+            return False
+        accounts = (body.account, *body.cosigners)
+        known = self._executor.known_account
+        return all(known(self._store, a, s.public_key) for a, s in zip(accounts, envelope.signers, strict=True))
+
+    def _drop(self, envelope_ids: Sequence[bytes]) -> None:
+        self.pool.forget(envelope_ids)
+        for envelope_id in envelope_ids:
             self.bodies.pooled.pop(envelope_id, None)
-        self.forwarding.gone(expired)
+        self.forwarding.gone(envelope_ids)
 
     def finalised(self, envelope_ids: tuple[bytes, ...]) -> None:
         """A block is final: its bodies leave."""

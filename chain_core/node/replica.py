@@ -105,9 +105,13 @@ class Replica:
         self._run(inp.MessageReceived(message))
 
     def on_timer(self, timer: inp.Timer) -> None:
-        """A timer ran out. The re-sending one also asks again for what is missing and watches the primary."""
+        """A timer ran out. The re-sending one also asks again for what is missing and watches the primary, the ordering
+        one first looks whether what it ran for is still the primary's to do.
+        """
+        now = self.ports.clock.now_ms()
+        if timer is inp.Timer.ORDER and not self.intake.primary_is_late(now):
+            self._inputs.append(inp.WorkGone())  # the core goes on with a proposal or view change of its own
         if timer is inp.Timer.RESEND:
-            now = self.ports.clock.now_ms()
             self.intake.ask()
             self.exchange.ask_again(now)
             self.intake.drop_expired(now)
@@ -271,7 +275,8 @@ class Replica:
         self.intake.forward(due, to, now_ms)
         if forwarding.any_given != state.work:
             self._inputs.append(inp.WorkAvailable() if forwarding.any_given else inp.WorkGone())
-        if forwarding.overdue(state.view, now_ms, REQUEST_PATIENCE * parameters.order_timeout_max_ms):
+        patience_ms = REQUEST_PATIENCE * parameters.order_timeout_max_ms
+        if forwarding.overdue(state.view, now_ms, patience_ms) and self.intake.primary_is_late(now_ms):
             self._inputs.append(inp.RequestOverdue())
 
     def _has_work(self) -> bool:

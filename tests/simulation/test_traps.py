@@ -160,6 +160,24 @@ def test_what_expires_unproposed_deposes_nobody(tmp_path: Path) -> None:
     world.close()
 
 
+def test_what_every_other_node_refuses_deposes_nobody(tmp_path: Path) -> None:
+    """A client hands one node a second transaction under a nonce that is final elsewhere: nobody can order it, and
+    without care each such pair would cost the chain a view.
+    """
+    world = quiet(tmp_path)
+    for nonce in range(4):
+        world.network.partition([{3}, {0, 1, 2}])
+        world.nodes[3].submit(world.transaction(1, nonce, 100_000).raw)
+        submit(world, 1, nonce)
+        world.advance(200)
+        world.network.heal()
+        world.advance(5_000)
+    all_final(world)
+    assert {node.replica.core.state.view for node in world.nodes if node.replica} == {0}
+    assert [len(node.replica.pool) for node in world.nodes if node.replica] == [0, 0, 0, 0]
+    world.close()
+
+
 def test_transactions_of_a_lost_proposal_are_proposed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """FISCO #4308: a deposed primary's transactions stayed sealed. Nobody else has the body here."""
     world = quiet(tmp_path)
