@@ -57,7 +57,8 @@ def test_broken_guard_shows(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(place, attribute, broken)
     else:
         monkeypatch.setattr(place, attribute, broken)
-    quick = settings(DAYS, phases=[Phase.generate], max_examples=100, report_multiple_bugs=False)
+    # What is tried depends on which modules are loaded: far more examples than are ever needed, stopped at the first.
+    quick = settings(DAYS, phases=[Phase.generate], max_examples=3_000, report_multiple_bugs=False)
     with pytest.raises((AssertionError, BrokenInvariant, EngineFault, struct.error)):
         run_state_machine_as_test(MarketDays, settings=quick)  # type: ignore[no-untyped-call]
 
