@@ -8,6 +8,8 @@ import pytest
 
 from chain_core.consensus.messages import Message
 from chain_core.execution.pool import TransactionPool
+from chain_core.network.frame_codec import encode_frame
+from chain_core.network.frames import ConsensusFrame
 from chain_core.node.replica import KEY_USED_ELSEWHERE
 from chain_core.types.block import HeaderVote, Phase, SignedVote
 from tests.simulation.byzantine import Censor, Strategy
@@ -192,6 +194,23 @@ def test_transactions_of_a_lost_proposal_are_proposed_again(tmp_path: Path, monk
     all_final(world)
     pool = world.nodes[0].replica.pool if world.nodes[0].replica else None
     assert isinstance(pool, TransactionPool) and len(pool) == 0
+    world.close()
+
+
+def test_a_lost_proposal_seals_nothing(tmp_path: Path) -> None:
+    """What it took from the pool may be proposed again, or expires like everything else."""
+    world = quiet(tmp_path)
+    world.network.partition([{0}, {1, 2, 3}])
+    world.nodes[0].submit(world.transaction(1, 0, 12_000).raw)  # proposed by the primary, heard by nobody
+    submit(world, 1, 0, client=2)
+    world.advance(6_000)
+    deposed, leader = world.nodes[0].replica, world.nodes[1].replica
+    assert deposed is not None and leader is not None and leader.core.state.new_view is not None
+    assert deposed.pool.in_flight == 1
+    world.nodes[0].deliver(1, encode_frame(ConsensusFrame(leader.core.state.new_view)))
+    assert deposed.core.state.view == 1 and deposed.pool.in_flight == 0
+    world.network.heal()
+    all_final(world)
     world.close()
 
 

@@ -60,6 +60,18 @@ def test_view_change_carries_the_last_certificate_and_what_was_prepared_above_it
     assert [p.batch for p in cast.message.prepared] == [second]
 
 
+def test_what_was_prepared_is_shown_again_until_it_is_final_or_prepared_later() -> None:
+    """Two view changes in a row: the view between prepared nothing; what an earlier one committed is not lost."""
+    bench = Bench(2)
+    bench.hear(pre_prepare(A), prepare(1, A), prepare(3, A))
+    bench.fire(Timer.ORDER)
+    bench.lacks.add(digest_of(A))  # nothing comes of the view between
+    bench.hear(new_view(1, [view_change(0, 1), view_change(1, 1, prepared(A)), view_change(3, 1)], A))
+    (cast,) = of_kind(bench.fire(Timer.ORDER), fx.CastViewChange)
+    assert isinstance(cast, fx.CastViewChange)
+    assert cast.message.new_view == 2 and cast.message.prepared == (bench.memory.prepared,)
+
+
 JOINS: list[tuple[str, int, list[tuple[int, int]], int]] = [
     ("one sender, however high", 4, [(0, FAR)], 0),
     ("one sender, again and again", 4, [(0, 1), (0, 2), (0, FAR)], 0),
