@@ -49,7 +49,8 @@ class BlockExchange:
 
     def _ask(self, now_ms: int) -> None:
         start = self._store.final_height + 1
-        if start == self._asked_start and now_ms - self._asked_at_ms < PATIENCE_MS:
+        # A wall clock may be set back: that must not make patience endless.
+        if start == self._asked_start and 0 <= now_ms - self._asked_at_ms < PATIENCE_MS:
             return
         candidates = self._sources + tuple(p for p in self._peers if p not in self._sources)
         if start == self._asked_start:  # no answer, or none that verified: leave this source

@@ -68,9 +68,9 @@ class Forwarding:
         return list(islice(self._waiting, FORWARD_LIMIT))
 
     def due(self, now_ms: int, after_ms: int) -> list[bytes]:
-        """Of the oldest, those that arrived or were given ``after_ms`` ago and still wait."""
+        """Of the oldest, those that arrived or were given ``after_ms`` ago (or later, if the clock was set back)."""
         oldest = islice(self._waiting.items(), FORWARD_LIMIT)
-        return [envelope_id for envelope_id, entry in oldest if now_ms - entry.since_ms >= after_ms]
+        return [envelope_id for envelope_id, entry in oldest if not 0 <= now_ms - entry.since_ms < after_ms]
 
     def given(self) -> list[bytes]:
         """The bodies that the primary was given, in order of arrival."""

@@ -52,6 +52,13 @@ def test_a_silent_source_is_left_and_a_good_one_kept() -> None:
     assert asked(transport) == [(2, 5, ASK_COUNT), (3, 5, ASK_COUNT), (3, 21, ASK_COUNT), (3, 37, ASK_COUNT)]
 
 
+def test_a_clock_that_was_set_back_does_not_stop_the_asking() -> None:
+    exchange, _, transport = made(4)
+    exchange.fetch(5, 5, (2,), 10 * PATIENCE_MS)
+    exchange.ask_again(0)
+    assert len(asked(transport)) == 2
+
+
 def test_everybody_is_asked_in_the_end() -> None:
     exchange, _, transport = made(4)
     exchange.fetch(5, 5, (2,), 0)

@@ -26,6 +26,7 @@ def test_due_is_what_waits_since_it_came_or_was_given() -> None:
     assert waiting.due(400, 200) == [B]
     waiting.arrived(B, 400)
     assert waiting.due(400, 200) == [B], "arriving again changes nothing"
+    assert waiting.due(50, 10_000) == [A, B, C], "the clock was set back"
 
 
 def test_only_the_oldest_are_forwarded_at_once() -> None:
