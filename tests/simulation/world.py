@@ -182,7 +182,10 @@ class World:
             self.schedule.after(at, lambda client=client, nonce=nonce: self._client(client, nonce))  # type: ignore[misc]
         for _ in range(size.faults):
             fault = random.choice(
-                (self._partition, self._crash, self._crash, self._blow, self._cut, self._muffle, self._muffle)
+                (
+                    *(self._partition, self._crash, self._crash, self._blow),
+                    *(self._cut, self._muffle, self._muffle, self._set_clock),
+                )
             )
             self.schedule.after(random.randrange(size.bad_weather_ms), fault)
         self.schedule.after(size.bad_weather_ms, self._heal)
@@ -194,6 +197,12 @@ class World:
         self.note(f"partition {nodes[:middle]} {nodes[middle:]}")
         self.network.partition([set(nodes[:middle]), set(nodes[middle:])])
         self.schedule.after(self.random.randint(500, 9_000), self.network.heal)
+
+    def _set_clock(self) -> None:
+        """Somebody's wall clock is set, forward or back; two correct ones stay within the tolerance of each other."""
+        node = self.random.choice(self.nodes)
+        node.skew_ms = self.random.randint(-2_000, 2_000)
+        self.note(f"clock of {node.index}")
 
     def _muffle(self) -> None:
         """An adversary in the network loses one kind of message: replicas stop in the middle of an agreement."""
