@@ -32,11 +32,13 @@ from chain_core.node.client import NodeClient
 from chain_core.types.errors import DualchainError
 from contracts.kernel.records import decode_holding
 
-CALL_ENVELOPES = 125
+CALL_ENVELOPES = 250
 CALLS_A_NODE = 3
 LIGHT_TPS = 10
 LIGHT_SECONDS = 15
 PRESIGN_SECONDS = 40
+MAX_TPS = 5_000
+"""So many transfers a second are signed beforehand at most: they lie in the client's memory."""
 CALL_SECONDS = 60.0
 
 
@@ -204,7 +206,7 @@ async def measure(arguments: argparse.Namespace, directory: Path) -> dict[str, o
         sample = await asyncio.to_thread(signers.sign, 512)
         rate = await asyncio.to_thread(verify_rate, sample, market)
         stock = deque(sample)
-        wanted = int(arguments.seconds * rate * len(os.sched_getaffinity(0)) / arguments.nodes)
+        wanted = int(arguments.seconds * min(rate * len(os.sched_getaffinity(0)) / arguments.nodes, MAX_TPS))
         deadline = time.perf_counter() + PRESIGN_SECONDS
         while len(stock) < wanted and time.perf_counter() < deadline:
             stock.extend(await asyncio.to_thread(signers.sign, 1000))

@@ -25,6 +25,7 @@ from chain_core.ledger.errors import BlockRefused, corrupt
 from chain_core.ledger.records import BlockRecord, Staged
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
 from chain_core.ledger.seen_index import Added, SeenIndex
+from chain_core.ledger.value_cache import ValueCache
 from chain_core.ledger.vote_log import VoteLog
 from chain_core.types.block import CertifiedBlock, Header
 from chain_core.types.errors import MalformedBytes
@@ -48,6 +49,7 @@ class LedgerStore:
         self._binding = bound
         self._blocks = BlockStore(database)
         self._seen = SeenIndex(database)
+        self._values = ValueCache(lambda key: database.get(keys.STATE + key))
         self._log = VoteLog(database)
         self._state_tree = BucketTree(database, _STATE_TREE, signed.STATE_ROOT, bound.state_buckets)
         self._seen_tree = BucketTree(database, _SEEN_TREE, signed.SEEN_ROOT, bound.seen_buckets)
@@ -142,7 +144,7 @@ class LedgerStore:
 
     def get(self, key: bytes) -> bytes | None:
         """The final value of a full state key."""
-        return self._database.get(keys.STATE + key)
+        return self._values.get(key)
 
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 1000) -> list[tuple[bytes, bytes]]:
         """At most ``limit`` pairs whose full key starts with ``prefix``, ascending, those above ``after`` only."""
@@ -161,7 +163,7 @@ class LedgerStore:
 
     def prove_state(self, key: bytes) -> tuple[bytes | None, StateProof]:
         """The value of a full state key, or None, with its proof under the final header's state root."""
-        return self._proven(key, self.get(key), self._state_tree)
+        return self._proven(key, self._database.get(keys.STATE + key), self._state_tree)
 
     def prove_seen(self, key: bytes) -> tuple[bytes | None, StateProof]:
         """The entry of a seen key, or None, with its proof under the final header's seen root."""
@@ -299,6 +301,7 @@ class LedgerStore:
         self._database.write(batch)
         for _, tree, change in self._trees(staged):
             tree.adopt(change)
+        self._values.committed(staged.writes)
         self._seen.adopt(seen_added)
         self._log.forget_through(height)
         self._history = history

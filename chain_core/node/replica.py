@@ -300,7 +300,7 @@ class Replica:
         if not self._fits_its_header(block):
             self.ports.observer.alarm("BAD_BLOCK", {"height": height, "batch_time_ms": block.batch.time_ms})
             return False
-        built = self.built or self.builder.build(block.batch, tuple(decode_envelope(raw) for raw in block.envelopes))
+        built = self.built or self.builder.build(block.batch, self._envelopes_of(block))
         if built.header_bytes != block.header:
             differing = ", ".join(differing_fields(built.header_bytes, block.header))
             self._halt(DIVERGED, {"height": height, "reason": f"the certified header differs in {differing}"})
@@ -309,6 +309,12 @@ class Replica:
         self._finalise(block.header, encode_certificate(block.certificate))
         self._drain()
         return True
+
+    def _envelopes_of(self, block: CertifiedBlock) -> tuple[Envelope, ...]:
+        """The block's envelopes, whose ids were checked on arrival; those that are pooled need no second decoding."""
+        pooled = self.bodies.pooled.get
+        pairs = zip(block.batch.envelope_ids, block.envelopes, strict=True)
+        return tuple(pooled(envelope_id) or decode_envelope(raw) for envelope_id, raw in pairs)
 
     def _fits_its_header(self, block: CertifiedBlock) -> bool:
         """Whether the batch's time leads to the header's: of a certified block the one thing that no certificate
