@@ -33,7 +33,7 @@ from chain_core.types.errors import DualchainError
 from contracts.kernel.records import decode_holding
 
 CALL_ENVELOPES = 250
-CALLS_A_NODE = 3
+CALLS_A_NODE = 4
 LIGHT_TPS = 10
 LIGHT_SECONDS = 15
 PRESIGN_SECONDS = 40
