@@ -6,10 +6,11 @@ from chain_core.codec import signed
 from chain_core.codec.values import decode_map
 from chain_core.codec.wire import U32, Layout, Reader, Writer, malformed
 from chain_core.crypto.hashing import sm3
-from chain_core.crypto.merkle import leaf_hash, merkle_root, root_from_path
+from chain_core.crypto.merkle import leaf_hash, merkle_root, root_from_path, verify_consistency
+from chain_core.types.block import Header
 from chain_core.types.errors import InvalidProof
 from chain_core.types.ids import FORMAT_VERSION, HASH_SIZE
-from chain_core.types.packet import BucketEntry, InclusionProof, Packet, StateProof
+from chain_core.types.packet import BucketEntry, ConsistencyProof, InclusionProof, Packet, StateProof
 
 MAX_PATH = 64
 MAX_PACKET_BYTES = 196_608
@@ -90,6 +91,31 @@ def check_inclusion(leaf: bytes, proof: InclusionProof, count: int, root: bytes,
         raise InvalidProof(f"the proof is for {proof.count} leaves, the header says {count}", where=where)
     if root_from_path(leaf_hash(leaf), proof.index, proof.count, proof.path) != root:
         raise InvalidProof("the path does not lead to the root in the header", where=where)
+
+
+def encode_consistency(proof: ConsistencyProof) -> bytes:
+    """Canonical consistency proof."""
+    w = Writer().u8(FORMAT_VERSION).u64(proof.first).u64(proof.second)
+    _write_path(w, proof.path)
+    return w.take()
+
+
+def decode_consistency(data: bytes) -> ConsistencyProof:
+    """A consistency proof from its one encoding."""
+    r = Reader(data, "consistency proof")
+    r.version()
+    first, second, path = r.u64(), r.u64(), _read_path(r)
+    r.end()
+    return ConsistencyProof(first, second, path)
+
+
+def check_consistency(proof: ConsistencyProof, older: Header, newer: Header) -> None:
+    """InvalidProof unless the history ``newer`` commits to begins with the one ``older`` commits to."""
+    where = f"history of height {newer.height} over that of {older.height}"
+    if (proof.first, proof.second) != (older.history_count, newer.history_count):
+        raise InvalidProof(f"the proof is from {proof.first} to {proof.second} headers", where=where)
+    if not verify_consistency(proof.first, proof.second, older.history_root, newer.history_root, proof.path):
+        raise InvalidProof("the path does not lead from one history root to the other", where=where)
 
 
 def state_root(bucket_count: int, upper_root: bytes, kind: bytes = signed.STATE_ROOT) -> bytes:

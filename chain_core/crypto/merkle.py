@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from chain_core.crypto import hashing
 from chain_core.crypto.errors import MalformedTree
 
 HASH_SIZE = 32
+Subtree: TypeAlias = Callable[[int, int], bytes]
+"""(level, index) to the root of the perfect subtree over leaves index * 2^level up to (index + 1) * 2^level."""
 _LEAF, _NODE = b"\x00", b"\x01"
 # Below this a plain loop beats building an array.
 _VECTOR_FROM = 8
@@ -96,6 +99,10 @@ class MerkleTree:
         self._check(index)
         return self._levels[0][index * HASH_SIZE : (index + 1) * HASH_SIZE]
 
+    def subtree(self, level: int, index: int) -> bytes:
+        """The root of a perfect subtree: a ``Subtree`` reader."""
+        return self._levels[level][index * HASH_SIZE : (index + 1) * HASH_SIZE]
+
     def path(self, index: int) -> tuple[bytes, ...]:
         """The audit path of leaf ``index`` (RFC 6962 section 2.1.1). Raises MalformedTree past the end."""
         self._check(index)
@@ -152,6 +159,90 @@ def verify_inclusion(
     return computed is not None and computed == root
 
 
+def subtree_root(reader: Subtree, start: int, stop: int, *, hasher: Hasher = SM3) -> bytes:
+    """MTH(D[start:stop]) from perfect subtrees; ``start`` is a multiple of the power of two not below the width."""
+    width = stop - start
+    if width & (width - 1) == 0:
+        level = width.bit_length() - 1
+        return reader(level, start >> level)
+    middle = start + (1 << width.bit_length() - 1)
+    left = subtree_root(reader, start, middle, hasher=hasher)
+    return node_hash(left, subtree_root(reader, middle, stop, hasher=hasher), hasher=hasher)
+
+
+def inclusion_path(reader: Subtree, index: int, count: int, *, hasher: Hasher = SM3) -> tuple[bytes, ...]:
+    """PATH(index, D[count]) of RFC 9162 section 2.1.3.1. Raises MalformedTree unless index < count."""
+    if not 0 <= index < count:
+        raise MalformedTree("no such leaf", where=f"index {index} of {count}")
+    path: list[bytes] = []
+    start, stop = 0, count
+    while stop - start > 1:
+        middle = start + (1 << (stop - start - 1).bit_length() - 1)
+        if index < middle:
+            path.append(subtree_root(reader, middle, stop, hasher=hasher))
+            stop = middle
+        else:
+            path.append(subtree_root(reader, start, middle, hasher=hasher))
+            start = middle
+    return tuple(reversed(path))
+
+
+def consistency_path(reader: Subtree, first: int, second: int, *, hasher: Hasher = SM3) -> tuple[bytes, ...]:
+    """PROOF(first, D[second]) of RFC 9162 section 2.1.4.1. Raises MalformedTree unless 0 < first <= second."""
+    if not 0 < first <= second:
+        raise MalformedTree("no consistency to show", where=f"{first} leaves of {second}")
+    path: list[bytes] = []
+    start, stop = 0, second
+    while first != stop:
+        middle = start + (1 << (stop - start - 1).bit_length() - 1)
+        if first <= middle:
+            path.append(subtree_root(reader, middle, stop, hasher=hasher))
+            stop = middle
+        else:
+            path.append(subtree_root(reader, start, middle, hasher=hasher))
+            start = middle
+    if start:  # the old tree is not a whole subtree of the new one: where it ends has to be shown
+        path.append(subtree_root(reader, start, stop, hasher=hasher))
+    return tuple(reversed(path))
+
+
+def verify_consistency(
+    first: int,
+    second: int,
+    first_root: bytes,
+    second_root: bytes,
+    path: Sequence[bytes],
+    *,
+    hasher: Hasher = SM3,
+) -> bool:
+    """Whether the ``second`` leaves under ``second_root`` begin with the ``first`` ones under ``first_root``.
+
+    RFC 9162 section 2.1.4.2. A path of another length than the counts ask for proves nothing. Never raises.
+    """
+    if not 0 < first <= second or any(len(item) != HASH_SIZE for item in (first_root, second_root, *path)):
+        return False
+    if first == second:
+        return not path and first_root == second_root
+    siblings = iter(path if first & (first - 1) else (first_root, *path))
+    index, last = first - 1, second - 1
+    while index & 1:
+        index, last = index >> 1, last >> 1
+    old = new = next(siblings, b"")
+    if not new:
+        return False
+    for sibling in siblings:
+        if not last:
+            return False
+        if index & 1 or index == last:
+            old, new = node_hash(sibling, old, hasher=hasher), node_hash(sibling, new, hasher=hasher)
+            while not index & 1 and index:
+                index, last = index >> 1, last >> 1
+        else:
+            new = node_hash(new, sibling, hasher=hasher)
+        index, last = index >> 1, last >> 1
+    return not last and old == first_root and new == second_root
+
+
 @dataclass(slots=True)
 class HistoryTree:
     """The frontier of an append-only tree: one peak for each set bit of ``count``, the largest first.
@@ -169,15 +260,24 @@ class HistoryTree:
 
     def append_hash(self, hashed: bytes) -> bytes:
         """Adds a leaf hash and returns the new root. Raises MalformedTree unless it has 32 bytes."""
+        self.grow(hashed)
+        return self.root
+
+    def grow(self, hashed: bytes) -> list[bytes]:
+        """Adds a leaf hash and returns the roots of the perfect subtrees it completes, from level 0 (itself) up.
+
+        The one of level k has index (count - 1) >> k. Raises MalformedTree unless the hash has 32 bytes.
+        """
         if len(hashed) != HASH_SIZE:
             raise MalformedTree(f"a leaf hash has {HASH_SIZE} bytes, not {len(hashed)}")
         merging = self.count
+        completed = [hashed]
         while merging & 1:
-            hashed = node_hash(self._peaks.pop(), hashed, hasher=self.hasher)
+            completed.append(node_hash(self._peaks.pop(), completed[-1], hasher=self.hasher))
             merging >>= 1
-        self._peaks.append(hashed)
+        self._peaks.append(completed[-1])
         self.count += 1
-        return self.root
+        return completed
 
     @property
     def root(self) -> bytes:

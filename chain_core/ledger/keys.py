@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from struct import Struct
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 """Version of everything under this layout; another one is refused at opening."""
 
 META_FORMAT = b"Mformat"
@@ -13,6 +13,7 @@ META_FINAL = b"Mfinal"
 META_HISTORY = b"Mhistory"
 FORMAT_NAME = b"dualchain/ledger"
 
+HISTORY_NODE = b"Y"
 HEADER, CERTIFICATE, BATCH = b"H", b"C", b"B"
 ENVELOPES, RECEIPTS, EVENTS, OUTBOX = b"E", b"R", b"V", b"O"
 TRANSACTION = b"T"
@@ -33,6 +34,11 @@ _U32 = Struct(">I")
 def at_height(kind: bytes, height: int) -> bytes:
     """Key of the value of ``kind`` (HEADER ... OUTBOX) at ``height``."""
     return kind + _U64.pack(height)
+
+
+def history_node(level: int, index: int) -> bytes:
+    """Key of the root of a perfect subtree of the history tree, ``level`` >= 1."""
+    return HISTORY_NODE + bytes((level,)) + _U64.pack(index)
 
 
 def expiry(valid_until_ms: int, seen_key: bytes) -> bytes:

@@ -16,12 +16,12 @@ from chain_core.codec.block import decode_header, header_hash
 from chain_core.codec.seen import decode_seen
 from chain_core.crypto.errors import MalformedTree
 from chain_core.crypto.hashing import sm3
-from chain_core.crypto.merkle import HistoryTree
 from chain_core.ledger import binding, digests, keys
 from chain_core.ledger.blocks import BlockStore
 from chain_core.ledger.bucket_tree import BucketTree, TreeChange
 from chain_core.ledger.database import Batch, Database
 from chain_core.ledger.errors import BlockRefused, corrupt
+from chain_core.ledger.history import HistoryStore
 from chain_core.ledger.records import BlockRecord, Staged
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
 from chain_core.ledger.seen_index import Added, SeenIndex
@@ -30,7 +30,7 @@ from chain_core.ledger.vote_log import VoteLog
 from chain_core.types.block import CertifiedBlock, Header
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import MAX_U64, ZERO_HASH
-from chain_core.types.packet import StateProof
+from chain_core.types.packet import ConsistencyProof, InclusionProof, StateProof
 
 __all__ = ["NO_HEIGHT", "BlockRecord", "LedgerStore", "Staged"]
 
@@ -53,7 +53,7 @@ class LedgerStore:
         self._log = VoteLog(database)
         self._state_tree = BucketTree(database, _STATE_TREE, signed.STATE_ROOT, bound.state_buckets)
         self._seen_tree = BucketTree(database, _SEEN_TREE, signed.SEEN_ROOT, bound.seen_buckets)
-        self._history = HistoryTree()
+        self._history = HistoryStore(database)
         self._final_height = NO_HEIGHT
         self._final_hash = ZERO_HASH
         final = database.get(keys.META_FINAL)
@@ -133,12 +133,26 @@ class LedgerStore:
     def history_root_of(self, height: int) -> tuple[bytes, int]:
         """RFC 6962 root over the headers 0 .. ``height`` - 1, and their count. ``height`` is at most final + 1."""
         if height == self._final_height + 1:
-            return self._history.root, self._history.count
+            return self._history.tree.root, self._history.tree.count
         raw = self.header(height)
         if raw is None:
             self._refuse(f"the history root of height {height} is not known yet")
         header = decode_header(raw)
         return header.history_root, header.history_count
+
+    def prove_header(self, height: int, count: int) -> InclusionProof:
+        """Header ``height`` under the history root of a header whose history counts ``count`` headers.
+
+        Raises MalformedTree unless height < count <= final + 1.
+        """
+        return self._history.prove_header(height, count)
+
+    def prove_history(self, first: int, second: int) -> ConsistencyProof:
+        """That the history of ``second`` headers begins with that of ``first`` (RFC 9162 section 2.1.4).
+
+        Raises MalformedTree unless 0 < first <= second <= final + 1.
+        """
+        return self._history.prove_consistency(first, second)
 
     # -- final state
 
@@ -253,19 +267,20 @@ class LedgerStore:
         if raw is None or frontier is None:
             self._corrupt(f"the final height is {height}, but its header or the history is missing")
         try:
-            header, self._history = decode_header(raw), HistoryTree.restore(frontier)
+            header = decode_header(raw)
+            self._history.restore(frontier)
         except (MalformedBytes, MalformedTree) as error:
             self._corrupt(f"final header or history cannot be read: {error}")
         digests.restore(self._database, _STATE_TREE, self._state_tree, height)
         digests.restore(self._database, _SEEN_TREE, self._seen_tree, height)
         roots = (self._state_tree.root, self._seen_tree.root)
-        if roots != (header.state_root, header.seen_root) or self._history.count != height + 1:
+        if roots != (header.state_root, header.seen_root) or self._history.tree.count != height + 1:
             self._corrupt(f"the stored trees do not have the roots of header {height}")
         self._final_height, self._final_hash = height, header_hash(raw)
 
     def _check_continues(self, header_bytes: bytes, staged: Staged) -> Header:
         header = decode_header(header_bytes)
-        root, count = self._history.root, self._history.count
+        root, count = self._history.tree.root, self._history.tree.count
         checks = {
             "height": (header.height, self._final_height + 1),
             "height it was staged on": (staged.base_height, self._final_height),
@@ -284,8 +299,7 @@ class LedgerStore:
     def _commit(self, batch: Batch, header_bytes: bytes, staged: Staged, seen_added: Sequence[Added]) -> None:
         """Adds state, trees, history, final height and the end of the vote log; writes; then takes it over."""
         height = self._final_height + 1
-        history = self._history.copy()
-        history.append(header_bytes)
+        history = self._history.append(batch, header_bytes)
         for key, value in staged.writes.items():
             if value is None:
                 batch.delete(keys.STATE + key)
@@ -296,7 +310,6 @@ class LedgerStore:
             change.write(batch)
             digests.write(batch, name, tree, change, height)
         self._log.delete_through(batch, height)
-        batch.put(keys.META_HISTORY, history.serialise())
         batch.put(keys.META_FINAL, height.to_bytes(8, "big"))
         self._database.write(batch)
         for _, tree, change in self._trees(staged):
@@ -304,7 +317,7 @@ class LedgerStore:
         self._values.committed(staged.writes)
         self._seen.adopt(seen_added)
         self._log.forget_through(height)
-        self._history = history
+        self._history.tree = history
         self._final_height, self._final_hash = height, header_hash(header_bytes)
 
     def _trees(self, staged: Staged) -> tuple[tuple[bytes, BucketTree, TreeChange], ...]:

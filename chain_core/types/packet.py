@@ -29,6 +29,15 @@ class InclusionProof:
 
 
 @dataclass(frozen=True, slots=True)
+class ConsistencyProof:
+    """RFC 9162 consistency path: the tree over ``second`` leaves begins with the tree over ``first`` of them."""
+
+    first: int
+    second: int
+    path: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BucketEntry:
     """A revealed entry of a state bucket with its audit path inside the bucket."""
 

@@ -20,9 +20,11 @@ from chain_core.codec.block import (
 )
 from chain_core.codec.genesis import decode_genesis, encode_genesis
 from chain_core.codec.proofs import (
+    decode_consistency,
     decode_inclusion,
     decode_packet,
     decode_state_proof,
+    encode_consistency,
     encode_inclusion,
     encode_packet,
     encode_state_proof,
@@ -55,7 +57,9 @@ from chain_core.codec.votes import (
     encode_view_change,
     encode_vote,
 )
+from chain_core.crypto.merkle import MerkleTree, consistency_path
 from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote, ViewChange
+from chain_core.types.packet import ConsistencyProof
 from chain_core.types.transaction import Envelope
 from chain_core.types.values import Value
 from tests.vectors.samples import WITNESS, Samples
@@ -164,6 +168,8 @@ def _proofs(s: Samples) -> tuple[Kind, ...]:
     directive = encode_packet(s.directive)
     packets = (("report", s.outbox[0]), ("directive", directive), ("acknowledgement", s.outbox[1]))
     inclusion = encode_inclusion(s.inclusion(s.receipt_bytes, 1))
+    headers = MerkleTree([b"header %d" % height for height in range(7)])
+    history = encode_consistency(ConsistencyProof(3, 7, consistency_path(headers.subtree, 3, 7)))
     states = (
         ("presence", encode_state_proof(s.state.prove(next(iter(s.state.values))))),
         ("absence", encode_state_proof(s.state.prove(b"\x06kernelnothing"))),
@@ -171,6 +177,7 @@ def _proofs(s: Samples) -> tuple[Kind, ...]:
     return (
         Kind("packet", decode_packet, encode_packet, packets),
         Kind("inclusion-proof", decode_inclusion, encode_inclusion, (("receipt 1 of 2", inclusion),)),
+        Kind("consistency-proof", decode_consistency, encode_consistency, (("3 of 7 headers", history),)),
         Kind("state-proof", decode_state_proof, encode_state_proof, states),
     )
 

@@ -29,6 +29,7 @@ NAMES = [
     "signed-new-view",
     "packet",
     "inclusion-proof",
+    "consistency-proof",
     "state-proof",
 ]
 # Longer records get fewer patterns a byte, so that all of them together take seconds.

@@ -14,12 +14,15 @@ from chain_core.crypto.merkle import (
     Hasher,
     HistoryTree,
     MerkleTree,
+    consistency_path,
+    inclusion_path,
     leaf_hash,
     leaf_hashes,
     merkle_root,
     path_length,
     root_from_path,
     root_of_hashes,
+    verify_consistency,
     verify_inclusion,
 )
 from tests.unit.crypto.support import load
@@ -60,6 +63,16 @@ def recursive_path(index: int, leaves: Sequence[bytes]) -> list[bytes]:
     return [*recursive_path(index - k, leaves[k:]), recursive_root(leaves[:k])]
 
 
+def recursive_consistency(first: int, leaves: Sequence[bytes], whole: bool = True) -> list[bytes]:
+    """SUBPROOF(m, D[n], b) as RFC 9162 section 2.1.4.1 writes it."""
+    if first == len(leaves):
+        return [] if whole else [recursive_root(leaves)]
+    k = 1 << (len(leaves) - 1).bit_length() - 1
+    if first <= k:
+        return [*recursive_consistency(first, leaves[:k], whole), recursive_root(leaves[k:])]
+    return [*recursive_consistency(first - k, leaves[k:], False), recursive_root(leaves[:k])]
+
+
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file["hash"])
 def test_vectors(file: dict[str, Any]) -> None:
     hasher = HASHERS[file["hash"]]
@@ -76,6 +89,57 @@ def test_vectors(file: dict[str, Any]) -> None:
         assert [sibling.hex() for sibling in path] == case["path"]
         root = bytes.fromhex(file["roots"][count - 1])
         assert verify_inclusion(leaves[index], index, count, path, root, hasher=hasher)
+
+
+def test_consistency_vectors() -> None:
+    file = FILES[0]
+    tree = MerkleTree([bytes.fromhex(leaf) for leaf in file["leaves"]], hasher=SHA256)
+    for case in file["consistency"]:
+        first, second = case["first"], case["second"]
+        path = consistency_path(tree.subtree, first, second, hasher=SHA256)
+        assert [item.hex() for item in path] == case["path"]
+        roots = [bytes.fromhex(file["roots"][count - 1]) for count in (first, second)]
+        assert verify_consistency(first, second, *roots, path, hasher=SHA256)
+
+
+@pytest.mark.parametrize("second", [*range(1, 20), 32, 33])
+def test_a_consistency_path_shows_one_beginning_only(second: int) -> None:
+    leaves = [b"%d" % i for i in range(second)]
+    tree = MerkleTree(leaves)
+    roots = [merkle_root(leaves[:count]) for count in range(second + 1)]
+    for first in range(1, second + 1):
+        path = consistency_path(tree.subtree, first, second)
+        assert list(path) == recursive_consistency(first, leaves)
+        assert verify_consistency(first, second, roots[first], roots[second], path)
+        for other in range(second + 1):  # neither another beginning nor another length
+            assert verify_consistency(first, second, roots[other], roots[second], path) is (other == first)
+            assert verify_consistency(other, second, roots[first], roots[second], path) is (other == first)
+        assert not verify_consistency(first, second, roots[first], bytes(32), path)
+        assert not verify_consistency(first, second, roots[first], roots[second], (*path, bytes(32)))
+        if path:
+            assert not verify_consistency(first, second, roots[first], roots[second], path[:-1])
+            assert not verify_consistency(first, second, roots[first], roots[second], (path[0][:-1], *path[1:]))
+            flipped = bytes([path[0][0] ^ 1]) + path[0][1:]
+            assert not verify_consistency(first, second, roots[first], roots[second], (flipped, *path[1:]))
+
+
+def test_paths_from_perfect_subtrees_are_those_of_the_tree() -> None:
+    """A store keeps perfect subtrees only; paths for any count up to its own come from them."""
+    leaves = [b"%d" % i for i in range(37)]
+    history, nodes = HistoryTree(), {}
+    for index, leaf in enumerate(leaves):
+        for level, node in enumerate(history.grow(leaf_hash(leaf))):
+            nodes[level, index >> level] = node
+    for count in range(1, len(leaves) + 1):
+        tree = MerkleTree(leaves[:count])
+        for index in range(count):
+            assert inclusion_path(lambda level, at: nodes[level, at], index, count) == tree.path(index)
+        assert consistency_path(lambda level, at: nodes[level, at], count, 37) == consistency_path(
+            MerkleTree(leaves).subtree, count, 37
+        )
+    for first, second in ((0, 4), (5, 4), (-1, 4)):
+        with pytest.raises(MalformedTree):
+            consistency_path(lambda level, at: nodes[level, at], first, second)
 
 
 @given(LEAVES)

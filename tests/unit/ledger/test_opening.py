@@ -58,10 +58,10 @@ def test_parents_are_made(tmp_path: Path) -> None:
 
 
 def test_another_format_version(written: Path) -> None:
-    put(written, b"Mformat", b"dualchain/ledger" + (2).to_bytes(4, "big"))
+    put(written, b"Mformat", b"dualchain/ledger" + (3).to_bytes(4, "big"))
     refused = refusal(written, OtherVersion)
-    assert "format 2" in refused.what and "format 1" in refused.what
-    put(written, b"Mformat", b"dualchain/ledger" + (1).to_bytes(4, "big"))
+    assert "format 3" in refused.what and "format 2" in refused.what
+    put(written, b"Mformat", b"dualchain/ledger" + (2).to_bytes(4, "big"))
     assert open_store(written).final_height == 3
 
 

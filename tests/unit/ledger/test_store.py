@@ -2,6 +2,7 @@
 
 import dataclasses
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,16 @@ from chain_core.codec.block import (
     encode_header,
     header_hash,
 )
-from chain_core.codec.proofs import check_state_proof
+from chain_core.codec.proofs import check_consistency, check_inclusion, check_state_proof
 from chain_core.codec.seen import seen_key
 from chain_core.codec.transaction import decode_receipt
+from chain_core.crypto.errors import MalformedTree
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import merkle_root
 from chain_core.ledger import blocks
 from chain_core.ledger.errors import BlockRefused, StoreCorrupt
 from chain_core.ledger.store import NO_HEIGHT, BlockRecord, LedgerStore
+from chain_core.types.errors import InvalidProof
 from chain_core.types.ids import MAX_U64
 from tests.unit.ledger.model import naive_root
 from tests.unit.ledger.support import (
@@ -313,3 +316,31 @@ def test_a_value_that_its_tree_does_not_know_is_corrupt(store: LedgerStore) -> N
 def test_receipts_hold_the_transaction_id_where_the_store_reads_it() -> None:
     raw = receipt(5, b"an envelope")
     assert raw[blocks._TRANSACTION_ID] == decode_receipt(raw).transaction_id == transaction_id(5)
+
+
+class TestHistoryProofs:
+    """Any header, and any earlier history, is proven under any later header."""
+
+    def test_headers_and_beginnings(self, tmp_path: Path) -> None:
+        with new_store(tmp_path) as store:
+            for nonce in range(1, 12):
+                store.commit_block(make_block(store, {b"\x04coinx": b"%d" % nonce}, nonces=(nonce,)))
+        with open_store(tmp_path) as store:
+            headers = [decode_header(store.header(height) or b"") for height in range(12)]
+            for newer in headers[1:]:
+                for older in headers[: newer.height]:
+                    proof = store.prove_header(older.height, newer.history_count)
+                    raw = store.header(older.height) or b""
+                    check_inclusion(raw, proof, newer.history_count, newer.history_root, "header")
+                    if older.height:
+                        check_consistency(store.prove_history(older.history_count, newer.history_count), older, newer)
+            forged = replace(headers[5], history_root=bytes(32))
+            with pytest.raises(InvalidProof):
+                check_consistency(store.prove_history(5, 11), forged, headers[11])
+            with pytest.raises(InvalidProof):
+                check_consistency(store.prove_history(4, 11), headers[5], headers[11])
+            for first, second in ((0, 5), (6, 5), (3, 13)):
+                with pytest.raises(MalformedTree):
+                    store.prove_history(first, second)
+            with pytest.raises(MalformedTree):
+                store.prove_header(13, 13)
