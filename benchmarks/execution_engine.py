@@ -71,9 +71,10 @@ class Memory:
         """Seen entry by key."""
         return self.entries.get(key)
 
-    def seen_expired(self, before_ms: int) -> list[bytes]:
-        """Keys of windows that ended before."""
-        return sorted(key for key, raw in self.entries.items() if decode_seen(raw).valid_until_ms < before_ms)
+    def seen_expired(self, before_ms: int, limit: int) -> list[bytes]:
+        """Keys of windows that ended before, the first ones."""
+        ends = sorted((decode_seen(raw).valid_until_ms, key) for key, raw in self.entries.items())
+        return [key for until, key in ends if until < before_ms][:limit]
 
 
 def account(number: int) -> bytes:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NoReturn, cast
 
-from chain_core.codec.block import validator_set_hash
+from chain_core.codec.validator_set import validator_set_hash
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.execution.arguments import Octets, Record
 from chain_core.execution.context import CallContext

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import re
-import unicodedata
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, cast
 
@@ -65,19 +63,10 @@ def read_document(raw: bytes, supervisory_hash: bytes) -> Genesis:
     embedded = sm3(genesis.supervisory_genesis)
     if embedded != supervisory_hash:
         _refuse("chains.foreign_supervisor", embedded)
-    votes = Counter(same_entity(validator.entity) for validator in genesis.validators.validators)
-    for entity, count in sorted(votes.items()):
+    for entity, count in sorted(genesis.validators.entity_votes().items()):
         if 3 * count >= genesis.validators.n:
             _refuse("chains.entity_third", entity, count, genesis.validators.n)
     return genesis
-
-
-def same_entity(name: str) -> str:
-    """One spelling of an entity's name: NFKC (full-width forms, ligatures), white space collapsed and stripped.
-
-    By the tables of Unicode 3.2, which every Python carries: nodes on different ones must not differ in what is equal.
-    """
-    return " ".join(unicodedata.ucd_3_2_0.normalize("NFKC", name).split())
 
 
 def check_endpoints(endpoints: Sequence[Mapping[str, Value]], nodes: frozenset[str]) -> None:

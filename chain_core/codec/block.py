@@ -11,8 +11,7 @@ from chain_core.crypto.hashing import sm3
 from chain_core.types.block import Batch, Certificate, CertifiedBlock, Header
 from chain_core.types.ids import FORMAT_VERSION, HASH_SIZE, PROTOCOL_VERSION
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES
-from chain_core.types.validator_set import MAX_VALIDATORS, ValidatorSet
-from chain_core.types.values import Value
+from chain_core.types.validator_set import MAX_VALIDATORS
 
 MAX_BLOCK_BYTES = 16_000_000
 """An encoded certified block, bodies included (JR/T 0314 §6.1)."""
@@ -174,20 +173,6 @@ def decode_block(data: bytes) -> CertifiedBlock:
     if count != len(batch.envelope_ids):
         r.fail("as many envelopes as the batch names are needed")
     return CertifiedBlock(header, certificate, batch, envelopes)
-
-
-def validator_set_hash(validators: ValidatorSet) -> bytes:
-    """SM3(tag || canonical list of validators in order)."""
-    rows: list[Value] = [
-        {
-            "name": v.name,
-            "entity": v.entity,
-            "consensus_key": v.consensus_key,
-            "transport_key": v.transport_key,
-        }
-        for v in validators.validators
-    ]
-    return signed.tagged_hash(signed.VALIDATORS, encode_value(rows))
 
 
 def params_hash(parameters: dict[str, int], flags: tuple[str, ...]) -> bytes:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from chain_core.codec import signed
 from chain_core.codec.block import batch_digest, decode_header, encode_batch, header_hash, header_message
-from chain_core.codec.block import validator_set_hash as hash_of_set
 from chain_core.codec.proofs import check_inclusion
 from chain_core.codec.transaction import decode_receipt
+from chain_core.codec.validator_set import validator_set_hash as hash_of_set
 from chain_core.codec.wire import ascending
 from chain_core.crypto.provider import VerifyItem
 from chain_core.crypto.providers import provider

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from chain_core.codec.validator_set import MAX_LABEL_BYTES
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.codec.wire import is_identifier
 from chain_core.crypto.hashing import sm3
@@ -24,7 +25,6 @@ from chain_core.types.validator_set import Validator, ValidatorSet
 from chain_core.types.values import Value
 
 MAX_GENESIS_BYTES = 8_000_000
-MAX_LABEL_BYTES = 255
 _MARKET = re.compile(r"[A-Z]{2,3}\Z")
 _CHAIN_ID = re.compile(r"[a-z][a-z0-9-]{2,47}\Z")
 _FIELDS = {

@@ -33,6 +33,8 @@ from chain_core.types.values import Value
 
 NO_EVENTS = encode_value([])
 MAX_NAMED_BYTES = 64
+SEEN_REMOVED_FACTOR = 2
+"""A block removes at most so many times the entries it can add: the set shrinks, no block pays for an idle hour."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +123,14 @@ class BlockRun:
         for contract in assembly.with_end:
             self._phase(contract, outcome)
         before = self.block.time_ms - ctx.parameters["seen_retention_ms"]
+        most = SEEN_REMOVED_FACTOR * ctx.parameters["max_block_transactions"]
         return BlockResult(
             self._receipts(),
             tuple(self.events),
             tuple(self.outbox),
             self.overlay.writes(),
             self.seen_added,
-            tuple(self.seen.seen_expired(before)) if before > 0 else (),
+            tuple(self.seen.seen_expired(before, most)) if before > 0 else (),
             tuple(self.codes),
             assembly.settings.parameters(self.overlay),
             assembly.settings.flags(self.overlay),

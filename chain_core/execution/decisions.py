@@ -10,13 +10,14 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from chain_core.codec.values import decode_map, decode_value
+from chain_core.execution import membership
 from chain_core.execution.account_records import ACCOUNTS, ACTIVE, CLOSED, SUSPENDED
 from chain_core.execution.accounts import KEY_LIST, PURPOSE, ROLES
 from chain_core.execution.arguments import ACCOUNT, PUBLIC_KEY, Choice, Integer, Kind, ListOf, MapOf, Optional, Text
 from chain_core.execution.arguments import wrong_argument as wrong_field
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments
-from chain_core.execution.parameters import encode_flags, encode_parameters, governance_parameter, wrong_parameter
+from chain_core.execution.parameters import encode_flags, encode_parameters, wrong_parameter
 from chain_core.execution.registry import Registry
 
 PARAMETERS, FLAGS, PARTY, KEY = "parameters", "flags", "party", "key"
@@ -32,6 +33,7 @@ CONTENTS: Mapping[str, Mapping[str, Kind]] = {
         "status": Optional(Choice(frozenset((ACTIVE, SUSPENDED, CLOSED)))),
     },
     KEY: {"account": ACCOUNT, "purpose": PURPOSE, "attach": Optional(PUBLIC_KEY), "revoke": KEY_LIST},
+    **membership.CONTENTS,
 }
 """The fields of each kind's content. Parameters and flags are merged into those in force; roles replace all roles."""
 
@@ -47,6 +49,8 @@ def decide(ctx: CallContext, bounds: Bounds, kind: str, content: Arguments) -> N
         _set_parameters(ctx, bounds, cast(Mapping[str, int], content["set"]))
     elif kind == FLAGS:
         _set_flags(ctx, cast(Sequence[str], content["on"]), cast(Sequence[str], content["off"]))
+    elif kind in membership.CONTENTS:
+        membership.change_validators(ctx, kind, content)
     else:
         registry = Registry(ctx.within(ACCOUNTS))
         account = cast(bytes, content["account"])
@@ -101,6 +105,6 @@ def _recover_key(registry: Registry, account: bytes, content: Arguments) -> None
 def _check_voters(ctx: CallContext) -> None:
     """After every decision there are still enough governors, of two entities, for the next one."""
     voters = Registry(ctx.within(ACCOUNTS)).voters()
-    needed = 1 + governance_parameter(parameters_now(ctx), "governance_approvals")
+    needed = 1 + parameters_now(ctx)["governance_approvals"]
     if len(voters) < needed or len(set(voters.values())) < 2:
         ctx.refuse("governance.too_few_governors", needed)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from chain_core.execution import epochs
 from chain_core.execution.assembly import Assembly
 from chain_core.execution.block_run import BlockResult, BlockRun, genesis_state
 from chain_core.execution.context import BlockContext
@@ -63,3 +64,15 @@ class Executor:
     def unknown_flags(self, state: StateReader, next_height: int) -> tuple[str, ...]:
         """Flags that ``next_height`` would run under and this build does not know: the node stops before it."""
         return self.assembly.governance.unknown_flags(state, next_height)
+
+    def epoch_at(self, state: StateReader, height: int) -> epochs.EpochInfo:
+        """The epoch of ``height`` and its validators; ``state`` is final at height - 1, or not far below."""
+        return epochs.epoch_at(state, height)
+
+    def epoch(self, state: StateReader, number: int) -> epochs.EpochInfo | None:
+        """An epoch by its number: of the past, the present or the scheduled one; None where ``state`` knows none."""
+        return epochs.epoch_by_number(state, number)
+
+    def barrier(self, state: StateReader) -> int | None:
+        """The first height of the scheduled epoch, None while no change of validators is scheduled."""
+        return epochs.barrier(state)

@@ -8,6 +8,7 @@ from typing import cast
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
+from chain_core.execution import epochs, membership
 from chain_core.execution.account_records import ACCOUNTS
 from chain_core.execution.arguments import MAX_INTEGER, Choice, Document, Integer
 from chain_core.execution.context import CallContext
@@ -19,7 +20,6 @@ from chain_core.execution.parameters import (
     GOVERNANCE,
     encode_flags,
     encode_parameters,
-    governance_parameter,
     wrong_parameter,
 )
 from chain_core.execution.proposals import (
@@ -44,6 +44,7 @@ from chain_core.types.genesis import Genesis
 MAX_CONTENT_BYTES = 16_384
 
 RULES: Mapping[str, RuleText] = {
+    **membership.RULES,
     "governance.bad_parameter": RuleText(
         "参数 {0} 不存在、不可更改或超出 {1} 至 {2}", "parameter {0} is unknown, fixed, or outside {1} to {2}"
     ),
@@ -102,7 +103,7 @@ class Governance(Contract):
         }
 
     def genesis(self, genesis: Genesis, writer: CallContext) -> None:
-        """The document's parameters and flags, both checked."""
+        """The document's parameters and flags, both checked, and its validators as epoch 0."""
         wrong = wrong_parameter(genesis.parameters, self._bounds)
         if wrong is not None:
             writer.refuse("governance.bad_parameter", *wrong)
@@ -111,6 +112,8 @@ class Governance(Contract):
                 writer.refuse("governance.unknown_flag", flag)
         writer.put(b"parameters", encode_parameters(genesis.parameters))
         writer.put(b"flags", encode_flags(genesis.flags))
+        epochs.install(writer, genesis.validators)
+        membership.claim_keys(writer, 0, genesis.validators.validators)
 
     def propose(self, ctx: CallContext, args: Arguments) -> None:
         """A new proposal, open until approved or expired; its change is rehearsed on the state of now."""
@@ -124,7 +127,7 @@ class Governance(Contract):
         refusal = ctx.rehearse(lambda: decide(ctx, self._bounds, kind, content))
         if refusal is not None:
             raise refusal
-        expiry = ctx.block.height + governance_parameter(ctx.parameters, "governance_expiry")
+        expiry = ctx.block.height + ctx.parameters["governance_expiry"]
         proposal = Proposal(
             kind, content, ctx.account, ctx.entity, cast(int, args["effective_height"]), OPEN, expiry, {}, {}, ""
         )
@@ -142,7 +145,7 @@ class Governance(Contract):
         rejections = {other: entity for other, entity in proposal.rejections.items() if other != voter}
         proposal = replace(proposal, approvals=approvals, rejections=rejections)
         if self._is_supported(ctx, proposal):
-            earliest = ctx.block.height + governance_parameter(ctx.parameters, "governance_delay")
+            earliest = ctx.block.height + ctx.parameters["governance_delay"]
             proposal = replace(proposal, status=APPROVED, due_height=max(earliest, proposal.requested_height))
         book.store(number, proposal)
         ctx.emit("approved", proposal=number, status=proposal.status, due_height=proposal.due_height)
@@ -159,7 +162,7 @@ class Governance(Contract):
         proposal = replace(proposal, approvals=approvals, rejections={**proposal.rejections, voter: ctx.entity})
         voters = Registry(ctx.within(ACCOUNTS)).voters()
         opponents = [other for other in proposal.rejections if bytes.fromhex(other) in voters]
-        if len(opponents) >= governance_parameter(ctx.parameters, "governance_approvals"):
+        if len(opponents) >= ctx.parameters["governance_approvals"]:
             proposal = replace(proposal, status=REJECTED)
         book.store(number, proposal)
         ctx.emit("rejected", proposal=number, status=proposal.status)
@@ -173,15 +176,20 @@ class Governance(Contract):
         ctx.emit("withdrawn", proposal=number)
 
     def begin_block(self, ctx: CallContext) -> None:
-        """Proposals due at this height take effect, in the order of their numbers; overdue open ones expire."""
+        """A scheduled set begins at its height; proposals due take effect, in the order of their numbers; overdue open
+        ones expire. One change of the set is scheduled at a time: others wait for the epoch that it begins.
+        """
         book, height = ProposalBook(ctx), ctx.block.height
+        epochs.begin_due(ctx, height)
         for number, due in book.agenda():
             if due > height:
                 continue
             proposal = book.find(number)
             assert proposal is not None, "the agenda names a proposal that is not stored"
             if proposal.status == APPROVED:
-                book.store(number, self._applied(ctx, proposal))
+                waits = epochs.scheduled_start(ctx) if proposal.kind in membership.CONTENTS else None
+                done = self._applied(ctx, proposal) if waits is None else replace(proposal, due_height=waits)
+                book.store(number, done)
             elif due < height:
                 book.store(number, replace(proposal, status=EXPIRED))
 
@@ -219,5 +227,5 @@ class Governance(Contract):
         """Four eyes: proposer and approvers who still are governors, enough of them and not all of one entity."""
         voters = Registry(ctx.within(ACCOUNTS)).voters()
         supporters = {proposal.proposer, *(bytes.fromhex(voter) for voter in proposal.approvals)} & set(voters)
-        needed = 1 + governance_parameter(ctx.parameters, "governance_approvals")
+        needed = 1 + ctx.parameters["governance_approvals"]
         return len(supporters) >= needed and len({voters[supporter] for supporter in supporters}) >= 2

@@ -25,8 +25,9 @@ class SeenReader(Protocol):
 
     def seen(self, key: bytes) -> bytes | None: ...
 
-    def seen_expired(self, before_ms: int) -> list[bytes]:
-        """Keys whose ``valid_until_ms`` is below ``before_ms``, ascending."""
+    def seen_expired(self, before_ms: int, limit: int) -> list[bytes]:
+        """Keys whose ``valid_until_ms`` is below ``before_ms``, ascending by (``valid_until_ms``, key); the first
+        ``limit`` of them."""
         ...
 
 

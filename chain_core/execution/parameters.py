@@ -18,14 +18,6 @@ GOVERNANCE = "governance"
 PARAMETERS_KEY = state_key(GOVERNANCE, b"parameters")
 FLAGS_KEY = state_key(GOVERNANCE, b"flags")
 
-GOVERNANCE_PARAMETERS: dict[str, int] = {
-    "governance_approvals": 1,
-    "governance_delay": 10,
-    "governance_expiry": 20_000,
-}
-"""Used where a genesis document does not set them: approvals beside the proposer's, heights from approval to effect,
-heights a proposal stays open."""
-
 MAX_FUTURE_MS = 86_400_000
 _BLOCK_OVERHEAD = 65_536
 
@@ -88,11 +80,6 @@ def wrong_parameter(
             if name not in parameters or (name in FIXED and parameters[name] != before[name]):
                 return name, before[name], before[name]
     return None
-
-
-def governance_parameter(parameters: Mapping[str, int], name: str) -> int:
-    """A parameter of governance, its default when genesis did not set it."""
-    return parameters.get(name, GOVERNANCE_PARAMETERS[name])
 
 
 def encode_parameters(parameters: Mapping[str, int]) -> bytes:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain_core.codec.block import decode_header, encode_header, header_hash, params_hash, validator_set_hash
+from chain_core.codec.block import decode_header, encode_header, header_hash, params_hash
+from chain_core.codec.validator_set import validator_set_hash
 from chain_core.crypto.merkle import merkle_root
 from chain_core.execution.block_run import BlockResult
 from chain_core.execution.codes import EngineFault

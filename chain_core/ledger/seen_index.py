@@ -10,7 +10,7 @@ from chain_core.ledger import keys
 from chain_core.ledger.database import Batch, Database
 from chain_core.types.ids import MAX_U64
 
-_EVERYTHING = 1 << 62
+EVERYTHING = 1 << 62
 
 Added: TypeAlias = tuple[bytes, bytes, SeenEntry]
 """(seen key, its encoded entry, the same decoded)."""
@@ -28,12 +28,12 @@ class SeenIndex:
         """The encoded entry under a seen key."""
         return self._database.get(keys.SEEN + key)
 
-    def expired(self, before_ms: int) -> list[bytes]:
-        """Seen keys whose valid_until_ms < ``before_ms``, ascending by (valid_until_ms, key)."""
+    def expired(self, before_ms: int, limit: int = EVERYTHING) -> list[bytes]:
+        """The first ``limit`` seen keys whose valid_until_ms < ``before_ms``, ascending by (valid_until_ms, key)."""
         if before_ms <= self._first_ms:
             return []
         stop = keys.expiry(min(before_ms, MAX_U64), b"")
-        due = self._database.scan(keys.expiry(self._first_ms, b""), stop, _EVERYTHING)
+        due = self._database.scan(keys.expiry(self._first_ms, b""), stop, limit)
         self._first_ms = int.from_bytes(due[0][0][1:9], "big") if due else min(before_ms, MAX_U64)
         return [key[-SEEN_KEY_SIZE:] for key, _ in due]
 

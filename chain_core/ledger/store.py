@@ -24,7 +24,7 @@ from chain_core.ledger.errors import BlockRefused, corrupt
 from chain_core.ledger.history import HistoryStore
 from chain_core.ledger.records import BlockRecord, Staged
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
-from chain_core.ledger.seen_index import Added, SeenIndex
+from chain_core.ledger.seen_index import EVERYTHING, Added, SeenIndex
 from chain_core.ledger.value_cache import ValueCache
 from chain_core.ledger.vote_log import VoteLog
 from chain_core.types.block import CertifiedBlock, Header
@@ -171,9 +171,9 @@ class LedgerStore:
         """The encoded entry of a used nonce (codec/seen.py)."""
         return self._seen.get(key)
 
-    def seen_expired(self, before_ms: int) -> list[bytes]:
-        """Seen keys whose valid_until_ms < ``before_ms``, ascending by (valid_until_ms, key)."""
-        return self._seen.expired(before_ms)
+    def seen_expired(self, before_ms: int, limit: int = EVERYTHING) -> list[bytes]:
+        """Seen keys whose valid_until_ms < ``before_ms``, ascending by (valid_until_ms, key); the first ``limit``."""
+        return self._seen.expired(before_ms, limit)
 
     def prove_state(self, key: bytes) -> tuple[bytes | None, StateProof]:
         """The value of a full state key, or None, with its proof under the final header's state root."""

@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chain_core.codec.block import (
-    decode_header,
-    encode_batch,
-    validator_set_hash,
-)
+from chain_core.codec.block import decode_header, encode_batch
 from chain_core.execution.context import BlockContext
 from chain_core.execution.executor import BlockResult, Executor
 from chain_core.execution.roots import StoreRoots, block_time, build_header
 from chain_core.ledger.store import BlockRecord, LedgerStore, Staged
 from chain_core.types.block import Batch
 from chain_core.types.transaction import Envelope
-from chain_core.types.validator_set import ValidatorSet
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +40,10 @@ class BuiltBlock:
 class BlockBuilder:
     """Builds the block above the final height of one ledger."""
 
-    def __init__(self, store: LedgerStore, executor: Executor, genesis_hash: bytes, validators: ValidatorSet) -> None:
+    def __init__(self, store: LedgerStore, executor: Executor, genesis_hash: bytes) -> None:
         self._store = store
         self._executor = executor
         self._genesis_hash = genesis_hash
-        self._validators_hash = validator_set_hash(validators)
 
     def build(self, batch: Batch, envelopes: tuple[Envelope, ...]) -> BuiltBlock:
         """Run ``batch`` on the state of height-1. Block time: max(batch time, parent's + 1), so that it only grows."""
@@ -75,7 +69,7 @@ class BlockBuilder:
             batch.envelope_ids,
             result,
             roots,
-            self._validators_hash,
-            self._validators_hash,
+            self._executor.epoch_at(store, batch.height).set_hash,
+            self._executor.epoch_at(store, batch.height + 1).set_hash,
         )
         return BuiltBlock(header_bytes, batch, envelopes, result, staged)

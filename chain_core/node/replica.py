@@ -79,7 +79,7 @@ class Replica:
         self.peers = tuple(peer for peer in range(n) if peer != me)
         self.intake = Intake(store, executor, pool, ports.transport, self.peers)
         self.bodies = self.intake.bodies
-        self.builder = BlockBuilder(store, executor, genesis_hash, genesis.validators)
+        self.builder = BlockBuilder(store, executor, genesis_hash)
         self.exchange = BlockExchange(store, ports.transport, n, me)
         log, signer = journal.recover(store, me, genesis_hash, sign)
         self.voter = Voter(signer, store, self.bodies, ports.transport) if signer is not None else None

@@ -56,5 +56,8 @@ DEFAULT_PARAMETERS: dict[str, int] = {
     "pool_bytes": 64_000_000,
     "pool_reserved_transactions": 1_000,
     "state_buckets": 4_096,
+    "governance_approvals": 1,
+    "governance_delay": 10,
+    "governance_expiry": 20_000,
 }
 """Consensus and execution parameters; governance changes them, every header commits to them."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -27,6 +28,14 @@ def max_faulty(n: int) -> int:
 def quorum(n: int) -> int:
     """q = ceil((n + f + 1) / 2): any two quorums meet in at least f + 1 replicas."""
     return (n + max_faulty(n) + 2) // 2
+
+
+def same_entity(name: str) -> str:
+    """One spelling of an entity's name: NFKC (full-width forms, ligatures), white space collapsed and stripped.
+
+    By the tables of Unicode 3.2, which every Python carries: nodes on different ones must not differ in what is equal.
+    """
+    return " ".join(unicodedata.ucd_3_2_0.normalize("NFKC", name).split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +102,9 @@ class ValidatorSet:
         return None
 
     def entity_votes(self) -> dict[str, int]:
-        """Votes per legal entity (guideline art. 16: none may hold a third or more)."""
+        """Votes per legal entity in one spelling (guideline art. 16: none may hold a third or more)."""
         votes: dict[str, int] = {}
         for v in self.validators:
-            votes[v.entity] = votes.get(v.entity, 0) + 1
+            entity = same_entity(v.entity)
+            votes[entity] = votes.get(entity, 0) + 1
         return votes

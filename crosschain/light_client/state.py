@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import Enum
 
-from chain_core.codec.block import validator_set_hash
+from chain_core.codec.validator_set import validator_set_hash
 from chain_core.types.block import Certificate, Header
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER, ZERO_HASH

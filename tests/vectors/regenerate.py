@@ -20,11 +20,11 @@ from chain_core.codec.block import (
     encode_certificate,
     header_hash,
     params_hash,
-    validator_set_hash,
 )
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.codec.proofs import bucket_of, encode_inclusion, encode_state_proof, packet_hash
 from chain_core.codec.seen import state_key
+from chain_core.codec.validator_set import validator_set_hash
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.types.genesis import DEFAULT_PARAMETERS

@@ -6,15 +6,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from chain_core.codec import signed
-from chain_core.codec.block import (
-    batch_digest,
-    encode_batch,
-    encode_header,
-    header_hash,
-    header_message,
-    params_hash,
-    validator_set_hash,
-)
+from chain_core.codec.block import batch_digest, encode_batch, encode_header, header_hash, header_message, params_hash
 from chain_core.codec.genesis import encode_genesis, genesis_hash
 from chain_core.codec.proofs import encode_packet, packet_hash
 from chain_core.codec.seen import SeenEntry, encode_seen, seen_key, state_key
@@ -26,6 +18,7 @@ from chain_core.codec.transaction import (
     encode_receipt,
     transaction_id,
 )
+from chain_core.codec.validator_set import validator_set_hash
 from chain_core.codec.values import encode_value
 from chain_core.codec.votes import encode_new_view, encode_view_change, encode_vote
 from chain_core.crypto.merkle import MerkleTree, merkle_root

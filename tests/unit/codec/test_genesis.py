@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from chain_core.codec.block import params_hash, validator_set_hash
+from chain_core.codec.block import params_hash
 from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash
+from chain_core.codec.validator_set import validator_set_hash
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.types.errors import MalformedBytes

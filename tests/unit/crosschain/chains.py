@@ -14,12 +14,12 @@ from chain_core.codec.block import (
     encode_header,
     header_hash,
     header_message,
-    validator_set_hash,
 )
 from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash
 from chain_core.codec.proofs import encode_inclusion, encode_packet, encode_state_proof
 from chain_core.codec.seen import state_key
 from chain_core.codec.transaction import decode_receipt, encode_body, encode_envelope, envelope_id, transaction_id
+from chain_core.codec.validator_set import validator_set_hash
 from chain_core.codec.values import decode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import MerkleTree

@@ -272,7 +272,7 @@ def test_governors_are_bounded(world: World) -> None:
 
 def test_a_state_without_genesis_is_a_fault() -> None:
     world = World(Executor(()))
-    with pytest.raises(EngineFault, match="no parameters"):
+    with pytest.raises(EngineFault, match="install the genesis writes first"):
         world.block()
     with pytest.raises(EngineFault, match="no flags"):
         world.executor.flags(world)

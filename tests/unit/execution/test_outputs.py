@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chain_core.codec.block import decode_header, header_hash, params_hash, validator_set_hash
+from chain_core.codec.block import decode_header, header_hash, params_hash
+from chain_core.codec.validator_set import validator_set_hash
 from chain_core.codec.values import encode_value
 from chain_core.crypto.merkle import merkle_root
 from chain_core.execution.accounts import Accounts

@@ -196,8 +196,9 @@ class World:
     def seen(self, full: bytes) -> bytes | None:
         return self.seen_tree.get(full)
 
-    def seen_expired(self, before_ms: int) -> list[bytes]:
-        return sorted(k for k, v in self.seen_tree.items() if decode_seen(v).valid_until_ms < before_ms)
+    def seen_expired(self, before_ms: int, limit: int) -> list[bytes]:
+        ends = sorted((decode_seen(v).valid_until_ms, k) for k, v in self.seen_tree.items())
+        return [k for until, k in ends if until < before_ms][:limit]
 
     def sign(
         self,
@@ -232,7 +233,8 @@ class World:
         return Envelope(raw, raw_body, body, signers, envelope_id(raw), transaction_id(raw_body))
 
     def context(self, after_ms: int = 1_000) -> BlockContext:
-        return BlockContext(GENESIS_HASH, 0, self.height + 1, 0, 0, self.time_ms + after_ms)
+        epoch = self.executor.epoch_at(self, self.height + 1).epoch
+        return BlockContext(GENESIS_HASH, 0, self.height + 1, epoch, 0, self.time_ms + after_ms)
 
     def execute(self, *envelopes: Envelope, after_ms: int = 1_000) -> BlockResult:
         """What the next block would do; nothing is kept."""

@@ -79,7 +79,7 @@ def open_store(tmp_path: Path) -> Iterator[OpenStore]:
 def first_block(store: LedgerStore, time_ms: int) -> CertifiedBlock:
     """Height 1 with one transaction, certified by a quorum."""
     envelope = CHAIN.transaction(0, 1, time_ms + 60_000)
-    builder = BlockBuilder(store, Executor((Tally(),)), CHAIN.genesis_hash, CHAIN.validators)
+    builder = BlockBuilder(store, Executor((Tally(),)), CHAIN.genesis_hash)
     built = builder.build(Batch(0, 0, 1, 0, time_ms, (envelope.envelope_id,)), (envelope,))
     digest = header_hash(built.header_bytes)
     message = header_message(CHAIN.genesis_hash, digest)
