@@ -7,7 +7,7 @@ INPUT ?=
 KEEP ?=
 ARGS ?=
 
-.PHONY: help demo test check bench protos clean .venv
+.PHONY: help demo test check bench endurance protos clean .venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
@@ -28,6 +28,11 @@ check: .venv ## ruff, mypy --strict, import-linter
 
 bench: .venv ## throughput of a 4-node network on this machine (ARGS="--seconds 60")
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+endurance: .venv ## minutes of faults on real processes: crash matrix, stopped nodes, heights in flight
+	@$(BIN)/python -m tests.endurance.crash_matrix --kills $(or $(KILLS),200)
+	@$(BIN)/python -m tests.endurance.stopped_nodes
+	@$(BIN)/python -m benchmarks.window
 
 protos: .venv ## generate chain_core/_pb from protos/
 	@$(BIN)/python scripts/generate_protos.py

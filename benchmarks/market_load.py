@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,8 +103,11 @@ async def start_market(
     nodes: int,
     parameters: dict[str, int] | None = None,
     under: Mapping[str, Sequence[str]] | None = None,
+    prepare: Callable[[Path, tuple[NodePlan, ...]], Awaitable[None]] | None = None,
 ) -> Market:
-    """Lay out a chain of ``nodes`` nodes and start their processes; ``under`` names commands that run some of them."""
+    """Lay out a chain of ``nodes`` nodes and start their processes; ``under`` names commands that run some of them.
+    ``prepare`` may change what was laid out.
+    """
     new_directory(directory)
     ports = draw_ports(2 * nodes)
     plans = tuple(
@@ -129,6 +132,8 @@ async def start_market(
         {"max_window_ms": WINDOW_MS, "seen_retention_ms": WINDOW_MS, **(parameters or {})},
     )
     write_network(directory, genesis, plans)
+    if prepare is not None:
+        await prepare(directory, plans)
     group = ProcessGroup(directory / "logs")
     try:
         for plan in plans:

@@ -1,0 +1,1 @@
+"""Stories on real processes that take minutes, run before a release (``make endurance``)."""
