@@ -140,6 +140,8 @@ class ReplicaState:
     answered: set[tuple[str, int]] = field(default_factory=set)
     """Who got a catch-up answer since the last re-sending."""
     halted: bool = False
+    silent: bool = False
+    """The driver does not know yet whether this key's votes are all in the log: it follows and casts nothing."""
 
     @property
     def me(self) -> int | None:
@@ -158,8 +160,8 @@ class ReplicaState:
 
     @property
     def may_vote(self) -> bool:
-        """Observers and halted replicas never vote."""
-        return self.config.me is not None and not self.halted
+        """Observers, halted and silent replicas do not vote."""
+        return self.config.me is not None and not self.halted and not self.silent
 
 
 def initial_state(config: ReplicaConfig, log: RecoveredLog) -> ReplicaState:

@@ -12,12 +12,15 @@ from chain_core.codec import block, votes
 from chain_core.codec.wire import malformed
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.network.frames import (
+    NONCE_SIZE,
     BlocksFrame,
     ConsensusFrame,
     EnvelopesFrame,
     Frame,
+    HeldVotes,
     WantBlocks,
     WantEnvelopes,
+    WantVotes,
 )
 from chain_core.network.raw_rpc import parse
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
@@ -27,6 +30,8 @@ from chain_core.types.validator_set import MAX_VALIDATORS
 
 MAX_ENVELOPES_A_FRAME = 16_384
 MAX_WANTED_BLOCKS = 1_024
+MAX_HELD_VOTES = 256
+"""Ordering votes of one signer in the window: three phases a height at most, 64 heights."""
 
 
 def encode_frame(frame: Frame) -> bytes:
@@ -42,6 +47,10 @@ def encode_frame(frame: Frame) -> bytes:
             return pb.Frame(want_blocks=pb.WantBlocks(start=start, count=count)).SerializeToString()
         case BlocksFrame(blocks=blocks):
             return pb.Frame(blocks=pb.Blocks(blocks=blocks)).SerializeToString()
+        case WantVotes(nonce=nonce):
+            return pb.Frame(want_votes=pb.WantVotes(nonce=nonce)).SerializeToString()
+        case HeldVotes():
+            return _held_votes(frame).SerializeToString()
         case _:
             assert_never(frame)
 
@@ -77,6 +86,19 @@ def _consensus(message: Message) -> pb.Frame:
             )
         case _:
             assert_never(message)
+
+
+def _held_votes(answer: HeldVotes) -> pb.Frame:
+    change = answer.view_change
+    held = pb.HeldVotes(
+        nonce=answer.nonce,
+        final_header=answer.final_header,
+        final_certificate=b"" if answer.certificate is None else block.encode_certificate(answer.certificate),
+        votes=[votes.encode_signed_vote(vote) for vote in answer.votes],
+        header_votes=[votes.encode_header_vote(vote) for vote in answer.header_votes],
+        view_change=b"" if change is None else votes.encode_signed_view_change(change),
+    )
+    return pb.Frame(held_votes=held)
 
 
 def decode_frame(data: bytes) -> Frame:
@@ -116,6 +138,16 @@ def decode_frame(data: bytes) -> Frame:
         case "blocks":
             return BlocksFrame(tuple(frame.blocks.blocks))
         case _:
+            return _decode_rare(frame)
+
+
+def _decode_rare(frame: pb.Frame) -> Frame:
+    match frame.WhichOneof("content"):
+        case "want_votes":
+            return WantVotes(_nonce(frame.want_votes.nonce))
+        case "held_votes":
+            return _decode_held_votes(frame.held_votes)
+        case _:
             malformed("frame", 0, "no content that this build knows")
 
 
@@ -123,6 +155,28 @@ def _commit_proof(message: pb.CommitProof) -> CommitProof:
     if len(message.commits) > MAX_VALIDATORS:
         malformed("frame", 0, f"{len(message.commits)} commits, at most {MAX_VALIDATORS} may be")
     return CommitProof(block.decode_batch(message.batch), tuple(map(votes.decode_signed_vote, message.commits)))
+
+
+def _nonce(nonce: bytes) -> bytes:
+    if len(nonce) != NONCE_SIZE:
+        malformed("frame", 0, f"a nonce of {len(nonce)} bytes, it has {NONCE_SIZE}")
+    return nonce
+
+
+def _decode_held_votes(message: pb.HeldVotes) -> HeldVotes:
+    count = max(len(message.votes), len(message.header_votes))
+    if count > MAX_HELD_VOTES:
+        malformed("frame", 0, f"{count} votes of one signer, at most {MAX_HELD_VOTES} may be")
+    if message.final_header:
+        block.decode_header(message.final_header)
+    return HeldVotes(
+        _nonce(message.nonce),
+        message.final_header,
+        block.decode_certificate(message.final_certificate) if message.final_header else None,
+        tuple(map(votes.decode_signed_vote, message.votes)),
+        tuple(map(votes.decode_header_vote, message.header_votes)),
+        votes.decode_signed_view_change(message.view_change) if message.view_change else None,
+    )
 
 
 def _envelopes(message: pb.Envelopes) -> tuple[bytes, ...]:

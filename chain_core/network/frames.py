@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from chain_core.consensus.messages import Message
+from chain_core.types.block import Certificate, HeaderVote, SignedViewChange, SignedVote
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,4 +48,29 @@ class BlocksFrame:
     blocks: tuple[bytes, ...]
 
 
-Frame: TypeAlias = ConsensusFrame | EnvelopesFrame | WantEnvelopes | WantBlocks | BlocksFrame
+NONCE_SIZE = 16
+
+
+@dataclass(frozen=True, slots=True)
+class WantVotes:
+    """A validator that starts asks what the receiver holds under its key; ``nonce`` ties the answer to the question."""
+
+    nonce: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HeldVotes:
+    """What a peer holds under the asker's key above its own final height, and that height with its certificate.
+
+    ``final_header`` is empty and ``certificate`` None at height 0.
+    """
+
+    nonce: bytes
+    final_header: bytes
+    certificate: Certificate | None
+    votes: tuple[SignedVote, ...]
+    header_votes: tuple[HeaderVote, ...]
+    view_change: SignedViewChange | None
+
+
+Frame: TypeAlias = ConsensusFrame | EnvelopesFrame | WantEnvelopes | WantBlocks | BlocksFrame | WantVotes | HeldVotes

@@ -20,6 +20,8 @@ from chain_core.crypto.hashing import sm3_many
 from chain_core.crypto.merkle import merkle_root
 from chain_core.crypto.provider import VerifyItem
 from chain_core.crypto.providers import provider
+from chain_core.network.frames import HeldVotes
+from chain_core.network.held_votes import held_signatures
 from chain_core.network.message_signatures import signature_triples
 from chain_core.network.transaction_refusals import (
     BadSignature,
@@ -39,6 +41,7 @@ from chain_core.types.verified import Verified
 MessageOutcome = Verified[Message] | PeerFault
 EnvelopeOutcome = Verified[Envelope] | InvalidTransaction
 BlockOutcome = Verified[CertifiedBlock] | PeerFault
+HeldOutcome = Verified[HeldVotes] | PeerFault
 
 OutcomeT = TypeVar("OutcomeT")
 
@@ -125,6 +128,14 @@ class Ingress:
     def verify_messages(self, messages: Sequence[Message]) -> list[MessageOutcome]:
         """Consensus messages, verified or refused one by one."""
         return _now(self.check_messages(messages))
+
+    def check_held(self, answer: HeldVotes, asker: int) -> Check[HeldOutcome]:
+        """The answer to this signer's question: everything in it must be signed by ``asker``, its key in ``items``."""
+        try:
+            items = held_signatures(answer, asker, self.validators, self.genesis_hash)
+        except PeerFault as fault:
+            return _HeldCheck((), fault)
+        return _HeldCheck(items, answer)
 
     # ---- transactions
 
@@ -271,6 +282,19 @@ class _MessageCheck:
                 name = type(part).__name__
                 outcomes.append(PeerFault(f"a signature in a {name} does not verify", where=name, next_step=_PEER_NEXT))
         return outcomes
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldCheck:
+    items: Sequence[VerifyItem]
+    part: HeldVotes | PeerFault
+
+    def conclude(self, valid: Sequence[bool]) -> list[HeldOutcome]:
+        if isinstance(self.part, PeerFault):
+            return [self.part]
+        if not all(valid):
+            return [PeerFault("a signature in it does not verify", where="held votes", next_step=_PEER_NEXT)]
+        return [Verified(self.part)]
 
 
 @dataclass(slots=True)

@@ -16,10 +16,20 @@ from chain_core.network.frames import (
     ConsensusFrame,
     EnvelopesFrame,
     Frame,
+    HeldVotes,
     WantBlocks,
     WantEnvelopes,
+    WantVotes,
 )
-from chain_core.network.ingress import BlockOutcome, Check, EnvelopeOutcome, Ingress, MessageOutcome, envelope_ids
+from chain_core.network.ingress import (
+    BlockOutcome,
+    Check,
+    EnvelopeOutcome,
+    HeldOutcome,
+    Ingress,
+    MessageOutcome,
+    envelope_ids,
+)
 from chain_core.network.links import IncomingLink
 from chain_core.network.transaction_refusals import BadSignature, MalformedTransaction
 from chain_core.network.verification import JOB_ENVELOPES, ClientJob, Job, VerificationQueue
@@ -55,6 +65,15 @@ class Receiver(Protocol):
     def on_blocks(self, blocks: Sequence[Verified[CertifiedBlock]]) -> None:
         """Certified blocks."""
 
+    def on_want_votes(self, peer: int, nonce: bytes) -> None:
+        """A peer that starts asks what is held under its key."""
+
+    def awaits(self, peer: int, nonce: bytes) -> bool:
+        """Whether this node asked the peer with this nonce and has no answer yet."""
+
+    def on_held_votes(self, peer: int, answer: Verified[HeldVotes]) -> None:
+        """What a peer holds under this node's key."""
+
 
 class _Nothing:
     """A job without signatures: it only waits for its turn."""
@@ -69,13 +88,15 @@ class _Nothing:
 class Inbound:
     """Wires links and clients to the ingress, and the ingress to the replica.
 
-    ``holds`` says whether the replica has the body of an envelope id. ``heard`` holds peers' final heights.
+    ``holds`` says whether the replica has the body of an envelope id. ``heard`` holds peers' final heights. ``asker``
+    is this validator's own index: answers to its questions must be signed by it.
     """
 
     ingress: Ingress
     queue: VerificationQueue
     replica: Receiver
     holds: Callable[[bytes], bool]
+    asker: int
     heard: dict[int, int] = field(default_factory=dict)
     _waiting: set[bytes] = field(default_factory=set)
     """Ids of bodies that wait in the peers' line; ``_awaited``: in the line of what was asked for."""
@@ -101,8 +122,30 @@ class Inbound:
                 )
             case WantBlocks(start=start, count=count):
                 self._ask(link.peer, WantBlocks, lambda: self.replica.on_want_blocks(link.peer, start, count), 16)
+            case WantVotes(nonce=nonce):
+                self._ask(link.peer, WantVotes, lambda: self.replica.on_want_votes(link.peer, nonce), len(nonce))
+            case HeldVotes():
+                self._held_votes(link, frame)
             case _:
                 assert_never(frame)
+
+    def _held_votes(self, link: IncomingLink, answer: HeldVotes) -> None:
+        """Nobody makes this node verify what it did not ask for."""
+        if not self.replica.awaits(link.peer, answer.nonce):
+            return
+        job: Job[HeldOutcome] = Job(
+            lambda: self.ingress.check_held(answer, self.asker),
+            lambda outcomes: self._held_verified(link, outcomes),
+            len(answer.votes) + len(answer.header_votes) + 1 + self.ingress.validators.q,
+            _MESSAGE_BYTES * (1 + len(answer.votes) + len(answer.header_votes)),
+        )
+        self.queue.add_vote(job)
+
+    def _held_verified(self, link: IncomingLink, outcomes: list[HeldOutcome]) -> None:
+        for outcome in outcomes:
+            link.judge(1, isinstance(outcome, PeerFault))
+            if isinstance(outcome, Verified):
+                self.replica.on_held_votes(link.peer, outcome)
 
     def _message(self, link: IncomingLink, message: Message) -> None:
         job: Job[MessageOutcome] = Job(

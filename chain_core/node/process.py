@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+import secrets
 import signal
 import time
 from collections import Counter
@@ -39,6 +40,7 @@ from chain_core.node.loop_ports import LoopTimers, ShellObserver, SystemClock
 from chain_core.node.queries import Queries
 from chain_core.node.replica import Ports, Replica
 from chain_core.node.scope import OwnScope
+from chain_core.node.signer_questions import SignerQuestions
 from chain_core.node.status import Standing, StatusReport
 from chain_core.node.submit import Submissions
 from chain_core.types.errors import DualchainError, LocalFault
@@ -132,6 +134,7 @@ class Node:
             executor,
             pool,
             ports,
+            SignerQuestions(tuple(member.peers), genesis.validators.q - 1, secrets.token_bytes),
         )
         ingress = Ingress(
             member.genesis_hash,
@@ -142,7 +145,7 @@ class Node:
             lambda account, key: executor.known_account(self.store, account, key),
             self.replica.wants,
         )
-        self.inbound = Inbound(ingress, self.queue, self.replica, self._holds)
+        self.inbound = Inbound(ingress, self.queue, self.replica, self._holds, member.validator)
         self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
 
     def _serve_api(self, scope: OwnScope) -> None:
@@ -274,6 +277,7 @@ class Node:
             state.view,
             state.view_changing,
             self.observer.halt,
+            self.replica.quiet.words if self.replica.quiet is not None else "",
             self.replica.exchange.behind,
             len(self.replica.pool),
             self.replica.pool.size_bytes,

@@ -17,21 +17,23 @@ from chain_core.codec.transaction import decode_envelope
 from chain_core.consensus import effects as fx
 from chain_core.consensus import inputs as inp
 from chain_core.consensus.finality import DIVERGED, differing_fields
-from chain_core.consensus.messages import Message
+from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message
 from chain_core.consensus.pbft import Pbft
 from chain_core.consensus.state import ConsensusParameters, ReplicaConfig
 from chain_core.execution.executor import Executor
 from chain_core.execution.pool import TransactionPool
 from chain_core.execution.roots import block_time
 from chain_core.ledger.store import LedgerStore
-from chain_core.network.frames import ConsensusFrame
+from chain_core.network.frames import ConsensusFrame, HeldVotes
 from chain_core.node import journal
 from chain_core.node.block_builder import BlockBuilder, BuiltBlock
 from chain_core.node.block_exchange import BlockExchange
 from chain_core.node.bodies import Wanted
 from chain_core.node.intake import Intake
 from chain_core.node.ports import Admission, Clock, FinalBlock, Observer, Origin, Timers, Transport
+from chain_core.node.quiet_start import QuietStart
 from chain_core.node.safe_signer import Sign, SigningRefused
+from chain_core.node.signer_questions import Lost, SignerQuestions, held_votes, place_of
 from chain_core.node.twin_guard import foreign_certificate, foreign_vote
 from chain_core.node.voting import Cast, Voter
 from chain_core.types.block import Batch, CertifiedBlock
@@ -72,6 +74,7 @@ class Replica:
         executor: Executor,
         pool: TransactionPool,
         ports: Ports,
+        questions: SignerQuestions | None = None,
     ) -> None:
         self.genesis, self.genesis_hash, self.me = genesis, genesis_hash, me
         self.store, self.executor, self.pool, self.ports = store, executor, pool, ports
@@ -86,6 +89,10 @@ class Replica:
         parameters = ConsensusParameters.from_chain(executor.parameters(store))
         config = ReplicaConfig(genesis.validators, me, MAIN_LEDGER, FIRST_EPOCH, genesis_hash, parameters)
         self.core = Pbft(config, log)
+        self.quiet: QuietStart | None = None
+        if questions is not None and self.voter is not None:
+            window = lambda: executor.parameters(store)["window_heights"]  # noqa: E731
+            self.quiet = QuietStart(questions, self.voter.signer, store, self.core, ports, window)
         self.built: BuiltBlock | None = None
         self.halted: str = ""
         self._inputs: deque[inp.Input] = deque()
@@ -94,14 +101,18 @@ class Replica:
     # -- what the shell calls ------------------------------------------------------------------------------------
 
     def start(self) -> None:
-        """Resume from the log: re-send stored votes, arm the timers."""
+        """Resume from the log: re-send stored votes, arm the timers; first of all ask for votes that it may lack."""
         self._stop_at_unknown_flag()
+        if self.quiet is not None:
+            self.quiet.begin()
         self._run(inp.Started())
 
     def on_message(self, message: Verified[Message]) -> None:
         """A verified consensus message from a peer."""
-        if self.voter is not None:
-            self._halt_for_foreign(foreign_vote(message.value, self.voter.signer))
+        if self.voter is not None and (what := foreign_vote(message.value, self.voter.signer)):
+            self._found_foreign(Lost(what, *place_of(message.value)))
+        if self.core.state.silent and not isinstance(message.value, FinalityNotice | Heartbeat):
+            return  # it is sent again when votes may be cast on it
         self._run(inp.MessageReceived(message))
 
     def on_timer(self, timer: inp.Timer) -> None:
@@ -112,6 +123,8 @@ class Replica:
         if timer is inp.Timer.ORDER and not self.intake.primary_is_late(now):
             self._inputs.append(inp.WorkGone())  # the core goes on with a proposal or view change of its own
         if timer is inp.Timer.RESEND:
+            if self.quiet is not None:
+                self.quiet.ask()
             self.intake.ask()
             self.exchange.ask_again(now)
             self.intake.drop_expired(now)
@@ -146,13 +159,41 @@ class Replica:
     def on_blocks(self, blocks: Sequence[Verified[CertifiedBlock]]) -> None:
         """Certified blocks from a peer: execute, compare with the certified header, commit."""
         for block in blocks:
-            if self.voter is not None:
-                self._halt_for_foreign(
-                    foreign_certificate(block.value.header, block.value.certificate, self.voter.signer)
-                )
+            certified = (block.value.header, block.value.certificate)
+            if self.voter is not None and (what := foreign_certificate(*certified, self.voter.signer)):
+                self._found_foreign(Lost(what, decode_header(block.value.header).height))
             if not self._apply(block.value):
                 return
         self.exchange.go_on(self.ports.clock.now_ms())
+
+    # -- what the signer asks at start ---------------------------------------------------------------------------
+
+    def on_want_votes(self, peer: int, nonce: bytes) -> None:
+        """A peer starts: say what is held here under its key, whether or not this replica votes itself."""
+        if peer in self.peers:
+            self.ports.transport.send(peer, held_votes(self.core.state, peer, nonce))
+
+    def awaits(self, peer: int, nonce: bytes) -> bool:
+        """Whether this answer was asked for."""
+        return self.quiet is not None and self.quiet.questions.awaits(peer, nonce)
+
+    def on_held_votes(self, peer: int, answer: Verified[HeldVotes]) -> None:
+        """A peer's answer: with enough of them, and nothing lost, votes are cast from now on."""
+        if self.quiet is not None:
+            self.quiet.take(peer, answer.value)
+            self._speak_if_safe()
+            self._drain()
+
+    def _speak_if_safe(self) -> None:
+        if self.quiet is not None and self.quiet.ends():
+            self._inputs.append(inp.Started())
+            if self._has_work():
+                self._inputs.append(inp.WorkAvailable())
+
+    def _found_foreign(self, vote: Lost) -> None:
+        """A vote under the own key that this node never logged: its log was lost, or another process has the key."""
+        if self.quiet is None or not self.quiet.expects(vote):
+            self._halt(KEY_USED_ELSEWHERE, {"vote": vote.what})
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
@@ -225,7 +266,7 @@ class Replica:
     # -- votes -----------------------------------------------------------------------------------------------------
 
     def _cast(self, effect: Cast) -> None:
-        if self.voter is None or self.halted:
+        if self.voter is None or self.halted or self.core.state.silent:
             return
         try:
             own = self.voter.cast(effect)
@@ -236,11 +277,6 @@ class Replica:
             return
         if own is not None:
             self._inputs.append(own)
-
-    def _halt_for_foreign(self, vote: str) -> None:
-        """A vote under the own key that this node never logged: another process has the key, or its log is lost."""
-        if vote:
-            self._halt(KEY_USED_ELSEWHERE, {"vote": vote})
 
     def _halt(self, code: str, facts: dict[str, str | int]) -> None:
         if not self.halted:
@@ -336,6 +372,7 @@ class Replica:
         self._adopt_parameters()
         self._stop_at_unknown_flag()
         self._inputs.append(inp.Finalised(header_bytes, certificate_bytes))
+        self._speak_if_safe()
         if self._has_work():
             self._inputs.append(inp.WorkAvailable())
         self.ports.observer.finalised(

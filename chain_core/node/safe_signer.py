@@ -128,6 +128,12 @@ class SafeSigner:
             self.highest_view = view
             self.view_changing = False
 
+    def not_below(self, view: int) -> None:
+        """This key asked for, or voted in, ``view`` before the log was lost: nothing is signed below it."""
+        if view > self.highest_view:
+            self.highest_view = view
+            self.view_changing = True
+
     def knows(self, body: bytes) -> bool:
         """Whether this key's signature over ``body`` (a vote, VIEW-CHANGE, NEW-VIEW or header) was made here."""
         known = {v.body for v in self.votes.values()} | {h.header_bytes for h in self.headers.values()}

@@ -25,6 +25,8 @@ class Standing:
     view: int
     view_changing: bool
     halted: str
+    silent: str
+    """Why it casts no votes yet (docs/spec/pbft.md §6); empty when it may."""
     behind: bool
     """Certified blocks above ``height`` are known to exist and are being fetched."""
     pool_transactions: int
@@ -124,6 +126,8 @@ class StatusReport:
             missing = [names[peer] for peer in self.peers.addresses() if not self.peers.connected_out(peer)]
             away = f" ({', '.join(missing)} cannot be reached)" if missing else ""
             return f"{present} of {validators.n} validators are connected here, a quorum is {validators.q}{away}"
+        if now.silent:
+            return now.silent
         if now.behind:
             return f"fetching blocks above {now.height} from the others"
         if now.view_changing:

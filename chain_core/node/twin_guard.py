@@ -25,14 +25,14 @@ def foreign_vote(message: Message, signer: SafeSigner) -> str:
     """What a (verified) message carries under the own key that this node never signed; empty when nothing."""
     match message:
         case PrePrepare(vote=vote) | (SignedVote() as vote):
-            return _votes((vote,), signer)
+            return foreign_votes((vote,), signer)
         case CommitProof(commits=commits):
-            return _votes(commits, signer)
+            return foreign_votes(commits, signer)
         case HeaderVote():
             if message.signer == signer.me:
-                return _header(message.header_bytes, signer)
+                return foreign_header(message.header_bytes, signer)
         case SignedViewChange():
-            return _view_change(message, signer)
+            return foreign_view_change(message, signer)
         case SignedNewView():
             return _new_view(message, signer)
         case FinalityNotice(header_bytes=header_bytes, certificate=certificate):
@@ -45,11 +45,12 @@ def foreign_vote(message: Message, signer: SafeSigner) -> str:
 def foreign_certificate(header_bytes: bytes, certificate: Certificate, signer: SafeSigner) -> str:
     """The same for a certified header: a node that is behind its own signatures has lost them."""
     if any(index == signer.me for index, _ in certificate.signatures):
-        return _header(header_bytes, signer)
+        return foreign_header(header_bytes, signer)
     return ""
 
 
-def _votes(votes: Iterable[SignedVote], signer: SafeSigner) -> str:
+def foreign_votes(votes: Iterable[SignedVote], signer: SafeSigner) -> str:
+    """The same for ordering votes."""
     for vote in votes:
         v = vote.vote
         if v.signer == signer.me and v.height > signer.final_height and not signer.knows(vote.body):
@@ -57,14 +58,16 @@ def _votes(votes: Iterable[SignedVote], signer: SafeSigner) -> str:
     return ""
 
 
-def _header(header_bytes: bytes, signer: SafeSigner) -> str:
+def foreign_header(header_bytes: bytes, signer: SafeSigner) -> str:
+    """The same for a header under which the own signature stands."""
     height = decode_header(header_bytes).height
     if height > signer.final_height and not signer.knows(header_bytes):
         return f"header vote at height {height}"
     return ""
 
 
-def _view_change(message: SignedViewChange, signer: SafeSigner) -> str:
+def foreign_view_change(message: SignedViewChange, signer: SafeSigner) -> str:
+    """The same for a VIEW-CHANGE and what it carries."""
     view = message.message.new_view
     if message.message.signer == signer.me and view >= signer.highest_view and not signer.knows(message.body):
         return f"VIEW-CHANGE for view {view}"
@@ -76,10 +79,10 @@ def _new_view(message: SignedNewView, signer: SafeSigner) -> str:
     if message.message.signer == signer.me and view >= signer.highest_view and not signer.knows(message.body):
         return f"NEW-VIEW of view {view}"
     for change in message.message.view_changes:
-        found = _view_change(change, signer)
+        found = foreign_view_change(change, signer)
         if found:
             return found
-    return _votes(message.message.pre_prepares, signer)
+    return foreign_votes(message.message.pre_prepares, signer)
 
 
 def _carried(message: ViewChange, signer: SafeSigner) -> str:
@@ -89,7 +92,7 @@ def _carried(message: ViewChange, signer: SafeSigner) -> str:
         if found:
             return found
     for prepared in message.prepared:
-        found = _votes((prepared.pre_prepare, *prepared.prepares), signer)
+        found = foreign_votes((prepared.pre_prepare, *prepared.prepares), signer)
         if found:
             return found
     return ""

@@ -6,6 +6,7 @@ A crash drops the replica object at a chosen point and closes its ledger; a rebo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -21,12 +22,15 @@ from chain_core.network.frames import (
     ConsensusFrame,
     EnvelopesFrame,
     Frame,
+    HeldVotes,
     WantBlocks,
     WantEnvelopes,
+    WantVotes,
 )
 from chain_core.network.ingress import Check, Ingress
 from chain_core.node.ports import Admission, FinalBlock, Origin
 from chain_core.node.replica import Ports, Replica
+from chain_core.node.signer_questions import SignerQuestions
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.verified import Verified
 from tests.simulation.chain import START_MS, Tally, private_key
@@ -83,7 +87,7 @@ class SimNode:
         self.ingress: Ingress | None = None
         self._store: LedgerStore | None = None
         self._timers: dict[Timer, int] = {}
-        self._set = 0
+        self._set = self._boots = 0
 
     @property
     def correct(self) -> bool:
@@ -97,6 +101,10 @@ class SimNode:
     def store(self) -> LedgerStore:
         assert self._store is not None
         return self._store
+
+    def _draw(self, count: int) -> bytes:
+        self._boots += 1
+        return sha256(f"{self.index} {self._boots}".encode()).digest()[:count]
 
     # -- life
 
@@ -122,6 +130,7 @@ class SimNode:
             executor,
             TransactionPool(PoolLimits.from_parameters(executor.parameters(store))),
             Ports(self, self, self, self),
+            SignerQuestions([p for p in range(self.world.n) if p != self.index], chain.validators.q - 1, self._draw),
         )
         self.ingress = Ingress(
             chain.genesis_hash,
@@ -190,6 +199,12 @@ class SimNode:
                 replica.on_want_envelopes(sender, ids)
             case WantBlocks(start=start, count=count):
                 replica.on_want_blocks(sender, start, count)
+            case WantVotes(nonce=nonce):
+                replica.on_want_votes(sender, nonce)
+            case HeldVotes(nonce=nonce):
+                if replica.awaits(sender, nonce):
+                    for found in self._verified(ingress.check_held(frame, self.index)):
+                        replica.on_held_votes(sender, found)
 
     def _verified(self, check: Check[Any]) -> list[Any]:
         outcomes = check.conclude(self.world.verify(check.items))

@@ -6,12 +6,14 @@ from random import Random
 
 import pytest
 
+from chain_core.codec import signed as signed_as
+from chain_core.codec.votes import decode_vote, encode_vote
 from chain_core.consensus.messages import Message
 from chain_core.execution.pool import TransactionPool
 from chain_core.network.frame_codec import encode_frame
 from chain_core.network.frames import ConsensusFrame
 from chain_core.node.replica import KEY_USED_ELSEWHERE
-from chain_core.types.block import HeaderVote, Phase, SignedVote
+from chain_core.types.block import HeaderVote, Phase, SignedVote, Vote
 from tests.simulation.byzantine import Censor, Strategy
 from tests.simulation.node import SimNode
 from tests.simulation.world import CENSORED_LIVENESS_MS, Size, World
@@ -214,29 +216,87 @@ def test_a_lost_proposal_seals_nothing(tmp_path: Path) -> None:
     world.close()
 
 
-def test_an_old_disk_that_was_restored_does_not_vote(tmp_path: Path) -> None:
-    """It sees its own signatures above its final height, follows, and signs nothing (FISCO #3617)."""
-    world = quiet(tmp_path)
+def backed_up(world: World, directory: Path) -> SimNode:
+    """Node 2 after three blocks more than the backup that its disk is restored from."""
     submit(world, 0, 0)
     all_final(world)
     node = world.nodes[2]
     node.crash()
-    shutil.copytree(node.directory, tmp_path / "backup")
+    shutil.copytree(node.directory, directory)
     node.boot()
     for number in range(1, 4):
         submit(world, 0, number)
         world.advance(1_000)
     node.crash()
     shutil.rmtree(node.directory)
-    shutil.copytree(tmp_path / "backup", node.directory)
-    world.checker.may_halt.add(2)
+    shutil.copytree(directory, node.directory)
     world.checker.past[2].final.clear()  # it has lost them, and nobody else has
+    return node
+
+
+def test_an_old_disk_that_was_restored_votes_when_the_chain_is_beyond_what_it_forgot(tmp_path: Path) -> None:
+    """It learns of lost votes, says so, follows and signs nothing; beyond them it votes again, without a restart."""
+    world = quiet(tmp_path)
+    node = backed_up(world, tmp_path / "backup")
     signed = len(world.checker.past[2].signed)
     node.boot()
+    world.advance(3_000)
+    assert node.store.final_height == world.nodes[0].store.final_height
+    assert node.alarms == ["VOTES_LOST"] and len(world.checker.past[2].signed) == signed
+    assert node.replica is not None and node.replica.quiet is not None
+    lost = node.replica.quiet.questions.horizon
+    while node.store.final_height <= lost + 1:  # W is 1
+        assert len(world.checker.past[2].signed) == signed
+        assert "was an old disk restored?" in node.replica.quiet.words
+        submit(world, 0, 4 + node.store.final_height - lost)
+        world.advance(2_000)
+    submit(world, 0, 20)
+    all_final(world)
+    assert node.alarms == ["VOTES_LOST", "VOTES_AGAIN"] and not node.replica.quiet.words
+    assert len(world.checker.past[2].signed) > signed and not world.checker.halts
+    world.close()
+
+
+def test_a_key_that_goes_on_signing_elsewhere_halts_who_waits(tmp_path: Path) -> None:
+    """What comes to light beyond all that was forgotten is no old vote: another process has the key (FISCO #3617)."""
+    world = quiet(tmp_path)
+    node = backed_up(world, tmp_path / "backup")
+    world.checker.may_halt.add(2)
+    signed = len(world.checker.past[2].signed)
+    node.boot()
+    world.advance(500)
+    assert node.replica is not None and node.replica.quiet is not None and node.replica.quiet.words
+    body = encode_vote(Vote(Phase.COMMIT, 0, 0, node.store.final_height + 9, 0, 0, bytes(32), 2))
+    alien = SignedVote(decode_vote(body), body, world.chain.sign("v2", signed_as.VOTE, body))
+    node.deliver(1, encode_frame(ConsensusFrame(alien)))
+    assert world.checker.halts == {2: KEY_USED_ELSEWHERE}
     submit(world, 0, 4)
     all_final(world)
-    assert world.checker.halts == {2: KEY_USED_ELSEWHERE}
     assert len(world.checker.past[2].signed) == signed
+    world.close()
+
+
+def test_a_signer_without_enough_answers_follows_and_signs_nothing(tmp_path: Path) -> None:
+    """Two of three others must answer; a network that starts as a whole waits for nobody else."""
+    world = quiet(tmp_path)
+    submit(world, 0, 0)
+    all_final(world)
+    world.nodes[2].crash()
+    world.network.partition([{2, 1}, {0, 3}])
+    signed = len(world.checker.past[2].signed)
+    world.nodes[2].boot()
+    world.advance(5_000)
+    replica = world.nodes[2].replica
+    assert replica is not None and replica.quiet is not None and "1 of 2 have answered" in replica.quiet.words
+    assert len(world.checker.past[2].signed) == signed
+    world.network.heal()
+    for node in world.nodes:
+        node.crash()
+    for node in world.nodes:
+        node.boot()
+    submit(world, 3, 1)
+    all_final(world)
+    assert all(node.replica is not None and not node.replica.core.state.silent for node in world.nodes)
     world.close()
 
 

@@ -34,6 +34,7 @@ CENSORED_LIVENESS_MS = LIVENESS_MS + 2 * 64_000
 """Where a censoring member is first to be deposed by the request timer (8 times the longest ordering timeout)."""
 RETRY_MS = 3_000
 TICK_MS = 400
+ASKING_MS = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,9 +296,10 @@ class World:
         return {index: count for index, count in lacking.items() if count}
 
     def begin(self) -> None:
-        """Boot all nodes; Byzantine ones begin to act."""
+        """Boot all nodes, let their signers ask each other; then Byzantine ones begin to act."""
         for node in self.nodes:
             node.boot()
+        self.advance(ASKING_MS)
         self.schedule.after(TICK_MS, self._tick)
 
     def advance(self, ms: int) -> None:

@@ -7,8 +7,23 @@ from hypothesis import strategies as st
 from chain_core._pb.dualchain.p2p.v1 import p2p_pb2 as pb
 from chain_core.codec.block import encode_block
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, PrePrepare
-from chain_core.network.frame_codec import MAX_ENVELOPES_A_FRAME, MAX_WANTED_BLOCKS, decode_frame, encode_frame
-from chain_core.network.frames import BlocksFrame, ConsensusFrame, EnvelopesFrame, Frame, WantBlocks, WantEnvelopes
+from chain_core.network.frame_codec import (
+    MAX_ENVELOPES_A_FRAME,
+    MAX_HELD_VOTES,
+    MAX_WANTED_BLOCKS,
+    decode_frame,
+    encode_frame,
+)
+from chain_core.network.frames import (
+    BlocksFrame,
+    ConsensusFrame,
+    EnvelopesFrame,
+    Frame,
+    HeldVotes,
+    WantBlocks,
+    WantEnvelopes,
+    WantVotes,
+)
 from chain_core.types.block import Phase, SignedNewView, SignedViewChange
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES
@@ -33,6 +48,16 @@ FRAMES: dict[str, Frame] = {
     "no envelopes": EnvelopesFrame(()),
     "want envelopes": WantEnvelopes(S.batch.envelope_ids),
     "want blocks": WantBlocks(1, MAX_WANTED_BLOCKS),
+    "want votes": WantVotes(b"n" * 16),
+    "held votes": HeldVotes(
+        b"n" * 16,
+        S.header_bytes,
+        S.certificate,
+        (S.vote(Phase.COMMIT, 3), S.vote(Phase.PREPARE, 3)),
+        (S.header_votes[3],),
+        S.view_change(3),
+    ),
+    "no held votes": HeldVotes(b"n" * 16, b"", None, (), (), None),
     "blocks": BlocksFrame((encode_block(S.block),)),
 }
 
@@ -63,6 +88,9 @@ def test_signatures_travel_as_they_are(name: str) -> None:
         (pb.Frame(finality_notice=pb.FinalityNotice(header=b"", certificate=b"")), "header"),
         (pb.Frame(want_blocks=pb.WantBlocks(start=1, count=0)), "0 blocks"),
         (pb.Frame(want_blocks=pb.WantBlocks(start=1, count=MAX_WANTED_BLOCKS + 1)), "blocks wanted"),
+        (pb.Frame(want_votes=pb.WantVotes(nonce=b"short")), "nonce of 5 bytes"),
+        (pb.Frame(held_votes=pb.HeldVotes(nonce=bytes(16), votes=[b""] * (MAX_HELD_VOTES + 1))), "votes of one"),
+        (pb.Frame(held_votes=pb.HeldVotes(nonce=bytes(16), final_header=b"x")), "header"),
         (pb.Frame(want_envelopes=pb.WantEnvelopes(ids=[b"short"])), "id of 5 bytes"),
         (pb.Frame(envelopes=pb.Envelopes(envelopes=[b""] * (MAX_ENVELOPES_A_FRAME + 1))), "envelopes"),
         (pb.Frame(envelopes=pb.Envelopes(envelopes=[bytes(MAX_ENVELOPE_BYTES + 1)])), "bytes"),

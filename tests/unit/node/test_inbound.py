@@ -18,8 +18,10 @@ from chain_core.network.frames import (
     ConsensusFrame,
     EnvelopesFrame,
     Frame,
+    HeldVotes,
     WantBlocks,
     WantEnvelopes,
+    WantVotes,
 )
 from chain_core.network.identity import LOOPBACK, Caller
 from chain_core.network.ingress import Ingress
@@ -40,6 +42,7 @@ from tests.vectors.keys import Signatures, public_key
 from tests.vectors.samples import TIME_MS, Samples
 
 S = Samples(Signatures(may_sign=True))
+ASKED = bytes(16)
 VOTE = S.vote(Phase.PREPARE, 1)
 PROPOSAL = PrePrepare(S.vote(Phase.PRE_PREPARE, 0), S.next_batch)
 BAD_BODY = encode_envelope(S.plain_envelope.body_bytes, (Signer(public_key(8), bytes(64)),))
@@ -72,6 +75,15 @@ class Told:
     def on_want_blocks(self, peer: int, start: int, count: int) -> None:
         self.note((peer, start, count))
 
+    def on_want_votes(self, peer: int, nonce: bytes) -> None:
+        self.note((peer, nonce))
+
+    def awaits(self, peer: int, nonce: bytes) -> bool:
+        return nonce == ASKED
+
+    def on_held_votes(self, peer: int, answer: Verified[HeldVotes]) -> None:
+        self.note((peer, answer.value))
+
     def on_blocks(self, blocks: Sequence[Verified[CertifiedBlock]]) -> None:
         self.note([one.value for one in blocks])
 
@@ -100,7 +112,8 @@ def run(story: Callable[[Bench], Awaitable[None]]) -> None:
         link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: cuts.append(why))
         task = asyncio.create_task(queue.run())
         try:
-            await story(Bench(Inbound(ingress, queue, replica, replica.held.__contains__), replica, cuts, link, task))
+            inbound = Inbound(ingress, queue, replica, replica.held.__contains__, 1)
+            await story(Bench(inbound, replica, cuts, link, task))
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -157,6 +170,40 @@ def test_what_is_bad_reaches_nobody_and_cuts_the_link_in_the_end(frame: Frame) -
     run(story)
 
 
+HELD = HeldVotes(ASKED, S.header_bytes, S.certificate, (VOTE,), (S.header_votes[1],), S.view_change(1))
+
+
+def test_what_peers_hold_under_the_own_key_arrives_verified_and_only_when_asked_for() -> None:
+    async def story(bench: Bench) -> None:
+        stray = replace(HELD, nonce=b"x" * 16, votes=(replace(VOTE, signature=bytes(64)),))
+        calls = await bench.feed(WantVotes(b"n" * 16), stray, replace(HELD, nonce=b"y" * 16), HELD)
+        assert calls == [(2, b"n" * 16), (2, HELD)] and bench.cuts == []
+
+    run(story)
+
+
+@pytest.mark.parametrize(
+    "frame",
+    [
+        replace(HELD, votes=(replace(VOTE, signature=bytes(64)),)),
+        replace(HELD, header_votes=(replace(S.header_votes[1], signature=bytes(64)),)),
+        replace(HELD, view_change=replace(S.view_change(1), signature=bytes(64))),
+        replace(HELD, votes=(S.vote(Phase.PREPARE, 3),)),
+        replace(HELD, header_votes=(S.header_votes[3],)),
+        replace(HELD, view_change=S.view_change(3)),
+        replace(HELD, certificate=replace(S.certificate, signatures=S.certificate.signatures[:2])),
+    ],
+    ids=["vote", "header vote", "view change", "alien vote", "alien header", "alien view change", "two signatures"],
+)
+def test_a_lie_about_the_own_votes_is_no_answer(frame: HeldVotes) -> None:
+    async def story(bench: Bench) -> None:
+        assert await bench.feed(frame) == []
+        await bench.feed(frame, frame)
+        assert len(bench.cuts) == 1
+
+    run(story)
+
+
 ONE, TWO = S.envelope, S.plain_envelope
 
 
@@ -174,7 +221,7 @@ def test_what_waits_is_bounded_by_what_it_takes_in_memory() -> None:
     counters: Counter[str] = Counter()
     queue = VerificationQueue(provider().sm2_verify_many, counters)
     ingress = Ingress(S.chain, 0, S.validators, lambda: TIME_MS, lambda: 600_000, lambda account, key: True)
-    inbound = Inbound(ingress, queue, Told(), lambda envelope_id: False)
+    inbound = Inbound(ingress, queue, Told(), lambda envelope_id: False, 1)
     link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: None)
     ids = tuple(number.to_bytes(32, "big") for number in range(MAX_BATCH_IDS))
     frame = ConsensusFrame(PrePrepare(PROPOSAL.vote, replace(S.next_batch, envelope_ids=ids)))

@@ -1,0 +1,42 @@
+"""Which signatures an answer to a signer's question rests on (docs/spec/pbft.md §6): all of them the asker's own.
+
+A vote counts here by its signature alone: that the asker's key signed these bytes, whenever and wherever.
+"""
+
+from __future__ import annotations
+
+from chain_core.codec import signed
+from chain_core.codec.block import header_message
+from chain_core.codec.certificates import certificate_signatures, vote_signature
+from chain_core.crypto.provider import VerifyItem
+from chain_core.network.frames import HeldVotes
+from chain_core.types.errors import InvalidProof, PeerFault
+from chain_core.types.validator_set import ValidatorSet
+
+
+def held_signatures(answer: HeldVotes, asker: int, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+    """(public key, message M, signature) of everything in ``answer``.
+
+    Raises PeerFault for a signer that is not the asker, and for a final header without a fitting certificate.
+    """
+    signers = [vote.vote.signer for vote in answer.votes] + [vote.signer for vote in answer.header_votes]
+    if answer.view_change is not None:
+        signers.append(answer.view_change.message.signer)
+    if any(signer != asker for signer in signers):
+        raise PeerFault(
+            "a vote of another signer than the one who asked",
+            where=f"held votes of validator {asker}",
+            next_step="drop it; a link that repeats this is cut",
+        )
+    key = validators.key(asker)
+    items = [vote_signature(vote, validators, genesis_hash) for vote in answer.votes]
+    items += [(key, header_message(genesis_hash, vote.header_hash), vote.signature) for vote in answer.header_votes]
+    change = answer.view_change
+    if change is not None:
+        items.append((key, signed.message(signed.VIEW_CHANGE, genesis_hash, change.body), change.signature))
+    if answer.certificate is not None:
+        try:
+            items += certificate_signatures(answer.final_header, answer.certificate, validators, genesis_hash)[1]
+        except InvalidProof as error:
+            raise PeerFault(error.what, where=error.where, next_step=error.next_step) from error
+    return list(dict.fromkeys(items))

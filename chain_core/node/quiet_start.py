@@ -1,0 +1,94 @@
+"""From start until this signer knows that its log lacks no vote, the replica follows and signs nothing.
+
+The questions are in ``signer_questions``; this is their effect on one replica, and what its operator is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from chain_core.consensus.pbft import Pbft
+from chain_core.ledger.store import LedgerStore
+from chain_core.network.frames import HeldVotes
+from chain_core.node.ports import Observer, Transport
+from chain_core.node.safe_signer import SafeSigner
+from chain_core.node.signer_questions import Lost, SignerQuestions
+
+VOTES_LOST = "VOTES_LOST"
+VOTES_AGAIN = "VOTES_AGAIN"
+
+
+class Outside(Protocol):
+    """What is needed of the replica's ports."""
+
+    @property
+    def transport(self) -> Transport:
+        """Frames to peers."""
+        ...
+
+    @property
+    def observer(self) -> Observer:
+        """Who is told."""
+        ...
+
+
+class QuietStart:
+    """The silence of one start; ``window`` is the chain's W."""
+
+    def __init__(
+        self,
+        questions: SignerQuestions,
+        signer: SafeSigner,
+        store: LedgerStore,
+        core: Pbft,
+        outside: Outside,
+        window: Callable[[], int],
+    ) -> None:
+        self.questions = questions
+        self._told = False
+        self._signer, self._store, self._core, self._outside, self._window = signer, store, core, outside, window
+
+    @property
+    def words(self) -> str:
+        """Why nothing is signed yet; empty when it may be."""
+        return self.questions.words(self._store.final_height, self._window())
+
+    def begin(self) -> None:
+        """Be silent, and ask."""
+        self._core.state.silent = True
+        self.ask()
+
+    def ask(self) -> None:
+        """Questions get lost: put them again to whoever has not answered."""
+        self.questions.ask(self._outside.transport)
+
+    def take(self, peer: int, answer: HeldVotes) -> None:
+        """A verified answer."""
+        self._tell(self.questions.take(peer, answer, self._signer, self._window()))
+
+    def expects(self, vote: Lost) -> bool:
+        """Whether a foreign vote may be one that this disk has forgotten: told once, no reason to halt."""
+        if not self._core.state.silent:
+            return False
+        if not self.questions.saw(vote):
+            return False
+        self._tell(vote)
+        return True
+
+    def ends(self) -> bool:
+        """Whether the silence ends now; then the signer stays out of the views that it had left before."""
+        if not self._core.state.silent or not self.questions.done(self._store.final_height, self._window()):
+            return False
+        self._core.state.silent = False
+        self._signer.not_below(self.questions.view)
+        if self.questions.horizon:
+            facts: dict[str, str | int] = {"height": self._store.final_height, "lost": self.questions.horizon}
+            self._outside.observer.alarm(VOTES_AGAIN, facts)
+        return True
+
+    def _tell(self, lost: Lost | None) -> None:
+        if lost is not None and not self._told:
+            self._told = True
+            facts: dict[str, str | int] = {"vote": lost.what, "final_height": self._store.final_height}
+            self._outside.observer.alarm(VOTES_LOST, facts)
