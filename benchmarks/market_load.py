@@ -34,6 +34,7 @@ from chain_core.node.provision import (
     write_network,
 )
 from chain_core.node.verifying_client import Refused, VerifyingClient
+from chain_core.types.genesis import Genesis
 from chain_core.types.transaction import Operation, Signer, TransactionBody
 from chain_core.types.values import Value
 from dualchain.demo.days import day_of_ms
@@ -98,22 +99,16 @@ class Market:
         return {name: one.process.pid for name, one in self.group.running.items()}
 
 
-async def start_market(
-    directory: Path,
-    nodes: int,
-    parameters: dict[str, int] | None = None,
-    under: Mapping[str, Sequence[str]] | None = None,
-    prepare: Callable[[Path, tuple[NodePlan, ...]], Awaitable[None]] | None = None,
-) -> Market:
-    """Lay out a chain of ``nodes`` nodes and start their processes; ``under`` names commands that run some of them.
-    ``prepare`` may change what was laid out.
-    """
+def lay_out(
+    directory: Path, nodes: int, parameters: dict[str, int] | None = None, time_ms: int | None = None
+) -> tuple[Genesis, tuple[NodePlan, ...]]:
+    """Keys, genesis document and configurations of a chain of ``nodes`` nodes, which began at ``time_ms`` (now)."""
     new_directory(directory)
     ports = draw_ports(2 * nodes)
     plans = tuple(
         NodePlan(f"node-{i}", f"Institution {i}", LOOPBACK, ports[2 * i], ports[2 * i + 1]) for i in range(nodes)
     )
-    now_ms = time.time_ns() // 1_000_000
+    now_ms = time.time_ns() // 1_000_000 if time_ms is None else time_ms
     supervisor = directory / "supervisory"
     supervisor.mkdir()
     upper_plans = [NodePlan(f"csrc-{i}", f"Office {i}", LOOPBACK, 0, 0) for i in range(4)]
@@ -132,6 +127,20 @@ async def start_market(
         {"max_window_ms": WINDOW_MS, "seen_retention_ms": WINDOW_MS, **(parameters or {})},
     )
     write_network(directory, genesis, plans)
+    return genesis, plans
+
+
+async def start_market(
+    directory: Path,
+    nodes: int,
+    parameters: dict[str, int] | None = None,
+    under: Mapping[str, Sequence[str]] | None = None,
+    prepare: Callable[[Path, tuple[NodePlan, ...]], Awaitable[None]] | None = None,
+) -> Market:
+    """Lay out a chain of ``nodes`` nodes and start their processes; ``under`` names commands that run some of them.
+    ``prepare`` may change what was laid out.
+    """
+    genesis, plans = lay_out(directory, nodes, parameters)
     if prepare is not None:
         await prepare(directory, plans)
     group = ProcessGroup(directory / "logs")
