@@ -35,7 +35,7 @@ from chain_core.types.ids import ZERO_HASH
 from chain_core.types.transaction import Receipt
 
 WRITES = 3_000
-FILL = 20_000
+FILL = 4_000
 TRANSACTIONS = 1_000
 GENESIS = sm3(b"benchmark")
 Writes = Mapping[bytes, bytes | None]
@@ -89,18 +89,19 @@ def write_sets(names: list[bytes], draw: random.Random, rounds: int) -> dict[str
 
 
 def measure_trees(directory: Path, sizes: list[int], rounds: int) -> list[dict[str, object]]:
-    """One row a size, bucket count and kind of load: median and maximum of microseconds a write."""
+    """One row a size, start count and kind of load: median and maximum of microseconds a write."""
     rows: list[dict[str, object]] = []
     for size in sizes:
-        for buckets in (STATE_BUCKETS, SEEN_BUCKETS):
+        for name, buckets in (("state", STATE_BUCKETS), ("seen", SEEN_BUCKETS)):
             names = keys(size)
-            database, tree = filled(directory, f"{size}-{buckets}", names, buckets)
+            database, tree = filled(directory, f"{size}-{name}", names, buckets)
             for load, sets in write_sets(names, random.Random(size), rounds).items():  # noqa: S311 - load, not secrets
                 took = [adopt(database, tree, writes) / WRITES * 1e6 for writes in sets()]
                 rows.append(
                     {
+                        "tree": name,
                         "keys": size,
-                        "buckets": buckets,
+                        "buckets": tree.bucket_count,
                         "load": load,
                         "cpu_us_per_write": round(statistics.median(took), 2),
                         "cpu_us_per_write_max": round(max(took), 2),

@@ -1,8 +1,11 @@
 """The tree over a whole state (or seen set): keys hashed into buckets, a Merkle tree a bucket, one over them all.
 
-Shapes and hashes are those of codec/proofs.py. In memory: the flat tree over the bucket digests, and a bounded number
-of buckets. On disk: one record an entry under its bucket, and the bucket digests (digests.py). Staging computes a
-change without touching the committed tree; ``adopt`` takes it over once it is durable.
+Shapes and hashes are those of codec/proofs.py. In memory: the tree over the bucket digests, and a bounded number of
+buckets. On disk: one record an entry, and the bucket digests (digests.py). Staging computes a change without touching
+the committed tree; ``adopt`` takes it over once it is durable.
+
+The number of buckets grows with the number of entries by linear hashing, a bounded number of splits a block: it follows
+from the entries and buckets before the block and the block's writes, so all nodes agree on it (formats.md section 10).
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from chain_core.codec.proofs import bucket_digest, bucket_of, state_root
 from chain_core.crypto.hashing import sm3, sm3_many, sm3_records
@@ -18,7 +22,8 @@ from chain_core.ledger import bucket as buckets
 from chain_core.ledger import keys, levels
 from chain_core.ledger.bucket import Bucket, Change, Draft
 from chain_core.ledger.database import Batch, Database
-from chain_core.ledger.levels import HASH_SIZE, Delta, Indexes, Rows
+from chain_core.ledger.levels import HASH_SIZE, Indexes, Rows
+from chain_core.ledger.upper_tree import UpperChange, UpperTree
 from chain_core.types.packet import BucketEntry, StateProof
 
 CACHE_BYTES = 192 << 20
@@ -26,28 +31,44 @@ CACHE_BYTES = 192 << 20
 _BUCKET_OVERHEAD = 250
 """Bytes that Python spends on a cached bucket beside its contents."""
 
+ENTRIES_A_BUCKET = 16
+"""Above this load buckets are split."""
+SPLITS_A_BLOCK = 256
+MAX_BUCKETS = 1 << 24
+
+
+def grown(bucket_count: int, entry_count: int) -> int:
+    """The number of buckets after a block that leaves ``entry_count`` entries, from the number before it."""
+    wanted = min(-(-entry_count // ENTRIES_A_BUCKET), MAX_BUCKETS)
+    return max(bucket_count, min(bucket_count + SPLITS_A_BLOCK, wanted))
+
 
 @dataclass(frozen=True, slots=True)
 class TreeChange:
-    """A staged change of one tree: its root, what to write, and what to take over afterwards."""
+    """A staged change of one tree: its root, what to write, and what to take over afterwards.
+
+    ``records`` are keys and values of the database, None to delete; ``upper`` is None when no bucket changes.
+    """
 
     root: bytes
-    entries: tuple[tuple[bytes, bytes | None], ...]
+    bucket_count: int
+    entry_count: int
+    records: tuple[tuple[bytes, bytes | None], ...]
     buckets: dict[int, Bucket]
-    upper: Delta
+    upper: UpperChange | None
 
     @property
     def digests(self) -> tuple[Indexes, Rows]:
         """The buckets whose digest changes, ascending, and their new digests."""
-        return self.upper[0] if self.upper else (np.empty(0, dtype=np.int64), np.empty((0, HASH_SIZE), np.uint8))
+        return self.upper.rows[0] if self.upper else (np.empty(0, dtype=np.int64), np.empty((0, HASH_SIZE), np.uint8))
 
     def write(self, batch: Batch) -> None:
         """Puts the changed entries into ``batch``."""
-        for key, value_hash in self.entries:
-            if value_hash is None:
+        for key, value in self.records:
+            if value is None:
                 batch.delete(key)
             else:
-                batch.put(key, value_hash)
+                batch.put(key, value)
 
 
 class BucketTree:
@@ -56,50 +77,67 @@ class BucketTree:
     def __init__(
         self, database: Database, name: bytes, kind: bytes, bucket_count: int, *, cache_bytes: int = CACHE_BYTES
     ) -> None:
-        self.bucket_count = bucket_count
+        """An empty tree with this many buckets."""
+        self.entry_count = 0
         self._database = database
         self._name = name
         self._kind = kind
         self._cache: dict[int, Bucket] = {}  # oldest use first
         self._cache_room = cache_bytes
-        self._empty_digest = bucket_digest(0, levels.empty_root())
-        self._upper = levels.uniform(self._empty_digest, bucket_count)
+        self.empty_digest = bucket_digest(0, levels.empty_root())
+        self._upper = UpperTree(self.empty_digest, bucket_count)
 
-    def restore(self, digests: Rows) -> None:
-        """Sets the digest of every bucket on a tree that is still empty: what a store does at opening."""
-        differing = (digests != self._upper[: self.bucket_count]).any(axis=1)
-        indexes = np.flatnonzero(differing)
+    def restore(self, digests: Rows, entry_count: int) -> None:
+        """Sets the digest of every bucket of a tree that is still empty: what a store does at opening."""
+        self._upper = UpperTree(self.empty_digest, len(digests))
+        self.entry_count = entry_count
+        empty = np.frombuffer(self.empty_digest, dtype=np.uint8)
+        indexes = np.flatnonzero((digests != empty).any(axis=1))
         if len(indexes):
-            levels.apply(self._upper, self._upper_delta(indexes, digests[indexes]))
+            self._upper.adopt(self._upper.stage(indexes, digests[indexes], len(digests)))
+
+    @property
+    def bucket_count(self) -> int:
+        """The committed number of buckets."""
+        return self._upper.count
 
     @property
     def root(self) -> bytes:
         """The committed root."""
-        return state_root(self.bucket_count, self._upper[-1].tobytes(), self._kind)
+        return state_root(self._upper.count, self._upper.root, self._kind)
 
     def digests(self, start: int, stop: int) -> Rows:
         """A copy of the committed digests of buckets ``start`` up to ``stop``."""
-        return self._upper[start:stop].copy()
+        return self._upper.digests(start, stop)
 
-    def stage(self, writes: Mapping[bytes, bytes | None]) -> TreeChange:
+    def stage(self, writes: Mapping[bytes, bytes | None], *, may_grow: bool = True) -> TreeChange:
         """The change that ``writes`` (full key to value, None removes) make of the committed tree."""
-        groups, entries = self._grouped(writes)
+        groups, records = self._grouped(writes)
         drafts: dict[int, Draft] = {}
         loaded = self._loaded(list(groups))
+        entry_count = self.entry_count
         for index, changes in groups.items():
-            draft = buckets.changed(loaded[index], changes)
+            before = loaded[index]
+            draft = buckets.changed(before, changes)
             if draft is not None:
                 drafts[index] = draft
+                entry_count += draft.size - len(before[0]) // buckets.ENTRY_SIZE
+        bucket_count = grown(self.bucket_count, entry_count) if may_grow else self.bucket_count
+        if bucket_count > self.bucket_count:
+            drafts = dict(sorted((drafts | self._split(drafts, bucket_count)).items()))
         staged = _hashed(list(drafts.values()))
-        touched = np.array(list(drafts), dtype=np.int64)
-        upper = self._upper_delta(touched, _digests(staged)) if drafts else []
-        top = upper[-1][1][0].tobytes() if upper else self._upper[-1].tobytes()
-        root = state_root(self.bucket_count, top, self._kind)
-        return TreeChange(root, entries, dict(zip(drafts, staged, strict=True)), upper)
+        upper = None
+        if drafts:
+            upper = self._upper.stage(np.array(list(drafts), dtype=np.int64), _digests(staged), bucket_count)
+        root = state_root(bucket_count, upper.root if upper else self._upper.root, self._kind)
+        after = dict(zip(drafts, staged, strict=True))
+        return TreeChange(root, bucket_count, entry_count, records, after, upper)
 
     def adopt(self, change: TreeChange) -> None:
         """Takes over a change staged on this very tree, after it has become durable."""
-        levels.apply(self._upper, change.upper)
+        if change.upper is not None:
+            self._upper.adopt(change.upper)
+        self.entry_count = change.entry_count
         self._remember(change.buckets)
 
     def prove(self, key: bytes) -> StateProof:
@@ -117,8 +155,25 @@ class BucketTree:
             count,
             present,
             tuple(BucketEntry(p, *buckets.entry(entries, p), levels.path(tree, count, p)) for p in shown),
-            levels.path(self._upper, self.bucket_count, index),
+            self._upper.path(index),
         )
+
+    def _split(self, drafts: Mapping[int, Draft], bucket_count: int) -> dict[int, Draft]:
+        """Drafts of the buckets that divide themselves when the tree grows to ``bucket_count``, and of the new ones."""
+        old_count = self.bucket_count
+        new = range(old_count, bucket_count)
+        parents = {index: index - (1 << (index.bit_length() - 1)) for index in new}
+        sources = sorted({parent for parent in parents.values() if parent < old_count})
+        loaded = self._loaded([index for index in sources if index not in drafts])
+        parts = [drafts[index].entries if index in drafts else loaded[index][0] for index in sources]
+        rows = np.frombuffer(b"".join(parts), dtype=np.uint8).reshape(-1, buckets.ENTRY_SIZE)
+        at = _bucket_numbers(rows[:, :8].copy().view(">u8").astype(np.uint64).ravel(), bucket_count)
+        order = np.argsort(at, kind="stable")  # entries of one source stay ascending by key hash
+        at, rows = at[order], rows[order]
+        wanted = np.array(sorted({*sources, *new}), dtype=np.int64)
+        starts, stops = np.searchsorted(at, wanted), np.searchsorted(at, wanted, side="right")
+        found = zip(wanted.tolist(), starts.tolist(), stops.tolist(), strict=True)
+        return {index: buckets.unhashed(rows[start:stop].tobytes()) for index, start, stop in found}
 
     def _grouped(
         self, writes: Mapping[bytes, bytes | None]
@@ -128,50 +183,43 @@ class BucketTree:
         hashes = sm3_many([*writes, *values])
         following = iter(hashes[len(writes) :])
         value_hashes = [None if value is None else next(following) for value in writes.values()]
-        changes = sorted(zip(self._buckets_of(hashes[: len(writes)]), hashes, value_hashes, strict=False))
+        key_hashes = hashes[: len(writes)]
+        heads = np.frombuffer(b"".join(key_hashes), dtype=">u8")[:: HASH_SIZE // 8].astype(np.uint64)
+        numbers: list[int] = _bucket_numbers(heads, self.bucket_count).tolist()
         groups: dict[int, list[Change]] = {}
-        entries: list[tuple[bytes, bytes | None]] = []
         group: list[Change] = []
-        current, prefix = -1, b""
-        for index, key_hash, value_hash in changes:
+        current = -1
+        for index, key_hash, value_hash in sorted(zip(numbers, key_hashes, value_hashes, strict=True)):
             if index != current:
-                current, group, prefix = index, [], keys.bucket(self._name, index)
+                current, group = index, []
                 groups[index] = group
             group.append((key_hash, value_hash))
-            entries.append((prefix + key_hash, value_hash))
-        return groups, tuple(entries)
-
-    def _buckets_of(self, key_hashes: list[bytes]) -> list[int]:
-        """codec/proofs.bucket_of of each."""
-        heads = np.frombuffer(b"".join(key_hashes), dtype=">u8")[:: HASH_SIZE // 8].astype(np.uint64)
-        low = 1 << (self.bucket_count.bit_length() - 1)
-        index = (heads & np.uint64(2 * low - 1)).astype(np.int64)
-        found: list[int] = np.where(index < self.bucket_count, index, index - low).tolist()
-        return found
+        name = self._name
+        records = tuple(
+            (keys.entry(name, key_hash), None if value_hash is None else value_hash + key)
+            for key, key_hash, value_hash in zip(writes, key_hashes, value_hashes, strict=True)
+        )
+        return groups, records
 
     def _loaded(self, indexes: list[int]) -> dict[int, Bucket]:
         """These buckets (ascending), read and hashed where they are not in memory."""
         cache = self._cache
-        upper, empty = self._upper, self._empty_digest
+        upper, empty = self._upper, self.empty_digest
         found: dict[int, Bucket] = {}
         missing: list[int] = []
         for index in indexes:
             if index in cache:
                 found[index] = cache[index]
-            elif upper[index].tobytes() == empty:
+            elif upper.digest(index) == empty:
                 found[index] = buckets.EMPTY
             else:
                 missing.append(index)
         if missing:
-            groups = self._database.scan_each([keys.bucket(self._name, index) for index in missing])
-            skip = len(keys.bucket(self._name, 0))
-            drafts = [
-                buckets.unhashed(b"".join([part for key, value in group for part in (key[skip:], value)]))
-                for group in groups
-            ]
-            read = dict(zip(missing, _hashed(drafts), strict=True))
-            self._remember(read)
-            found.update(read)
+            count = self.bucket_count
+            groups = self._database.scan_each([keys.bucket(self._name, index, count) for index in missing])
+            fresh = dict(zip(missing, _hashed([buckets.unhashed(_entries(group)) for group in groups]), strict=True))
+            found.update(fresh)
+            self._remember(fresh)
         return found
 
     def _remember(self, used: Mapping[int, Bucket]) -> None:
@@ -189,9 +237,17 @@ class BucketTree:
             room += len(entries) + len(nodes) + _BUCKET_OVERHEAD
         self._cache_room = room
 
-    def _upper_delta(self, touched: Indexes, digests: Rows) -> Delta:
-        base = np.zeros(len(touched), dtype=np.int64)
-        return levels.rehash(self._upper, base, base + self.bucket_count, touched, digests)
+
+def _bucket_numbers(heads: npt.NDArray[np.uint64], bucket_count: int) -> Indexes:
+    """codec/proofs.bucket_of of each key hash, from its first 8 bytes as an integer."""
+    low = 1 << (bucket_count.bit_length() - 1)
+    index = (heads & np.uint64(2 * low - 1)).astype(np.int64)
+    return np.where(index < bucket_count, index, index - low)
+
+
+def _entries(records: list[tuple[bytes, bytes]]) -> bytes:
+    """A bucket's entries, ascending by key hash, from its records, which lie in the order of the reversed hashes."""
+    return b"".join(sorted([keys.entry_key_hash(key) + value[:HASH_SIZE] for key, value in records]))
 
 
 def _hashed(drafts: list[Draft]) -> list[Bucket]:

@@ -119,17 +119,17 @@ class Database:
                         break
         return found
 
-    def scan_each(self, prefixes: list[bytes]) -> list[list[tuple[bytes, bytes]]]:
-        """All pairs under each prefix; the prefixes ascend, and one cursor serves them all."""
-        if not prefixes:
+    def scan_each(self, ranges: list[tuple[bytes, bytes]]) -> list[list[tuple[bytes, bytes]]]:
+        """All pairs of each range [start, stop); one cursor serves them all."""
+        if not ranges:
             return []
         groups: list[list[tuple[bytes, bytes]]] = []
-        with self._cursor(prefixes[0], None) as cursor:
-            for prefix in prefixes:
-                cursor.seek(prefix)
+        with self._cursor(None, None) as cursor:
+            for start, stop in ranges:
+                cursor.seek(start)
                 group: list[tuple[bytes, bytes]] = []
                 for pair in cursor:
-                    if not pair[0].startswith(prefix):
+                    if pair[0] >= stop:
                         break
                     group.append(pair)
                 groups.append(group)

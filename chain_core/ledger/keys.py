@@ -21,14 +21,14 @@ STATE = b"S"
 SEEN = b"U"
 EXPIRY = b"X"
 ENTRY = b"N"
-DIGEST_PAGE, DIGEST_DELTA = b"Dp", b"Dd"
+DIGEST_PAGE, DIGEST_DELTA, TREE_SIZE = b"Dp", b"Dd", b"Dn"
 LOG_RECORD = b"L"
 LOG_BODIES = b"P"
 
 TRANSACTION_PREFIX_SIZE = 12
 
+_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 _U64 = Struct(">Q")
-_U32 = Struct(">I")
 
 
 def at_height(kind: bytes, height: int) -> bytes:
@@ -46,9 +46,30 @@ def expiry(valid_until_ms: int, seen_key: bytes) -> bytes:
     return EXPIRY + _U64.pack(valid_until_ms) + seen_key
 
 
-def bucket(tree: bytes, index: int) -> bytes:
-    """Prefix under which the entries of one bucket lie, in the order of their key hashes."""
-    return ENTRY + tree + _U32.pack(index)
+def entry(tree: bytes, key_hash: bytes) -> bytes:
+    """Key of a tree's entry: the first 8 bytes of the hash with their bits reversed, then its other 24.
+
+    A bucket is chosen by the hash's low bits (linear hashing), so it is one range of these keys, for every number of
+    buckets: a bucket that is split moves nothing on disk.
+    """
+    return ENTRY + tree + key_hash[7::-1].translate(_REVERSED) + key_hash[8:]
+
+
+def entry_key_hash(key: bytes) -> bytes:
+    """The key hash in an entry's key."""
+    return key[9:1:-1].translate(_REVERSED) + key[10:]
+
+
+def bucket(tree: bytes, index: int, bucket_count: int) -> tuple[bytes, bytes]:
+    """The range [start, stop) of entry keys of one of ``bucket_count`` buckets."""
+    low = 1 << (bucket_count.bit_length() - 1)
+    bits = low.bit_length() - 1
+    if index >= low or index + low < bucket_count:
+        bits += 1
+    first = int(f"{index:0{bits}b}"[::-1], 2) << (64 - bits) if bits else 0
+    stop = first + (1 << (64 - bits))
+    end = ENTRY + tree + _U64.pack(stop) if stop < 1 << 64 else ENTRY + bytes((tree[0] + 1,))
+    return ENTRY + tree + _U64.pack(first), end
 
 
 def after(prefix: bytes) -> bytes | None:

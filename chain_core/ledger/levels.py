@@ -14,7 +14,6 @@ import numpy as np
 import numpy.typing as npt
 
 from chain_core.crypto.hashing import sm3, sm3_records
-from chain_core.crypto.merkle import node_hash
 
 HASH_SIZE = 32
 Rows: TypeAlias = npt.NDArray[np.uint8]
@@ -78,11 +77,11 @@ def rehash(nodes: Rows, base: Indexes, count: Indexes, position: Indexes, fresh:
         children[:, 1] = nodes[left + paired]
         children[group, position & 1] = fresh
         start, count, position = parent_start + width, (width + 1) >> 1, parent
-        fresh = _parents(children, paired)
+        fresh = hash_parents(children, paired)
         delta.append((start + position, fresh))
 
 
-def _parents(children: npt.NDArray[np.uint8], paired: npt.NDArray[np.bool_]) -> Rows:
+def hash_parents(children: npt.NDArray[np.uint8], paired: npt.NDArray[np.bool_]) -> Rows:
     """Node hash of each pair; where there is no right child the left one rises as it is."""
     if paired.all():
         return hash_framed(1, children.reshape(len(children), 2 * HASH_SIZE))
@@ -96,20 +95,6 @@ def apply(nodes: Rows, delta: Delta) -> None:
     """Writes a delta into the array it was computed from."""
     for rows, values in delta:
         nodes[rows] = values
-
-
-def uniform(digest: bytes, count: int) -> Rows:
-    """The flat tree of ``count`` >= 1 equal leaves, at two hashes a level."""
-    starts = level_starts(count)
-    nodes = np.empty((starts[-1], HASH_SIZE), dtype=np.uint8)
-    node = last = digest
-    for start, end in zip(starts, starts[1:], strict=False):
-        nodes[start:end] = rows_of(node)
-        nodes[end - 1] = rows_of(last)[0]
-        if (end - start) % 2 == 0:
-            last = node_hash(node, last)
-        node = node_hash(node, node)
-    return nodes
 
 
 def path(nodes: Rows, count: int, position: int) -> tuple[bytes, ...]:

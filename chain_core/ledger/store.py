@@ -16,10 +16,11 @@ from chain_core.codec.block import decode_header, header_hash
 from chain_core.codec.seen import decode_seen
 from chain_core.crypto.errors import MalformedTree
 from chain_core.crypto.hashing import sm3
-from chain_core.ledger import binding, digests, keys
+from chain_core.ledger import binding, keys
 from chain_core.ledger.blocks import BlockStore
 from chain_core.ledger.bucket_tree import BucketTree, TreeChange
 from chain_core.ledger.database import Batch, Database
+from chain_core.ledger.digests import DigestLog
 from chain_core.ledger.errors import BlockRefused, corrupt
 from chain_core.ledger.history import HistoryStore
 from chain_core.ledger.records import BlockRecord, Staged
@@ -53,6 +54,7 @@ class LedgerStore:
         self._log = VoteLog(database)
         self._state_tree = BucketTree(database, _STATE_TREE, signed.STATE_ROOT, bound.state_buckets)
         self._seen_tree = BucketTree(database, _SEEN_TREE, signed.SEEN_ROOT, bound.seen_buckets)
+        self._state_digests, self._seen_digests = DigestLog(database, _STATE_TREE), DigestLog(database, _SEEN_TREE)
         self._history = HistoryStore(database)
         self._final_height = NO_HEIGHT
         self._final_hash = ZERO_HASH
@@ -194,7 +196,9 @@ class LedgerStore:
         """The roots after these writes (None removes a key) and changes of the seen set. Changes nothing."""
         seen_changes: dict[bytes, bytes | None] = dict.fromkeys(seen_removed)
         seen_changes.update(seen_added)
-        state, seen = self._state_tree.stage(writes), self._seen_tree.stage(seen_changes)
+        may_grow = self._final_height != NO_HEIGHT  # the genesis root follows from the document alone
+        state = self._state_tree.stage(writes, may_grow=may_grow)
+        seen = self._seen_tree.stage(seen_changes, may_grow=may_grow)
         return Staged(
             self._final_height,
             state.root,
@@ -271,8 +275,8 @@ class LedgerStore:
             self._history.restore(frontier)
         except (MalformedBytes, MalformedTree) as error:
             self._corrupt(f"final header or history cannot be read: {error}")
-        digests.restore(self._database, _STATE_TREE, self._state_tree, height)
-        digests.restore(self._database, _SEEN_TREE, self._seen_tree, height)
+        self._state_digests.restore(self._state_tree, height)
+        self._seen_digests.restore(self._seen_tree, height)
         roots = (self._state_tree.root, self._seen_tree.root)
         if roots != (header.state_root, header.seen_root) or self._history.tree.count != height + 1:
             self._corrupt(f"the stored trees do not have the roots of header {height}")
@@ -306,24 +310,25 @@ class LedgerStore:
             else:
                 batch.put(keys.STATE + key, value)
         self._seen.write(batch, seen_added, staged.seen_removed)
-        for name, tree, change in self._trees(staged):
+        for digests, tree, change in self._trees(staged):
             change.write(batch)
-            digests.write(batch, name, tree, change, height)
+            digests.write(batch, tree, change, height)
         self._log.delete_through(batch, height)
         batch.put(keys.META_FINAL, height.to_bytes(8, "big"))
         self._database.write(batch)
-        for _, tree, change in self._trees(staged):
+        for digests, tree, change in self._trees(staged):
             tree.adopt(change)
+            digests.adopt()
         self._values.committed(staged.writes)
         self._seen.adopt(seen_added)
         self._log.forget_through(height)
         self._history.tree = history
         self._final_height, self._final_hash = height, header_hash(header_bytes)
 
-    def _trees(self, staged: Staged) -> tuple[tuple[bytes, BucketTree, TreeChange], ...]:
+    def _trees(self, staged: Staged) -> tuple[tuple[DigestLog, BucketTree, TreeChange], ...]:
         return (
-            (_STATE_TREE, self._state_tree, staged.state_change),
-            (_SEEN_TREE, self._seen_tree, staged.seen_change),
+            (self._state_digests, self._state_tree, staged.state_change),
+            (self._seen_digests, self._seen_tree, staged.seen_change),
         )
 
     def _proven(self, key: bytes, value: bytes | None, tree: BucketTree) -> tuple[bytes | None, StateProof]:

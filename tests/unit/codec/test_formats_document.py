@@ -14,6 +14,7 @@ from chain_core.codec.block import HEADER_FIELDS, encode_header
 from chain_core.crypto.merkle import merkle_root
 from chain_core.execution import overlay
 from chain_core.execution.codes import Code
+from chain_core.ledger.bucket_tree import ENTRIES_A_BUCKET, MAX_BUCKETS, SPLITS_A_BLOCK
 from chain_core.ledger.roots import SEEN_BUCKETS
 from chain_core.types import ids, transaction, validator_set, values
 from chain_core.types.block import Phase
@@ -80,6 +81,7 @@ def test_limits() -> None:
 def test_numbers_in_the_text() -> None:
     assert f"{proofs.MAX_PACKET_BYTES:,}" in section(9)
     assert f"the seen tree {SEEN_BUCKETS:,}" in section(10)
+    assert f"min(B + {SPLITS_A_BLOCK}, ceil(n / {ENTRIES_A_BUCKET}), 2^{MAX_BUCKETS.bit_length() - 1})" in section(10)
     assert [row[0].strip("`") for row in rows(section(12))[2:]] == list(ids.PURPOSES)
     assert ids.SM2_USER_ID.decode() in section(1)
 

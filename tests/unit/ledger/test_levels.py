@@ -8,6 +8,7 @@ import pytest
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import MerkleTree
 from chain_core.ledger import levels
+from chain_core.ledger.upper_tree import UpperTree
 
 
 def flat(leaves: list[bytes]) -> levels.Rows:
@@ -32,9 +33,44 @@ def test_root_and_paths_are_those_of_the_merkle_tree(count: int) -> None:
     assert [levels.path(nodes, count, i) for i in range(count)] == [reference.path(i) for i in range(count)]
 
 
+def upper(leaves: list[bytes]) -> UpperTree:
+    tree = UpperTree(sm3(b"x"), 1)
+    rows = levels.rows_of(b"".join(leaves))
+    tree.adopt(tree.stage(np.arange(len(leaves)), rows, len(leaves)))
+    return tree
+
+
 @pytest.mark.parametrize("count", [1, 2, 3, 5, 8, 13, 64, 97])
-def test_uniform_tree_is_the_tree_of_equal_leaves(count: int) -> None:
-    assert levels.uniform(sm3(b"x"), count).tobytes() == flat([sm3(b"x")] * count).tobytes()
+def test_a_new_upper_tree_is_the_tree_of_equal_leaves(count: int) -> None:
+    tree = UpperTree(sm3(b"x"), count)
+    reference = MerkleTree.from_hashes([sm3(b"x")] * count)
+    assert tree.root == reference.root
+    assert [tree.path(i) for i in range(count)] == [reference.path(i) for i in range(count)]
+
+
+def test_an_upper_tree_grows_in_place() -> None:
+    draw = random.Random(4)
+    contents = leaves(1)
+    tree = upper(contents)
+    for turn in range(60):
+        added = draw.choice((0, 1, 2, 7))
+        touched = sorted(draw.sample(range(len(contents)), draw.randint(0 if added else 1, min(3, len(contents)))))
+        after = [*contents, *leaves(added, turn + 1)]
+        for index in touched:
+            after[index] = sm3(b"%d %d" % (turn, index))
+        touched.extend(range(len(contents), len(after)))
+        rows = levels.rows_of(b"".join(after[index] for index in touched))
+        before, twin = tree.root, tree.copy()
+        change = tree.stage(np.array(touched), rows, len(after))
+        assert tree.root == before == twin.root
+        if turn % 3 == 0:  # dropped: another change is staged instead
+            continue
+        tree.adopt(change)
+        contents = after
+        reference = MerkleTree.from_hashes(contents)
+        assert tree.root == change.root == reference.root and twin.root == before
+        assert [tree.path(i) for i in range(len(contents))] == [reference.path(i) for i in range(len(contents))]
+        assert tree.digests(0, tree.count).tobytes() == b"".join(contents)
 
 
 def test_many_trees_change_together() -> None:

@@ -137,8 +137,8 @@ def test_damaged_files(written: Path, damage: str) -> None:
 LOSSES = {
     "the header": b"H" + (3).to_bytes(8, "big"),
     "the history": b"Mhistory",
-    "a page of digests": b"Dps\x00\x01",
-    "the last digests": b"Dds\x00\x03",
+    "the size of a tree": b"Dns",
+    "the last digests": b"Dds" + (3).to_bytes(8, "big"),
 }
 
 
@@ -159,9 +159,9 @@ def test_a_damaged_value(written: Path, key: bytes, value: bytes) -> None:
 def test_digests_of_another_state(written: Path) -> None:
     """The trees are rebuilt from their digests, and their roots must be the final header's."""
     database = Database(written)
-    delta = database.get(b"Dds\x00\x03") or b""
+    delta = database.get(b"Dds" + (3).to_bytes(8, "big")) or b""
     database.close()
-    put(written, b"Dds\x00\x03", delta[:-1] + bytes((delta[-1] ^ 1,)))
+    put(written, b"Dds" + (3).to_bytes(8, "big"), delta[:-1] + bytes((delta[-1] ^ 1,)))
     assert "roots of header 3" in refusal(written, StoreCorrupt).what
 
 
