@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from typing import TYPE_CHECKING
@@ -18,7 +17,6 @@ from chain_core.codec.block import (
 )
 from chain_core.codec.votes import encode_new_view, encode_view_change, encode_vote
 from chain_core.consensus.messages import CommitProof, Heartbeat, Message, PrePrepare
-from chain_core.crypto.providers import signing_provider
 from chain_core.execution.contract import Lane
 from chain_core.execution.pool import KNOWN, Admission
 from chain_core.network.frame_codec import encode_frame
@@ -260,7 +258,7 @@ class StaleFinal(Strategy):
             header = encode_header(replace(decode_header(message.header_bytes), state_root=bytes([to]) * 32))
             digest = header_hash(header)
             key = private_key(f"v{node.index}")
-            signature = signing_provider().sm2_sign(key, header_message(node.world.chain.genesis_hash, digest))
+            signature = node.world.chain.signatures.sign(key, header_message(node.world.chain.genesis_hash, digest))
             return [HeaderVote(decode_header(header), header, digest, node.index, signature)]
         return [message]
 
@@ -320,8 +318,8 @@ class Censor(Strategy):
     def booted(self, replica: Replica) -> None:
         pool, add = replica.pool, replica.pool.add
 
-        def picky(envelope_id: bytes, lane: Lane, size: int, account: bytes, valid_until_ms: int) -> Admission:
-            return KNOWN if account == account_of(0) else add(envelope_id, lane, size, account, valid_until_ms)
+        def picky(envelope_id: bytes, lane: Lane, size_bytes: int, account: bytes, valid_until_ms: int) -> Admission:
+            return KNOWN if account == account_of(0) else add(envelope_id, lane, size_bytes, account, valid_until_ms)
 
         pool.add = picky  # type: ignore[method-assign]
 
@@ -338,23 +336,3 @@ class FarAhead(Strategy):
             view = state.view + self.random.choice((0, 1, FAR))
             vote = Vote(phase, 0, 0, height, view, 0, self.random.randbytes(32), node.index)
             self.tell(node, self.peer(node), sign_vote(node, vote))
-
-
-STRATEGIES: tuple[Callable[[Random, int], Strategy], ...] = (
-    SilentPrimary,
-    Equivocator,
-    Withholder,
-    HugeView,
-    Replayer,
-    Garbler,
-    TwoFacedViewChange,
-    LyingNewView,
-    StaleFinal,
-    OtherAttempt,
-    SelectiveVoter,
-    BadProposer,
-    FarAhead,
-    Censor,
-    Silent,
-    Dies,
-)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
 
@@ -18,10 +18,12 @@ from chain_core.execution.contract import Arguments, CallContext, Contract, Meth
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.transaction import Envelope, Operation, Signer, TransactionBody
 from chain_core.types.validator_set import Validator, ValidatorSet
+from tests.simulation.signatures import RealSm2, Signatures
 
 START_MS = 1_790_000_000_000
 CLIENTS = 6
 TOTAL = state_key("tally", b"total")
+_PRIVATE_KEYS: dict[bytes, bytes] = {}
 
 
 class Tally(Contract):
@@ -53,7 +55,14 @@ def private_key(name: str) -> bytes:
 
 @cache
 def public_key(name: str) -> bytes:
-    return signing_provider().sm2_public_key(private_key(name))
+    made = signing_provider().sm2_public_key(private_key(name))
+    _PRIVATE_KEYS[made] = private_key(name)
+    return made
+
+
+def private_of(public: bytes) -> bytes | None:
+    """The private key of a simulated public one."""
+    return _PRIVATE_KEYS.get(public)
 
 
 def account_of(client: int) -> bytes:
@@ -68,10 +77,11 @@ def amount_of(envelope: Envelope) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A genesis document with its hash."""
+    """A genesis document with its hash, and the scheme by which everybody on it signs."""
 
     genesis: Genesis
     genesis_hash: bytes
+    signatures: Signatures = field(default_factory=RealSm2)
 
     @property
     def validators(self) -> ValidatorSet:
@@ -79,7 +89,7 @@ class Chain:
 
     def sign(self, name: str, kind: bytes, body: bytes) -> bytes:
         """Somebody's signature over the message M of a body."""
-        return signing_provider().sm2_sign(private_key(name), signed.message(kind, self.genesis_hash, body))
+        return self.signatures.sign(private_key(name), signed.message(kind, self.genesis_hash, body))
 
     def transaction(self, client: int, nonce: int, valid_until_ms: int) -> Envelope:
         """A transaction of a client; its amount follows from client and nonce."""

@@ -1,4 +1,4 @@
-"""What must hold in every run, looked at whenever a correct node writes, sends or finalises.
+"""What must hold in every run, looked at whenever a correct node writes, sends or finalises (docs/spec/simulation.md).
 
 Agreement: one header a height. Validity: only submitted envelopes, each transaction successful once. Certificates and
 signatures verify. FINAL survives. No correct node ever signs two votes for one place, asks for a view and votes below
@@ -12,23 +12,28 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from chain_core.codec.block import decode_certificate, decode_header, encode_certificate, header_hash
-from chain_core.codec.certificates import certificate_signatures
+from chain_core.codec.block import decode_certificate, decode_header, encode_certificate, header_hash, header_message
 from chain_core.codec.transaction import decode_receipt
 from chain_core.codec.values import decode_value
 from chain_core.codec.votes import decode_signed_new_view, decode_signed_view_change, decode_signed_vote
-from chain_core.consensus.messages import Message, PrePrepare
+from chain_core.consensus.messages import CommitProof, Message, PrePrepare
 from chain_core.ledger.store import LedgerStore
-from chain_core.ledger.vote_log import split_record_key
+from chain_core.ledger.vote_log import record_key, split_record_key
 from chain_core.network.frames import ConsensusFrame, Frame
 from chain_core.node.journal import Kind, decode_pre_prepare
 from chain_core.node.ports import FinalBlock
 from chain_core.node.safe_signer import SigningRefused
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
+from chain_core.types.validator_set import ValidatorSet
 from tests.simulation.chain import TOTAL, amount_of
+from tests.simulation.disk import Change
+from tests.simulation.logview import LogView
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
+
+_BLAME = ("EQUIVOCATION", "BAD_NEW_VIEW", "BAD_PROPOSAL")
+_NEW_VIEW = record_key(None, Kind.NEW_VIEW, 0)
 
 
 class Violation(AssertionError):
@@ -39,9 +44,9 @@ class Violation(AssertionError):
 class Past:
     """What one correct node did, over all its restarts."""
 
-    logged: list[bytes] = field(default_factory=list)
-    known_logged: set[bytes] = field(default_factory=set)
+    log: LogView = field(default_factory=LogView)
     signed: dict[tuple[object, ...], bytes] = field(default_factory=dict)
+    entered_view: int = 0
     asked_view: int = 0
     committed: dict[int, int] = field(default_factory=dict)
     """Height -> highest view of a COMMIT."""
@@ -67,32 +72,41 @@ class Checker:
 
     # -- disk
 
-    def logged(self, index: int, records: Sequence[tuple[bytes, bytes]], store: LedgerStore) -> None:
-        """One synced write of the vote log."""
+    def durable(self, index: int, changes: Sequence[Change]) -> None:
+        """A batch of a node's writes became durable."""
         past = self.past[index]
-        past.logged.extend(value for _, value in records)
-        have = {split_record_key(key): value for key, value in store.log_read()}
-        started = have.get((None, Kind.NEW_VIEW, 0))
-        entered = decode_signed_new_view(started).message.view if started is not None else 0
+        log = past.log
+        records = log.durable(changes)
+        for key, value in records:
+            if key == _NEW_VIEW:
+                past.entered_view = decode_signed_new_view(value).message.view
+                self.world.views.add(past.entered_view)
         for key, value in records:
             height, kind, view = split_record_key(key)
-            if kind == Kind.OWN_VIEW_CHANGE:
-                self._asked(index, decode_signed_view_change(value))
-            elif kind in (Kind.OWN_PREPARE, Kind.OWN_COMMIT, Kind.OWN_RE_PROPOSAL):
-                self._voted(index, decode_signed_vote(value))
-                if view != entered:
-                    self._fail("durability", index, f"votes in view {view}, its log holds the NEW-VIEW of {entered}")
-            if kind == Kind.OWN_COMMIT and (height, Kind.PREPARED, view) not in have:
-                self._fail("durability", index, f"logs a COMMIT of height {height} without its prepared certificate")
-            if kind == Kind.OWN_PREPARE and (height, Kind.ACCEPTED, view) not in have:
-                self._fail("durability", index, f"logs a PREPARE of height {height} without the PRE-PREPARE")
-            if kind == Kind.ACCEPTED:
-                proposal = decode_pre_prepare(value)
-                if proposal.vote.vote.signer == index:
-                    self._voted(index, proposal.vote)
-                missing = [i for i in proposal.batch.envelope_ids if store.logged_body(i) is None]
-                if missing:
-                    self._fail("durability", index, f"logs a proposal of height {height} without {len(missing)} bodies")
+            match kind:
+                case Kind.OWN_VIEW_CHANGE:
+                    self._asked(index, decode_signed_view_change(value))
+                case Kind.OWN_PREPARE | Kind.OWN_COMMIT | Kind.OWN_RE_PROPOSAL:
+                    self._voted(index, decode_signed_vote(value))
+                    if view != past.entered_view:
+                        what = f"votes in view {view}, its log holds the NEW-VIEW of {past.entered_view}"
+                        self._fail("durability", index, what)
+                    self._rests(index, log, height, kind, view)
+                case Kind.ACCEPTED:
+                    proposal = decode_pre_prepare(value)
+                    if proposal.vote.vote.signer == index:
+                        self._voted(index, proposal.vote)
+                    lacking = log.lacks(proposal.batch.envelope_ids)
+                    if lacking:
+                        self._fail("durability", index, f"logs a proposal of height {height} without {lacking} bodies")
+                case _:
+                    pass
+
+    def _rests(self, index: int, log: LogView, height: int | None, kind: int, view: int) -> None:
+        """A COMMIT rests on its prepared certificate, a PREPARE on the PRE-PREPARE."""
+        under = {Kind.OWN_COMMIT: Kind.PREPARED, Kind.OWN_PREPARE: Kind.ACCEPTED}.get(Kind(kind))
+        if under is not None and record_key(height, under, view) not in log.records:
+            self._fail("durability", index, f"logs a {Kind(kind).name} of height {height} without {under.name}")
 
     def _voted(self, index: int, vote: SignedVote) -> None:
         v, past = vote.vote, self.past[index]
@@ -103,10 +117,12 @@ class Checker:
 
     def _asked(self, index: int, message: SignedViewChange) -> None:
         past, asked = self.past[index], message.message
-        height = decode_header(asked.final_header).height + 1
-        shown = [p.pre_prepare.vote.view for p in asked.prepared if p.batch.height == height]
-        if past.committed.get(height, -1) > max(shown, default=-1):
-            self._fail("view change", index, f"asks for view {asked.new_view} without what it committed to")
+        final = decode_header(asked.final_header).height
+        shown = {p.batch.height: p.pre_prepare.vote.view for p in asked.prepared}
+        for height, view in past.committed.items():
+            if height > final and view > shown.get(height, -1):
+                what = f"asks for view {asked.new_view} without what it committed to at height {height}"
+                self._fail("view change", index, what)
         past.asked_view = max(past.asked_view, asked.new_view)
 
     def booted(self, index: int, store: LedgerStore) -> None:
@@ -143,6 +159,12 @@ class Checker:
                 self._signed(index, ("new view", message.message.view), message.body, message.signature)
                 for vote in message.message.pre_prepares:
                     self._vote_sent(index, vote)
+            case CommitProof(batch=batch, commits=commits):
+                places = {(c.vote.height, c.vote.view, c.vote.digest) for c in commits}
+                signers = {c.vote.signer for c in commits}
+                q = self.world.chain.validators.q
+                if len(places) != 1 or len(signers) != q or len(commits) != q or batch.height != commits[0].vote.height:
+                    self._fail("certificates", index, f"sends a commit proof of {sorted(places)} by {signers}")
             case _:
                 pass
 
@@ -155,10 +177,12 @@ class Checker:
         past = self.past[index]
         if past.signed.setdefault(place, body) != body:
             self._fail("no double vote", index, f"signs a second {place}")
-        if signature not in past.known_logged:
-            if not any(signature in value for value in past.logged):
-                self._fail("durability", index, f"sends {place} before it is logged")
-            past.known_logged.add(signature)
+        if not past.log.knows(signature):
+            self._fail("durability", index, f"sends {place} before it is durable")
+
+    def misunderstood(self, sender: int, receiver: int, what: str) -> None:
+        """A correct node refuses what a correct one said."""
+        self._fail("one language", receiver, f"refuses a {what} of the correct node {sender}")
 
     # -- finality
 
@@ -168,16 +192,29 @@ class Checker:
         digest = header_hash(block.header_bytes)
         if self.chain.setdefault(block.height, digest) != digest:
             self._fail("agreement", index, f"finalises another block at height {block.height}")
-        certificate = decode_certificate(block.certificate_bytes)
-        _, items = certificate_signatures(block.header_bytes, certificate, chain.validators, chain.genesis_hash)
-        if not all(self.world.verify(items)):
-            self._fail("certificates", index, f"has an invalid certificate at height {block.height}")
+        if fault := self._unsound(block, chain.validators):
+            self._fail("certificates", index, f"has a certificate {fault} at height {block.height}")
         if store.header(block.height) != block.header_bytes:
             self._fail("durability", index, f"reports height {block.height} before it is on disk")
         past.final[block.height] = digest
         past.envelopes.update(block.envelope_ids)
         for envelope_id, raw in zip(block.envelope_ids, block.receipts, strict=True):
             self._receipt(index, block.height, envelope_id, raw)
+
+    def _unsound(self, block: FinalBlock, validators: ValidatorSet) -> str:
+        """What is wrong with a certificate, by the paper's arithmetic and not by the code under test."""
+        signatures = decode_certificate(block.certificate_bytes).signatures
+        signers = [signer for signer, _ in signatures]
+        n = len(validators.validators)
+        faulty = (n - 1) // 3
+        quorum = (n + faulty + 2) // 2
+        if len(signers) != quorum:
+            return f"of {len(signers)} signatures"
+        if signers != sorted(set(signers)) or not 0 <= signers[0] <= signers[-1] < n:
+            return f"of signers {signers}"
+        message = header_message(self.world.chain.genesis_hash, header_hash(block.header_bytes))
+        items = [(validators.validators[s].consensus_key, message, signature) for s, signature in signatures]
+        return "" if all(self.world.verify(items)) else "with a wrong signature"
 
     def _receipt(self, index: int, height: int, envelope_id: bytes, raw: bytes) -> None:
         receipt = decode_receipt(raw)
@@ -191,6 +228,9 @@ class Checker:
         """A correct node has something to tell; its core never asks the signer for what the signer refuses."""
         if code == SigningRefused.code:
             self._fail("the core obeys", index, f"was refused a signature: {facts}")
+        blamed = facts.get("signer", facts.get("primary"))
+        if code in _BLAME and isinstance(blamed, int) and self.world.nodes[blamed].correct:
+            self._fail("no correct node is blamed", index, f"raises {code} {facts}")
 
     def halted(self, index: int, code: str, facts: dict[str, str | int]) -> None:
         """A correct node stopped voting."""
@@ -216,6 +256,12 @@ class Checker:
             if (decode_value(raw) if raw is not None else 0) != total:
                 self._fail("validity", node.index, f"has a state that does not add up to {total}")
             self._bounded(node.index)
+
+    def bounded(self) -> None:
+        """What correct nodes keep in memory is bounded at every time."""
+        for node in self.world.nodes:
+            if node.correct and node.up:
+                self._bounded(node.index)
 
     def _bounded(self, index: int) -> None:
         replica = self.world.nodes[index].replica

@@ -1,21 +1,27 @@
 """One simulated node: the production replica, ledger, executor, ingress and frame codec; its disk and links may fail.
 
-A crash drops the replica object at a chosen point and closes its ledger; a reboot builds another one from that ledger.
+A crash drops the replica object at a chosen point and what its disk had not synced; a reboot builds another one from
+that disk.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar
+from unittest.mock import patch
+
+import plyvel
 
 from chain_core.consensus.inputs import Timer
-from chain_core.crypto.providers import signing_provider
+from chain_core.consensus.messages import PrePrepare
 from chain_core.execution.executor import Executor
 from chain_core.execution.pool import PoolLimits, TransactionPool
 from chain_core.execution.roots import build_genesis_header
-from chain_core.ledger.store import NO_HEIGHT, BlockRecord, LedgerStore
+from chain_core.ledger import keys
+from chain_core.ledger.store import NO_HEIGHT, LedgerStore
 from chain_core.network.frame_codec import decode_frame, encode_frame
 from chain_core.network.frames import (
     BlocksFrame,
@@ -31,9 +37,11 @@ from chain_core.network.ingress import Check, Ingress
 from chain_core.node.ports import Admission, FinalBlock, Origin
 from chain_core.node.replica import Ports, Replica
 from chain_core.node.signer_questions import SignerQuestions
+from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.verified import Verified
 from tests.simulation.chain import START_MS, Tally, private_key
+from tests.simulation.disk import Change, Disk, WatchedLevelDb
 
 if TYPE_CHECKING:
     from tests.simulation.byzantine import Strategy
@@ -41,45 +49,32 @@ if TYPE_CHECKING:
 
 OutcomeT = TypeVar("OutcomeT")
 
-CRASH_POINTS = ("before a log write", "after a log write", "in a broadcast", "before a commit", "after a commit")
+_decode = lru_cache(256)(decode_frame)
+_encode = lru_cache(16)(encode_frame)
+"""A broadcast is the same bytes for everybody, and frames are values."""
+
+BEFORE_LOG, AFTER_LOG = "before a log write", "after a log write"
+BEFORE_COMMIT, AFTER_COMMIT = "before a commit", "after a commit"
+IN_BROADCAST = "in a broadcast"
+CRASH_POINTS = (BEFORE_LOG, AFTER_LOG, AFTER_LOG, IN_BROADCAST, BEFORE_COMMIT, AFTER_COMMIT)
 
 
 class Crashed(Exception):
     """The process ends here; not an Error that production code could know."""
 
 
-class Disk:
-    """The production ledger store, watched, and failing at the chosen point."""
-
-    def __init__(self, store: LedgerStore, node: SimNode) -> None:
-        self._store, self._node = store, node
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._store, name)
-
-    def log_write(
-        self,
-        records: Sequence[tuple[bytes, bytes]],
-        bodies: Mapping[bytes, bytes] | None = None,
-        deletes: Sequence[bytes] = (),
-    ) -> None:
-        self._node.maybe_crash("before a log write")
-        self._store.log_write(records, bodies, deletes)
-        if self._node.correct:
-            self._node.world.checker.logged(self._node.index, records, self._store)
-        self._node.maybe_crash("after a log write")
-
-    def commit_block(self, block: BlockRecord) -> None:
-        self._node.maybe_crash("before a commit")
-        self._store.commit_block(block)
-        self._node.maybe_crash("after a commit")
-
-
 class SimNode:
-    """Clock, timers, transport and observer of one replica are this object, too."""
+    """Clock, timers, transport, observer and the watch on the disk of one replica are this object, too.
 
-    def __init__(self, world: World, index: int, directory: Path, skew_ms: int, strategies: Sequence[Strategy]) -> None:
-        self.world, self.index, self.directory, self.skew_ms = world, index, directory, skew_ms
+    ``directory`` None: a simulated disk; else a LevelDB there.
+    """
+
+    def __init__(
+        self, world: World, index: int, directory: Path | None, skew_ms: int, strategies: Sequence[Strategy]
+    ) -> None:
+        self.world, self.index, self.skew_ms = world, index, skew_ms
+        self.directory = directory if directory is not None else Path("simulated")
+        self.disk = Disk(world.random, self) if directory is None else WatchedLevelDb(self)
         self.strategies = tuple(strategies)
         self.crash_at = ""
         self.alarms: list[str] = []
@@ -110,10 +105,14 @@ class SimNode:
 
     def boot(self) -> None:
         """Open the ledger (a new one gets its genesis) and resume."""
+        self._guard(self._boot)
+
+    def _boot(self) -> None:
         chain = self.world.chain
-        store = self._store = LedgerStore.open(
-            self.directory, genesis_hash=chain.genesis_hash, state_buckets=16, seen_buckets=16
-        )
+        with patch.object(plyvel, "DB", self.disk.open):
+            store = self._store = LedgerStore.open(
+                self.directory, genesis_hash=chain.genesis_hash, state_buckets=16, seen_buckets=16
+            )
         executor = Executor((Tally(),))
         if store.final_height == NO_HEIGHT:
             writes = executor.genesis_writes(chain.genesis, chain.genesis_hash)
@@ -125,8 +124,8 @@ class SimNode:
             chain.genesis,
             chain.genesis_hash,
             self.index,
-            lambda message: signing_provider().sm2_sign(key, message),
-            cast(LedgerStore, Disk(store, self)),
+            lambda message: chain.signatures.sign(key, message),
+            store,
             executor,
             TransactionPool(PoolLimits.from_parameters(executor.parameters(store))),
             Ports(self, self, self, self),
@@ -146,19 +145,23 @@ class SimNode:
         self.world.note(f"{self.index} boots at height {store.final_height}, view {replica.core.state.view}")
         if self.correct:
             self.world.checker.booted(self.index, store)
-        self._guard(replica.start)
+        replica.start()
 
     def crash(self) -> None:
-        """Everything in memory is gone; what was written stays."""
+        """Everything in memory is gone, and what was not synced; what was written and synced stays."""
         self.world.note(f"{self.index} crashes")
+        self.world.counted["crashes"] += 1
         self.crash_at = ""
         self.replica = self.ingress = None
         self._timers.clear()
-        self.store.close()
+        if self._store is not None:
+            self._store.close()
         self._store = None
+        self.world.counted["unsynced writes lost"] += self.disk.crash()
 
     def maybe_crash(self, point: str) -> None:
         if self.crash_at == point:
+            self.world.counted[f"crashes {point}"] += 1
             raise Crashed(point)
 
     def _guard(self, act: Callable[[], OutcomeT]) -> OutcomeT | None:
@@ -169,7 +172,25 @@ class SimNode:
             self.world.reboot_later(self)
             return None
 
+    # -- the disk
+
+    def writing(self, changes: Sequence[Change]) -> None:
+        if self.crash_at in (BEFORE_LOG, BEFORE_COMMIT):
+            self.maybe_crash(BEFORE_COMMIT if _commits(changes) else BEFORE_LOG)
+
+    def durable(self, changes: Sequence[Change]) -> None:
+        if self.correct:
+            self.world.checker.durable(self.index, changes)
+
+    def written(self, changes: Sequence[Change]) -> None:
+        if self.crash_at in (AFTER_LOG, AFTER_COMMIT):
+            self.maybe_crash(AFTER_COMMIT if _commits(changes) else AFTER_LOG)
+
     # -- in
+
+    def decode(self, data: bytes) -> Frame:
+        """The frame; what nobody altered is decoded once for all. Raises MalformedBytes."""
+        return _decode(data)
 
     def deliver(self, sender: int, data: bytes) -> None:
         """A frame's bytes arrive; garbage is refused, typed."""
@@ -178,7 +199,7 @@ class SimNode:
         for strategy in self.strategies:
             strategy.hear(self, sender, data)
         try:
-            frame = decode_frame(data)
+            frame = _decode(data)
         except MalformedBytes:
             self.world.counted["frames refused"] += 1
             return
@@ -189,7 +210,10 @@ class SimNode:
         assert replica is not None and ingress is not None
         match frame:
             case ConsensusFrame(message=message):
-                for found in self._verified(ingress.check_messages((message,))):
+                verified = self._verified(ingress.check_messages((message,)))
+                if not verified and self.world.nodes[sender].correct:
+                    self.world.checker.misunderstood(sender, self.index, type(message).__name__)
+                for found in verified:
                     replica.on_message(found)
             case EnvelopesFrame(envelopes=raws):
                 replica.admit(self._verified(ingress.check_envelopes(raws, from_peer=True)), Origin.PEER)
@@ -232,14 +256,36 @@ class SimNode:
         for to, one in frames:
             if self.correct:
                 self.world.checker.sent(self.index, one)
+            else:
+                self._count_equivocation(one)
             if self.world.passes(to, one):
-                self.world.network.send(self.index, to, encode_frame(one))
+                self.world.network.send(self.index, to, _encode(one))
+
+    def _count_equivocation(self, frame: Frame) -> None:
+        """Two contradicting votes left this Byzantine member."""
+        if not isinstance(frame, ConsensusFrame):
+            return
+        match frame.message:
+            case PrePrepare(vote=vote) | (SignedVote() as vote) if vote.vote.signer == self.index:
+                v, told = vote.vote, vote.body
+                place: tuple[object, ...] = (v.phase, v.epoch, v.height, v.view, v.attempt)
+            case HeaderVote() as header if header.signer == self.index:
+                place, told = ("header", header.header.height, header.header.attempt), header.header_bytes
+            case SignedViewChange() | SignedNewView() as change if change.message.signer == self.index:
+                view = change.message.new_view if isinstance(change, SignedViewChange) else change.message.view
+                place, told = (type(change).__name__, view), change.body
+            case _:
+                return
+        said = self.world.said.setdefault((self.index, *place), told)
+        if said != told and said:
+            self.world.counted["equivocations"] += 1
+            self.world.said[(self.index, *place)] = b""
 
     def broadcast(self, frame: Frame) -> None:
         peers = [peer for peer in range(self.world.n) if peer != self.index]
         for place, peer in enumerate(peers):
             if place == len(peers) // 2:
-                self.maybe_crash("in a broadcast")
+                self.maybe_crash(IN_BROADCAST)
             self.send(peer, frame)
 
     # -- Clock, Timers
@@ -271,6 +317,7 @@ class SimNode:
 
     def alarm(self, code: str, facts: dict[str, str | int]) -> None:
         self.alarms.append(code)
+        self.world.counted[f"alarms {code}"] += self.correct
         self.world.note(f"{self.index} alarm {code}")
         if self.correct:
             self.world.checker.alarmed(self.index, code, facts)
@@ -279,3 +326,8 @@ class SimNode:
         self.world.note(f"{self.index} halts {code}")
         if self.correct:
             self.world.checker.halted(self.index, code, facts)
+
+
+def _commits(changes: Sequence[Change]) -> bool:
+    """Whether a write makes a block final."""
+    return any(key == keys.META_FINAL for key, _ in changes)

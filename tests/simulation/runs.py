@@ -1,10 +1,17 @@
-"""Running a seed: its size, a directory for its ledgers, its end."""
+"""Running seeds: what a seed is about, where its ledgers lie, many of them in worker processes."""
 
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
-from collections.abc import Callable
+import time
+import traceback
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
 from pathlib import Path
 
 from tests.simulation.world import Outcome, Size, World
@@ -12,16 +19,30 @@ from tests.simulation.world import Outcome, Size, World
 _MEMORY = Path("/dev/shm")
 """Where a synced write costs no disk: hundreds of them make a run, and a simulated crash loses no page anyway."""
 
+SIZES = (4, 4, 4, 7, 4, 4, 4, 10, 4, 7)
+WINDOWS = (1, 2, 4, 8)
+HEIGHTS = 50
+REAL_EVERY = 10
+"""Every so many seeds run with SM2 and LevelDB; the place in between is that of a seed with four validators."""
+
 
 def size_of(seed: int, *, small: bool = False, n: int | None = None) -> Size:
-    """Every sixth seed has seven validators, the others four."""
+    """Mostly four validators, else seven or ten; the window goes through 1, 2, 4, 8."""
+    window = WINDOWS[seed // len(SIZES) % len(WINDOWS)]
     if small:
-        return Size(n or 4, bad_weather_ms=6_000, transactions=8, faults=3)
-    return Size(n or (7 if seed % 6 == 5 else 4))
+        return Size(n or 4, bad_weather_ms=6_000, transactions=8, faults=3, window=window)
+    return Size(n or SIZES[seed % len(SIZES)], heights=HEIGHTS, window=window)
 
 
-def run_seed(seed: int, size: Size, *, tell: Callable[[str], None] | None = None) -> Outcome:
-    """Runs one seed. Raises Violation, with all that is needed to see it again."""
+def is_real(seed: int) -> bool:
+    """Whether the seed runs with SM2 and LevelDB."""
+    return seed % REAL_EVERY == 0
+
+
+def run_seed(seed: int, size: Size, *, real: bool = False, tell: Callable[[str], None] | None = None) -> Outcome:
+    """Runs one seed. Raises Violation. ``real``: SM2 signatures, ledgers in LevelDB."""
+    if not real:
+        return World(seed, size, None, tell=tell).run()
     place = _MEMORY if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) else None
     with tempfile.TemporaryDirectory(prefix="simulation-", dir=place) as directory:
         world = World(seed, size, Path(directory), tell=tell)
@@ -29,3 +50,97 @@ def run_seed(seed: int, size: Size, *, tell: Callable[[str], None] | None = None
             return world.run()
         finally:
             world.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One seed's result: what happened, or how it failed."""
+
+    seed: int
+    n: int
+    cpu_s: float
+    outcome: Outcome | None
+    failure: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """How seeds are to be run."""
+
+    n: int | None = None
+    small: bool = False
+    real: bool | None = None
+    """None: as ``is_real`` says."""
+
+
+def attempt(seed: int, order: Order, tell: Callable[[str], None] | None = None) -> Run:
+    """Runs one seed, whatever becomes of it."""
+    size = size_of(seed, small=order.small, n=order.n)
+    began = time.process_time()
+    try:
+        outcome = run_seed(seed, size, real=is_real(seed) if order.real is None else order.real, tell=tell)
+    except Exception as error:  # noqa: BLE001 - whatever ends a run is a finding
+        spent = time.process_time() - began
+        known = isinstance(error, AssertionError) and str(error)
+        return Run(seed, size.n, spent, None, f"{type(error).__name__}: {error}", "" if known else traceback.format_exc())
+    return Run(seed, size.n, time.process_time() - began, outcome)
+
+
+def attempts(seeds: Sequence[int], order: Order, workers: int) -> Iterator[Run]:
+    """Runs seeds in worker processes, in the order of the seeds."""
+    if workers <= 1:
+        yield from (attempt(seed, order) for seed in seeds)
+        return
+    with pool(workers) as executor:
+        futures = [executor.submit(attempt, seed, order) for seed in seeds]
+        try:
+            yield from (future.result() for future in futures)
+        finally:
+            for future in futures:
+                future.cancel()
+
+
+def pool(workers: int) -> ProcessPoolExecutor:
+    """Fresh interpreters: what the caller's process holds (threads, loops, patches) does not reach a run."""
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_quiet)
+
+
+def _quiet() -> None:
+    sys.tracebacklimit = 20
+
+
+@dataclass(slots=True)
+class Total:
+    """What happened over many seeds."""
+
+    seeds: int = 0
+    failed: list[Run] = field(default_factory=list)
+    cpu_s: float = 0.0
+    counted: Counter[str] = field(default_factory=Counter)
+    sizes: Counter[int] = field(default_factory=Counter)
+    tricks: Counter[str] = field(default_factory=Counter)
+
+    def add(self, run: Run) -> None:
+        """One more seed."""
+        self.seeds += 1
+        self.cpu_s += run.cpu_s
+        self.sizes[run.n] += 1
+        if run.outcome is None:
+            self.failed.append(run)
+        else:
+            self.counted.update(run.outcome.counted)
+            self.tricks.update(name.partition(":")[2] for name in run.outcome.strategies)
+
+    def table(self) -> str:
+        """Lines of what happened how often."""
+        decided = self.counted["heights"]
+        lines = [
+            f"{self.seeds} seeds, {len(self.failed)} with a violation, {self.cpu_s:.0f} s of CPU; validators: "
+            + ", ".join(f"n={n} {count} times" for n, count in sorted(self.sizes.items())),
+            f"{decided} heights decided, {decided / max(self.cpu_s, 0.001):.1f} a second of CPU",
+        ]
+        width = max((len(name) for name in self.counted), default=0)
+        lines += [f"  {name:<{width}} {count:>10}" for name, count in sorted(self.counted.items())]
+        lines.append("Byzantine members: " + ", ".join(f"{name} {count}" for name, count in sorted(self.tricks.items())))
+        return "\n".join(lines)

@@ -2,7 +2,7 @@
 
 The first part is bad weather: loss, partitions, crashes, Byzantine members. Then the network heals, crashed nodes come
 back (Byzantine ones stay what they are), and within ``LIVENESS_MS`` every transaction of a correct client must be final
-on every correct node.
+on every correct node. The chain goes on until it has the height that the run is to reach.
 """
 
 from __future__ import annotations
@@ -10,23 +10,24 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
 
-from chain_core.consensus.messages import PrePrepare
 from chain_core.crypto.provider import VerifyItem
-from chain_core.crypto.providers import provider
-from chain_core.network.frames import ConsensusFrame, Frame
+from chain_core.network.frames import Frame
 from chain_core.node.ports import Admission
-from chain_core.types.block import HeaderVote, SignedNewView, SignedVote
 from chain_core.types.transaction import Envelope
-from tests.simulation.byzantine import STRATEGIES, Censor, Strategy
-from tests.simulation.chain import CLIENTS, START_MS, Chain, chain
+from tests.simulation.byzantine import Censor
+from tests.simulation.chain import CLIENTS, START_MS, Chain, chain, private_of
 from tests.simulation.checker import Checker, Violation
-from tests.simulation.network import CALM, Network, Weather
-from tests.simulation.node import CRASH_POINTS, SimNode
+from tests.simulation.faults import Faults
+from tests.simulation.forgers import Twin
+from tests.simulation.network import Network
+from tests.simulation.node import SimNode
 from tests.simulation.schedule import Schedule
+from tests.simulation.signatures import Tags
+from tests.simulation.strategies import STRATEGIES, Makers
 
 LIVENESS_MS = 60_000
 """Simulated time after healing: some view changes of at most 8 s each, one for each Byzantine member and some more."""
@@ -35,6 +36,7 @@ CENSORED_LIVENESS_MS = LIVENESS_MS + 2 * 64_000
 RETRY_MS = 3_000
 TICK_MS = 400
 ASKING_MS = 50
+PACE_MS = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Size:
     bad_weather_ms: int = 40_000
     transactions: int = 60
     faults: int = 24
+    heights: int = 0
+    window: int = 1
 
 
 @dataclass(slots=True)
@@ -62,50 +66,58 @@ class Outcome:
 
 
 class World:
-    """A run of one seed; ``directory`` holds the nodes' ledgers."""
+    """A run of one seed. ``directory``: the nodes' ledgers are LevelDBs there and signatures are SM2; None: disks and
+    signatures are simulated.
+    """
 
     def __init__(
         self,
         seed: int,
         size: Size,
-        directory: Path,
+        directory: Path | None,
         *,
-        byzantine: dict[int, Sequence[Callable[[Random, int], Strategy]]] | None = None,
+        byzantine: dict[int, Makers] | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self.seed, self.size, self.n = seed, size, size.n
         self.random = Random(seed)
         self.schedule = Schedule()
         self.network = Network(self.schedule, self.random, self._deliver)
-        self.chain: Chain = chain(size.n)
+        self.chain: Chain = chain(size.n, window_heights=size.window)
+        if directory is None:
+            self.chain = replace(self.chain, signatures=Tags(private_of))
         self.counted: Counter[str] = Counter()
+        self.views: set[int] = set()
+        """Views that a correct node entered."""
+        self.said: dict[tuple[object, ...], bytes] = {}
+        """What Byzantine members signed for each place; empty once they contradicted themselves there."""
         self.submitted: dict[bytes, Envelope] = {}
         self.promised: set[bytes] = set()
         """Envelopes of correct clients, which must become final."""
         self._verdicts: dict[VerifyItem, bool] = {}
         self._trace = hashlib.sha256()
         self._tell = tell
-        self._in_bad_weather = True
-        self.muffled: dict[str, set[int]] = {}
-        """Kinds of messages that the network loses at present, and whom they do not reach."""
+        self._nonces: Counter[int] = Counter()
+        self.faults = Faults(self)
         self.checker = Checker(self)
         chosen = self._draw_byzantine() if byzantine is None else byzantine
-        self.nodes = [
-            SimNode(
-                self,
-                index,
-                directory / f"node-{index}",
-                self.random.randint(-1_500, 1_500),
-                [make(self.random, size.n) for make in chosen.get(index, ())],
-            )
-            for index in range(size.n)
-        ]
+        self.nodes = [self._node(index, directory, f"node-{index}", chosen) for index in range(size.n)]
+        self.twins = {
+            node.index: self._node(node.index, directory, f"twin-{node.index}", chosen)
+            for node in self.nodes
+            if any(isinstance(strategy, Twin) for strategy in node.strategies)
+        }
 
-    def _draw_byzantine(self) -> dict[int, Sequence[Callable[[Random, int], Strategy]]]:
+    def _node(self, index: int, directory: Path | None, name: str, chosen: dict[int, Makers]) -> SimNode:
+        place = None if directory is None else directory / name
+        tricks = [make(self.random, self.n) for make in chosen.get(index, ())]
+        return SimNode(self, index, place, self.random.randint(-1_500, 1_500), tricks)
+
+    def _draw_byzantine(self) -> dict[int, Makers]:
         """Mostly f members; their first trick goes through the list with the seed, so that each is seen."""
         f = self.chain.validators.f
         members = self.random.sample(range(self.n), f if self.random.random() < 0.85 else 0)
-        drawn: dict[int, Sequence[Callable[[Random, int], Strategy]]] = {}
+        drawn: dict[int, Makers] = {}
         for place, member in enumerate(members):
             first = STRATEGIES[(self.seed + place) % len(STRATEGIES)]
             others = self.random.sample(STRATEGIES, self.random.choice((0, 0, 1, 2)))
@@ -122,10 +134,10 @@ class World:
             self._tell(line)
 
     def verify(self, items: Sequence[VerifyItem]) -> list[bool]:
-        """Real SM2 verification; each signature once a run, whoever asks again."""
+        """Each signature is verified once a run, whoever asks again."""
         fresh = [item for item in dict.fromkeys(items) if item not in self._verdicts]
         if fresh:
-            self._verdicts.update(zip(fresh, provider().sm2_verify_many(fresh), strict=True))
+            self._verdicts.update(zip(fresh, self.chain.signatures.verify_many(fresh), strict=True))
         return [self._verdicts[item] for item in items]
 
     def transaction(self, client: int, nonce: int, valid_ms: int) -> Envelope:
@@ -134,23 +146,30 @@ class World:
         self.submitted[envelope.envelope_id] = envelope
         return envelope
 
-    def reboot_later(self, node: SimNode) -> None:
-        """A crashed node comes back some time later, in bad weather; at once afterwards."""
-        delay = self.random.randint(200, 6_000) if self._in_bad_weather else 500
-        self.schedule.after(delay, lambda: self._reboot(node))
+    def passes(self, to: int, frame: Frame) -> bool:
+        """Whether the network carries this frame to ``to`` at present."""
+        return self.faults.passes(to, frame)
 
-    def _reboot(self, node: SimNode) -> None:
-        if not node.up:
-            node.boot()
+    def reboot_later(self, node: SimNode) -> None:
+        """A crashed node comes back."""
+        self.faults.reboot_later(node)
 
     def _deliver(self, receiver: int, sender: int, data: bytes) -> None:
         self.counted["frames"] += 1
         self.note(f"{sender}>{receiver} {data[0] >> 3 if data else 0} {len(data)}")
-        self.nodes[receiver].deliver(sender, data)
+        twin = self.twins.get(receiver)
+        both = twin is None or self.random.random() < 0.1
+        if both or sender % 2 == 0:
+            self.nodes[receiver].deliver(sender, data)
+        if twin is not None and (both or sender % 2 == 1):
+            twin.deliver(sender, data)
 
     # -- clients
 
-    def _client(self, client: int, nonce: int) -> None:
+    def _client(self) -> None:
+        client = self.random.randrange(CLIENTS)
+        nonce = self._nonces[client]
+        self._nonces[client] += 1
         if self.random.random() < 0.1:  # may expire before it is ordered
             self._hand_in(self.transaction(client, nonce, 4_000), anybody=True)
         else:
@@ -173,110 +192,19 @@ class World:
             node.submit(envelope.raw)
         self.schedule.after(RETRY_MS, lambda: self._hand_in(envelope, anybody=False))
 
-    # -- faults
-
-    def _plan(self) -> None:
-        size, random = self.size, self.random
-        for number in range(size.transactions):
-            client, nonce = number % CLIENTS, number // CLIENTS
-            at = random.randrange(size.bad_weather_ms)
-            self.schedule.after(at, lambda client=client, nonce=nonce: self._client(client, nonce))  # type: ignore[misc]
-        for _ in range(size.faults):
-            fault = random.choice(
-                (
-                    *(self._partition, self._crash, self._crash, self._blow),
-                    *(self._cut, self._muffle, self._muffle, self._set_clock),
-                )
-            )
-            self.schedule.after(random.randrange(size.bad_weather_ms), fault)
-        self.schedule.after(size.bad_weather_ms, self._heal)
-
-    def _partition(self) -> None:
-        nodes = list(range(self.n))
-        self.random.shuffle(nodes)
-        middle = self.random.randint(1, self.n - 1)
-        self.note(f"partition {nodes[:middle]} {nodes[middle:]}")
-        self.network.partition([set(nodes[:middle]), set(nodes[middle:])])
-        self.schedule.after(self.random.randint(500, 9_000), self.network.heal)
-
-    def _set_clock(self) -> None:
-        """Somebody's wall clock is set, forward or back; two correct ones stay within the tolerance of each other."""
-        node = self.random.choice(self.nodes)
-        node.skew_ms = self.random.randint(-2_000, 2_000)
-        self.note(f"clock of {node.index}")
-
-    def _muffle(self) -> None:
-        """An adversary in the network loses one kind of message: replicas stop in the middle of an agreement."""
-        kind = self.random.choice(("PRE_PREPARE", "PREPARE", "COMMIT", "COMMIT", "HEADER", "NEW-VIEW"))
-        deaf = set(self.random.sample(range(self.n), self.random.randint(1, self.n)))
-        self.note(f"{kind} does not reach {sorted(deaf)}")
-        self.muffled[kind] = deaf
-        self.schedule.after(self.random.randint(500, 6_000), lambda: self.muffled.pop(kind, None))
-
-    def passes(self, to: int, frame: Frame) -> bool:
-        """Whether the network carries this kind of message to ``to`` at present."""
-        if not self.muffled or not isinstance(frame, ConsensusFrame):
-            return True
-        match frame.message:
-            case PrePrepare():
-                kind = "PRE_PREPARE"
-            case SignedVote(vote=vote):
-                kind = vote.phase.name
-            case HeaderVote():
-                kind = "HEADER"
-            case SignedNewView():
-                kind = "NEW-VIEW"
-            case _:
-                return True
-        return to not in self.muffled.get(kind, ())
-
-    def _cut(self) -> None:
-        sender, receiver = self.random.sample(range(self.n), 2)
-        self.note(f"cut {sender}>{receiver}")
-        self.network.cut(sender, receiver)
-
-    def _crash(self) -> None:
-        up = [node for node in self.nodes if node.up and node.correct]
-        if not up or not self._in_bad_weather:
-            return
-        node, point = self.random.choice(up), self.random.choice(CRASH_POINTS)
-        self.note(f"{node.index} is to crash {point}")
-        node.crash_at = point
-        self.schedule.after(2_500, lambda: self._crash_now(node))
-
-    def _crash_now(self, node: SimNode) -> None:
-        """Nothing was written or sent at which the node could have failed: it fails now."""
-        if node.up and node.crash_at and self._in_bad_weather:
-            node.crash()
-            self.reboot_later(node)
-
-    def _blow(self) -> None:
-        r = self.random
-        self.network.weather = Weather(
-            r.choice((0.0, 0.05, 0.2, 0.5)), r.choice((0.0, 0.3)), 1, r.choice((10, 300, 1_500, 4_000))
-        )
-        self.note("weather")
-        self.schedule.after(r.randint(1_000, 8_000), self._calm)
-
-    def _calm(self) -> None:
-        self.network.weather = CALM
+    def _go_on(self) -> None:
+        """After healing clients hand in one by one until the chain is high enough."""
+        if max(self.checker.chain, default=0) < self.size.heights:
+            self._client()
+            self.schedule.after(PACE_MS, self._go_on)
 
     def _tick(self) -> None:
         for node in self.nodes:
             if node.up:
                 for strategy in node.strategies:
                     strategy.tick(node)
+        self.checker.bounded()
         self.schedule.after(TICK_MS, self._tick)
-
-    def _heal(self) -> None:
-        self.note("heal")
-        self._in_bad_weather = False
-        self.network.heal()
-        self._calm()
-        self.muffled.clear()
-        for node in self.nodes:
-            node.crash_at = ""
-            self._reboot(node)
 
     # -- the run
 
@@ -297,7 +225,7 @@ class World:
 
     def begin(self) -> None:
         """Boot all nodes, let their signers ask each other; then Byzantine ones begin to act."""
-        for node in self.nodes:
+        for node in (*self.nodes, *self.twins.values()):
             node.boot()
         self.advance(ASKING_MS)
         self.schedule.after(TICK_MS, self._tick)
@@ -318,15 +246,22 @@ class World:
     def run(self) -> Outcome:
         """Bad weather, healing, and all is final. Raises Violation."""
         self.begin()
-        self._plan()
+        for _ in range(self.size.transactions):
+            self.schedule.after(self.random.randrange(self.size.bad_weather_ms), self._client)
+        self.faults.plan()
         self.advance(self.size.bad_weather_ms)
         healed_at_ms = self.schedule.now_ms
         self.until(lambda: not self.missing(), self.liveness_ms, "the last promised transaction")
         healed_ms = self.schedule.now_ms - healed_at_ms
+        self._go_on()
+        self.until(lambda: max(self.checker.chain) >= self.size.heights, self.liveness_ms, "the height to reach")
+        self.until(lambda: not self.missing(), self.liveness_ms, "the last promised transaction")
         self.advance(3_000)
         self.checker.the_end()
         correct = next(node for node in self.nodes if node.correct and node.up)
         assert correct.replica is not None
+        self.counted["view changes"] = len(self.views)
+        self.counted["heights"] = correct.store.final_height
         return Outcome(
             self.seed,
             self._trace.hexdigest(),
@@ -340,6 +275,6 @@ class World:
 
     def close(self) -> None:
         """Release the ledgers."""
-        for node in self.nodes:
+        for node in (*self.nodes, *self.twins.values()):
             if node.up:
                 node.store.close()

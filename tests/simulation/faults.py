@@ -1,0 +1,203 @@
+"""The faults of bad weather, drawn from the seed: partitions, cuts, lost kinds of messages, crashes, clocks, storms."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from chain_core.consensus.messages import CommitProof, FinalityNotice, PrePrepare
+from chain_core.network.frames import BlocksFrame, ConsensusFrame, EnvelopesFrame, Frame
+from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
+from tests.simulation.network import CALM, Weather
+from tests.simulation.node import CRASH_POINTS, SimNode
+
+if TYPE_CHECKING:
+    from tests.simulation.world import World
+
+LOSABLE = (
+    *("PRE_PREPARE", "PREPARE", "COMMIT", "COMMIT", "HEADER", "HEADER", "NEW-VIEW", "VIEW-CHANGE"),
+    *("PROOF", "NOTICE", "BODIES", "BLOCKS"),
+)
+JUMPS_MS = (-3_600_000, -20_000, 20_000, 3_600_000)
+
+
+class Faults:
+    """Plans the faults of a run and undoes them when the network heals."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.on = True
+        self.muffled: dict[str, set[int]] = {}
+        """Kinds of messages that the network loses at present, and whom they do not reach."""
+        self._jumped: SimNode | None = None
+
+    def plan(self) -> None:
+        """Faults at drawn times, and the healing."""
+        world, size, random = self.world, self.world.size, self.world.random
+        kinds = (
+            *(self._partition, self._island, self._blow, self._cut, self._muffle, self._muffle),
+            *(self._crash, self._crash, self._crash, self._blackout, self._set_clock, self._jump),
+        )
+        for _ in range(size.faults):
+            world.schedule.after(random.randrange(size.bad_weather_ms), random.choice(kinds))
+        world.schedule.after(size.bad_weather_ms, self.heal)
+
+    def heal(self) -> None:
+        """All faults end; crashed nodes come back."""
+        world = self.world
+        world.note("heal")
+        self.on = False
+        world.network.heal()
+        self._calm()
+        self._set_right()
+        self.muffled.clear()
+        for node in world.nodes:
+            node.crash_at = ""
+            self.reboot(node)
+
+    # -- the network
+
+    def _partition(self) -> None:
+        nodes = list(range(self.world.n))
+        self.world.random.shuffle(nodes)
+        self._apart(nodes, self.world.random.randint(1, self.world.n - 1))
+
+    def _island(self) -> None:
+        """Exactly the primary is alone, or exactly a quorum is together."""
+        world = self.world
+        nodes = list(range(world.n))
+        world.random.shuffle(nodes)
+        self._apart(nodes, world.random.choice((1, world.n - world.chain.validators.q)))
+
+    def _apart(self, nodes: list[int], middle: int) -> None:
+        world = self.world
+        world.note(f"partition {nodes[:middle]} {nodes[middle:]}")
+        world.counted["partitions"] += 1
+        world.network.partition([set(nodes[:middle]), set(nodes[middle:])])
+        world.schedule.after(world.random.randint(500, 9_000), world.network.heal)
+
+    def _cut(self) -> None:
+        sender, receiver = self.world.random.sample(range(self.world.n), 2)
+        self.world.note(f"cut {sender}>{receiver}")
+        self.world.counted["one-way cuts"] += 1
+        self.world.network.cut(sender, receiver)
+
+    def _blow(self) -> None:
+        r = self.world.random
+        self.world.network.weather = Weather(
+            r.choice((0.0, 0.05, 0.2, 0.5)), r.choice((0.0, 0.3)), 1, r.choice((10, 300, 1_500, 4_000))
+        )
+        self.world.note("weather")
+        self.world.counted["storms"] += 1
+        self.world.schedule.after(r.randint(1_000, 8_000), self._calm)
+
+    def _calm(self) -> None:
+        self.world.network.weather = CALM
+
+    def _muffle(self) -> None:
+        """An adversary in the network loses one kind of message: replicas stop in the middle of an agreement."""
+        world = self.world
+        kind = world.random.choice(LOSABLE)
+        deaf = set(world.random.sample(range(world.n), world.random.randint(1, world.n)))
+        world.note(f"{kind} does not reach {sorted(deaf)}")
+        self.muffled[kind] = deaf
+        world.schedule.after(world.random.randint(500, 6_000), lambda: self._unmuffle(kind))
+
+    def _unmuffle(self, kind: str) -> None:
+        self.muffled.pop(kind, None)
+
+    def passes(self, to: int, frame: Frame) -> bool:
+        """Whether the network carries this kind of message to ``to`` at present."""
+        return not self.muffled or to not in self.muffled.get(_kind(frame), ())
+
+    # -- clocks
+
+    def _set_clock(self) -> None:
+        """Somebody's wall clock is set, forward or back; two correct ones stay within the tolerance of each other."""
+        node = self.world.random.choice(self.world.nodes)
+        if node is not self._jumped:
+            node.skew_ms = self.world.random.randint(-2_000, 2_000)
+            self.world.note(f"clock of {node.index}")
+
+    def _jump(self) -> None:
+        """One wall clock is far off for a while: fewer than it takes to move the chain's time."""
+        world = self.world
+        if not self.on:
+            return
+        self._set_right()
+        node = self._jumped = world.random.choice(world.nodes)
+        node.skew_ms = world.random.choice(JUMPS_MS)
+        world.counted["clock jumps"] += 1
+        world.note(f"clock of {node.index} jumps")
+        world.schedule.after(world.random.randint(500, 6_000), self._set_right)
+
+    def _set_right(self) -> None:
+        if self._jumped is not None:
+            self._jumped.skew_ms = self.world.random.randint(-1_500, 1_500)
+            self._jumped = None
+
+    # -- processes
+
+    def _crash(self) -> None:
+        world = self.world
+        up = [node for node in world.nodes if node.up and node.correct]
+        if up and self.on:
+            self._doom(world.random.choice(up), world.random.choice(CRASH_POINTS))
+
+    def _blackout(self) -> None:
+        """All correct nodes fail, each at the same kind of point: everything must come back from the disks."""
+        world = self.world
+        if self.on and world.random.random() < 0.5:
+            point = world.random.choice(CRASH_POINTS)
+            for node in world.nodes:
+                if node.up and node.correct:
+                    self._doom(node, point)
+
+    def _doom(self, node: SimNode, point: str) -> None:
+        self.world.note(f"{node.index} is to crash {point}")
+        node.crash_at = point
+        self.world.schedule.after(2_500, lambda: self._crash_now(node))
+
+    def _crash_now(self, node: SimNode) -> None:
+        """Nothing was written or sent at which the node could have failed: it fails now."""
+        if node.up and node.crash_at and self.on:
+            node.crash()
+            self.reboot_later(node)
+
+    def reboot_later(self, node: SimNode) -> None:
+        """A crashed node comes back some time later, in bad weather; at once afterwards."""
+        delay = self.world.random.randint(200, 6_000) if self.on else 500
+        self.world.schedule.after(delay, lambda: self.reboot(node))
+
+    def reboot(self, node: SimNode) -> None:
+        """Boot a node that is down."""
+        if not node.up:
+            node.boot()
+
+
+def _kind(frame: Frame) -> str:
+    match frame:
+        case EnvelopesFrame():
+            return "BODIES"
+        case BlocksFrame():
+            return "BLOCKS"
+        case ConsensusFrame():
+            pass
+        case _:
+            return ""
+    match frame.message:
+        case PrePrepare():
+            return "PRE_PREPARE"
+        case SignedVote(vote=vote):
+            return vote.phase.name
+        case HeaderVote():
+            return "HEADER"
+        case SignedNewView():
+            return "NEW-VIEW"
+        case SignedViewChange():
+            return "VIEW-CHANGE"
+        case CommitProof():
+            return "PROOF"
+        case FinalityNotice():
+            return "NOTICE"
+        case _:
+            return ""

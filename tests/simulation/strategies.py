@@ -1,0 +1,74 @@
+"""All tricks of Byzantine members, in the order in which the seeds go through them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+from tests.simulation.byzantine import (
+    BadProposer,
+    Censor,
+    Dies,
+    Equivocator,
+    FarAhead,
+    Garbler,
+    HugeView,
+    LyingNewView,
+    OtherAttempt,
+    Replayer,
+    SelectiveVoter,
+    Silent,
+    SilentPrimary,
+    StaleFinal,
+    Strategy,
+    TwoFacedViewChange,
+    Withholder,
+)
+from tests.simulation.forgers import (
+    Bodiless,
+    CertificateForger,
+    Junk,
+    LyingServer,
+    OtherEpoch,
+    PreparedForger,
+    ProofForger,
+    Slow,
+    StalePrepared,
+    Twin,
+    TwoViews,
+    WrongDigest,
+)
+
+Maker = Callable[[Random, int], Strategy]
+Makers = Sequence[Maker]
+
+STRATEGIES: tuple[Maker, ...] = (
+    SilentPrimary,
+    Slow,
+    Equivocator,
+    WrongDigest,
+    Withholder,
+    OtherEpoch,
+    HugeView,
+    StalePrepared,
+    Replayer,
+    PreparedForger,
+    Garbler,
+    CertificateForger,
+    TwoFacedViewChange,
+    ProofForger,
+    LyingNewView,
+    LyingServer,
+    StaleFinal,
+    TwoViews,
+    OtherAttempt,
+    Bodiless,
+    SelectiveVoter,
+    Junk,
+    BadProposer,
+    Twin,
+    FarAhead,
+    Censor,
+    Silent,
+    Dies,
+)
