@@ -6,11 +6,13 @@ BIN := .venv/bin
 INPUT ?=
 KEEP ?=
 ARGS ?=
+SEEDS ?= 200
+FIRST ?= 0
 
-.PHONY: help demo test check bench endurance protos clean .venv
+.PHONY: help demo test check sim sim-mutants bench endurance protos clean .venv
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z.]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 .venv: ## the Python environment (PYTHON=... chooses the interpreter)
 	@scripts/venv.sh $(PYTHON)
@@ -25,6 +27,12 @@ check: .venv ## ruff, mypy --strict, import-linter
 	@failed=; for tool in "ruff check ." "ruff format --check ." mypy "lint-imports --no-cache"; do \
 		echo "== $$tool"; $(BIN)/$$tool || failed="$$failed $${tool%% *}"; \
 	done; [ -z "$$failed" ] || { echo "check failed:$$failed" >&2; exit 1; }
+
+sim: .venv ## seeds of the simulator in worker processes (SEEDS=2000 FIRST=0 ARGS="--n 7")
+	@$(BIN)/python -m tests.simulation --seeds $(FIRST)-$$(($(FIRST) + $(SEEDS) - 1)) --workers 0 --brief $(ARGS)
+
+sim-mutants: .venv ## every seeded fault in the consensus must be caught by the simulator (ARGS="--only name")
+	@$(BIN)/python -m tests.simulation.mutants $(ARGS)
 
 bench: .venv ## throughput of a 4-node network on this machine (ARGS="--seconds 60")
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)

@@ -14,10 +14,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", default="0-23", help="A-B or one seed")
     parser.add_argument("--n", type=int, help="validators; else as the seed has it")
     parser.add_argument("--small", action="store_true", help="short runs, as in the portable test")
-    parser.add_argument("--real", action=argparse.BooleanOptionalAction, help="SM2 and LevelDB; else as the seed has it")
+    parser.add_argument("--real", action=argparse.BooleanOptionalAction, help="SM2 and LevelDB, or neither")
     parser.add_argument("--trace", action="store_true", help="print what happens (one process)")
     parser.add_argument("--workers", type=int, default=1, help="processes; 0: one a core")
     parser.add_argument("--brief", action="store_true", help="print failing seeds and the table only")
+    parser.add_argument("--hunt", action="store_true", help="stop at the first failing seed; print nothing else")
     options = parser.parse_args(arguments)
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
@@ -30,10 +31,17 @@ def main(arguments: list[str]) -> int:
     )
     for run in runs:
         total.add(run)
+        if options.hunt:
+            if run.outcome is not None:
+                continue
+            print(line_of(run))
+            return 1
         if run.outcome is None or not options.brief:
             print(line_of(run), flush=True)
         elif total.seeds % 100 == 0:
             print(f"{total.seeds} seeds, {total.cpu_s:.0f} s of CPU", flush=True)
+    if options.hunt:
+        return 0
     print(total.table())
     for run in total.failed:
         print(f"again: python -m tests.simulation --trace --seeds {run.seed}")

@@ -285,4 +285,5 @@ class Twin(Strategy):
     """
 
     def booted(self, replica: Replica) -> None:
-        replica._halt_for_foreign = lambda vote: None  # type: ignore[method-assign]
+        replica.quiet = None
+        replica._found_foreign = lambda vote: None  # type: ignore[method-assign]

@@ -83,7 +83,8 @@ def attempt(seed: int, order: Order, tell: Callable[[str], None] | None = None) 
     except Exception as error:  # noqa: BLE001 - whatever ends a run is a finding
         spent = time.process_time() - began
         known = isinstance(error, AssertionError) and str(error)
-        return Run(seed, size.n, spent, None, f"{type(error).__name__}: {error}", "" if known else traceback.format_exc())
+        details = "" if known else traceback.format_exc()
+        return Run(seed, size.n, spent, None, f"{type(error).__name__}: {error}", details)
     return Run(seed, size.n, time.process_time() - began, outcome)
 
 
@@ -142,5 +143,6 @@ class Total:
         ]
         width = max((len(name) for name in self.counted), default=0)
         lines += [f"  {name:<{width}} {count:>10}" for name, count in sorted(self.counted.items())]
-        lines.append("Byzantine members: " + ", ".join(f"{name} {count}" for name, count in sorted(self.tricks.items())))
+        tricks = ", ".join(f"{name} {count}" for name, count in sorted(self.tricks.items()))
+        lines.append(f"Byzantine members: {tricks}")
         return "\n".join(lines)

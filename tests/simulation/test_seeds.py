@@ -36,16 +36,13 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def runs(request: pytest.FixtureRequest) -> Iterator[dict[int, "Future[Run]"]]:
     """All seeds that were chosen, begun in worker processes; each test waits for its own."""
     order = Order(small=True, real=True) if _portable() else Order()
-    chosen = [item.callspec.params["seed"] for item in request.session.items if "runs" in _names(item)]
+    callspecs = [getattr(item, "callspec", None) for item in request.session.items]
+    chosen = [spec.params["seed"] for spec in callspecs if spec is not None and "seed" in spec.params]
     with pool(os.cpu_count() or 1) as executor:
         futures = {seed: executor.submit(attempt, seed, order) for seed in chosen}
         yield futures
         for future in futures.values():
             future.cancel()
-
-
-def _names(item: pytest.Item) -> list[str]:
-    return getattr(item, "fixturenames", []) if hasattr(item, "callspec") else []
 
 
 def test_seeds(seed: int, runs: "dict[int, Future[Run]]") -> None:

@@ -1,0 +1,116 @@
+"""``python -m tests.simulation.mutants``: a simulator that finds nothing proves nothing, so it must find these.
+
+Each ``*.patch`` beside this file is one fault in the production code, its first line says which. Each is applied to a copy
+of the code, alone, and seeds run on the copy until one fails. Prints a table; exit 1 when a fault is not caught.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[2]
+SEEDS = 400
+PATIENCE_S = 900
+_LEFT_OUT = shutil.ignore_patterns("__pycache__", "*.pyc", "mutants", "test_*")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a mutant: ``seeds`` it took, what failed; ``caught`` False when nothing did."""
+
+    name: str
+    fault: str
+    caught: bool
+    seeds: int
+    cpu_s: float
+    what: str
+
+
+def patches(only: str = "") -> list[Path]:
+    """The faults, by name."""
+    return sorted(path for path in HERE.glob("*.patch") if only in path.stem)
+
+
+def fault_of(patch: Path) -> str:
+    """What a patch breaks: its first line."""
+    return patch.read_text(encoding="utf-8").partition("\n")[0]
+
+
+def apply(patch: Path, tree: Path, *, check: bool = False) -> str:
+    """Applies the patch to a copy of the repository; why it does not fit, empty when it does."""
+    command = ["git", "apply", "-C1", *(["--check"] if check else []), str(patch)]
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tree.parent)}
+    done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=False)
+    return "" if done.returncode == 0 else done.stderr.strip()
+
+
+def copy_code(to: Path) -> None:
+    """The production code and the simulator, without these mutants."""
+    shutil.copytree(ROOT / "chain_core", to / "chain_core", ignore=_LEFT_OUT)
+    shutil.copytree(ROOT / "tests" / "simulation", to / "tests" / "simulation", ignore=_LEFT_OUT)
+
+
+def hunt(patch: Path, seeds: int) -> Verdict:
+    """Runs seeds on a mutated copy until one fails."""
+    began = time.monotonic()
+
+    def verdict(caught: bool, count: int, what: str) -> Verdict:
+        return Verdict(patch.stem, fault_of(patch), caught, count, time.monotonic() - began, what)
+
+    with tempfile.TemporaryDirectory(prefix="mutant-") as directory:
+        tree = Path(directory)
+        copy_code(tree)
+        if refusal := apply(patch, tree):
+            return verdict(False, 0, f"the patch does not apply: {refusal}")
+        command = [sys.executable, "-m", "tests.simulation", "--seeds", f"0-{seeds - 1}", "--no-real", "--hunt"]
+        environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
+        try:
+            done = subprocess.run(
+                command, cwd=tree, env=environment, capture_output=True, text=True, timeout=PATIENCE_S, check=False
+            )
+        except subprocess.TimeoutExpired:
+            return verdict(False, seeds, f"nothing failed within {PATIENCE_S} s")
+    found = re.search(r"^seed (\d+): (.*)$", done.stdout, re.MULTILINE)
+    if done.returncode == 1 and found is not None:
+        return verdict(True, int(found[1]) + 1, found[2])
+    return verdict(False, seeds, "nothing failed" if done.returncode == 0 else done.stderr[-300:])
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.simulation.mutants", description=__doc__)
+    parser.add_argument("--only", default="", help="mutants whose name holds this")
+    parser.add_argument("--seeds", type=int, default=SEEDS, help="how many to try at most")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    options = parser.parse_args(arguments)
+    chosen = patches(options.only)
+    task: Callable[[Path], Verdict] = lambda patch: hunt(patch, options.seeds)  # noqa: E731
+    with ThreadPoolExecutor(options.workers) as executor:
+        verdicts = []
+        for verdict in executor.map(task, chosen):
+            verdicts.append(verdict)
+            print(line_of(verdict), flush=True)
+    missed = [verdict for verdict in verdicts if not verdict.caught]
+    print(f"{len(verdicts) - len(missed)} of {len(verdicts)} mutants caught")
+    return 1 if missed or not verdicts else 0
+
+
+def line_of(verdict: Verdict) -> str:
+    """One row of the table."""
+    seeds = f"{verdict.seeds:>4} seeds" if verdict.caught else "MISSED   "
+    return f"{verdict.name:<34} {seeds} {verdict.cpu_s:>6.1f} s  {verdict.what[:110]}"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
