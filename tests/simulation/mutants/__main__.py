@@ -1,7 +1,7 @@
 """``python -m tests.simulation.mutants``: a simulator that finds nothing proves nothing, so it must find these.
 
-Each ``*.patch`` beside this file is one fault in the production code, its first line says which. Each is applied to a copy
-of the code, alone, and seeds run on the copy until one fails. Prints a table; exit 1 when a fault is not caught.
+Each ``*.patch`` beside this file is one fault in the production code, its first line says which. Each is applied to a
+copy of the code, alone, and seeds run on the copy until one fails. Prints a table; exit 1 when a fault is not caught.
 """
 
 from __future__ import annotations
