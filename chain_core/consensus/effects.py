@@ -25,21 +25,27 @@ from chain_core.types.block import (
 
 @dataclass(frozen=True, slots=True)
 class BuildBatch:
-    """Primary: take ids of verified bodies from the pool; answer with ``BatchBuilt``."""
+    """Primary: take ids of verified bodies from the pool; answer ``BatchBuilt``. ``full``: a full batch or none."""
 
     height: int
     view: int
     attempt: int
+    full: bool
 
 
 @dataclass(frozen=True, slots=True)
 class HoldBodies:
-    """Make sure every body of the batch is held and verified, asking ``sources`` first; answer ``BodiesHeld``."""
+    """Make sure every body of the batch is held and verified, asking ``sources`` first; answer ``BodiesHeld``.
+
+    A ``fresh`` proposal has to keep to the limits in force here; one that a quorum prepared under the limits that were
+    in force then keeps to those of the format.
+    """
 
     batch: Batch
     view: int
     digest: bytes
     sources: tuple[int, ...]
+    fresh: bool
 
 
 @dataclass(frozen=True, slots=True)

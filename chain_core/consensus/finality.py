@@ -19,7 +19,7 @@ from chain_core.consensus.effects import (
 )
 from chain_core.consensus.inputs import Executed, Finalised
 from chain_core.consensus.messages import FinalityNotice
-from chain_core.consensus.ordering import end_ordering, stop_order_timer
+from chain_core.consensus.ordering import end_ordering, execute_next, stop_order_timer, watch
 from chain_core.consensus.state import ReplicaState, Slot
 from chain_core.types.block import Certificate, HeaderVote
 
@@ -38,33 +38,37 @@ def on_executed(state: ReplicaState, event: Executed, out: list[Effect]) -> None
         return
     if own is None and state.may_vote:
         out.append(CastHeaderVote(event.header_bytes))
-    check_certificate(state, out)
+    if slot.certificate is not None:
+        finalise(state, slot, *slot.certificate, (), out)
+    else:
+        check_certificate(state, slot, out)
 
 
 def on_own_header_vote(state: ReplicaState, vote: HeaderVote, out: list[Effect]) -> None:
     """The own header vote is synced and sent: count it."""
-    if vote.header.height != state.slot.height:
+    slot = state.slots.get(vote.header.height)
+    if slot is None:
         return
-    state.slot.own_header_vote = vote
-    state.slot.header_votes[vote.signer] = vote
-    check_certificate(state, out)
+    slot.own_header_vote = vote
+    slot.header_votes[vote.signer] = vote
+    check_certificate(state, slot, out)
 
 
-def on_header_vote(state: ReplicaState, vote: HeaderVote, out: list[Effect]) -> None:
-    """A peer's header vote for the height in flight."""
-    known = state.slot.header_votes.get(vote.signer)
+def on_header_vote(state: ReplicaState, slot: Slot, vote: HeaderVote, out: list[Effect]) -> None:
+    """A peer's header vote for a height in flight; it is kept when the peer is ahead."""
+    known = slot.header_votes.get(vote.signer)
     if known is not None:
         if known.header_hash != vote.header_hash:
             facts = (("signer", vote.signer), ("height", vote.header.height), ("phase", "HEADER"))
             out.append(Alarm("EQUIVOCATION", facts))
         return
-    state.slot.header_votes[vote.signer] = vote
-    check_certificate(state, out)
+    slot.header_votes[vote.signer] = vote
+    check_certificate(state, slot, out)
 
 
-def check_certificate(state: ReplicaState, out: list[Effect]) -> None:
+def check_certificate(state: ReplicaState, slot: Slot, out: list[Effect]) -> None:
     """q votes over one header make its certificate: exactly q signatures, signers ascending."""
-    slot, validators = state.slot, state.config.validators
+    validators = state.config.validators
     if slot.finalising:
         return
     by_header: dict[bytes, list[HeaderVote]] = {}
@@ -76,24 +80,29 @@ def check_certificate(state: ReplicaState, out: list[Effect]) -> None:
             continue
         chosen = sorted(votes, key=lambda v: v.signer)[: validators.q]
         certificate = Certificate(digest, tuple((v.signer, v.signature) for v in chosen))
-        finalise(state, chosen[0].header_bytes, certificate, tuple(v.signer for v in chosen), out)
+        finalise(state, slot, chosen[0].header_bytes, certificate, tuple(v.signer for v in chosen), out)
         return
-    if largest + validators.n - len(slot.header_votes) < validators.q:
+    if slot is state.slot and largest + validators.n - len(slot.header_votes) < validators.q:
         halt(state, "no header can reach a quorum any more", out)
 
 
 def finalise(
     state: ReplicaState,
+    slot: Slot,
     header_bytes: bytes,
     certificate: Certificate,
     sources: tuple[int, ...],
     out: list[Effect],
 ) -> None:
-    """A certificate for the height in flight: commit what was executed here, or fetch the block."""
-    slot = state.slot
+    """A certificate for a height in flight: commit what was executed here, wait for the own execution when all is
+    ordered up to there, or fetch the blocks.
+    """
     if slot.executed is None:
-        certified(state, slot.height, out)
-        out.append(FetchBlocks(slot.height, slot.height, tuple(s for s in sources if s != state.me)))
+        slot.certificate = (header_bytes, certificate)
+        if not _ordered_through(state, slot.height):
+            certified(state, slot.height, out)
+            others = tuple(s for s in sources if s != state.me)
+            out.append(FetchBlocks(state.slot.height, slot.height, others))
         return
     if slot.executed != header_bytes:
         differing = ", ".join(differing_fields(slot.executed, header_bytes))
@@ -101,6 +110,12 @@ def finalise(
         return
     slot.finalising = True
     out.append(Finalise(header_bytes, certificate))
+
+
+def _ordered_through(state: ReplicaState, height: int) -> bool:
+    """Whether all heights up to this one are committed here: their execution needs nothing from others."""
+    slots = (state.slots.get(at) for at in range(state.final_height + 1, height + 1))
+    return all(slot is not None and slot.committed is not None for slot in slots)
 
 
 def differing_fields(own: bytes, certified_header: bytes) -> list[str]:
@@ -122,10 +137,11 @@ def on_notice(state: ReplicaState, notice: FinalityNotice, out: list[Effect]) ->
     """A certified header: finalise it, or fetch what lies between."""
     height = decode_header(notice.header_bytes).height
     signers = tuple(index for index, _ in notice.certificate.signatures if index != state.me)
-    if height == state.slot.height:
-        if not state.slot.finalising:
-            finalise(state, notice.header_bytes, notice.certificate, signers, out)
-    elif height > state.slot.height:
+    slot = state.slot_at(height)
+    if slot is not None:
+        if not slot.finalising:
+            finalise(state, slot, notice.header_bytes, notice.certificate, signers, out)
+    elif height > state.final_height:
         certified(state, height, out)
         out.append(FetchBlocks(state.slot.height, height, signers))
 
@@ -138,19 +154,30 @@ def certified(state: ReplicaState, height: int, out: list[Effect]) -> None:
 
 
 def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate, out: list[Effect]) -> bool:
-    """Block and certificate are synced: the next height is in flight. True when the final height rose."""
+    """Block and certificate are synced: the window moves up. True when the final height rose."""
     height = decode_header(event.header_bytes).height
     if height <= state.final_height:
         return False
     end_ordering(state, out)
-    lost = state.slot.accepted
-    if lost is not None and lost.vote.vote.digest != state.slot.committed:
-        out.append(ReleaseBatch(lost.batch))  # the block came from elsewhere and may be another one
+    for passed in sorted(at for at in state.slots if at <= height):
+        slot = state.slots.pop(passed)
+        if slot.accepted is not None and slot.accepted.vote.vote.digest != slot.committed:
+            out.append(ReleaseBatch(slot.accepted.batch))  # the block came from elsewhere and may be another one
     state.final_header, state.final_certificate, state.final_height = event.header_bytes, certificate, height
-    state.slot = Slot(height + 1)
+    state.slots.setdefault(height + 1, Slot(height + 1))
+    state.re_proposals = {at: due for at, due in state.re_proposals.items() if at > height}
     state.failed_views = 0
     state.work = False
     return True
+
+
+def take_turn(state: ReplicaState, out: list[Effect]) -> None:
+    """The next height has its turn, with all that came for it while it waited."""
+    execute_next(state, out)
+    slot = state.slot
+    if slot.committed is None and len(slot.header_votes) >= state.config.validators.q:
+        check_certificate(state, slot, out)
+    watch(state, out)
 
 
 def answer_final(state: ReplicaState, peer: int, out: list[Effect]) -> None:

@@ -1,6 +1,6 @@
 """The PBFT core: one input in, a list of effects out (Castro and Liskov, "Practical Byzantine Fault Tolerance").
 
-Pure: time comes with each input, results of IO come back as inputs. One height is in flight; the rules stand in
+Pure: time comes with each input, results of IO come back as inputs. Up to W heights are in flight; the rules stand in
 ``ordering`` (§4.2), ``finality`` (§4.3) and ``view_change`` (§4.4).
 """
 
@@ -38,6 +38,7 @@ from chain_core.consensus.state import (
     RecoveredLog,
     ReplicaConfig,
     ReplicaState,
+    Slot,
     initial_state,
 )
 from chain_core.types.block import (
@@ -90,10 +91,10 @@ class Pbft:
             case Finalised():
                 self._on_finalised(event, now_ms, out)
             case TimerFired(timer):
-                self._on_timer(timer, out)
+                self._on_timer(timer, now_ms, out)
             case Started():
                 view_change.resume(state, out)
-                self._resend(out)
+                self._resend(now_ms, out)
             case _:
                 assert_never(event)
         return out
@@ -116,12 +117,12 @@ class Pbft:
             case _:
                 assert_never(event)
 
-    def _on_timer(self, timer: Timer, out: list[Effect]) -> None:
+    def _on_timer(self, timer: Timer, now_ms: int, out: list[Effect]) -> None:
         match timer:
             case Timer.ORDER:
                 view_change.on_order_timeout(self.state, out)
             case Timer.RESEND:
-                self._resend(out)
+                self._resend(now_ms, out)
             case _:
                 assert_never(timer)
 
@@ -135,19 +136,21 @@ class Pbft:
         state.stash.clear()
         for message in waiting:
             self._on_message(message, now_ms, out)
+        finality.take_turn(state, out)
 
     def _on_message(self, message: Message, now_ms: int, out: list[Effect]) -> None:
         state = self.state
         match message:
             case PrePrepare(vote=vote):
-                if self._in_flight(vote, "pre-prepare", message, out) and vote.vote.view == state.view:
-                    if not state.view_changing:
-                        ordering.on_pre_prepare(state, message, now_ms, out)
+                slot = self._in_flight(vote, "pre-prepare", message, out)
+                if slot is not None and vote.vote.view == state.view and not state.view_changing:
+                    ordering.on_pre_prepare(state, slot, message, now_ms, out)
             case SignedVote(vote=vote_body):
                 self._on_vote(message, vote_body.phase, out)
-            case CommitProof():
-                if self._of_this_instance(message.batch) and message.batch.height == state.slot.height:
-                    ordering.on_commit_proof(state, message, out)
+            case CommitProof(batch=batch):
+                slot = state.slot_at(batch.height) if self._of_this_instance(batch) else None
+                if slot is not None:
+                    ordering.on_commit_proof(state, slot, message, out)
             case HeaderVote():
                 self._on_header_vote(message, out)
             case SignedViewChange():
@@ -166,12 +169,13 @@ class Pbft:
 
     def _on_vote(self, message: SignedVote, phase: Phase, out: list[Effect]) -> None:
         kind = "commit" if phase is Phase.COMMIT else "prepare"
-        if phase is Phase.PRE_PREPARE or not self._in_flight(message, kind, message, out):
+        slot = self._in_flight(message, kind, message, out) if phase is not Phase.PRE_PREPARE else None
+        if slot is None:
             return
         if phase is Phase.COMMIT:
-            ordering.on_commit(self.state, message, out)
+            ordering.on_commit(self.state, slot, message, out)
         elif message.vote.view == self.state.view and not self.state.view_changing:
-            ordering.on_prepare(self.state, message, out)
+            ordering.on_prepare(self.state, slot, message, out)
 
     def _of_this_instance(self, record: Batch | ViewChange | NewView | Vote | Header) -> bool:
         """Of this ledger's instance and this epoch, and (where there is one) of the attempt that is open."""
@@ -179,31 +183,43 @@ class Pbft:
         attempt = record.attempt if isinstance(record, Batch | Vote) else ATTEMPT
         return (record.ledger, record.epoch, attempt) == (config.ledger, config.epoch, ATTEMPT)
 
-    def _in_flight(self, vote: SignedVote, kind: str, message: Message, out: list[Effect]) -> bool:
-        """Whether an ordering message is for the height in flight and not for a later view; else stash or answer.
+    def _in_flight(self, vote: SignedVote, kind: str, message: Message, out: list[Effect]) -> Slot | None:
+        """The slot of an ordering message for a height in flight and not for a later view; else stash or answer.
 
         A vote of another attempt is dropped here: counted, it would spoil the certificate it ends up in.
         """
         state, v = self.state, vote.vote
         if not self._of_this_instance(v) or v.signer == state.me:
-            return False
+            return None
         if v.height <= state.final_height:
             finality.answer_final(state, v.signer, out)
-            return False
-        ahead = v.height > state.slot.height or (
-            kind != "commit" and (v.view > state.view or (v.view == state.view and state.view_changing))
-        )
-        if ahead:
-            state.stash[(kind, v.signer)] = message
-            return False
-        return True
+            return None
+        slot = state.slot_at(v.height)
+        if slot is None:
+            self._stash(kind, v.signer, 0, message)
+            return None
+        if kind != "commit" and (v.view > state.view or (v.view == state.view and state.view_changing)):
+            self._stash(kind, v.signer, v.height, message)
+            return None
+        return slot
+
+    def _stash(self, kind: str, signer: int, place: int, message: Message) -> None:
+        """Keep a message that came early: one a kind, sender and height in flight for a view that has not begun, and
+        one a kind and sender beyond the window, the lowest, which comes into it first.
+        """
+        state = self.state
+        if isinstance(message, PrePrepare):
+            if len(message.batch.envelope_ids) > state.config.parameters.max_block_transactions:
+                return
+        known = state.stash.get((kind, signer, place))
+        if place or known is None or _height_of(message) <= _height_of(known):
+            state.stash[(kind, signer, place)] = message
 
     def _unstash_view(self, now_ms: int, out: list[Effect]) -> None:
         """Messages of the view just entered that came before its NEW-VIEW."""
         state = self.state
-        for kind in ("pre-prepare", "prepare"):
-            for key in [k for k in state.stash if k[0] == kind]:
-                self._on_message(state.stash.pop(key), now_ms, out)
+        for key in [k for k in state.stash if k[2] and k[0] in ("pre-prepare", "prepare")]:
+            self._on_message(state.stash.pop(key), now_ms, out)
 
     def _on_header_vote(self, message: HeaderVote, out: list[Effect]) -> None:
         state, header = self.state, message.header
@@ -211,10 +227,12 @@ class Pbft:
             return
         if header.height <= state.final_height:
             finality.answer_final(state, message.signer, out)
-        elif header.height > state.slot.height:
-            state.stash[("header", message.signer)] = message
+            return
+        slot = state.slot_at(header.height)
+        if slot is None:
+            self._stash("header", message.signer, 0, message)
         else:
-            finality.on_header_vote(state, message, out)
+            finality.on_header_vote(state, slot, message, out)
 
     def _on_heartbeat(self, message: Heartbeat, out: list[Effect]) -> None:
         state = self.state
@@ -230,9 +248,9 @@ class Pbft:
         if message.view < state.view or (message.view == state.view and message.view_changing):
             view_change.serve_new_view(state, message.sender, message.view, out)
 
-    def _resend(self, out: list[Effect]) -> None:
+    def _resend(self, now_ms: int, out: list[Effect]) -> None:
         """Until finality: stored votes again, the VIEW-CHANGE when one is open, and the heartbeat."""
-        state, slot = self.state, self.state.slot
+        state = self.state
         state.answered.clear()
         out.append(SetTimer(Timer.RESEND, state.config.parameters.resend_ms))
         if state.me is None:
@@ -240,21 +258,30 @@ class Pbft:
         out.append(
             Broadcast(Heartbeat(state.me, state.final_height, state.config.epoch, state.view, state.view_changing))
         )
-        own = slot.accepted
+        for slot in state.ascending():
+            self._resend_votes(slot, out)
+        if state.view_changing and state.own_view_change is not None:
+            out.append(Broadcast(state.own_view_change))
+        slot = state.slot
+        if slot.committed is not None and slot.proof is not None:
+            late = (peer for peer in range(state.config.validators.n) if peer not in slot.header_votes)
+            out.extend(SendTo(peer, slot.proof) for peer in late if peer != state.me)
+        if state.work and state.may_order(slot) and (slot.accepted is None or state.view_changing):
+            self._forward_again(out)
+        ordering.propose_idle(state, now_ms, out)
+        ordering.watch_idle(state, now_ms, out)
+
+    def _resend_votes(self, slot: Slot, out: list[Effect]) -> None:
+        """The own votes of one height; a proposal goes to those only whose PREPARE does not show that they have it."""
+        state, own = self.state, slot.accepted
         if own is not None and own.vote.vote.signer == state.me and not state.view_changing:
-            out.append(Broadcast(own))
+            lacking = [i for i in range(state.config.validators.n) if i != state.me and i not in slot.prepares]
+            out.extend(SendTo(peer, own) for peer in lacking)
         if slot.own_prepare is not None and slot.own_prepare.vote.view == state.view:
             out.append(Broadcast(slot.own_prepare))
         for vote in (slot.own_commit, slot.own_header_vote):
             if vote is not None:
                 out.append(Broadcast(vote))
-        if state.view_changing and state.own_view_change is not None:
-            out.append(Broadcast(state.own_view_change))
-        if slot.committed is not None and slot.proof is not None:
-            late = (peer for peer in range(state.config.validators.n) if peer not in slot.header_votes)
-            out.extend(SendTo(peer, slot.proof) for peer in late if peer != state.me)
-        if state.work and state.may_order and (slot.accepted is None or state.view_changing):
-            self._forward_again(out)
 
     def _forward_again(self, out: list[Effect]) -> None:
         """Nothing is proposed although there is work: the primary, or in a view change anybody, may lack the bodies."""
@@ -265,3 +292,16 @@ class Pbft:
             ordering.propose(state, out)
         else:
             out.append(ForwardPool((validators.primary(state.view),)))
+
+
+def _height_of(message: Message) -> int:
+    """The height of a message that may be stashed."""
+    match message:
+        case PrePrepare(vote=vote):
+            return vote.vote.height
+        case SignedVote():
+            return message.vote.height
+        case HeaderVote():
+            return message.header.height
+        case _:
+            return 0

@@ -1,11 +1,12 @@
 """All that affects a replica's behaviour: configuration, recovered log, the state of one epoch (PBFT §4).
 
-One height is in flight: ``slot`` is the height above the final one. Everything here is bounded by the number of
-validators, never by what peers send.
+Heights final+1 to final+W are in flight, a slot each. Everything here is bounded by the number of validators and by W,
+never by what peers send.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from chain_core.codec.block import decode_header
@@ -23,6 +24,8 @@ from chain_core.types.validator_set import ValidatorSet
 
 ATTEMPT = 0
 """The only attempt at a height that this build knows; votes of another one are not counted."""
+NEW_VIEW_BYTES = 16_000_000
+"""A NEW-VIEW has to fit into one frame: it carries what q replicas prepared at every height of the window."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,9 @@ class ConsensusParameters:
     resend_ms: int
     clock_tolerance_ms: int
     max_block_transactions: int
+    window_heights: int
+    idle_block_ms: int
+    """An idle chain gets an empty block so long after its last one; 0: never."""
 
     @classmethod
     def from_chain(cls, parameters: dict[str, int]) -> ConsensusParameters:
@@ -44,6 +50,8 @@ class ConsensusParameters:
             parameters["resend_ms"],
             parameters["clock_tolerance_ms"],
             parameters["max_block_transactions"],
+            parameters["window_heights"],
+            parameters["idle_block_ms"],
         )
 
 
@@ -60,24 +68,42 @@ class ReplicaConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveredSlot:
+    """What the log holds of one height above the final one."""
+
+    height: int
+    accepted: PrePrepare | None = None
+    """The PRE-PREPARE of the log's highest view, if one was accepted there."""
+    prepared: PreparedCertificate | None = None
+    """The one of the highest view."""
+    own_prepare: SignedVote | None = None
+    own_commit: SignedVote | None = None
+    own_header_vote: HeaderVote | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RecoveredLog:
-    """What a restarted replica finds on its disk; own votes are the ones above the final height."""
+    """What a restarted replica finds on its disk; ``slots`` ascend by height, none is at or below the final one."""
 
     final_header: bytes
     final_certificate: Certificate | None
     view: int = 0
     own_view_change: SignedViewChange | None = None
     new_view: SignedNewView | None = None
-    accepted: PrePrepare | None = None
-    prepared: PreparedCertificate | None = None
-    own_prepare: SignedVote | None = None
-    own_commit: SignedVote | None = None
-    own_header_vote: HeaderVote | None = None
+    slots: tuple[RecoveredSlot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReProposal:
+    """What a NEW-VIEW obliges everybody to take up at one height; ``sources`` have its bodies."""
+
+    message: PrePrepare
+    sources: tuple[int, ...]
 
 
 @dataclass(slots=True)
 class Slot:
-    """Ordering and finality of the height in flight (PBFT §4.2, §4.3)."""
+    """Ordering and finality of one height in flight (PBFT §4.2, §4.3)."""
 
     height: int
     accepted: PrePrepare | None = None
@@ -85,8 +111,6 @@ class Slot:
     held: set[bytes] = field(default_factory=set)
     """Digests of batches whose bodies are here, verified; ``wanted`` are the ones being fetched."""
     wanted: set[bytes] = field(default_factory=set)
-    building: bool = False
-    """A ``BuildBatch`` or the own PRE-PREPARE is out: the driver's answer may come after other inputs."""
     prepares: dict[int, SignedVote] = field(default_factory=dict)
     """PREPAREs of the present view, one a sender."""
     commits: dict[int, SignedVote] = field(default_factory=dict)
@@ -101,10 +125,14 @@ class Slot:
     """q COMMITs over one batch, collected here or received as a whole."""
     committed: bytes | None = None
     """Digest of the committed batch."""
+    executing: bool = False
+    """The batch was given to the driver: heights are executed one after the other, each once."""
     executed: bytes | None = None
     """Header bytes that the committed batch leads to."""
     own_header_vote: HeaderVote | None = None
     header_votes: dict[int, HeaderVote] = field(default_factory=dict)
+    certificate: tuple[bytes, Certificate] | None = None
+    """A certified header of this height that waits for the own execution."""
     finalising: bool = False
 
 
@@ -116,7 +144,8 @@ class ReplicaState:
     final_header: bytes
     final_certificate: Certificate | None
     final_height: int
-    slot: Slot
+    slots: dict[int, Slot]
+    """The heights in flight; the one above the final one always has a slot, the others when something is known."""
     certified: int = 0
     """Highest height known to have a certificate: up to it blocks are fetched, nothing is proposed or accepted."""
     view: int = 0
@@ -135,13 +164,48 @@ class ReplicaState:
     new_view: SignedNewView | None = None
     """The NEW-VIEW of the present view, served to whoever is behind."""
     building_new_view: bool = False
-    stash: dict[tuple[str, int], Message] = field(default_factory=dict)
-    """Messages for heights or views ahead, one a kind and sender."""
+    re_proposals: dict[int, ReProposal] = field(default_factory=dict)
+    """What the NEW-VIEW of the present view re-proposes above the final height."""
+    next_proposal: int = 1
+    """As primary of the present view: the height to propose next. Heights are proposed in ascending order, no gaps."""
+    building: bool = False
+    """A ``BuildBatch`` or the own PRE-PREPARE is out: the driver's answer may come after other inputs."""
+    stash: dict[tuple[str, int, int], Message] = field(default_factory=dict)
+    """Messages that came early, by kind, sender and height (a later view has not begun); height 0: the one beyond the
+    window."""
     answered: set[tuple[str, int]] = field(default_factory=set)
     """Who got a catch-up answer since the last re-sending."""
     halted: bool = False
     silent: bool = False
     """The driver does not know yet whether this key's votes are all in the log: it follows and casts nothing."""
+    idle_told: int = -1
+    """The final height at which a primary that leaves an idle chain without blocks was reported."""
+
+    @property
+    def slot(self) -> Slot:
+        """The slot above the final height: the next to execute, and the one that timers watch."""
+        return self.slots[self.final_height + 1]
+
+    @property
+    def window_end(self) -> int:
+        """The highest height in flight: final + W, less when a NEW-VIEW over so many heights fitted into no frame."""
+        p, q = self.config.parameters, self.config.validators.q
+        fits = NEW_VIEW_BYTES // (q * (32 * p.max_block_transactions + 256 * (q + 1)))
+        return self.final_height + max(1, min(p.window_heights, fits))
+
+    def slot_at(self, height: int) -> Slot | None:
+        """The slot of a height in flight, made when it is asked for first; None outside the window.
+
+        A slot that a larger window opened stays when governance shrinks the window: what was prepared in it counts.
+        """
+        slot = self.slots.get(height)
+        if slot is None and self.final_height < height <= self.window_end:
+            slot = self.slots[height] = Slot(height)
+        return slot
+
+    def ascending(self) -> Iterator[Slot]:
+        """The slots in flight by height."""
+        return (self.slots[height] for height in sorted(self.slots))
 
     @property
     def me(self) -> int | None:
@@ -153,10 +217,9 @@ class ReplicaState:
         """Whether this replica is the primary of the present view."""
         return self.config.me == self.config.validators.primary(self.view)
 
-    @property
-    def may_order(self) -> bool:
-        """Whether the height in flight is still to be ordered here; one with a certificate elsewhere is not."""
-        return self.slot.committed is None and self.slot.height > self.certified
+    def may_order(self, slot: Slot) -> bool:
+        """Whether a height in flight is still to be ordered here; one with a certificate elsewhere is not."""
+        return slot.committed is None and slot.height > self.certified
 
     @property
     def may_vote(self) -> bool:
@@ -167,7 +230,23 @@ class ReplicaState:
 def initial_state(config: ReplicaConfig, log: RecoveredLog) -> ReplicaState:
     """The state that a log leads to: highest view of the log, view-changing when its NEW-VIEW was not entered."""
     height = decode_header(log.final_header).height
-    slot = Slot(height + 1)
+    slots = {height + 1: Slot(height + 1)}
+    state = ReplicaState(config, log.final_header, log.final_certificate, height, slots, view=log.view)
+    entered = log.new_view is not None and log.new_view.message.view == log.view
+    state.view_changing = log.view > 0 and not entered
+    if log.own_view_change is not None:
+        state.own_view_change = log.own_view_change
+        state.view_changes[log.own_view_change.message.signer] = log.own_view_change
+    if entered:
+        state.new_view = log.new_view
+    for recovered in log.slots:
+        slots[recovered.height] = _slot_of(recovered, log.view, state.view_changing)
+    return state
+
+
+def _slot_of(log: RecoveredSlot, view: int, view_changing: bool) -> Slot:
+    """The slot that a height's records lead to."""
+    slot = Slot(log.height)
     slot.prepared = log.prepared
     slot.own_prepare = log.own_prepare
     slot.own_commit = log.own_commit
@@ -177,26 +256,16 @@ def initial_state(config: ReplicaConfig, log: RecoveredLog) -> ReplicaState:
     if log.own_commit is not None:
         slot.commit_view = log.own_commit.vote.view
         slot.commits[log.own_commit.vote.signer] = log.own_commit
-    state = ReplicaState(config, log.final_header, log.final_certificate, height, slot, view=log.view)
-    entered = log.new_view is not None and log.new_view.message.view == log.view
-    if log.view > 0 and not entered:
-        state.view_changing = True
-    if log.own_view_change is not None:
-        state.own_view_change = log.own_view_change
-        state.view_changes[log.own_view_change.message.signer] = log.own_view_change
-    if entered:
-        state.new_view = log.new_view
     current = log.accepted
-    if current is not None and current.vote.vote.view == log.view and not state.view_changing:
+    if current is not None and current.vote.vote.view == view and not view_changing:
         slot.accepted = current
-        if log.own_prepare is not None and log.own_prepare.vote.view == log.view:
+        if log.own_prepare is not None and log.own_prepare.vote.view == view:
             slot.prepares[log.own_prepare.vote.signer] = log.own_prepare
-    return state
+    return slot
 
 
-def batch_of(state: ReplicaState, digest: bytes) -> Batch | None:
+def batch_of(slot: Slot, digest: bytes) -> Batch | None:
     """The batch with this digest as far as this replica knows it."""
-    slot = state.slot
     if slot.accepted is not None and slot.accepted.vote.vote.digest == digest:
         return slot.accepted.batch
     if slot.prepared is not None and slot.prepared.pre_prepare.vote.digest == digest:

@@ -26,7 +26,7 @@ from chain_core.consensus.ordering import (
     start_order_timer,
     stop_order_timer,
 )
-from chain_core.consensus.state import ATTEMPT, ReplicaState
+from chain_core.consensus.state import ATTEMPT, ReplicaState, ReProposal
 from chain_core.types.block import (
     Batch,
     NewView,
@@ -65,10 +65,11 @@ def begin_view_change(state: ReplicaState, new_view: int, out: list[Effect]) -> 
     state.view_timer_started = False
     state.building_new_view = False
     state.failed_views += 1
-    slot, config = state.slot, state.config
-    slot.building = False
-    slot.prepares = {}
-    prepared = (slot.prepared,) if slot.prepared is not None else ()
+    config = state.config
+    state.building = False
+    for slot in state.slots.values():
+        slot.prepares = {}
+    prepared = tuple(slot.prepared for slot in state.ascending() if slot.prepared is not None)
     message = ViewChange(
         config.ledger, config.epoch, new_view, state.me, state.final_header, state.final_certificate, prepared
     )
@@ -133,7 +134,8 @@ def _lead(state: ReplicaState, out: list[Effect]) -> None:
     chosen = tuple(asked[signer] for signer in sorted([*others, config.me]))
     state.building_new_view = True
     message = NewView(config.ledger, config.epoch, state.view, config.me, chosen, ())
-    out.append(CastNewView(message, tuple((re_proposal(message, p.batch), p.batch) for p in obligations(chosen))))
+    due = obligations(config.ledger, config.epoch, chosen)
+    out.append(CastNewView(message, tuple((re_proposal(message, batch), batch) for batch, _ in due)))
 
 
 def highest_final(view_changes: tuple[SignedViewChange, ...]) -> int:
@@ -141,18 +143,29 @@ def highest_final(view_changes: tuple[SignedViewChange, ...]) -> int:
     return max(decode_header(m.message.final_header).height for m in view_changes)
 
 
-def obligations(view_changes: tuple[SignedViewChange, ...]) -> tuple[PreparedCertificate, ...]:
-    """What the new primary must re-propose: for the height above the highest certificate, the batch prepared in the
-    highest view; nothing when none is prepared (one height is in flight)."""
-    height = highest_final(view_changes) + 1
-    best: PreparedCertificate | None = None
+def null_batch(ledger: int, epoch: int, height: int) -> Batch:
+    """What fills a height between prepared ones at which nothing was prepared: no ids; time 0, so that block time is
+    the parent's + 1 (PBFT §4.4, the null request)."""
+    return Batch(ledger, epoch, height, ATTEMPT, 0, ())
+
+
+def obligations(
+    ledger: int, epoch: int, view_changes: tuple[SignedViewChange, ...]
+) -> tuple[tuple[Batch, PreparedCertificate | None], ...]:
+    """What the new primary must re-propose: for each height above the highest certificate up to the highest prepared
+    one, the batch prepared in the highest view; the null batch (no certificate) where none was."""
+    base = highest_final(view_changes)
+    best: dict[int, PreparedCertificate] = {}
     for message in view_changes:
         for prepared in message.message.prepared:
-            if prepared.batch.height != height:
-                continue
-            if best is None or prepared.pre_prepare.vote.view > best.pre_prepare.vote.view:
-                best = prepared
-    return (best,) if best is not None else ()
+            known = best.get(prepared.batch.height)
+            if known is None or prepared.pre_prepare.vote.view > known.pre_prepare.vote.view:
+                best[prepared.batch.height] = prepared
+    due: list[tuple[Batch, PreparedCertificate | None]] = []
+    for height in range(base + 1, max(best, default=0) + 1):
+        chosen = best.get(height)
+        due.append((chosen.batch if chosen is not None else null_batch(ledger, epoch, height), chosen))
+    return tuple(due)
 
 
 def re_proposal(message: NewView, batch: Batch) -> Vote:
@@ -180,7 +193,8 @@ def new_view_fault(message: NewView, validators: ValidatorSet) -> str:
         return "a VIEW-CHANGE asks for another view"
     if any(p.pre_prepare.vote.view >= message.view for m in message.view_changes for p in m.message.prepared):
         return "a certificate was prepared in this view or a later one"
-    due = [re_proposal(message, p.batch) for p in obligations(message.view_changes)]
+    owed = obligations(message.ledger, message.epoch, message.view_changes)
+    due = [re_proposal(message, batch) for batch, _ in owed]
     if due != [v.vote for v in message.pre_prepares]:
         return "it does not re-propose exactly what was prepared"
     return ""
@@ -209,27 +223,44 @@ def on_own_new_view(state: ReplicaState, message: SignedNewView, out: list[Effec
 def enter_view(state: ReplicaState, message: SignedNewView, out: list[Effect]) -> None:
     """Ordering goes on in the new view: re-proposals first, then new work."""
     stop_order_timer(state, out)
-    slot = state.slot
-    lost = slot.accepted
+    lost = [slot.accepted for slot in state.ascending() if slot.accepted is not None]
     state.view, state.view_changing = message.message.view, False
     state.new_view = message
-    state.view_timer_started = False
-    slot.accepted, slot.building, slot.prepares = None, False, {}
-    slot.wanted.clear()
-    slot.held.clear()  # the driver lets go of what earlier views proposed: ask it anew before voting on such a batch
+    state.view_timer_started = state.building = False
+    for slot in state.slots.values():
+        slot.accepted, slot.prepares = None, {}
+        slot.wanted.clear()
+        # The driver lets go of what earlier views proposed: ask it anew before voting on such a batch.
+        slot.held = {slot.committed} if slot.committed is not None else set()
+    _owe(state, message.message)
     begin_above(state, message.message, out)
-    re_proposed = re_propose(state, out)
-    check_committed(state, out)
-    if lost is not None and lost.vote.vote.digest not in (re_proposed, slot.committed):
-        out.append(ReleaseBatch(lost.batch))
+    kept = {due.message.vote.vote.digest for due in state.re_proposals.values()}
+    kept.update(slot.committed for slot in state.slots.values() if slot.committed is not None)
+    out.extend(ReleaseBatch(gone.batch) for gone in lost if gone.vote.vote.digest not in kept)
+    re_propose(state, out)
+    for slot in state.ascending():
+        check_committed(state, slot, out)
     primary = state.config.validators.primary(state.view)
     if primary != state.me:
         out.append(ForwardPool((primary,)))
-    if re_proposed is None:
-        if state.is_primary:
-            propose(state, out)  # whoever becomes primary looks into its own pool, whatever it was watching before
-        elif state.work:
+        if state.work:
             start_order_timer(state, out)
+    else:
+        propose(state, out)  # whoever becomes primary looks into its own pool, whatever it was watching before
+
+
+def _owe(state: ReplicaState, message: NewView) -> None:
+    """Remember what the view just entered re-proposes, and that its primary goes on above it."""
+    owed = obligations(message.ledger, message.epoch, message.view_changes)
+    state.re_proposals = {}
+    for vote, (batch, prepared) in zip(message.pre_prepares, owed, strict=True):
+        sources: tuple[int, ...] = ()
+        if prepared is not None:
+            sources = (prepared.pre_prepare.vote.signer, *(v.vote.signer for v in prepared.prepares))
+        if batch.height > state.final_height:
+            sources = tuple(s for s in sources if s != state.me)
+            state.re_proposals[batch.height] = ReProposal(PrePrepare(vote, batch), sources)
+    state.next_proposal = highest_final(message.view_changes) + len(owed) + 1
 
 
 def begin_above(state: ReplicaState, message: NewView, out: list[Effect]) -> None:
@@ -244,28 +275,28 @@ def begin_above(state: ReplicaState, message: NewView, out: list[Effect]) -> Non
 def resume(state: ReplicaState, out: list[Effect]) -> None:
     """After a restart: where the view stands that the log names."""
     if state.new_view is not None and not state.view_changing:
+        _owe(state, state.new_view.message)
         begin_above(state, state.new_view.message, out)
-    accepted = state.slot.accepted
-    if accepted is not None:
+    for slot in state.ascending():
+        accepted = slot.accepted
+        if accepted is None:
+            continue
+        state.next_proposal = max(state.next_proposal, slot.height + 1)
         signer = accepted.vote.vote.signer
-        accept(state, accepted, () if signer == state.me else (signer,), out)
+        accept(state, slot, accepted, () if signer == state.me else (signer,), out)
     re_propose(state, out)
 
 
-def re_propose(state: ReplicaState, out: list[Effect]) -> bytes | None:
-    """Accept what the NEW-VIEW of the present view re-proposes for the height in flight; its digest, if it does.
+def re_propose(state: ReplicaState, out: list[Effect]) -> None:
+    """Accept what the NEW-VIEW of the present view re-proposes for the heights in flight.
 
-    Asked again after each finality (a replica behind enters a view before it reaches its height) and after a restart.
+    Asked again after each finality (a replica behind enters a view before it reaches its heights) and after a restart.
     The clock is never looked at: a re-proposed batch is as old as the view change took.
     """
-    if state.new_view is None or state.view_changing or state.new_view.message.view != state.view:
-        return None
-    slot, message = state.slot, state.new_view.message
-    for vote, prepared in zip(message.pre_prepares, obligations(message.view_changes), strict=True):
-        digest = vote.vote.digest
-        if vote.vote.height != slot.height or slot.accepted is not None or slot.committed not in (None, digest):
-            continue  # of another height, or taken up already
-        signers = (prepared.pre_prepare.vote.signer, *(v.vote.signer for v in prepared.prepares))
-        accept(state, PrePrepare(vote, prepared.batch), tuple(s for s in signers if s != state.me), out)
-        return digest
-    return None
+    if state.view_changing:
+        return
+    for height, due in sorted(state.re_proposals.items()):
+        slot = state.slot_at(height)
+        if slot is None or slot.accepted is not None or slot.committed not in (None, due.message.vote.vote.digest):
+            continue  # beyond the window, or taken up already
+        accept(state, slot, due.message, due.sources, out)

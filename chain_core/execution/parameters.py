@@ -31,6 +31,7 @@ BOUNDS: dict[str, tuple[int, int]] = {
     "order_timeout_ms": (10, 600_000),
     "order_timeout_max_ms": (10, 3_600_000),
     "resend_ms": (1, 600_000),
+    "idle_block_ms": (0, 86_400_000),
     "pool_transactions": (4, 10_000_000),
     "pool_bytes": (4 * MAX_ENVELOPE_BYTES, 1 << 40),
     "pool_reserved_transactions": (1, 1_000_000),

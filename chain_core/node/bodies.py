@@ -34,57 +34,92 @@ class Wanted:
         return self.size_bytes <= self.limit_bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """The bodies found of one batch in flight; they stay whatever happens in the pool."""
+
+    batch: Batch
+    view: int
+    envelopes: dict[bytes, Envelope]
+
+
 @dataclass(slots=True)
 class Bodies:
-    """Envelopes by envelope id. ``pooled`` is bounded by the pool, ``held`` by the proposals of the present view.
+    """Envelopes by envelope id: the ``pooled`` ones are bounded by the pool, the pinned ones by the window (of each
+    height what its last view proposed, and what was committed there before).
 
     ``logged`` gives the raw bodies that lie under votes in the log.
     """
 
     logged: Callable[[bytes], bytes | None]
     pooled: dict[bytes, Envelope] = field(default_factory=dict)
-    held: dict[bytes, Envelope] = field(default_factory=dict)
     wanted: dict[bytes, Wanted] = field(default_factory=dict)
-    _view: int = 0
+    _pins: dict[int, list[Pin]] = field(default_factory=dict)
+
+    def __contains__(self, envelope_id: bytes) -> bool:
+        return envelope_id in self.pooled or self._pinned(envelope_id) is not None
+
+    @property
+    def held(self) -> int:
+        """How many bodies are pinned for batches in flight."""
+        return sum(len(pin.envelopes) for pins in self._pins.values() for pin in pins)
+
+    def _pinned(self, envelope_id: bytes) -> Envelope | None:
+        for pins in self._pins.values():
+            for pin in pins:
+                found = pin.envelopes.get(envelope_id)
+                if found is not None:
+                    return found
+        return None
 
     def get(self, envelope_id: bytes) -> Envelope | None:
         """A verified body, wherever it is."""
-        found = self.pooled.get(envelope_id) or self.held.get(envelope_id)
+        found = self.pooled.get(envelope_id) or self._pinned(envelope_id)
         if found is None and (raw := self.logged(envelope_id)) is not None:
             return decode_envelope(raw)
         return found
 
     def raw(self, envelope_id: bytes) -> bytes | None:
         """The bytes of a verified body, wherever it is."""
-        found = self.pooled.get(envelope_id) or self.held.get(envelope_id)
+        found = self.pooled.get(envelope_id) or self._pinned(envelope_id)
         return found.raw if found is not None else self.logged(envelope_id)
 
     def of(self, batch: Batch) -> tuple[Envelope, ...]:
-        """All bodies of a batch in its order; KeyError when one is missing."""
-        return tuple(self.held.get(i) or self.pooled[i] for i in batch.envelope_ids)
+        """All bodies of a batch in flight, in its order; KeyError when one is missing."""
+        for pin in self._pins.get(batch.height, ()):
+            if pin.batch == batch:
+                return tuple(map(pin.envelopes.__getitem__, batch.envelope_ids))
+        if batch.envelope_ids:
+            raise KeyError(batch.envelope_ids[0])
+        return ()
 
     def want(self, batch: Batch, view: int, digest: bytes, sources: tuple[int, ...], limit_bytes: int) -> Wanted:
-        """Collect a batch's bodies: those present are pinned in ``held``, the rest is missing.
+        """Collect a batch's bodies: those present are pinned, the rest is missing.
 
-        What was collected for earlier views is let go; it may lie in the pool or the log still.
+        What was collected for the same height in earlier views is let go; it may lie in the pool or the log still.
         """
         found = {i: self.get(i) for i in batch.envelope_ids}
-        if view > self._view:
-            self._view = view
-            self.held.clear()
-            self.wanted.clear()
+        pins = [pin for pin in self._pins.get(batch.height, ()) if pin.view >= view and pin.batch != batch]
+        for old in [d for d, w in self.wanted.items() if w.batch.height == batch.height and w.view < view]:
+            del self.wanted[old]
         present = {i: envelope for i, envelope in found.items() if envelope is not None}
-        self.held.update(present)
+        self._pins[batch.height] = [*pins, Pin(batch, view, present)]
         size = block_bytes(len(envelope.raw) for envelope in present.values())
         wanted = Wanted(batch, view, digest, sources, found.keys() - present.keys(), size, limit_bytes)
         if wanted.missing and wanted.fits:
             self.wanted[digest] = wanted
         return wanted
 
-    def pin(self, batch: Batch) -> None:
+    def pin(self, batch: Batch, view: int) -> None:
         """Keep a proposed batch's pooled bodies whatever happens in the pool."""
-        for envelope_id in batch.envelope_ids:
-            self.held[envelope_id] = self.pooled[envelope_id]
+        pins = self._pins.setdefault(batch.height, [])
+        pins.append(Pin(batch, view, {i: self.pooled[i] for i in batch.envelope_ids}))
+
+    def unpin(self, batch: Batch) -> list[bytes]:
+        """A proposal was lost; its ids that stand in no other batch in flight."""
+        self._pins[batch.height] = [pin for pin in self._pins.get(batch.height, ()) if pin.batch != batch]
+        self.wanted = {digest: wanted for digest, wanted in self.wanted.items() if wanted.batch != batch}
+        return [i for i in batch.envelope_ids if self._pinned(i) is None]
 
     def arrived(self, envelope: Envelope) -> tuple[bool, list[Wanted]]:
         """A verified body came: whether a proposal needed it, and the batches that it completes or makes too big."""
@@ -95,15 +130,17 @@ class Bodies:
             needed = True
             wanted.missing.discard(envelope.envelope_id)
             wanted.size_bytes += block_bytes((len(envelope.raw),)) - block_bytes(())
-            self.held[envelope.envelope_id] = envelope
+            for pin in self._pins.get(wanted.batch.height, ()):
+                if pin.batch == wanted.batch:
+                    pin.envelopes[envelope.envelope_id] = envelope
             if not wanted.missing or not wanted.fits:
                 del self.wanted[digest]
                 settled.append(wanted)
         return needed, settled
 
-    def finalised(self, envelope_ids: tuple[bytes, ...]) -> None:
+    def finalised(self, height: int, envelope_ids: tuple[bytes, ...]) -> None:
         """A height is final: its bodies are in the block, and what was collected for that height is done with."""
         for envelope_id in envelope_ids:
             self.pooled.pop(envelope_id, None)
-        self.held.clear()
-        self.wanted.clear()
+        self._pins = {at: pins for at, pins in self._pins.items() if at > height}
+        self.wanted = {digest: wanted for digest, wanted in self.wanted.items() if wanted.batch.height > height}

@@ -118,26 +118,41 @@ class Intake:
 
     # -- proposals
 
-    def build(self, empty: Batch) -> Batch | None:
-        """``empty`` with ids of verified bodies in it, or None when there are none; the bodies are pinned."""
-        ids = self.pool.take(*room(self._executor.parameters(self._store)))
+    def build(self, empty: Batch, view: int, *, full: bool = False) -> Batch | None:
+        """``empty`` with ids of verified bodies in it, or None when there are none, or (``full``) they would not fill
+        it; the bodies are pinned."""
+        limits = room(self._executor.parameters(self._store))
+        if full and not self._fills(*limits):
+            return None
+        ids = self.pool.take(*limits)
         if not ids:
             return None
         batch = Batch(empty.ledger, empty.epoch, empty.height, empty.attempt, empty.time_ms, tuple(ids))
-        self.bodies.pin(batch)
+        self.bodies.pin(batch, view)
         return batch
 
-    def hold(self, batch: Batch, view: int, digest: bytes, sources: tuple[int, ...]) -> Wanted:
-        """Collect a proposal's bodies; what is missing is asked for."""
-        limit = self._executor.parameters(self._store)["max_block_bytes"]
+    def _fills(self, count: int, size_bytes: int) -> bool:
+        """Whether what waits fills a block, by number or (on the pool's average) by bytes."""
+        waiting = sum(self.pool.waiting(lane) for lane in Lane)
+        return waiting >= count or waiting * self.pool.size_bytes >= size_bytes * max(1, len(self.pool))
+
+    def hold(
+        self, batch: Batch, view: int, digest: bytes, sources: tuple[int, ...], *, fresh: bool = True, own: bool = False
+    ) -> Wanted:
+        """Collect a proposal's bodies; what is missing is asked for. ``fresh``: the chain's present limits bind it,
+        else those of the format. ``own``: this node leads, and must not propose them again at another height.
+        """
+        limit = self._executor.parameters(self._store)["max_block_bytes"] if fresh else MAX_BLOCK_BYTES
         wanted = self.bodies.want(batch, view, digest, sources, limit)
+        if own:
+            self.pool.mark_in_flight(batch.envelope_ids)
         if wanted.missing and wanted.fits:
             self.ask()
         return wanted
 
     def release(self, batch: Batch) -> None:
-        """A proposal was lost: what it took from the pool may be proposed again."""
-        self.pool.release(batch.envelope_ids)
+        """A proposal was lost: what it took from the pool, and no other one has, may be proposed again."""
+        self.pool.release(self.bodies.unpin(batch))
 
     def drop_expired(self, now_ms: int) -> None:
         """Forget bodies whose window has ended."""
@@ -175,10 +190,10 @@ class Intake:
             self.bodies.pooled.pop(envelope_id, None)
         self.forwarding.gone(envelope_ids)
 
-    def finalised(self, envelope_ids: tuple[bytes, ...]) -> None:
+    def finalised(self, height: int, envelope_ids: tuple[bytes, ...]) -> None:
         """A block is final: its bodies leave."""
         self.pool.forget(envelope_ids)
-        self.bodies.finalised(envelope_ids)
+        self.bodies.finalised(height, envelope_ids)
         self.forwarding.gone(envelope_ids)
 
 

@@ -6,7 +6,7 @@ carry their height; the view records (own VIEW-CHANGE, the NEW-VIEW entered) car
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 from chain_core.codec.block import MAX_BLOCK_BYTES, decode_batch, decode_certificate, encode_batch
@@ -25,7 +25,7 @@ from chain_core.codec.votes import (
 )
 from chain_core.codec.wire import Reader, Writer
 from chain_core.consensus.messages import PrePrepare
-from chain_core.consensus.state import RecoveredLog
+from chain_core.consensus.state import RecoveredLog, RecoveredSlot
 from chain_core.ledger.store import LedgerStore
 from chain_core.ledger.vote_log import record_key, split_record_key
 from chain_core.node.safe_signer import SafeSigner, Sign
@@ -114,39 +114,61 @@ def new_view_record(message: SignedNewView) -> Record:
 
 
 @dataclass(slots=True)
-class _Found:
-    """The log sorted by kind; of several views the highest one."""
+class _Height:
+    """The records of one height above the final one; of prepared certificates the one of the highest view."""
 
-    accepted: dict[int, PrePrepare]
+    accepted: dict[int, PrePrepare] = field(default_factory=dict)
     prepared: PreparedCertificate | None = None
-    votes: tuple[SignedVote, ...] = ()
-    headers: tuple[HeaderVote, ...] = ()
+    votes: list[SignedVote] = field(default_factory=list)
+    headers: list[HeaderVote] = field(default_factory=list)
+
+    def slot(self, height: int, view: int) -> RecoveredSlot:
+        """What the core resumes from, in the log's highest view."""
+        return RecoveredSlot(
+            height,
+            self.accepted.get(view),
+            self.prepared,
+            _latest(self.votes, Phase.PREPARE),
+            _latest(self.votes, Phase.COMMIT),
+            self.headers[-1] if self.headers else None,
+        )
+
+
+@dataclass(slots=True)
+class _Found:
+    """The log sorted by height and kind."""
+
+    heights: dict[int, _Height] = field(default_factory=dict)
     view_change: SignedViewChange | None = None
     new_view: SignedNewView | None = None
 
 
 def _read(store: LedgerStore) -> _Found:
-    found = _Found({})
+    found = _Found()
     for key, value in sorted(store.log_read()):
         height, kind, view = split_record_key(key)
-        # A replica that is behind leads a view, too: what it re-proposed further up is as much signed as the rest.
-        ahead = height is not None and height > store.final_height + 1 and kind == Kind.OWN_RE_PROPOSAL
-        if height is not None and height != store.final_height + 1 and not ahead:
-            continue
-        match Kind(kind):
-            case Kind.ACCEPTED:
-                found.accepted[view] = decode_pre_prepare(value)
-            case Kind.PREPARED:
-                found.prepared = decode_prepared(value)
-            case Kind.OWN_PREPARE | Kind.OWN_COMMIT | Kind.OWN_RE_PROPOSAL:
-                found.votes += (decode_signed_vote(value),)
-            case Kind.OWN_HEADER_VOTE:
-                found.headers += (decode_header_vote(value),)
-            case Kind.OWN_VIEW_CHANGE:
-                found.view_change = decode_signed_view_change(value)
-            case Kind.NEW_VIEW:
-                found.new_view = decode_signed_new_view(value)
+        if height is None:
+            match Kind(kind):
+                case Kind.OWN_VIEW_CHANGE:
+                    found.view_change = decode_signed_view_change(value)
+                case _:
+                    found.new_view = decode_signed_new_view(value)
+        elif height > store.final_height:
+            _add(found.heights.setdefault(height, _Height()), Kind(kind), view, value)
     return found
+
+
+def _add(at: _Height, kind: Kind, view: int, value: bytes) -> None:
+    """One record of a height; they come in ascending order of kinds and views."""
+    match kind:
+        case Kind.ACCEPTED:
+            at.accepted[view] = decode_pre_prepare(value)
+        case Kind.PREPARED:
+            at.prepared = decode_prepared(value)
+        case Kind.OWN_HEADER_VOTE:
+            at.headers.append(decode_header_vote(value))
+        case _:
+            at.votes.append(decode_signed_vote(value))
 
 
 def recover(
@@ -161,31 +183,30 @@ def recover(
     certificate = decode_certificate(raw_certificate) if raw_certificate else None
     changed = found.view_change.message.new_view if found.view_change is not None else 0
     entered = found.new_view.message.view if found.new_view is not None else 0
-    view = max([changed, entered, *found.accepted, *(v.vote.view for v in found.votes)])
+    views = [view for at in found.heights.values() for view in (*at.accepted, *(v.vote.view for v in at.votes))]
+    view = max([changed, entered, *views])
     log = RecoveredLog(
         header,
         certificate,
         view,
         found.view_change if changed > entered else None,
         found.new_view,
-        found.accepted.get(view),
-        found.prepared,
-        _latest(found.votes, Phase.PREPARE),
-        _latest(found.votes, Phase.COMMIT),
-        found.headers[-1] if found.headers else None,
+        tuple(at.slot(height, view) for height, at in sorted(found.heights.items())),
     )
     if me is None:
         return log, None
     signer = SafeSigner(sign, me, genesis_hash, store.final_height, view, changed > entered)
-    for vote in found.votes + tuple(a.vote for a in found.accepted.values() if a.vote.vote.signer == me):
-        signer.votes[(vote.vote.height, vote.vote.view, vote.vote.phase)] = vote
-    for header_vote in found.headers:
-        signer.headers[(header_vote.header.height, header_vote.header.attempt)] = header_vote
+    for at in found.heights.values():
+        own_proposals = [a.vote for a in at.accepted.values() if a.vote.vote.signer == me]
+        for vote in at.votes + own_proposals:
+            signer.votes[(vote.vote.height, vote.vote.view, vote.vote.phase)] = vote
+        for header_vote in at.headers:
+            signer.headers[(header_vote.header.height, header_vote.header.attempt)] = header_vote
     signer.view_change = found.view_change
     if found.new_view is not None and found.new_view.message.signer == me:
         signer.new_view = found.new_view
     return log, signer
 
 
-def _latest(votes: tuple[SignedVote, ...], phase: Phase) -> SignedVote | None:
+def _latest(votes: list[SignedVote], phase: Phase) -> SignedVote | None:
     return max((v for v in votes if v.vote.phase is phase), key=lambda v: v.vote.view, default=None)

@@ -265,8 +265,7 @@ class Node:
     # ---- what others ask
 
     def _holds(self, envelope_id: bytes) -> bool:
-        bodies = self.replica.bodies
-        return envelope_id in bodies.pooled or envelope_id in bodies.held
+        return envelope_id in self.replica.bodies
 
     def standing(self) -> Standing:
         """The replica's present state, for Status."""
@@ -288,7 +287,7 @@ class Node:
         gauges = Counter(
             frames_dropped=self.links.frames_dropped(),
             verification_backlog=self.queue.backlog,
-            bodies_held=len(self.replica.bodies.held),
+            bodies_held=self.replica.bodies.held,
         )
         return self.counters + gauges
 

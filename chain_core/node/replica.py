@@ -227,9 +227,11 @@ class Replica:
                 self._cast(effect)
             case fx.BuildBatch():
                 empty = Batch(MAIN_LEDGER, FIRST_EPOCH, effect.height, effect.attempt, self.ports.clock.now_ms(), ())
-                self._inputs.append(inp.BatchBuilt(effect.height, effect.view, self.intake.build(empty)))
-            case fx.HoldBodies():
-                wanted = self.intake.hold(effect.batch, effect.view, effect.digest, effect.sources)
+                batch = self.intake.build(empty, effect.view, full=effect.full)
+                self._inputs.append(inp.BatchBuilt(effect.height, effect.view, batch))
+            case fx.HoldBodies(batch, view, digest, sources, fresh):
+                leads = self.core.state.is_primary
+                wanted = self.intake.hold(batch, view, digest, sources, fresh=fresh, own=leads)
                 if not wanted.missing or not wanted.fits:
                     self._bodies_settled(wanted)
             case fx.Execute(batch, digest):
@@ -366,7 +368,7 @@ class Replica:
         self.store.commit_block(built.record(certificate_bytes))
         self.built = None
         ids = built.batch.envelope_ids
-        self.intake.finalised(ids)
+        self.intake.finalised(built.batch.height, ids)
         if self.voter is not None:
             self.voter.signer.prune(built.batch.height)
         self._adopt_parameters()

@@ -52,6 +52,7 @@ DEFAULT_PARAMETERS: dict[str, int] = {
     "order_timeout_ms": 2_000,
     "order_timeout_max_ms": 8_000,
     "resend_ms": 500,
+    "idle_block_ms": 10_000,
     "pool_transactions": 20_000,
     "pool_bytes": 64_000_000,
     "pool_reserved_transactions": 1_000,

@@ -68,7 +68,7 @@ def lay_out(directory: Path, **parameters: int) -> bytes:
         "",
         now_ms(),
         make_validators(directory, plans),
-        DEFAULT_PARAMETERS | parameters,
+        DEFAULT_PARAMETERS | {"idle_block_ms": 0} | parameters,
         (),
         accounts,
     )

@@ -110,6 +110,6 @@ def chain(n: int, **parameters: int) -> Chain:
         GenesisAccount(account_of(c), f"client {c}", (), {"transaction": (public_key(f"client {c}"),)})
         for c in range(CLIENTS)
     )
-    chosen = {**DEFAULT_PARAMETERS, "state_buckets": 16, **parameters}
+    chosen = {**DEFAULT_PARAMETERS, "state_buckets": 16, "idle_block_ms": 0, **parameters}
     genesis = Genesis("simulated", "supervisory", "", START_MS, validators, chosen, (), accounts)
     return Chain(genesis, genesis_hash(encode_genesis(genesis)))

@@ -269,6 +269,12 @@ class Checker:
         state, n = replica.core.state, self.world.n
         if state.view > self.world.schedule.now_ms // state.config.parameters.order_timeout_ms + n:
             self._fail("views", index, f"was moved to view {state.view}, faster than any timer runs")
-        sizes = (len(state.stash), len(state.view_changes), len(state.answered), len(state.slot.commits))
-        if max(sizes) > 4 * n or len(replica.bodies.held) > 4_000 or len(replica.bodies.wanted) > 2:
+        w = state.config.parameters.window_heights
+        sizes = (len(state.stash) // w, len(state.view_changes), len(state.answered), len(state.slot.commits))
+        if (
+            max(sizes) > 4 * n
+            or len(state.slots) > w
+            or replica.bodies.held > 4_000
+            or len(replica.bodies.wanted) > 2 * w
+        ):
             self._fail("bounds", index, f"keeps {sizes} messages")

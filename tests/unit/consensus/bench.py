@@ -22,7 +22,7 @@ from chain_core.consensus import effects as fx
 from chain_core.consensus import inputs as inp
 from chain_core.consensus.messages import Message, PrePrepare
 from chain_core.consensus.pbft import Pbft
-from chain_core.consensus.state import ConsensusParameters, RecoveredLog, ReplicaConfig
+from chain_core.consensus.state import ConsensusParameters, RecoveredLog, RecoveredSlot, ReplicaConfig
 from chain_core.crypto.hashing import sm3
 from chain_core.types.block import (
     Batch,
@@ -44,7 +44,7 @@ from chain_core.types.verified import Verified
 
 GENESIS_HASH = sm3(b"genesis of the bench")
 NOW_MS = 1_790_000_000_000
-PARAMETERS = ConsensusParameters(2_000, 8_000, 500, 5_000, 100)
+PARAMETERS = ConsensusParameters(2_000, 8_000, 500, 5_000, 100, 1, 0)
 
 
 def validators(n: int) -> ValidatorSet:
@@ -141,34 +141,47 @@ class Memory:
 
     final_header: bytes = GENESIS_HEADER
     final_certificate: Certificate | None = None
-    accepted: dict[int, PrePrepare] = field(default_factory=dict)
+    accepted: dict[tuple[int, int], PrePrepare] = field(default_factory=dict)
+    """By height and view."""
     votes: list[SignedVote] = field(default_factory=list)
-    prepared: PreparedCertificate | None = None
-    header: HeaderVote | None = None
+    prepared: dict[int, PreparedCertificate] = field(default_factory=dict)
+    headers: dict[int, HeaderVote] = field(default_factory=dict)
     view_change: SignedViewChange | None = None
     new_view: SignedNewView | None = None
 
     def recovered(self) -> RecoveredLog:
         asked = self.view_change.message.new_view if self.view_change else 0
         entered = self.new_view.message.view if self.new_view else 0
-        view = max([asked, entered, *self.accepted, *(v.vote.view for v in self.votes)])
-        latest = {v.vote.phase: v for v in sorted(self.votes, key=lambda v: v.vote.view)}
+        view = max([asked, entered, *(v for _, v in self.accepted), *(v.vote.view for v in self.votes)])
+        heights = {h for h, _ in self.accepted} | {v.vote.height for v in self.votes} | {*self.prepared, *self.headers}
         return RecoveredLog(
             self.final_header,
             self.final_certificate,
             view,
             self.view_change if asked > entered else None,
             self.new_view,
-            self.accepted.get(view),
-            self.prepared,
+            tuple(self._slot(height, view) for height in sorted(heights)),
+        )
+
+    def _slot(self, height: int, view: int) -> RecoveredSlot:
+        votes = [v for v in self.votes if v.vote.height == height]
+        latest = {v.vote.phase: v for v in sorted(votes, key=lambda v: v.vote.view)}
+        return RecoveredSlot(
+            height,
+            self.accepted.get((height, view)),
+            self.prepared.get(height),
             latest.get(Phase.PREPARE),
             latest.get(Phase.COMMIT),
-            self.header,
+            self.headers.get(height),
         )
 
     def finalised(self, header: bytes, proof: Certificate) -> None:
         self.final_header, self.final_certificate = header, proof
-        self.accepted, self.votes, self.prepared, self.header = {}, [], None, None
+        height = decode_header(header).height
+        self.accepted = {place: a for place, a in self.accepted.items() if place[0] > height}
+        self.votes = [v for v in self.votes if v.vote.height > height]
+        self.prepared = {h: p for h, p in self.prepared.items() if h > height}
+        self.headers = {h: v for h, v in self.headers.items() if h > height}
 
 
 class Bench:
@@ -193,7 +206,7 @@ class Bench:
 
     def restart(self) -> Bench:
         """Another core over what this one's driver logged."""
-        return Bench(self.me, self.n, self.memory)
+        return Bench(self.me, self.n, self.memory, self.core.state.config.parameters)
 
     def do(self, *events: inp.Input) -> list[fx.Effect]:
         """Give inputs, let the driver answer until it is quiet; all effects in order."""
@@ -232,7 +245,9 @@ class Bench:
     def _perform(self, effect: fx.Effect) -> None:
         match effect:
             case fx.BuildBatch():
-                taken, self.pool = self.pool, []
+                full = self.core.state.config.parameters.max_block_transactions
+                count = 0 if effect.full and len(self.pool) < full else full
+                taken, self.pool = self.pool[:count], self.pool[count:]
                 made = batch(effect.height, *taken, time_ms=self.now_ms) if taken else None
                 self._inputs.append(inp.BatchBuilt(effect.height, effect.view, made))
             case fx.HoldBodies():
@@ -254,18 +269,18 @@ class Bench:
         match effect:
             case fx.CastPrePrepare(asked, proposed):
                 own = inp.OwnPrePrepare(PrePrepare(signed_vote(asked), proposed))
-                memory.accepted[asked.view] = own.message
+                memory.accepted[asked.height, asked.view] = own.message
                 self._post(None, own.message)
             case fx.CastPrepare(asked, accepted):
-                memory.accepted[asked.view] = accepted
+                memory.accepted[asked.height, asked.view] = accepted
                 own = self._own_vote(asked)
             case fx.CastCommit(asked, proof):
-                memory.prepared = proof
+                memory.prepared[asked.height] = proof
                 own = self._own_vote(asked)
             case fx.CastHeaderVote(header) if self.me is not None:
-                memory.header = header_vote(self.me, header)
-                own = inp.OwnHeaderVote(memory.header)
-                self._post(None, memory.header)
+                made = memory.headers[decode_header(header).height] = header_vote(self.me, header)
+                own = inp.OwnHeaderVote(made)
+                self._post(None, made)
             case fx.CastViewChange(message):
                 memory.view_change = SignedViewChange(message, encode_view_change(message), signature(message.signer))
                 own = inp.OwnViewChange(memory.view_change)

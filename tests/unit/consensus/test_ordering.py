@@ -86,7 +86,7 @@ def test_it_prepares_only_when_it_holds_every_body() -> None:
     bench = Bench(1)
     bench.lacks.add(digest_of(A))
     effects = bench.hear(pre_prepare(A), prepare(2, A), prepare(3, A))
-    assert of_kind(effects, fx.HoldBodies) == [fx.HoldBodies(A, 0, digest_of(A), (0,))]
+    assert of_kind(effects, fx.HoldBodies) == [fx.HoldBodies(A, 0, digest_of(A), (0,), True)]
     assert "CastPrepare" not in kinds(effects) and "CastCommit" not in kinds(effects)
     assert kinds(bench.bodies_arrive(A)) == ["CastPrepare", "CastCommit"]
 
@@ -186,7 +186,7 @@ def test_a_committed_batch_without_bodies_is_fetched_from_those_who_committed_it
     bench.hear(new_view(1, [view_change(i, 1) for i in (0, 1, 2)]))
     bench.core.state.slot.prepared = prepared(A)
     effects = bench.hear(commit(0, A), commit(2, A), commit(3, A))
-    assert of_kind(effects, fx.HoldBodies) == [fx.HoldBodies(A, 1, digest_of(A), (0, 2, 3))]
+    assert of_kind(effects, fx.HoldBodies) == [fx.HoldBodies(A, 1, digest_of(A), (0, 2, 3), False)]
     assert "Execute" in kinds(bench.bodies_arrive(A))
 
 

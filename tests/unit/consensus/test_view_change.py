@@ -69,7 +69,7 @@ def test_what_was_prepared_is_shown_again_until_it_is_final_or_prepared_later() 
     bench.hear(new_view(1, [view_change(0, 1), view_change(1, 1, prepared(A)), view_change(3, 1)], A))
     (cast,) = of_kind(bench.fire(Timer.ORDER), fx.CastViewChange)
     assert isinstance(cast, fx.CastViewChange)
-    assert cast.message.new_view == 2 and cast.message.prepared == (bench.memory.prepared,)
+    assert cast.message.new_view == 2 and cast.message.prepared == (bench.memory.prepared[1],)
 
 
 JOINS: list[tuple[str, int, list[tuple[int, int]], int]] = [
@@ -169,7 +169,7 @@ OBLIGED: list[tuple[str, list[SignedViewChange], list[PreparedCertificate]]] = [
 
 @pytest.mark.parametrize(("changes", "due"), [o[1:] for o in OBLIGED], ids=[o[0] for o in OBLIGED])
 def test_a_new_view_re_proposes(changes: list[SignedViewChange], due: list[PreparedCertificate]) -> None:
-    assert list(obligations(tuple(changes))) == due
+    assert [p for _, p in obligations(0, 0, tuple(changes))] == due
 
 
 CHANGES = [view_change(0, 1), view_change(1, 1, prepared(A)), view_change(3, 1)]

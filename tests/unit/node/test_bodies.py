@@ -37,7 +37,7 @@ def test_what_is_missing_is_told_and_its_arrival_completes_the_batch() -> None:
 
 def test_a_body_that_nobody_wants_is_not_held() -> None:
     here = bodies()
-    assert here.arrived(ONE) == (False, []) and here.held == {}
+    assert here.arrived(ONE) == (False, []) and here.held == 0
 
 
 def test_a_held_body_stays_whatever_happens_in_the_pool() -> None:
@@ -59,7 +59,7 @@ def test_a_new_view_lets_go_of_what_earlier_proposals_collected() -> None:
     here.want(BATCH, 0, b"digest", (), LARGE)
     here.arrived(ONE)
     here.want(batch_over(1, [THREE]), 1, b"other", (), LARGE)
-    assert here.held == {} and list(here.wanted) == [b"other"]
+    assert here.held == 0 and list(here.wanted) == [b"other"]
 
 
 def test_a_re_proposal_keeps_its_bodies_over_the_view() -> None:
@@ -83,8 +83,38 @@ def test_a_batch_that_gets_too_big_is_given_up_at_once() -> None:
 def test_finality_lets_go_of_everything_collected() -> None:
     here = bodies(ONE, TWO)
     here.want(batch_over(1, [ONE, TWO]), 0, digest_of(BATCH), (), LARGE)
-    here.finalised((ONE.envelope_id,))
-    assert list(here.pooled) == [TWO.envelope_id] and here.held == {} and here.wanted == {}
+    here.finalised(1, (ONE.envelope_id,))
+    assert list(here.pooled) == [TWO.envelope_id] and here.held == 0 and here.wanted == {}
+
+
+def test_each_height_keeps_its_own_bodies_until_it_is_final() -> None:
+    here = bodies(ONE, TWO, THREE)
+    first, second = batch_over(1, [ONE, TWO]), batch_over(2, [THREE])
+    here.want(first, 0, b"first", (), LARGE)
+    here.want(second, 0, b"second", (), LARGE)
+    here.pooled.clear()
+    here.finalised(1, first.envelope_ids)
+    assert here.of(second) == (THREE,) and ONE.envelope_id not in here and THREE.envelope_id in here
+
+
+def test_a_lost_proposal_gives_back_what_no_other_one_has() -> None:
+    here = bodies(ONE, TWO, THREE)
+    first, second = batch_over(1, [ONE, TWO]), batch_over(2, [TWO, THREE])
+    here.want(first, 0, b"first", (), LARGE)
+    here.want(second, 0, b"second", (), LARGE)
+    assert here.unpin(first) == [ONE.envelope_id]
+    assert here.unpin(second) == [TWO.envelope_id, THREE.envelope_id] and here.held == 0
+
+
+def test_a_view_lets_go_of_what_earlier_views_proposed_for_the_same_height_only() -> None:
+    here = bodies(ONE, TWO, THREE)
+    first, second = batch_over(1, [ONE]), batch_over(2, [TWO])
+    here.want(first, 0, b"first", (), LARGE)
+    here.want(second, 0, b"second", (), LARGE)
+    here.want(batch_over(1, [THREE]), 1, b"other", (), LARGE)
+    here.pooled.clear()
+    assert here.of(second) == (TWO,) and ONE.envelope_id not in here
+    assert here.of(batch_over(3, [])) == (), "an empty batch has no bodies to hold"
 
 
 # -- room in a block

@@ -83,11 +83,11 @@ def test_missing_bodies_are_asked_of_the_sources_then_of_everybody_in_turn(intak
 def test_a_proposal_takes_what_fits_and_gives_it_back_when_it_is_lost(intake: Intake) -> None:
     bodies = envelopes(2)
     admit(intake, bodies)
-    batch = intake.build(EMPTY)
+    batch = intake.build(EMPTY, 0)
     assert batch is not None and batch.envelope_ids == tuple(b.envelope_id for b in bodies)
-    assert intake.build(EMPTY) is None and not intake.proposable
+    assert intake.build(EMPTY, 0) is None and not intake.proposable
     intake.release(batch)
-    assert intake.build(EMPTY) == batch
+    assert intake.build(EMPTY, 0) == batch
 
 
 def test_expired_bodies_leave(intake: Intake) -> None:

@@ -41,7 +41,8 @@ class Life:
         log, signer = journal.recover(self.store, ME, CHAIN.genesis_hash, lambda message: message[:64])
         assert signer is not None
         bodies = Bodies(self.store.logged_body)
-        bodies.held.update({e.envelope_id: e for e in BODIES})
+        bodies.pooled.update({e.envelope_id: e for e in BODIES})
+        bodies.pin(A, 0)
         self.voter = Voter(signer, self.store, bodies, RecordingTransport())
         return log, signer
 
@@ -68,7 +69,7 @@ LED = (1, 5, Phase.PRE_PREPARE)
 
 
 def untouched(log: RecoveredLog, signer: SafeSigner) -> bool:
-    return log.accepted is None and log.prepared is None and not signer.votes
+    return not log.slots and not signer.votes
 
 
 def has_asked(view: int) -> Seen:
@@ -77,16 +78,34 @@ def has_asked(view: int) -> Seen:
 
 LIVES: list[tuple[str, list[fx.Effect], int, bool, Seen]] = [
     ("nothing", [], 0, False, untouched),
-    ("PREPARE", [PREPARE], 0, False, lambda log, s: log.accepted == PREPARE.accepted),
-    ("COMMIT", [PREPARE, COMMIT], 0, False, lambda log, s: log.prepared == COMMIT.prepared),
-    ("both votes", [PREPARE, COMMIT], 0, False, lambda log, s: None not in (log.own_prepare, log.own_commit)),
-    ("header vote", [fx.CastHeaderVote(header_of(1))], 0, False, lambda log, s: log.own_header_vote == s.headers[1, 0]),
+    ("PREPARE", [PREPARE], 0, False, lambda log, s: log.slots[0].accepted == PREPARE.accepted),
+    ("COMMIT", [PREPARE, COMMIT], 0, False, lambda log, s: log.slots[0].prepared == COMMIT.prepared),
+    (
+        "both votes",
+        [PREPARE, COMMIT],
+        0,
+        False,
+        lambda log, s: None not in (log.slots[0].own_prepare, log.slots[0].own_commit),
+    ),
+    (
+        "header vote",
+        [fx.CastHeaderVote(header_of(1))],
+        0,
+        False,
+        lambda log, s: log.slots[0].own_header_vote == s.headers[1, 0],
+    ),
     ("VIEW-CHANGE", [PREPARE, COMMIT, ASK_3], 3, True, has_asked(3)),
-    ("what it prepared", [PREPARE, COMMIT, ASK_3], 3, True, lambda log, s: log.prepared == COMMIT.prepared),
+    ("what it prepared", [PREPARE, COMMIT, ASK_3], 3, True, lambda log, s: log.slots[0].prepared == COMMIT.prepared),
     ("NEW-VIEW", [COMMIT, ASK_3, ENTER_3], 3, False, lambda log, s: log.new_view == ENTER_3.message),
     ("that it asked no more", [ASK_3, ENTER_3], 3, False, lambda log, s: log.own_view_change is None),
     ("NEW-VIEW unasked", [ENTER_3], 3, False, lambda log, s: log.new_view == ENTER_3.message),
-    ("PREPARE there", [PREPARE, ENTER_3, PREPARE_3], 3, False, lambda log, s: log.accepted == PREPARE_3.accepted),
+    (
+        "PREPARE there",
+        [PREPARE, ENTER_3, PREPARE_3],
+        3,
+        False,
+        lambda log, s: log.slots[0].accepted == PREPARE_3.accepted,
+    ),
     ("votes of both views", [PREPARE, ENTER_3, PREPARE_3], 3, False, lambda log, s: len(s.votes) == 2),
     ("a view asked for after another", [ASK_3, ENTER_3, ASK_5], 5, True, has_asked(5)),
     ("that it leads", [ASK_5, LEAD_5], 5, False, lambda log, s: log.new_view == s.new_view and LED in s.votes),

@@ -47,4 +47,5 @@ def test_its_own_re_proposal_above_the_next_height_is_not_foreign_to_it(tmp_path
         assert signer is not None and recovered.view == 2
         (own,) = lead.message.pre_prepares
         assert foreign_vote(PrePrepare(own, FURTHER_UP), signer) == ""
-        assert recovered.accepted is None and recovered.prepared is None, "of other heights than the next"
+        (slot,) = recovered.slots
+        assert slot.height == 3 and slot.accepted is None and slot.prepared is None, "it voted for nothing there yet"

@@ -18,9 +18,9 @@ def test_one_question_does_not_make_a_node_send_without_end(tmp_path: Path) -> N
         pool = TransactionPool(PoolLimits.from_parameters(executor.parameters(store)))
         intake = Intake(store, executor, pool, transport, range(1, CHAIN.validators.n))
         small, *large = envelopes(41)
-        intake.bodies.held[small.envelope_id] = small
+        intake.bodies.pooled[small.envelope_id] = small
         for envelope in large:
-            intake.bodies.held[envelope.envelope_id] = replace(envelope, raw=bytes(1_000_000))
+            intake.bodies.pooled[envelope.envelope_id] = replace(envelope, raw=bytes(1_000_000))
 
         intake.serve(2, [small.envelope_id] * 1_000)
         assert transport.to(2, EnvelopesFrame) == [EnvelopesFrame((small.raw,))]

@@ -53,7 +53,8 @@ class Desk:
         self.transport = RecordingTransport()
         self.log = RecordingLog(self.transport.events)
         bodies = Bodies({}.get)
-        bodies.held.update({e.envelope_id: e for e in BODIES})
+        bodies.pooled.update({e.envelope_id: e for e in BODIES})
+        bodies.pin(PROPOSED, 0)
         signer = SafeSigner(lambda message: message[:64], me, GENESIS_HASH, 0, view)
         self.voter = Voter(signer, self.log, bodies, self.transport)  # type: ignore[arg-type]
 
