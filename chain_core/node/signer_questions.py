@@ -117,7 +117,7 @@ class SignerQuestions:
 def held_votes(state: ReplicaState, asker: int, nonce: bytes) -> HeldVotes:
     """What this replica holds under the key of ``asker``, and its final height."""
     votes = dict.fromkeys(vote for vote in _ordering_votes(state) if vote.vote.signer == asker)
-    headers = [slot.header_votes[asker] for slot in (state.slot,) if asker in slot.header_votes]
+    headers = [slot.header_votes[asker] for slot in state.ascending() if asker in slot.header_votes]
     certificate = state.final_certificate
     return HeldVotes(
         nonce,
@@ -130,7 +130,7 @@ def held_votes(state: ReplicaState, asker: int, nonce: bytes) -> HeldVotes:
 
 
 def _ordering_votes(state: ReplicaState) -> Iterator[SignedVote]:
-    for slot in (state.slot,):
+    for slot in state.ascending():
         if slot.accepted is not None:
             yield slot.accepted.vote
         yield from slot.prepares.values()
