@@ -6,9 +6,10 @@ an unknown state, so the database takes no further write until it is reopened.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from time import perf_counter
 from typing import NoReturn, Protocol, cast
 
 import plyvel
@@ -56,12 +57,14 @@ class _Raw(Protocol):
 class Database:
     """One open LevelDB directory. One thread writes; reads may come from any thread."""
 
-    __slots__ = ("_failed", "_raw", "path")
+    __slots__ = ("_failed", "_raw", "measured", "path")
 
     def __init__(self, path: Path) -> None:
         """Opens or creates ``path``. Raises StoreLocked, StoreCorrupt, DiskFull, StoreFailed."""
         self.path = path
         self._failed = ""
+        self.measured: Callable[[float], None] | None = None
+        """Told how many seconds each synced write took."""
         with self._mapped("open"):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._raw = cast(
@@ -102,11 +105,14 @@ class Database:
                 where=str(self.path),
                 next_step="restart the node; it resumes from the last durable block and votes",
             )
+        began = perf_counter()
         try:
             cast(_RawBatch, batch).write()
         except (plyvel.Error, OSError) as error:
             self._failed = str(error)
             self._refuse("write", error)
+        if self.measured is not None:
+            self.measured(perf_counter() - began)
 
     def scan(self, start: bytes, stop: bytes | None, limit: int) -> list[tuple[bytes, bytes]]:
         """At most ``limit`` pairs with start <= key < stop, ascending. Raises StoreCorrupt, StoreFailed."""

@@ -99,8 +99,14 @@ class _Line:
 class VerificationQueue:
     """Run ``run()`` as a task; what it raises comes from a ``deliver`` and is the end of the node."""
 
-    def __init__(self, verify: Callable[[Sequence[VerifyItem]], list[bool]], counters: Counter[str]) -> None:
-        self._verify = verify
+    def __init__(
+        self,
+        verify: Callable[[Sequence[VerifyItem]], list[bool]],
+        counters: Counter[str],
+        measured: Callable[[int, float], None] | None = None,
+    ) -> None:
+        """``measured`` is told of each batch: how many signatures, how many seconds."""
+        self._verify, self._measured = verify, measured
         self._counters = counters
         self._votes = _Line(MAX_VOTES, MAX_LINE_BYTES)
         self._needed = _Line(MAX_NEEDED_SIGNATURES, MAX_LINE_BYTES)
@@ -175,7 +181,10 @@ class VerificationQueue:
                 items = [item for check in checks for item in check.items]
                 valid: list[bool] = []
                 if items:
+                    began = loop.time()
                     valid = await loop.run_in_executor(self._worker, self._verify, items)
+                    if self._measured is not None:
+                        self._measured(len(items), loop.time() - began)
                     self._counters["signatures_verified"] += len(items)
                     self._counters["signatures_bad"] += len(items) - sum(valid)
                     self._counters["verification_batches"] += 1

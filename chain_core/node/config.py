@@ -77,6 +77,17 @@ class LogSection(_Section):
     format: Literal["text", "json"] = "text"
 
 
+class MetricsSection(_Section):
+    """[metrics]: a Prometheus page over HTTP; nothing listens when ``listen`` is empty."""
+
+    listen: str = ""
+
+    @field_validator("listen")
+    @classmethod
+    def _loopback(cls, value: str) -> str:
+        return _address(value) if value else value
+
+
 class NodeConfig(_Section):
     """The whole file. Relative paths count from the file's directory."""
 
@@ -86,6 +97,7 @@ class NodeConfig(_Section):
     peers: dict[str, str]
     """[peers]: the peer port of every other validator, by its name in the genesis document."""
     log: LogSection = LogSection()
+    metrics: MetricsSection = MetricsSection()
     file: str = ""
     """Where it was read from."""
 
@@ -101,7 +113,7 @@ class NodeConfig(_Section):
 
     @model_validator(mode="after")
     def _ports_differ(self) -> NodeConfig:
-        own = [self.listen.peer, self.listen.client]
+        own = [self.listen.peer, self.listen.client, *filter(None, (self.metrics.listen,))]
         others = [address for name, address in self.peers.items() if name != self.node.name]
         taken = [address for address in [*own, *others] if not address.endswith(":0")]
         doubled = sorted({address for address in taken if taken.count(address) > 1})

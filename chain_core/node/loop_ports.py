@@ -16,6 +16,8 @@ from chain_core.node.ports import FinalBlock
 log = logging.getLogger(__name__)
 
 KEPT_ALARMS = 64
+ALARM = "alarm_"
+"""Counters of alarms by code begin so."""
 
 
 class SystemClock:
@@ -81,6 +83,7 @@ class ShellObserver:
     def alarm(self, code: str, facts: dict[str, str | int]) -> None:
         """Something an operator must know."""
         self.counters["alarms"] += 1
+        self.counters[f"{ALARM}{code}"] += 1
         self.alarms.append((code, facts))
         event(log, logging.WARNING, code, facts)
 

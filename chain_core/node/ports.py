@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from chain_core.consensus.inputs import Timer
+from chain_core.consensus.effects import Effect
+from chain_core.consensus.inputs import Input, Timer
 from chain_core.network.frames import Frame
 
 
@@ -65,6 +67,13 @@ class Timers(Protocol):
 
     def cancel(self, timer: Timer) -> None:
         """Stop it; nothing happens when it does not run."""
+
+
+class Watcher(Protocol):
+    """Who follows each step of the core: measures, summaries, the flight recorder. What it raises ends the node."""
+
+    def stepped(self, event: Input, now_ms: int, effects: Sequence[Effect] | None) -> None:
+        """The core took ``event`` and asks for ``effects``, which are not performed yet; None: the core raised."""
 
 
 class Observer(Protocol):

@@ -37,12 +37,16 @@ from chain_core.node.finality import FinalityWaits
 from chain_core.node.inbound import Inbound
 from chain_core.node.log import event, set_up
 from chain_core.node.loop_ports import LoopTimers, ShellObserver, SystemClock
+from chain_core.node.metrics_page import NodeMetrics
+from chain_core.node.metrics_port import MetricsPort
+from chain_core.node.progress import Waiting, activity
 from chain_core.node.queries import Queries
 from chain_core.node.replica import Ports, Replica
 from chain_core.node.scope import OwnScope
 from chain_core.node.signer_questions import SignerQuestions
 from chain_core.node.status import Standing, StatusReport
 from chain_core.node.submit import Submissions
+from chain_core.node.view_summary import ViewSummary
 from chain_core.types.errors import DualchainError, LocalFault
 from chain_core.types.genesis import Genesis
 
@@ -93,13 +97,15 @@ class Node:
     def __init__(self, config: NodeConfig, membership: Membership, assembly: Assembly) -> None:
         self.config, self.membership, self.assembly = config, membership, assembly
         self.counters: Counter[str] = Counter()
-        self.peer_address = self.client_address = ""
+        self.peer_address = self.client_address = self.metrics_address = ""
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._link_came_up = False
         self.observer = ShellObserver(self.counters, last_final_monotonic=time.monotonic())
         self.timers = LoopTimers(self._on_timer)
-        self.queue = VerificationQueue(_verify, self.counters)
+        self.metrics = NodeMetrics()
+        self._metrics_port = MetricsPort(self.metrics.text)
+        self.queue = VerificationQueue(_verify, self.counters, self.metrics.verified)
         self.store = open_ledger(
             config.path(config.node.data_dir), assembly, membership.genesis, membership.genesis_hash
         )
@@ -146,6 +152,12 @@ class Node:
             self.replica.wants,
         )
         self.inbound = Inbound(ingress, self.queue, self.replica, self._holds, member.validator)
+        self.store.measure_writes(self.metrics.sync.observe)
+        self.metrics.read_from(
+            self.standing, self._all_counters, lambda: self.queue.backlog, self.links, self.inbound.heard, names
+        )
+        summary = ViewSummary(names, time.monotonic, lambda name, facts: event(log, logging.INFO, name, facts))
+        self.replica.watchers += [self.metrics.phases, summary]
         self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
 
     def _serve_api(self, scope: OwnScope) -> None:
@@ -188,6 +200,8 @@ class Node:
             self.replica.start()
             await self._client_server.start()
             await self._health.set(serving=True)
+            if self.config.metrics.listen:
+                self.metrics_address = await self._metrics_port.start(self.config.metrics.listen)
         except BaseException:
             await self.stop()
             raise
@@ -214,6 +228,7 @@ class Node:
         """Answers no new calls, ends the running ones, closes the store. Everything final is on disk already."""
         await self._health.set(serving=False)
         self.timers.cancel_all()
+        await self._metrics_port.stop()
         await asyncio.gather(self._client_server.stop(_GRACE_S), self._peer_server.stop(0.0))
         for task in self._tasks:
             task.cancel()
@@ -280,8 +295,13 @@ class Node:
             self.replica.exchange.behind,
             len(self.replica.pool),
             self.replica.pool.size_bytes,
+            activity(state, self._waiting(), [v.name for v in self.membership.genesis.validators.validators]),
             time.monotonic() - self.observer.last_final_monotonic,
         )
+
+    def _waiting(self) -> Waiting:
+        wanted = self.replica.bodies.wanted.values()
+        return Waiting({one.batch.height: len(one.missing) for one in wanted}, len(self.replica.pool))
 
     def _all_counters(self) -> Counter[str]:
         gauges = Counter(

@@ -30,12 +30,13 @@ from chain_core.node.block_builder import BlockBuilder, BuiltBlock
 from chain_core.node.block_exchange import BlockExchange
 from chain_core.node.bodies import Wanted
 from chain_core.node.intake import Intake
-from chain_core.node.ports import Admission, Clock, FinalBlock, Observer, Origin, Timers, Transport
+from chain_core.node.ports import Admission, Clock, FinalBlock, Observer, Origin, Timers, Transport, Watcher
 from chain_core.node.quiet_start import QuietStart
 from chain_core.node.safe_signer import Sign, SigningRefused
 from chain_core.node.signer_questions import Lost, SignerQuestions, held_votes, place_of
 from chain_core.node.twin_guard import foreign_certificate, foreign_vote
 from chain_core.node.voting import Cast, Voter
+from chain_core.node.watching import watched_step
 from chain_core.types.block import Batch, CertifiedBlock
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER
@@ -95,6 +96,7 @@ class Replica:
             self.quiet = QuietStart(questions, self.voter.signer, store, self.core, ports, window)
         self.built: BuiltBlock | None = None
         self.halted: str = ""
+        self.watchers: list[Watcher] = []
         self._inputs: deque[inp.Input] = deque()
         self._running = False
 
@@ -208,7 +210,7 @@ class Replica:
         try:
             while self._inputs:
                 event = self._inputs.popleft()
-                for effect in self.core.step(event, self.ports.clock.now_ms()):
+                for effect in watched_step(self.core, self.watchers, event, self.ports.clock.now_ms()):
                     self._perform(effect)
         finally:
             self._running = False

@@ -11,6 +11,7 @@ from typing import Protocol
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.network.identity import Caller
 from chain_core.network.raw_rpc import parse
+from chain_core.node.progress import NO_WORK
 from chain_core.types.genesis import Genesis
 
 _IDLE_AFTER_S = 5.0
@@ -31,6 +32,8 @@ class Standing:
     """Certified blocks above ``height`` are known to exist and are being fetched."""
     pool_transactions: int
     pool_bytes: int
+    activity: str
+    """What stands between the height in flight and finality (``progress``)."""
     quiet_s: float
     """Seconds since the last block became final here, or since the start."""
 
@@ -94,6 +97,7 @@ class StatusReport:
             assembly=self.assembly,
             uptime_ms=int((time.monotonic() - self.started) * 1_000),
             counters=self.counters(),
+            activity=now.activity,
         )
         reached = 0
         for peer, address in sorted(self.peers.addresses().items()):
@@ -129,10 +133,13 @@ class StatusReport:
         if now.silent:
             return now.silent
         if now.behind:
-            return f"fetching blocks above {now.height} from the others"
+            return f"fetching blocks above {now.height} from the others{self._others(names)}"
         if now.view_changing:
-            return f"changing to view {now.view}: waiting for {names[validators.primary(now.view)]} to begin it"
-        if now.pool_transactions and now.quiet_s > _IDLE_AFTER_S:
-            primary = names[validators.primary(now.view)]
-            return f"transactions wait and {primary} made no block for {int(now.quiet_s)} seconds"
+            return now.activity
+        if now.activity != NO_WORK and now.quiet_s > _IDLE_AFTER_S:
+            return f"{now.activity}, for {int(now.quiet_s)} seconds"
         return ""
+
+    def _others(self, names: list[str]) -> str:
+        told = [f"{names[peer]} is at {height}" for peer, height in sorted(self.heard.items()) if peer < len(names)]
+        return f" ({', '.join(told)})" if told else ""

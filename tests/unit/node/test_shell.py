@@ -115,7 +115,7 @@ class Peers:
         return {peer: f"127.0.0.1:{7000 + peer}" for peer in (1, 2, 3)}
 
 
-WELL = Standing(12, 0, 1, False, "", "", False, 0, 0, 0.1)
+WELL = Standing(12, 0, 1, False, "", "", False, 0, 0, "no work", 0.1)
 
 OBSTACLES: dict[str, tuple[Standing, tuple[int, ...], str]] = {
     "nothing": (WELL, (1, 2, 3), ""),
@@ -124,9 +124,13 @@ OBSTACLES: dict[str, tuple[Standing, tuple[int, ...], str]] = {
     "one short": (WELL, (3,), "2 of 4 validators"),
     "halted": (replace(WELL, halted="EXECUTION_DIVERGED"), (1, 2, 3), "stopped voting: EXECUTION_DIVERGED"),
     "silent": (replace(WELL, silent="asking the others"), (1, 2, 3), "asking the others"),
-    "behind": (replace(WELL, behind=True), (1, 2, 3), "fetching blocks above 12"),
-    "view change": (replace(WELL, view_changing=True, view=2), (1, 2, 3), "changing to view 2: waiting for node-2"),
-    "slow primary": (replace(WELL, pool_transactions=5, quiet_s=9.0), (1, 2, 3), "node-1 made no block for 9 seconds"),
+    "behind": (replace(WELL, behind=True), (1, 2, 3), "fetching blocks above 12 from the others (node-1 is at 11)"),
+    "view change": (replace(WELL, view_changing=True, activity="changing to view 2"), (1, 2, 3), "changing to view 2"),
+    "slow primary": (
+        replace(WELL, pool_transactions=5, activity="they wait", quiet_s=9.0),
+        (1, 2, 3),
+        "they wait, for 9 s",
+    ),
     "idle": (replace(WELL, quiet_s=900.0), (1, 2, 3), ""),
     "busy": (replace(WELL, pool_transactions=5, quiet_s=0.2), (1, 2, 3), ""),
 }

@@ -303,7 +303,7 @@ class PeerStatus(_message.Message):
     def __init__(self, name: _Optional[str] = ..., validator: _Optional[int] = ..., address: _Optional[str] = ..., connected_out: _Optional[bool] = ..., connected_in: _Optional[bool] = ..., final_height: _Optional[int] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("summary", "not_progressing", "chain_id", "genesis_hash", "ledger", "node", "validator", "height", "epoch", "view", "view_changing", "primary", "peers", "pool_transactions", "pool_bytes", "crypto_provider", "halted", "version", "assembly", "uptime_ms", "counters")
+    __slots__ = ("summary", "not_progressing", "chain_id", "genesis_hash", "ledger", "node", "validator", "height", "epoch", "view", "view_changing", "primary", "peers", "pool_transactions", "pool_bytes", "crypto_provider", "halted", "version", "assembly", "uptime_ms", "counters", "activity")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -332,6 +332,7 @@ class GetStatusResponse(_message.Message):
     ASSEMBLY_FIELD_NUMBER: _ClassVar[int]
     UPTIME_MS_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     summary: str
     not_progressing: str
     chain_id: str
@@ -353,4 +354,5 @@ class GetStatusResponse(_message.Message):
     assembly: str
     uptime_ms: int
     counters: _containers.ScalarMap[str, int]
-    def __init__(self, summary: _Optional[str] = ..., not_progressing: _Optional[str] = ..., chain_id: _Optional[str] = ..., genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., node: _Optional[str] = ..., validator: _Optional[int] = ..., height: _Optional[int] = ..., epoch: _Optional[int] = ..., view: _Optional[int] = ..., view_changing: _Optional[bool] = ..., primary: _Optional[str] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., pool_transactions: _Optional[int] = ..., pool_bytes: _Optional[int] = ..., crypto_provider: _Optional[str] = ..., halted: _Optional[str] = ..., version: _Optional[str] = ..., assembly: _Optional[str] = ..., uptime_ms: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ...) -> None: ...
+    activity: str
+    def __init__(self, summary: _Optional[str] = ..., not_progressing: _Optional[str] = ..., chain_id: _Optional[str] = ..., genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., node: _Optional[str] = ..., validator: _Optional[int] = ..., height: _Optional[int] = ..., epoch: _Optional[int] = ..., view: _Optional[int] = ..., view_changing: _Optional[bool] = ..., primary: _Optional[str] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., pool_transactions: _Optional[int] = ..., pool_bytes: _Optional[int] = ..., crypto_provider: _Optional[str] = ..., halted: _Optional[str] = ..., version: _Optional[str] = ..., assembly: _Optional[str] = ..., uptime_ms: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., activity: _Optional[str] = ...) -> None: ...
