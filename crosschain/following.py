@@ -2,25 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import NoReturn, cast
 
-from chain_core.codec.validator_set import validator_set_hash
+from chain_core.codec.block import decode_header
+from chain_core.codec.validator_set import (
+    MAX_SET_BYTES,
+    decode_validator_set,
+    encode_validator_set,
+    hash_of_encoded_set,
+)
 from chain_core.codec.values import decode_map, encode_value
-from chain_core.execution.arguments import Octets, Record
+from chain_core.execution.arguments import Octets, Optional, Record
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import RuleText
-from chain_core.types.genesis import Genesis
+from chain_core.execution.overlay import Namespace
+from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import ZERO_HASH
-from chain_core.types.validator_set import MAX_VALIDATORS, Validator, ValidatorSet
-from crosschain.light_client import ClientState, Examined, Finding, Shown, Verdict, conclude
+from chain_core.types.validator_set import MAX_VALIDATORS
+from crosschain.light_client import ClientState, Examined, Finding, Verdict, conclude
 
 HEADER_BYTES = Octets(1, 512)
 """Argument kind of a header: its exact size is the predicate ``format``."""
 CERTIFICATE_BYTES = Octets(1, 64 + 66 * MAX_VALIDATORS)
-CERTIFIED_HEADER = Record({"header": HEADER_BYTES, "certificate": CERTIFICATE_BYTES})
+NEXT_SET = Octets(1, MAX_SET_BYTES)
+"""Argument kind of the next epoch's encoded validators, which come with the last header of an epoch."""
+CERTIFIED_HEADER = Record({"header": HEADER_BYTES, "certificate": CERTIFICATE_BYTES, "next_set": Optional(NEXT_SET)})
 
 MAX_DETAIL_CHARACTERS = 120
 
@@ -37,6 +46,9 @@ RULES: Mapping[str, RuleText] = {
     "header.ledger": RuleText("高度 {0} 的区块头属于另一账本：{1}", "header {0} is of another ledger: {1}"),
     "header.epoch": RuleText("高度 {0} 的区块头不属于当前纪元：{1}", "header {0} is not of the epoch followed: {1}"),
     "header.height": RuleText("高度 {0} 不高于已接受的高度：{1}", "height {0} is not above what was accepted: {1}"),
+    "header.reach": RuleText(
+        "高度 {0} 不在该纪元的高度范围内：{1}", "height {0} is not one that the epoch's validators certify: {1}"
+    ),
     "header.time": RuleText("高度 {0} 的时间不晚于已接受的区块头：{1}", "the time of header {0} does not advance: {1}"),
     "header.future": RuleText("高度 {0} 的时间在未来：{1}", "the time of header {0} lies in the future: {1}"),
     "header.previous": RuleText(
@@ -49,6 +61,9 @@ RULES: Mapping[str, RuleText] = {
     "header.quorum": RuleText("高度 {0} 的证书签名数不符：{1}", "wrong number of signatures at height {0}: {1}"),
     "header.signers": RuleText("高度 {0} 的签名者未严格升序：{1}", "signers at height {0} are out of order: {1}"),
     "header.members": RuleText("高度 {0} 的签名者不是验证者：{1}", "a signer at height {0} is no validator: {1}"),
+    "header.next_set": RuleText(
+        "高度 {0} 附带的下一纪元验证者集合不符：{1}", "the next epoch's validators with header {0} do not fit: {1}"
+    ),
     "header.signatures": RuleText("高度 {0} 的签名无效：{1}", "a signature at height {0} is not valid: {1}"),
     "header.budget": RuleText(
         "本区块内该账户的区块头验签额度不足（剩余 {0}，上限 {1}，需要 {2}），请在以后的区块重试",
@@ -62,7 +77,7 @@ RULES: Mapping[str, RuleText] = {
 class Position:
     """How far a chain is followed. ``count``: headers stored (upward) or directives executed (downward).
 
-    ``frozen`` is the height of the fork, -1 while there is none.
+    ``frozen`` is the height of the fork, -1 while there is none. ``epoch``: the one whose headers are taken next.
     """
 
     height: int = 0
@@ -70,11 +85,17 @@ class Position:
     time_ms: int = 0
     count: int = 0
     frozen: int = -1
+    epoch: int = 0
 
-    def at(self, shown: Shown, count: int) -> Position:
-        """After ``shown`` was accepted."""
+    def at(self, client: ClientState, count: int) -> Position:
+        """Where ``client`` stands."""
         return replace(
-            self, height=shown.header.height, header_hash=shown.hash, time_ms=shown.header.time_ms, count=count
+            self,
+            height=client.height,
+            header_hash=client.header_hash,
+            time_ms=client.time_ms,
+            count=count,
+            epoch=client.epoch,
         )
 
 
@@ -87,6 +108,7 @@ def encode_position(position: Position) -> bytes:
             "time_ms": position.time_ms,
             "count": position.count,
             "frozen": position.frozen,
+            "epoch": position.epoch,
         }
     )
 
@@ -102,47 +124,67 @@ def decode_position(raw: bytes | None) -> Position:
         cast(int, row["time_ms"]),
         cast(int, row["count"]),
         cast(int, row["frozen"]),
+        cast(int, row["epoch"]),
     )
 
 
-def encode_followed(genesis_hash: bytes, genesis: Genesis) -> bytes:
-    """What a contract keeps of a genesis document to follow its chain: identity, time, validators with keys."""
+def encode_followed(client: ClientState) -> bytes:
+    """What a contract keeps to follow a chain through one epoch: identity, the epoch's heights, its validators.
+
+    ``end`` is -1 for the epoch followed, the first height after it for one of the past.
+    """
     return encode_value(
         {
-            "genesis_hash": genesis_hash,
-            "time_ms": genesis.time_ms,
-            "validators": [
-                {
-                    "name": v.name,
-                    "entity": v.entity,
-                    "consensus_key": v.consensus_key,
-                    "transport_key": v.transport_key,
-                }
-                for v in genesis.validators.validators
-            ],
+            "genesis_hash": client.genesis_hash,
+            "time_ms": client.time_ms,
+            "epoch": client.epoch,
+            "start": client.start,
+            "end": -1 if client.end is None else client.end,
+            "set": encode_validator_set(client.validators),
         }
     )
 
 
 @lru_cache(maxsize=64)
 def decode_followed(raw: bytes) -> ClientState:
-    """The client of that chain at its genesis; remembered by the record's bytes. Raises MalformedBytes."""
+    """The client where that epoch begins; remembered by the record's bytes. Raises MalformedBytes."""
     row = decode_map(raw, "followed chain")
-    rows = cast(Sequence[Mapping[str, object]], row["validators"])
-    validators = ValidatorSet(
-        tuple(
-            Validator(
-                cast(str, v["name"]),
-                cast(str, v["entity"]),
-                cast(bytes, v["consensus_key"]),
-                cast(bytes, v["transport_key"]),
-            )
-            for v in rows
-        )
-    )
+    encoded, end = cast(bytes, row["set"]), cast(int, row["end"])
     return ClientState(
-        cast(bytes, row["genesis_hash"]), validators, validator_set_hash(validators), cast(int, row["time_ms"])
+        cast(bytes, row["genesis_hash"]),
+        decode_validator_set(encoded),
+        hash_of_encoded_set(encoded),
+        cast(int, row["time_ms"]),
+        epoch=cast(int, row["epoch"]),
+        start=cast(int, row["start"]),
+        end=None if end < 0 else end,
     )
+
+
+def past_epoch_key(suffix: bytes, epoch: int) -> bytes:
+    """Where a contract keeps an epoch of the past: ``e``, the followed chain where it follows several, u64."""
+    return b"e" + suffix + epoch.to_bytes(8, "big")
+
+
+def keep_epoch(space: Namespace, suffix: bytes, before: ClientState, after: ClientState) -> bool:
+    """Whether ``after`` left the epoch of ``before``: the old one is kept for past headers, the new one followed."""
+    if after.epoch == before.epoch:
+        return False
+    space.put(past_epoch_key(suffix, before.epoch), encode_followed(before.closed(after.start)))
+    space.put(b"v" + suffix, encode_followed(after))
+    return True
+
+
+def client_for(
+    read: Callable[[bytes], bytes | None], suffix: bytes, client: ClientState, header_bytes: bytes
+) -> ClientState:
+    """The client that judges a past header: of its epoch, when that is one of the past that ``read`` knows."""
+    try:
+        epoch = decode_header(header_bytes).epoch
+    except MalformedBytes:
+        return client  # the predicate ``format`` says so
+    raw = read(past_epoch_key(suffix, epoch)) if epoch < client.epoch else None
+    return client if raw is None else replace(decode_followed(raw), frozen=client.frozen)
 
 
 def client_at(start: ClientState, position: Position) -> ClientState:

@@ -12,7 +12,7 @@ from typing import NoReturn, cast
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.codec.proofs import MAX_PACKET_BYTES, check_state_proof, decode_state_proof
 from chain_core.codec.values import encode_value
-from chain_core.execution.arguments import ListOf, Octets, Record
+from chain_core.execution.arguments import ListOf, Octets, Optional, Record
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.block import Header
@@ -22,6 +22,7 @@ from crosschain import following
 from crosschain.following import (
     CERTIFICATE_BYTES,
     HEADER_BYTES,
+    NEXT_SET,
     Position,
     client_at,
     decode_followed,
@@ -63,21 +64,26 @@ class Supervision(Contract):
 
     def __init__(self) -> None:
         self.methods = {
+            "follow_epoch": Method(
+                self.follow_epoch,
+                {"header": HEADER_BYTES, "certificate": CERTIFICATE_BYTES, "next_set": NEXT_SET},
+            ),
             "update": Method(
                 self.update,
                 {
                     "header": HEADER_BYTES,
                     "certificate": CERTIFICATE_BYTES,
+                    "next_set": Optional(NEXT_SET),
                     "next": _PROVEN_NEXT,
                     "directives": ListOf(_PROVEN_DIRECTIVE, MAX_DIRECTIVES),
                 },
-            )
+            ),
         }
 
     def genesis(self, genesis: Genesis, writer: CallContext) -> None:
         """Validators and identity of the supervisory chain, from the document embedded in this chain's own."""
         raw = genesis.supervisory_genesis
-        writer.put(b"v", encode_followed(genesis_hash(raw), decode_genesis(raw)))
+        writer.put(b"v", encode_followed(ClientState.at_genesis(genesis_hash(raw), decode_genesis(raw))))
         writer.put(b"s", encode_position(Position()))
 
     def update(self, ctx: CallContext, args: Arguments) -> None:
@@ -85,7 +91,8 @@ class Supervision(Contract):
         position = decode_position(ctx.get(b"s"))
         client = client_at(decode_followed(ctx.get(b"v") or b""), position)
         header_bytes, certificate = cast(bytes, args["header"]), cast(bytes, args["certificate"])
-        examined = examine_next(client, header_bytes, certificate, now_ms=ctx.block.time_ms)
+        next_set = cast(bytes, args.get("next_set", b""))
+        examined = examine_next(client, header_bytes, certificate, now_ms=ctx.block.time_ms, next_set=next_set)
         if isinstance(examined, Finding):
             self._freeze_or_refuse(ctx, position, client, examined, args)
             return
@@ -107,9 +114,32 @@ class Supervision(Contract):
             # More than one update may bring: these bind already, the header waits for the last of them.
             position = replace(position, count=executed)
         else:
-            position = position.at(examined.shown, executed)
+            after = client.advanced(examined.shown)
+            following.keep_epoch(ctx, b"", client, after)
+            position = position.at(after, executed)
         ctx.put(b"s", encode_position(position))
         ctx.emit("followed", height=position.height, executed=executed, issued=issued)
+
+    def follow_epoch(self, ctx: CallContext, args: Arguments) -> None:
+        """The supervisory chain's next validators, by the last header of an epoch that is long past at its nodes.
+
+        Proofs exist under the latest header only. So this header brings no directives, and is therefore not taken as
+        seen: the position stays where it is, and the next ``update`` brings every directive as it always does.
+        """
+        position = decode_position(ctx.get(b"s"))
+        client = client_at(decode_followed(ctx.get(b"v") or b""), position)
+        header, certificate = cast(bytes, args["header"]), cast(bytes, args["certificate"])
+        next_set = cast(bytes, args["next_set"])
+        examined = examine_next(client, header, certificate, now_ms=ctx.block.time_ms, next_set=next_set)
+        if isinstance(examined, Finding):
+            following.refuse_header(ctx, examined)
+        (finding,) = following.verified(ctx, (examined,))
+        if finding.verdict is not Verdict.OK:
+            following.refuse_header(ctx, finding)
+        after = client.advanced(examined.shown)
+        following.keep_epoch(ctx, b"", client, after)
+        ctx.put(b"s", encode_position(replace(position, epoch=after.epoch)))
+        ctx.emit("epoch_followed", epoch=after.epoch, start=after.start)
 
     @staticmethod
     def _freeze_or_refuse(
@@ -118,8 +148,9 @@ class Supervision(Contract):
         """A refused header is refused, unless it is certified and contradicts the one seen last at its height."""
         shown = finding.shown
         if shown is not None and shown.header.height == position.height and shown.hash != position.header_hash:
+            judge = following.client_for(ctx.get, b"", client, cast(bytes, args["header"]))
             past = examine_past(
-                client, cast(bytes, args["header"]), cast(bytes, args["certificate"]), now_ms=ctx.block.time_ms
+                judge, cast(bytes, args["header"]), cast(bytes, args["certificate"]), now_ms=ctx.block.time_ms
             )
             if not isinstance(past, Finding) and following.verified(ctx, (past,))[0].verdict is Verdict.OK:
                 ctx.put(b"s", encode_position(replace(position, frozen=position.height)))

@@ -11,9 +11,11 @@ from chain_core.execution.arguments import HASH, Kind, ListOf, Octets, Record, T
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.genesis import Genesis
+from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
-from crosschain.following import encode_followed
-from crosschain.packets import ADMITTED, CHAINS, read_admitted
+from crosschain.following import decode_followed, encode_followed
+from crosschain.light_client import ClientState
+from crosschain.packets import ADMITTED, CHAINS, CLIENTS, read_admitted
 from supervisory_chain import registration
 
 OPERATOR, CSRC = "operator", "csrc"
@@ -69,7 +71,7 @@ class Chains(Contract):
         self._check_free(ctx, chain, genesis)
         for start in range(0, len(raw), PIECE_BYTES):
             ctx.put(_piece_key(chain, start // PIECE_BYTES), raw[start : start + PIECE_BYTES])
-        ctx.put(b"v" + chain, encode_followed(chain, genesis))
+        ctx.put(b"v" + chain, encode_followed(ClientState.at_genesis(chain, genesis)))
         ctx.put(_market_key(genesis.market), chain)
         ctx.put(_chain_id_key(genesis.chain_id), chain)
         self._store(
@@ -81,7 +83,8 @@ class Chains(Contract):
                 "technology": args["technology"],
                 "consensus": args["consensus"],
                 "endpoints": endpoints,
-                "validators": [{"name": v.name, "entity": v.entity} for v in genesis.validators.validators],
+                "validators": _named(genesis.validators),
+                "validators_epoch": 0,
                 "document_bytes": len(raw),
                 "registrar": ctx.account,
                 "registrar_entity": ctx.entity,
@@ -94,13 +97,18 @@ class Chains(Contract):
         ctx.emit("registered", chain=chain, chain_id=genesis.chain_id, market=genesis.market)
 
     def amend(self, ctx: CallContext, args: Arguments) -> None:
-        """The registrant keeps technology, consensus and endpoints current (art. 10)."""
+        """The registrant keeps technology, consensus and endpoints current (art. 10).
+
+        The validators become those of the epoch that the chain's headers were followed into: nobody tells them.
+        """
         chain, record = self._record(ctx, args)
         if record["registrar"] != ctx.account:
             ctx.refuse("chains.not_yours", chain)
-        nodes = frozenset(cast(str, row["name"]) for row in cast(Sequence[Mapping[str, Value]], record["validators"]))
+        client = decode_followed(ctx.read(CLIENTS, b"v" + chain) or ctx.get(b"v" + chain) or b"")
+        nodes = frozenset(v.name for v in client.validators.validators)
         registration.check_endpoints(cast(Sequence[Mapping[str, Value]], args["endpoints"]), nodes)
-        changed = {name: args[name] for name in _DESCRIPTION}
+        changed: dict[str, Value] = {name: args[name] for name in _DESCRIPTION}
+        changed |= {"validators": _named(client.validators), "validators_epoch": client.epoch}
         self._store(ctx, chain, {**record, **changed})
         ctx.emit("amended", chain=chain)
 
@@ -158,6 +166,17 @@ class Chains(Contract):
     @staticmethod
     def _store(ctx: CallContext, chain: bytes, record: Mapping[str, Value]) -> None:
         ctx.put(b"r" + chain, encode_value(record))
+
+
+def _named(validators: ValidatorSet) -> list[Value]:
+    return [{"name": v.name, "entity": v.entity} for v in validators.validators]
+
+
+def registered_validators(ctx: CallContext, chain: bytes) -> dict[str, str]:
+    """Legal entity by validator name, as registered; for other contracts."""
+    record = decode_map(ctx.read(CHAINS, b"r" + chain) or b"", "chain")
+    rows = cast(Sequence[Mapping[str, str]], record["validators"])
+    return {row["name"]: row["entity"] for row in rows}
 
 
 def admitted_chain(ctx: CallContext, chain: bytes) -> bytes | None:

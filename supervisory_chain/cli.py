@@ -15,7 +15,7 @@ from chain_core.node.command import GENESIS, JSON, NODES, PLANS, answer, identif
 from chain_core.node.provision import make_accounts, make_validators, new_network, write_network
 from chain_core.node.verifying_client import VerifyingClient
 from crosschain.following import decode_position
-from crosschain.packets import INBOX, chain_record_key, client_key, count_in, directive_next_key
+from crosschain.packets import CLIENTS, INBOX, chain_record_key, client_key, count_in, directive_next_key
 from supervisory_chain.directives import record_key
 from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
 
@@ -72,7 +72,9 @@ def following(chain: CHAIN, node: NODES, genesis: GENESIS, as_json: JSON = False
     identity = identifier(chain, "CHAIN", 32)
 
     async def ask(client: VerifyingClient) -> render.Row:
-        header, (position, tally) = await client.state([client_key(identity), state_key(INBOX, b"r" + identity)])
+        header, (position, tally, alarm) = await client.state(
+            [client_key(identity), state_key(INBOX, b"r" + identity), state_key(CLIENTS, b"w" + identity)]
+        )
         found = decode_position(position)
         return {
             "height": header.height,
@@ -81,6 +83,8 @@ def following(chain: CHAIN, node: NODES, genesis: GENESIS, as_json: JSON = False
             "followed_time_ms": found.time_ms,
             "lag_ms": header.time_ms - found.time_ms if found.height else None,
             "frozen": found.frozen >= 0,
+            "epoch": found.epoch,
+            "validators_alarm": None if alarm is None else render.plain(decode_map(alarm)),
             "reports": {} if tally is None else render.plain(decode_map(tally)),
         }
 

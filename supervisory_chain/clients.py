@@ -11,6 +11,7 @@ from chain_core.execution.arguments import HASH, ListOf
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.block import Header
+from chain_core.types.values import Value
 from crosschain import following
 from crosschain.following import (
     CERTIFIED_HEADER,
@@ -22,7 +23,8 @@ from crosschain.following import (
 )
 from crosschain.light_client import ClientState, Examined, Finding, Verdict, contradict, examine_next, examine_past
 from crosschain.packets import CLIENTS
-from supervisory_chain.chains import admitted_chain
+from supervisory_chain.chains import admitted_chain, registered_validators
+from supervisory_chain.registration import differing_validators
 
 MAX_HEADERS = 32
 """Headers of one operation."""
@@ -67,7 +69,10 @@ class Clients(Contract):
                 self._freeze(ctx, chain, position, one.shown.header.height)
                 return
             self._keep(ctx, chain, position, one.shown.header, one.shown.header_bytes)
-            position = position.at(one.shown, position.count + 1)
+            after = one.client.advanced(one.shown)
+            position = position.at(after, position.count + 1)
+            if following.keep_epoch(ctx, chain, one.client, after):
+                _compare(ctx, chain, after)
         ctx.put(b"c" + chain, encode_position(position))
         ctx.emit("followed", chain=chain, height=position.height, headers=len(cast(Sequence[object], args["headers"])))
 
@@ -77,7 +82,8 @@ class Clients(Contract):
         position, client = self._client(ctx, chain)
         examined: list[Examined] = []
         for row in cast(Sequence[_Row], args["headers"]):
-            one = examine_past(client, row["header"], row["certificate"], now_ms=ctx.block.time_ms)
+            judge = following.client_for(ctx.get, chain, client, row["header"])
+            one = examine_past(judge, row["header"], row["certificate"], now_ms=ctx.block.time_ms)
             if isinstance(one, Finding):
                 following.refuse_header(ctx, one)
             examined.append(one)
@@ -95,7 +101,7 @@ class Clients(Contract):
         if followed is None:
             ctx.refuse("clients.not_admitted", chain)
         position = decode_position(ctx.get(b"c" + chain))
-        return position, client_at(decode_followed(followed), position)
+        return position, client_at(decode_followed(ctx.get(b"v" + chain) or followed), position)
 
     @staticmethod
     def _examine(
@@ -108,18 +114,25 @@ class Clients(Contract):
         """
         examined: list[Examined] = []
         brought: dict[int, bytes] = {}
+        left: dict[int, ClientState] = {}
         for row in rows:
             header, certificate, now_ms = row["header"], row["certificate"], ctx.block.time_ms
-            following_one = examine_next(client, header, certificate, now_ms=now_ms)
+            next_set = row.get("next_set", b"")
+            following_one = examine_next(client, header, certificate, now_ms=now_ms, next_set=next_set)
             if isinstance(following_one, Examined):
                 examined.append(following_one)
                 brought[following_one.shown.header.height] = header
-                client = client.advanced(following_one.shown)
+                after = client.advanced(following_one.shown)
+                if after.epoch != client.epoch:
+                    left[client.epoch] = client.closed(after.start)
+                client = after
                 continue
             if following_one.shown is not None:
                 height = following_one.shown.header.height
                 accepted = brought.get(height) or ctx.get(header_key(chain, height))
-                past = examine_past(client, header, certificate, now_ms=now_ms)
+                judge = left.get(following_one.shown.header.epoch)
+                judge = judge or following.client_for(ctx.get, chain, client, header)
+                past = examine_past(judge, header, certificate, now_ms=now_ms)
                 if accepted is not None and accepted != header and isinstance(past, Examined):
                     return [*examined, past], following_one
             following.refuse_header(ctx, following_one)
@@ -156,4 +169,21 @@ def client_of(ctx: CallContext, chain: bytes) -> ClientState | None:
     followed = admitted_chain(ctx, chain)
     if followed is None:
         return None
+    followed = ctx.read(CLIENTS, b"v" + chain) or followed
     return client_at(decode_followed(followed), decode_position(ctx.read(CLIENTS, b"c" + chain)))
+
+
+def judge_of(ctx: CallContext, chain: bytes, client: ClientState, header_bytes: bytes) -> ClientState:
+    """The client that judges a past header of ``client``'s chain, for other contracts."""
+    return following.client_for(lambda key: ctx.read(CLIENTS, key), chain, client, header_bytes)
+
+
+def _compare(ctx: CallContext, chain: bytes, client: ClientState) -> None:
+    """A new epoch: what its headers say of the validators against what is registered (guideline art. 10, 16)."""
+    differing = differing_validators(registered_validators(ctx, chain), client.validators)
+    alarm: dict[str, Value] = {"epoch": client.epoch, "start": client.start, "height": ctx.block.height, **differing}
+    ctx.put(b"w" + chain, encode_value(alarm))
+    if any(differing.values()):
+        ctx.emit("validators_differ", chain=chain, **alarm)
+    else:
+        ctx.emit("epoch_followed", chain=chain, epoch=client.epoch, start=client.start)

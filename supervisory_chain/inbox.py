@@ -33,7 +33,7 @@ from crosschain.packets import (
     read_channel,
     read_report,
 )
-from supervisory_chain.clients import client_of, stored_header
+from supervisory_chain.clients import client_of, judge_of, stored_header
 from supervisory_chain.directives import acknowledge
 
 MAX_PACKETS = 64
@@ -157,7 +157,7 @@ class Inbox(Contract):
             return decode_header(stored), None
         below = stored_header(ctx, source, height - 1)
         examined = examine_past(
-            client,
+            judge_of(ctx, source, client, brought),
             brought,
             certificate,
             now_ms=ctx.block.time_ms,

@@ -12,7 +12,7 @@ from chain_core.execution.codes import Code, Refused
 from chain_core.execution.contract import RuleText
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.genesis import Genesis
-from chain_core.types.validator_set import MIN_VALIDATORS, InvalidValidatorSet
+from chain_core.types.validator_set import MIN_VALIDATORS, InvalidValidatorSet, ValidatorSet
 from chain_core.types.values import Value
 from crosschain.regions import REGIONS
 
@@ -67,6 +67,20 @@ def read_document(raw: bytes, supervisory_hash: bytes) -> Genesis:
         if 3 * count >= genesis.validators.n:
             _refuse("chains.entity_third", entity, count, genesis.validators.n)
     return genesis
+
+
+def differing_validators(registered: Mapping[str, str], found: ValidatorSet) -> dict[str, Value]:
+    """What a chain's headers say of its validators that its registration does not: names, ascending.
+
+    ``registered``: legal entity by validator name. ``third``: entities with a third of the votes or more.
+    """
+    now = {v.name: v.entity for v in found.validators}
+    return {
+        "joined": sorted(now.keys() - registered.keys()),
+        "left": sorted(registered.keys() - now.keys()),
+        "changed": sorted(name for name in now.keys() & registered.keys() if now[name] != registered[name]),
+        "third": sorted(entity for entity, count in found.entity_votes().items() if 3 * count >= found.n),
+    }
 
 
 def check_endpoints(endpoints: Sequence[Mapping[str, Value]], nodes: frozenset[str]) -> None:

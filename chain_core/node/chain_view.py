@@ -21,6 +21,7 @@ from chain_core.codec.proofs import (
     decode_state_proof,
 )
 from chain_core.codec.seen import seen_key
+from chain_core.codec.validator_set import decode_validator_set, hash_of_encoded_set
 from chain_core.crypto.merkle import merkle_root
 from chain_core.execution.codes import UNMARKED
 from chain_core.node.answers import CertifiedHeader, OutboxAnswer, ProvenReceipt, StateAnswer
@@ -29,9 +30,23 @@ from chain_core.types.errors import InvalidProof, MalformedBytes
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.packet import Packet
 from chain_core.types.transaction import Envelope, Receipt
+from chain_core.types.validator_set import ValidatorSet
 
 _KEPT_HEADERS = 1_024
+_KEPT_EPOCHS = 4_096
 _NEXT = "ask another node; this one's answer proves nothing"
+
+
+class EpochAhead(InvalidProof):
+    """A header of an epoch that this view has not followed the chain into yet (``epoch_following`` does)."""
+
+    code = "EPOCH_AHEAD"
+
+
+class TooManyEpochs(InvalidProof):
+    """More changes of validators than a view follows: its memory is bounded."""
+
+    code = "TOO_MANY_EPOCHS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,13 +72,53 @@ class ChainView:
         self.ledger = ledger
         self._genesis_header = genesis_header
         self._headers: OrderedDict[int, tuple[bytes, Header]] = OrderedDict()
+        self._epochs = [(0, self.genesis.validators)]
+
+    @property
+    def epoch(self) -> int:
+        """The last epoch that the chain was followed into."""
+        return len(self._epochs) - 1
+
+    @property
+    def validators(self) -> ValidatorSet:
+        """The validators of that epoch."""
+        return self._epochs[-1][1]
+
+    def validators_of(self, epoch: int) -> ValidatorSet:
+        """The validators of an epoch up to the last one followed. Raises EpochAhead."""
+        if epoch >= len(self._epochs):
+            raise EpochAhead(
+                f"a header of epoch {epoch}, the chain was followed into epoch {self.epoch}",
+                where="header",
+                next_step="bring the last header of each epoch in between, with the next one's validators",
+            )
+        return self._epochs[epoch][1]
+
+    def follow(self, closing: CertifiedHeader, next_set: bytes) -> None:
+        """Into the next epoch, by the last header of this one and the encoded set that it names. Raises InvalidProof.
+
+        No epoch can be skipped: only this epoch's validators say who comes after them.
+        """
+        header = self.check_header(closing)
+        where = f"header {header.height}"
+        if header.epoch != self.epoch or header.next_validator_set_hash == header.validator_set_hash:
+            raise InvalidProof(f"it does not close epoch {self.epoch}", where=where, next_step=_NEXT)
+        if hash_of_encoded_set(next_set) != header.next_validator_set_hash:
+            raise InvalidProof("the set is not the one that the header names", where=where, next_step=_NEXT)
+        if len(self._epochs) >= _KEPT_EPOCHS:
+            raise TooManyEpochs(f"{_KEPT_EPOCHS} epochs", where=where, next_step="run a release that keeps more")
+        try:
+            self._epochs.append((header.height + 1, decode_validator_set(next_set)))
+        except MalformedBytes as error:
+            raise InvalidProof(error.what, where=error.where, next_step=_NEXT) from error
 
     def check_header(self, certified: CertifiedHeader) -> Header:
         """The header, when it is final. Two final headers at one height are reported as what they are."""
         if certified.header == self._genesis_header and certified.header:
             return decode_header(certified.header)
         try:
-            height = decode_header(certified.header).height
+            shown = decode_header(certified.header)
+            height = shown.height
             known = self._headers.get(height)
             if known is not None and known[0] == certified.header:
                 return known[1]
@@ -76,7 +131,8 @@ class ChainView:
             certificate = decode_certificate(certified.certificate)
         except MalformedBytes as error:
             raise InvalidProof(error.what, where=error.where, next_step=_NEXT) from error
-        header = check_certificate(certified.header, certificate, self.genesis.validators, self.genesis_hash)
+        header = check_certificate(certified.header, certificate, self.validators_of(shown.epoch), self.genesis_hash)
+        self._check_reach(header)
         if header.ledger != self.ledger:
             raise InvalidProof(
                 f"a header of ledger {header.ledger}, not {self.ledger}", where="header", next_step=_NEXT
@@ -91,6 +147,18 @@ class ChainView:
         if len(self._headers) > _KEPT_HEADERS:
             self._headers.popitem(last=False)
         return header
+
+    def _check_reach(self, header: Header) -> None:
+        """What left validators sign above their epoch is worth nothing, however many of them sign it."""
+        start = self._epochs[header.epoch][0]
+        end = self._epochs[header.epoch + 1][0] if header.epoch < self.epoch else None
+        if header.height < start or (end is not None and header.height >= end):
+            raise InvalidProof(
+                f"height {header.height} is not one of epoch {header.epoch}, which begins at {start}"
+                + (f" and ends before {end}" if end is not None else ""),
+                where="header",
+                next_step=_NEXT,
+            )
 
     def check_receipt(self, certified: CertifiedHeader, proven: ProvenReceipt) -> VerifiedReceipt:
         """The receipt, when it stands under the final header."""

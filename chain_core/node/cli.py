@@ -20,6 +20,7 @@ from chain_core.node.assembly import Assemblies
 from chain_core.node.chain_view import ChainView
 from chain_core.node.client import NodeClient
 from chain_core.node.config import load_config, read_genesis
+from chain_core.node.epoch_following import through_epochs
 from chain_core.types.errors import InvalidProof, MalformedBytes
 
 NODE = Annotated[str, typer.Option("--node", help="Client port of the node to ask, host:port.")]
@@ -196,15 +197,17 @@ def _print(node: str, genesis: Path | None, ask: _Ask, as_json: bool) -> None:
 
     async def call() -> render.Row:
         async with NodeClient(node, genesis_hash=view.genesis_hash if view else b"") as client:
-            return await ask(client, view)
+            if view is None:
+                return await ask(client, None)
+            return await through_epochs(view, client, lambda node: ask(node, view))
 
     row = asyncio.run(call()) | {"verified": view is not None}
     typer.echo(json.dumps(row, ensure_ascii=False) if as_json else "\n".join(render.lines(row)))
 
 
 async def _names(client: NodeClient, view: ChainView | None) -> list[str]:
-    document = view.genesis if view is not None else decode_genesis(await client.genesis())
-    return [validator.name for validator in document.validators.validators]
+    validators = view.validators if view is not None else decode_genesis(await client.genesis()).validators
+    return [validator.name for validator in validators.validators]
 
 
 def _hex(text: str, where: str) -> bytes:

@@ -21,6 +21,7 @@ from chain_core.network.refusals import (
 from chain_core.node.answers import CertifiedHeader, ItemStatus, ReceiptAnswer, SubmitItem
 from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.node.client import NodeClient
+from chain_core.node.epoch_following import follow, through_epochs
 from chain_core.types.block import Header
 from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
 from chain_core.types.transaction import Envelope
@@ -117,7 +118,7 @@ class VerifyingClient:
         last: DualchainError | None = None
         for _ in self.nodes:
             try:
-                return await ask(self.nodes[self._turn])
+                return await through_epochs(self.view, self.nodes[self._turn], ask)
             except (*_ANOTHER_NODE, NotFound) as refusal:
                 last = refusal
                 self._next_node()
@@ -136,7 +137,7 @@ class VerifyingClient:
         is no envelope.
         """
         # One node alone may say "refused" and pass the envelope on all the same; of f+1 one is correct.
-        enough = min(self.view.genesis.validators.f + 1, len(self.nodes))
+        enough = min(self.view.validators.f + 1, len(self.nodes))
         envelopes = [decode_envelope(raw) for raw in raws]
         attempt = _Attempt(self.view, envelopes, max(_BEHIND_TIMES, 2 * len(self.nodes)), enough)
         loop = asyncio.get_running_loop()
@@ -165,6 +166,8 @@ class VerifyingClient:
             answer = await node.submit([attempt.envelopes[i].raw for i in indexes], final_within_s=within_s)
             headers = {decode_header(certified.header).height: certified for certified in answer.headers}
             answered = zip(indexes, answer.items, strict=True)
+            if any(decode_header(certified.header).epoch > self.view.epoch for certified in answer.headers):
+                await follow(self.view, node)
             doubtful = [i for i, item in answered if attempt.take(i, item, headers, who)]
             for index in doubtful:
                 await self._look_up(who, attempt, index)

@@ -8,7 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from chain_core.codec.validator_set import decode_validator_set, hash_of_encoded_set
 from chain_core.codec.wire import ascending
+from chain_core.types.errors import MalformedBytes
 from crosschain.light_client.state import ClientState, Shown
 
 MAX_FUTURE_MS = 60_000
@@ -60,6 +62,14 @@ def above_genesis(case: Case) -> str:
     return "" if case.shown.header.height > 0 else "0 is never certified"
 
 
+def reach(case: Case) -> str:
+    """The header's height is one that the epoch's validators certify."""
+    found, start, end = case.shown.header.height, case.client.start, case.client.end
+    if found < start or (end is not None and found >= end):
+        return f"{found}, the epoch has {start} to {'now' if end is None else end - 1}"
+    return ""
+
+
 def time(case: Case) -> str:
     """The header's time is after the last accepted one's."""
     found, last = case.shown.header.time_ms, case.client.time_ms
@@ -108,12 +118,29 @@ def members(case: Case) -> str:
     return f"{strangers[0]} in a set of {n}" if strangers else ""
 
 
+def next_set(case: Case) -> str:
+    """With the last header of an epoch come the next one's validators; with any other nothing."""
+    header, raw = case.shown.header, case.shown.next_set
+    if not case.client.closed_by(header):
+        return "a set, though the header closes no epoch" if raw else ""
+    if not raw:
+        return f"none, the header closes the epoch and names {_short(header.next_validator_set_hash)}"
+    found = hash_of_encoded_set(raw)
+    if found != header.next_validator_set_hash:
+        return f"{_short(found)}, not {_short(header.next_validator_set_hash)}"
+    try:
+        decode_validator_set(raw)
+    except MalformedBytes as error:
+        return error.what
+    return ""
+
+
 _CERTIFIED: tuple[Predicate, ...] = (future, previous, validators, certified, quorum, signers, members)
 
-NEXT: tuple[Predicate, ...] = (genesis, ledger, epoch, height, time, *_CERTIFIED)
+NEXT: tuple[Predicate, ...] = (genesis, ledger, epoch, height, reach, time, *_CERTIFIED, next_set)
 """What a header that moves the client must satisfy, its signatures besides."""
 
-PAST: tuple[Predicate, ...] = (genesis, ledger, epoch, above_genesis, *_CERTIFIED)
+PAST: tuple[Predicate, ...] = (genesis, ledger, epoch, above_genesis, reach, *_CERTIFIED)
 """What makes a header final wherever it stands relative to the client, its signatures besides."""
 
 SIGNATURES = "signatures"

@@ -13,16 +13,18 @@ from crosschain.light_client.predicates import Case, Predicate
 from crosschain.light_client.state import ClientState, Examined, Finding, Shown, Verdict
 
 
-def verify_next(client: ClientState, header_bytes: bytes, certificate_bytes: bytes, *, now_ms: int) -> Finding:
-    """Whether the client may move to this header."""
-    return _concluded(examine_next(client, header_bytes, certificate_bytes, now_ms=now_ms))
+def verify_next(
+    client: ClientState, header_bytes: bytes, certificate_bytes: bytes, *, now_ms: int, next_set: bytes = b""
+) -> Finding:
+    """Whether the client may move to this header; ``next_set`` comes with the last header of an epoch."""
+    return _concluded(examine_next(client, header_bytes, certificate_bytes, now_ms=now_ms, next_set=next_set))
 
 
 def examine_next(
-    client: ClientState, header_bytes: bytes, certificate_bytes: bytes, *, now_ms: int
+    client: ClientState, header_bytes: bytes, certificate_bytes: bytes, *, now_ms: int, next_set: bytes = b""
 ) -> Examined | Finding:
     """``verify_next`` without the signatures, which ``conclude`` verifies; a finding when a predicate fails."""
-    shown = _show(header_bytes, certificate_bytes)
+    shown = _show(header_bytes, certificate_bytes, next_set)
     if isinstance(shown, Finding):
         return _frozen(client) or shown
     follows = client.height > 0 and shown.header.height == client.height + 1
@@ -39,6 +41,7 @@ def verify_past(
 ) -> Finding:
     """Whether this header is final, wherever it stands; a verdict of OK does not move the client.
 
+    ``client`` is that of the header's epoch: one of the past for a header of the past (``ClientState.closed``).
     ``previous_hash`` is that of the header stored one height below, None when none is.
     """
     return _concluded(examine_past(client, header_bytes, certificate_bytes, now_ms=now_ms, previous_hash=previous_hash))
@@ -97,13 +100,13 @@ def _concluded(examined: Examined | Finding) -> Finding:
     return examined if isinstance(examined, Finding) else conclude([examined])[0]
 
 
-def _show(header_bytes: bytes, certificate_bytes: bytes) -> Shown | Finding:
+def _show(header_bytes: bytes, certificate_bytes: bytes, next_set: bytes = b"") -> Shown | Finding:
     """Header and certificate decoded, or the finding that names ``format``."""
     try:
         header, certificate = decode_header(header_bytes), decode_certificate(certificate_bytes)
     except MalformedBytes as error:
         return Finding(Verdict.INVALID, "format", f"{error.what}, {error.where}")
-    return Shown(header_bytes, header, header_hash(header_bytes), certificate)
+    return Shown(header_bytes, header, header_hash(header_bytes), certificate, next_set)
 
 
 def _judge(case: Case, ordered: tuple[Predicate, ...]) -> Examined | Finding:
@@ -125,4 +128,5 @@ def _frozen(client: ClientState) -> Finding | None:
 
 def _verdict(predicate: Predicate, case: Case) -> Verdict:
     ahead = predicate is predicates.epoch and case.shown.header.epoch > case.client.epoch
+    ahead = ahead or (predicate is predicates.next_set and not case.shown.next_set)
     return Verdict.NOT_ENOUGH_TRUST if ahead else Verdict.INVALID

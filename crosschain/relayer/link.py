@@ -15,11 +15,13 @@ from typing import TypeVar
 from chain_core.codec import signed
 from chain_core.codec.block import decode_header, header_hash
 from chain_core.codec.transaction import decode_envelope, encode_body, encode_envelope
+from chain_core.codec.validator_set import hash_of_encoded_set
 from chain_core.crypto.providers import signing_provider
 from chain_core.network.refusals import ServiceRefusal
 from chain_core.node.answers import CertifiedHeader, ItemStatus, OutboxAnswer, StateAnswer
 from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.node.client import NodeClient
+from chain_core.node.epoch_following import closing_header, follow, through_epochs
 from chain_core.node.log import event
 from chain_core.types.block import Header
 from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
@@ -134,6 +136,19 @@ class ChainLink:
 
         return await self._from_any(ask)
 
+    async def closing(self, epoch: int) -> tuple[CertifiedHeader, bytes] | None:
+        """The last header of an epoch, certified, with the next one's encoded set; None while the epoch lasts."""
+
+        async def ask(node: NodeClient) -> tuple[CertifiedHeader, bytes] | None:
+            found = await closing_header(node, epoch)
+            if found is not None:
+                header = self.view.check_header(found[0])
+                if header.epoch != epoch or hash_of_encoded_set(found[1]) != header.next_validator_set_hash:
+                    raise InvalidProof(f"header {header.height} does not close epoch {epoch}", where=node.address)
+            return found
+
+        return await self._from_any(ask)
+
     def _linked(self, start: int, page: Sequence[CertifiedHeader]) -> list[tuple[Header, CertifiedHeader]]:
         if not page:
             return []
@@ -154,7 +169,7 @@ class ChainLink:
         for _ in self._nodes:
             node = self._nodes[self._turn]
             try:
-                answer = await ask(node)
+                answer = await through_epochs(self.view, node, ask)
                 self._reported.pop(node.address, None)
                 return answer
             except (InvalidProof, MalformedBytes) as error:
@@ -230,6 +245,8 @@ class ChainLink:
             if item.status is ItemStatus.FINAL and item.receipt is not None:
                 if len(answer.headers) != 1:
                     raise InvalidProof(f"{len(answer.headers)} headers for one receipt", where=node.address)
+                if decode_header(answer.headers[0].header).epoch > self.view.epoch:
+                    await follow(self.view, node)
                 return self.view.check_own_receipt(envelope, answer.headers[0], item.receipt)
             return f"{node.address}: {item.refusal or 'not final in time'}"
         except (InvalidProof, MalformedBytes) as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from chain_core.codec.block import decode_header
 from chain_core.node.answers import CertifiedHeader, ProvenPacket, StateItem
 from chain_core.types.ids import MAX_U64
 from chain_core.types.packet import Packet
@@ -68,6 +69,14 @@ class Emitted:
     height: int
     certified: CertifiedHeader
     packets: Sequence[tuple[Packet, ProvenPacket]]
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """The last header of the epoch that the other chain follows this one in, with the next epoch's encoded set."""
+
+    certified: CertifiedHeader
+    next_set: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +145,21 @@ def scan_start(arrived: Arrived, source: Source, quiet_through: int) -> int | No
     return max(min(max(arrived.channels[channel][1], 1) for channel in channels), quiet_through + 1)
 
 
+def plan_epoch_up(local: bytes, arrived: Arrived, closing: Closing) -> Plan:
+    """The last header of the epoch that the client follows: it takes no header of the next one before."""
+    if not arrived.admitted or arrived.client.frozen >= 0:
+        return ()
+    row = {**_row(closing.certified), "next_set": closing.next_set}
+    return (Operation(CLIENTS, "submit_headers", {"chain": local, "headers": [row]}),)
+
+
+def plan_epoch_down(position: Position, closing: Closing) -> Plan:
+    """The same towards the local chain; directives come with the next ``update``."""
+    if position.frozen >= 0:
+        return ()
+    return (Operation(SUPERVISION, "follow_epoch", {**_row(closing.certified), "next_set": closing.next_set}),)
+
+
 def plan_up(local: bytes, arrived: Arrived, source: Source, emitted: Sequence[Emitted], heartbeat_ms: int) -> Plan:
     """Pending packets of ``emitted`` (ascending heights) with their headers; else the latest header when it is time."""
     if not arrived.admitted or arrived.client.frozen >= 0:
@@ -150,6 +174,8 @@ def plan_up(local: bytes, arrived: Arrived, source: Source, emitted: Sequence[Em
             chosen = wanted[: room.packets_of(wanted)]
             wanted = wanted[len(chosen) :]
             fresh = block.height > arrived.client.height
+            if fresh and not _inside(block.certified, arrived.client.epoch):
+                return _joined(local, rows, deliveries)
             if fresh and not room.holds_header(block):
                 rows.append(_row(block.certified))
             deliveries.append(_delivery(local, block, [proven for _, proven in chosen], with_header=not fresh))
@@ -159,10 +185,21 @@ def plan_up(local: bytes, arrived: Arrived, source: Source, emitted: Sequence[Em
             break
     if not deliveries and not pending(arrived, source):
         aged = source.time_ms - arrived.client.time_ms >= heartbeat_ms
-        if aged and source.height > arrived.client.height:
+        inside = _inside(source.latest, arrived.client.epoch)
+        if aged and inside and source.height > arrived.client.height:
             rows.append(_row(source.latest))
+    return _joined(local, rows, deliveries)
+
+
+def _joined(local: bytes, rows: list[Value], deliveries: list[Operation]) -> Plan:
     headers = (Operation(CLIENTS, "submit_headers", {"chain": local, "headers": rows}),) if rows else ()
     return (*headers, *deliveries)
+
+
+def _inside(certified: CertifiedHeader, epoch: int) -> bool:
+    """Whether the header is of this epoch and not its last one, which goes with the next set (``plan_epoch_up``)."""
+    header = decode_header(certified.header)
+    return header.epoch == epoch and header.next_validator_set_hash == header.validator_set_hash
 
 
 Plan = tuple[Operation, ...]
@@ -213,7 +250,7 @@ def _size(block: Emitted) -> int:
     return len(block.certified.header) + len(block.certified.certificate) + 200
 
 
-def _row(certified: CertifiedHeader) -> Value:
+def _row(certified: CertifiedHeader) -> dict[str, Value]:
     return {"header": certified.header, "certificate": certified.certificate}
 
 
@@ -234,7 +271,7 @@ def _delivery(local: bytes, block: Emitted, packets: Sequence[ProvenPacket], *, 
 
 def plan_down(position: Position, issued: Issued, heartbeat_ms: int) -> Plan:
     """An ``update`` when directives wait, or when the last supervisory header seen here is old."""
-    if position.frozen >= 0 or issued.height <= position.height:
+    if position.frozen >= 0 or issued.height <= position.height or not _inside(issued.certified, position.epoch):
         return ()
     waiting = count_in(issued.next.value) - position.count
     if waiting <= 0 and issued.time_ms - position.time_ms < heartbeat_ms:

@@ -12,12 +12,12 @@ from chain_core.node.answers import OutboxAnswer
 from chain_core.node.log import event
 from chain_core.types.errors import DualchainError
 from chain_core.types.packet import Packet
-from crosschain.following import decode_position
+from crosschain.following import Position, decode_position
 from crosschain.packets import supervision_key
 from crosschain.relayer import planner
 from crosschain.relayer.config import Assignment
 from crosschain.relayer.link import MAX_PAGE, Behind, ChainLink, NotBegun, ProvenState
-from crosschain.relayer.planner import Arrived, Emitted, Issued, Plan, Source
+from crosschain.relayer.planner import Arrived, Closing, Emitted, Issued, Plan, Source
 
 log = logging.getLogger(__name__)
 
@@ -128,6 +128,10 @@ class Relayer:
         if not arrived.admitted or arrived.client.frozen >= 0:
             self._say_state("up", "NOT_ADMITTED" if not arrived.admitted else "FROZEN", arrived.client.frozen)
             return False
+        closing = await self._closing(self.local, arrived.client)
+        if closing is not None:
+            plan = planner.plan_epoch_up(self.local.genesis_hash, arrived, closing)
+            return await self._carry("up", self.supervisory, plan)
         emitted = await self._emitted(arrived, source)
         plan = planner.plan_up(self.local.genesis_hash, arrived, source, emitted, self._heartbeat_ms)
         return await self._carry("up", self.supervisory, plan)
@@ -193,6 +197,9 @@ class Relayer:
             self._say_state("down", "FROZEN", position.frozen)
             return False
         try:
+            closing = await self._closing(self.supervisory, position)
+            if closing is not None:
+                return await self._carry("down", self.local, planner.plan_epoch_down(position, closing))
             state = await self.supervisory.state(planner.issued_keys(self.local.genesis_hash, position.count))
         except NotBegun:
             return False
@@ -200,6 +207,11 @@ class Relayer:
         return await self._carry("down", self.local, plan)
 
     # ---- both
+
+    async def _closing(self, link: ChainLink, followed: Position) -> Closing | None:
+        """What ends the epoch in which ``link``'s chain is followed, once its last block is final."""
+        found = await link.closing(followed.epoch)
+        return None if found is None else Closing(*found)
 
     async def _carry(self, way: str, target: ChainLink, plan: Plan) -> bool:
         if not plan:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import cast
 
@@ -11,15 +11,13 @@ from chain_core.codec.block import (
     decode_header,
     encode_batch,
     encode_certificate,
-    encode_header,
     header_hash,
     header_message,
 )
 from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash
-from chain_core.codec.proofs import encode_inclusion, encode_packet, encode_state_proof
+from chain_core.codec.proofs import encode_inclusion, encode_state_proof
 from chain_core.codec.seen import state_key
 from chain_core.codec.transaction import decode_receipt, encode_body, encode_envelope, envelope_id, transaction_id
-from chain_core.codec.validator_set import validator_set_hash
 from chain_core.codec.values import decode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import MerkleTree
@@ -31,7 +29,7 @@ from chain_core.ledger.store import BlockRecord, LedgerStore
 from chain_core.node.assembly import Assembly
 from chain_core.types.block import Batch, Certificate
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
-from chain_core.types.packet import InclusionProof, Packet
+from chain_core.types.packet import InclusionProof
 from chain_core.types.transaction import Envelope, Operation, Receipt, Signer, TransactionBody
 from chain_core.types.validator_set import Validator, ValidatorSet
 from chain_core.types.values import Value
@@ -97,6 +95,8 @@ SUPERVISORY_PEOPLE: dict[str, tuple[str, ...]] = {
     "second operator": ("operator",),
     "courier": (),
     "both": ("csrc", "operator"),
+    "governor-1": ("governor",),
+    "governor-2": ("governor",),
 }
 LOCAL_PEOPLE: dict[str, tuple[str, ...]] = {
     "operator": ("operator",),
@@ -105,6 +105,8 @@ LOCAL_PEOPLE: dict[str, tuple[str, ...]] = {
     "holder": (),
     "buyer": (),
     "courier": (),
+    "governor-1": ("governor",),
+    "governor-2": ("governor",),
 }
 
 
@@ -156,7 +158,8 @@ class Chain:
     genesis_bytes: bytes
     executor: Executor
     store: LedgerStore
-    keys: tuple[bytes, ...]
+    keys: dict[bytes, bytes]
+    """Consensus keys, private by public."""
     time_ms: int = START_MS
     nonces: dict[str, int] = field(default_factory=dict)
     last: BlockResult | None = None
@@ -171,7 +174,8 @@ class Chain:
         staged = store.stage(dict(writes), {}, ())
         store.install_genesis(build_genesis_header(genesis, chain, staged.state_root, staged.seen_root), writes)
         name = genesis.validators.validators[0].name.rpartition("-")[0]
-        keys = tuple(private_key(f"{name} consensus {i}") for i in range(genesis.validators.n))
+        made = [private_key(f"{name} consensus {i}") for i in range(genesis.validators.n)]
+        keys = {signing_provider().sm2_public_key(key): key for key in made}
         return cls(raw, executor, store, keys)
 
     @property
@@ -197,20 +201,20 @@ class Chain:
     def block(self, *envelopes: Envelope, after_ms: int = 1_000) -> list[Receipt]:
         store, height = self.store, self.height + 1
         self.time_ms += after_ms
-        context = BlockContext(self.hash, 0, height, 0, 0, self.time_ms)
+        now, after = (self.executor.epoch_at(store, h) for h in (height, height + 1))
+        context = BlockContext(self.hash, 0, height, now.epoch, 0, self.time_ms)
         result = self.executor.execute(context, envelopes, store, store)
         staged = store.stage(result.writes, result.seen_added, result.seen_removed)
         parent = store.header(height - 1)
         assert parent is not None
         ids = tuple(envelope.envelope_id for envelope in envelopes)
         roots = StoreRoots(staged.state_root, staged.seen_root, *store.history_root_of(height))
-        members = validator_set_hash(self.genesis.validators)
-        header = build_header(parent, context, ids, result, roots, members, members)
+        header = build_header(parent, context, ids, result, roots, now.set_hash, after.set_hash)
         store.commit_block(
             BlockRecord(
                 header,
                 self.certify(header),
-                encode_batch(Batch(0, 0, height, 0, self.time_ms, ids)),
+                encode_batch(Batch(0, now.epoch, height, 0, self.time_ms, ids)),
                 tuple(envelope.raw for envelope in envelopes),
                 result.receipts,
                 result.events,
@@ -223,7 +227,8 @@ class Chain:
 
     def try_one(self, name: str, *operations: Operation) -> Receipt:
         """The receipt that this transaction would have in the next block; nothing is kept."""
-        context = BlockContext(self.hash, 0, self.height + 1, 0, 0, self.time_ms + 1_000)
+        epoch = self.executor.epoch_at(self.store, self.height + 1).epoch
+        context = BlockContext(self.hash, 0, self.height + 1, epoch, 0, self.time_ms + 1_000)
         result = self.executor.execute(context, [self.sign(name, *operations)], self.store, self.store)
         return decode_receipt(result.receipts[0])
 
@@ -232,12 +237,16 @@ class Chain:
         (receipt,) = self.block(self.sign(name, *operations))
         return receipt
 
-    def certify(self, header: bytes, signers: Sequence[int] | None = None) -> bytes:
-        """A certificate by these validators, by the first q of them unless told otherwise."""
-        chosen = range(self.genesis.validators.q) if signers is None else signers
+    def certify(
+        self, header: bytes, signers: Sequence[int] | None = None, members: ValidatorSet | None = None
+    ) -> bytes:
+        """A certificate by the first q validators of the header's epoch, unless told otherwise."""
+        epoch = self.executor.epoch(self.store, decode_header(header).epoch)
+        members = members or (self.genesis if epoch is None else epoch).validators
         hashed = header_hash(header)
         message = header_message(self.hash, hashed)
-        signatures = tuple((i, signing_provider().sm2_sign(self.keys[i], message)) for i in chosen)
+        chosen = range(members.q) if signers is None else signers
+        signatures = tuple((i, signing_provider().sm2_sign(self.keys[members.key(i)], message)) for i in chosen)
         return encode_certificate(Certificate(hashed, signatures))
 
     def certified(self, height: int) -> tuple[bytes, bytes]:
@@ -269,12 +278,7 @@ class Chain:
 
     def packets(self, height: int) -> list[dict[str, Value]]:
         """A block's packets with their proofs, as arguments."""
-        outbox = self.store.outbox(height)
-        tree = MerkleTree(outbox)
-        return [
-            {"packet": packet, "proof": encode_inclusion(InclusionProof(i, tree.count, tree.path(i)))}
-            for i, packet in enumerate(outbox)
-        ]
+        return proven_rows(self.store.outbox(height))
 
 
 @dataclass
@@ -375,21 +379,10 @@ def registration(genesis: bytes, **changes: Value) -> Operation:
     return Operation("chains", "register", args)
 
 
-def reproven(layers: Layers, *packets: Packet) -> Operation:
-    """A block of the market that emitted these packets, certified by its validators: what only they could forge."""
-    raws = [encode_packet(packet) for packet in packets]
-    tree = MerkleTree(raws)
-    real = decode_header(layers.local.certified(1)[0])
-    header = encode_header(replace(real, outbox_root=tree.root, outbox_count=tree.count))
-    rows = [
-        {"packet": raw, "proof": encode_inclusion(InclusionProof(i, tree.count, tree.path(i)))}
-        for i, raw in enumerate(raws)
+def proven_rows(packets: Sequence[bytes]) -> list[dict[str, Value]]:
+    """Packets with their proofs under the root over them, as arguments."""
+    tree = MerkleTree(packets)
+    return [
+        {"packet": packet, "proof": encode_inclusion(InclusionProof(i, tree.count, tree.path(i)))}
+        for i, packet in enumerate(packets)
     ]
-    args: dict[str, Value] = {
-        "source": layers.local.hash,
-        "height": 1,
-        "packets": rows,
-        "header": header,
-        "certificate": layers.local.certify(header),
-    }
-    return Operation("inbox", "deliver", args)

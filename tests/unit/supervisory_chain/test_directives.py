@@ -15,7 +15,8 @@ from chain_core.types.transaction import Operation, Receipt
 from chain_core.types.values import Value
 from crosschain.packets import MAX_DIRECTIVES, Acknowledgement, directive_key, directive_next_key, read_directive
 from supervisory_chain.directives import MAX_PROPOSED, open_directives, overdue, record_key
-from tests.unit.crosschain.chains import Layers, account, op, reproven
+from tests.unit.crosschain.chains import Layers, account, op
+from tests.unit.crosschain.forging import reproven
 
 
 def issue(layers: Layers, **changes: Value) -> Operation:

@@ -17,7 +17,8 @@ from chain_core.types.transaction import Operation, Receipt
 from chain_core.types.values import Value
 from crosschain.packets import received_key
 from supervisory_chain import clients
-from tests.unit.crosschain.chains import Layers, op, reproven
+from tests.unit.crosschain.chains import Layers, op
+from tests.unit.crosschain.forging import reproven
 
 
 def tally(layers: Layers) -> dict[str, Value]:
