@@ -6,7 +6,7 @@ import contextlib
 import csv
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Annotated
@@ -26,9 +26,11 @@ from chain_core.node.provision import (
     write_network,
 )
 from chain_core.node.verifying_client import VerifyingClient
+from chain_core.types.errors import DualchainError
 from contracts.kernel.calendar import is_weekday
 from contracts.kernel.records import CASH, HOLDING, KERNEL, SECURITY, decode_cash, decode_holding, decode_security
-from crosschain.proofs import check_roll, fetch_roll
+from crosschain.complete_lists import ListEvidence, StateSource
+from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_roll
 from crosschain.regions import REGIONS
 from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
 
@@ -148,7 +150,8 @@ def roll(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = F
         header, (record,) = await client.state([state_key(KERNEL, SECURITY + identity)])
         if record is None:
             return {"security": security, "height": header.height, "registered": False, "holders": 0, "roll": {}}
-        found = check_roll(client.view, identity, await fetch_roll(client.nodes[0], client.view, identity))
+        evidence = await _any_node(client, lambda one: fetch_roll(one, client.view, identity))
+        found = check_roll(client.view, identity, evidence)
         return {
             "security": security,
             "height": found.header.height,
@@ -156,6 +159,37 @@ def roll(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = F
             "holders": len(found.holders),
             "total": found.total,
             "roll": {account.hex(): holding._asdict() for account, holding in found.holders},
+        }
+
+    answer(genesis, node, ask, as_json)
+
+
+async def _any_node(client: VerifyingClient, fetch: Callable[[StateSource], Awaitable[ListEvidence]]) -> ListEvidence:
+    """The list from the first node that gives it whole; the last one's refusal when none does."""
+    for one in client.nodes[:-1]:
+        with contextlib.suppress(DualchainError):
+            return await fetch(one)
+    return await fetch(client.nodes[-1])
+
+
+@app.command()
+def holdings(
+    account: Annotated[str, typer.Option("--account", help="Account id of the holder, hexadecimal.")],
+    node: NODES,
+    genesis: GENESIS,
+    as_json: JSON = False,
+) -> None:
+    """All that one account holds 持仓清单, proven complete: nobody can have left a security out."""
+    identity = identifier(account, "--account")
+
+    async def ask(client: VerifyingClient) -> render.Row:
+        evidence = await _any_node(client, lambda one: fetch_holdings(one, client.view, identity))
+        found = check_holdings(client.view, identity, evidence)
+        return {
+            "account": account,
+            "height": found.header.height,
+            "securities": len(found.holdings),
+            "holdings": {security.hex(): holding._asdict() for security, holding in found.holdings},
         }
 
     answer(genesis, node, ask, as_json)

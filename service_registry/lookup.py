@@ -17,8 +17,9 @@ from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
 from chain_core.types.values import Value
 from contracts.kernel.records import KERNEL, SECURITY
+from crosschain.complete_lists import decode_list, encode_list
 from crosschain.following import Position
-from crosschain.proofs import HolderRoll, check_roll, decode_roll, encode_roll, fetch_roll
+from crosschain.proofs import HolderRoll, check_roll, fetch_roll
 from service_registry.definition import HOLDER_ROLL
 from service_registry.host import ServiceError
 
@@ -78,7 +79,7 @@ class Lookup:
                 "genesis_hash": view.genesis_hash.hex(),
                 "security": security.hex(),
                 "height": roll.header.height,
-                "evidence": base64.b64encode(encode_roll(evidence)).decode("ascii"),
+                "evidence": base64.b64encode(encode_list(evidence)).decode("ascii"),
             }
         raise ServiceError("NO_ANSWER", f"no node gave the roll whole: {last.code}")
 
@@ -92,7 +93,7 @@ def check_answer(view: ChainView, followed: Position, request: Mapping[str, Any]
         raise InvalidProof("about another chain or security than asked", where="response", next_step=_NEXT)
     security = bytes.fromhex(str(request["security"]))
     try:
-        evidence = decode_roll(base64.b64decode(str(answer.get("evidence")), validate=True))
+        evidence = decode_list(base64.b64decode(str(answer.get("evidence")), validate=True))
     except (MalformedBytes, binascii.Error) as error:
         raise InvalidProof(f"the evidence cannot be read: {error}", where="evidence", next_step=_NEXT) from error
     roll = check_roll(view, security, evidence, not_before_ms=followed.time_ms)

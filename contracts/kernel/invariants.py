@@ -1,9 +1,9 @@
 """The ledger's invariants over a whole state (docs/spec/kernel.md §8). Pure: for tests, the demonstration and
 verification.
 
-For each security: sum of holdings = total = what its roll lists, no more and no less; for each holding: pledged is
-what pledges bind, frozen is what holds and freezes bind; for money: sum of accounts = all money, held is what holds
-bind.
+For each security: sum of holdings = total = what its roll lists, no more and no less; for each account: the securities
+it holds are those its own list names; for each holding: pledged is what pledges bind, frozen is what holds and freezes
+bind; for money: sum of accounts = all money, held is what holds bind.
 """
 
 from __future__ import annotations
@@ -17,7 +17,17 @@ from chain_core.codec.values import decode_value
 from chain_core.types.errors import LocalFault
 from contracts.kernel import records
 from contracts.kernel.records import Holding, HoldKind, Security, Status
-from contracts.kernel.roll import CHUNK_IDS, ROLL_CHUNK, ROLL_HEAD, chunk_count, decode_chunk, decode_head, roll_digest
+from contracts.kernel.roll import (
+    CHUNK_IDS,
+    HELD_CHUNK,
+    HELD_HEAD,
+    ROLL_CHUNK,
+    ROLL_HEAD,
+    chunk_count,
+    decode_chunk,
+    decode_head,
+    list_digest,
+)
 
 PREFIX = state_key(records.KERNEL, b"")
 _ID = 16
@@ -30,13 +40,42 @@ class BrokenInvariant(LocalFault):
 
 
 @dataclass
+class _Lists:
+    """Complete lists of one kind: heads by owner, chunks by owner and number."""
+
+    heads: dict[bytes, bytes] = field(default_factory=dict)
+    chunks: dict[bytes, dict[bytes, bytes]] = field(default_factory=dict)
+
+    def owners(self) -> set[bytes]:
+        """Everybody of whom there is any part of a list."""
+        return self.heads.keys() | self.chunks.keys()
+
+    def entries(self, owner: bytes, where: str) -> list[bytes]:
+        """What the list names, after a check that head and chunks are of one piece."""
+        head, chunks = self.heads.get(owner), self.chunks.get(owner, {})
+        count, said, digest = decode_head(head) if head is not None else (0, 0, list_digest([]))
+        if said != chunk_count(count) or sorted(chunks) != [n.to_bytes(4, "big") for n in range(said)]:
+            raise _fail(f"a list has {len(chunks)} chunks, its head says {said} for {count} entries", where)
+        raws = [chunks[number] for number in sorted(chunks)]
+        listed = [decode_chunk(raw) for raw in raws]
+        found = [entry for chunk in listed for entry in chunk]
+        if len(found) != count or any(len(chunk) != CHUNK_IDS for chunk in listed[:-1]):
+            raise _fail(f"a list names {len(found)} entries in uneven chunks, its head says {count}", where)
+        if digest != list_digest(raws):
+            raise _fail("a list's digest is not that of its chunks", where)
+        if len(set(found)) != count:
+            raise _fail("a list names an entry twice", where)
+        return found
+
+
+@dataclass
 class _Books:
     """Everything the invariants look at, by security and account."""
 
     securities: dict[bytes, Security] = field(default_factory=dict)
     holdings: dict[bytes, Holding] = field(default_factory=dict)
-    heads: dict[bytes, bytes] = field(default_factory=dict)
-    chunks: dict[bytes, bytes] = field(default_factory=dict)
+    rolls: _Lists = field(default_factory=_Lists)
+    held: _Lists = field(default_factory=_Lists)
     cash: dict[bytes, records.Cash] = field(default_factory=dict)
     bound: dict[bytes, int] = field(default_factory=dict)
     pledged: dict[bytes, int] = field(default_factory=dict)
@@ -52,9 +91,13 @@ class _Books:
         elif kind == records.SECURITY and len(rest) == _ID:
             self.securities[rest] = records.decode_security(value)
         elif kind == ROLL_HEAD and len(rest) == _ID:
-            self.heads[rest] = value
+            self.rolls.heads[rest] = value
         elif kind == ROLL_CHUNK and len(rest) == _ID + 4:
-            self.chunks[rest] = value
+            self.rolls.chunks.setdefault(rest[:_ID], {})[rest[_ID:]] = value
+        elif kind == HELD_HEAD and len(rest) == _ID:
+            self.held.heads[rest] = value
+        elif kind == HELD_CHUNK and len(rest) == _ID + 4:
+            self.held.chunks.setdefault(rest[:_ID], {})[rest[_ID:]] = value
         elif kind == records.CASH and len(rest) == _ID:
             self.cash[rest] = records.decode_cash(value)
         elif own == records.MONEY:
@@ -89,8 +132,15 @@ def check_state(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
     for key, value in pairs:
         if key.startswith(PREFIX):
             books.read(key[len(PREFIX) :], value)
-    for security in sorted(books.securities.keys() | {key[:_ID] for key in books.holdings}):
-        _check_security(books, security)
+    of_security: dict[bytes, dict[bytes, Holding]] = {}
+    of_account: dict[bytes, dict[bytes, Holding]] = {}
+    for key, holding in books.holdings.items():
+        of_security.setdefault(key[:_ID], {})[key[_ID:]] = holding
+        of_account.setdefault(key[_ID:], {})[key[:_ID]] = holding
+    for security in sorted(books.securities.keys() | of_security.keys() | books.rolls.owners()):
+        _check_security(books, security, of_security.get(security, {}))
+    for account in sorted(of_account.keys() | books.held.owners()):
+        _check_held(books, account, of_account.get(account, {}))
     _check_bound(books)
     _check_cash(books)
     return {"securities": len(books.securities), "holdings": len(books.holdings), "money_fen": books.money}
@@ -116,12 +166,11 @@ def _add(sums: dict[bytes, int], key: bytes, quantity: int) -> None:
     sums[key] = sums.get(key, 0) + quantity
 
 
-def _check_security(books: _Books, security: bytes) -> None:
+def _check_security(books: _Books, security: bytes, holdings: Mapping[bytes, Holding]) -> None:
     where = f"security {security.hex()}"
     record = books.securities.get(security)
     if record is None:
-        raise _fail("holdings of a security that is not registered", where)
-    holdings = {key[_ID:]: holding for key, holding in books.holdings.items() if key[:_ID] == security}
+        raise _fail("holdings or roll of a security that is not registered", where)
     total = sum(holding.total for holding in holdings.values())
     if total != record.total or total > record.declared:
         raise _fail(f"holdings sum to {total}, the security's total is {record.total} of {record.declared}", where)
@@ -129,28 +178,18 @@ def _check_security(books: _Books, security: bytes) -> None:
         raise _fail(f"live with {total} of {record.declared} declared", where)
     if bool(record.frozen) != books.frozen.get(security, False):
         raise _fail("its frozen mark and its list of freezes differ", where)
-    _check_roll(books, security, holdings, where)
-
-
-def _check_roll(books: _Books, security: bytes, holdings: Mapping[bytes, Holding], where: str) -> None:
-    head = books.heads.get(security)
-    count, chunks, digest = decode_head(head) if head is not None else (0, 0, roll_digest([]))
-    numbers = [security + number.to_bytes(4, "big") for number in range(chunks)]
-    present = sorted(key for key in books.chunks if key[:_ID] == security)
-    if chunks != chunk_count(count) or present != numbers:
-        raise _fail(f"the roll has chunks {len(present)}, its head says {chunks} for {count} holders", where)
-    raws = [books.chunks[key] for key in numbers]
-    listed = [decode_chunk(raw) for raw in raws]
-    accounts = [account for chunk in listed for account in chunk]
-    if len(accounts) != count or any(len(chunk) != CHUNK_IDS for chunk in listed[:-1]):
-        raise _fail(f"the roll lists {len(accounts)} holders in uneven chunks, its head says {count}", where)
-    if digest != roll_digest(raws):
-        raise _fail("the roll's digest is not that of its chunks", where)
-    if len(set(accounts)) != count or set(accounts) != set(holdings):
+    accounts = books.rolls.entries(security, where)
+    if set(accounts) != set(holdings):
         raise _fail("the roll and the holdings name different holders", where)
     for slot, account in enumerate(accounts):
         if holdings[account].slot != slot or holdings[account].total == 0:
             raise _fail(f"holder {account.hex()} has another slot than the roll, or nothing", where)
+
+
+def _check_held(books: _Books, account: bytes, holdings: Mapping[bytes, Holding]) -> None:
+    where = f"account {account.hex()}"
+    if set(books.held.entries(account, where)) != set(holdings):
+        raise _fail("its list and its holdings name different securities", where)
 
 
 def _check_bound(books: _Books) -> None:

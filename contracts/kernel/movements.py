@@ -33,7 +33,7 @@ from contracts.kernel.records import (
     pack_holding,
     unpack_holding,
 )
-from contracts.kernel.roll import Roll, holder_count
+from contracts.kernel.roll import MAX_LISTED, Held, Roll, holder_count
 
 NO_HOLDING = Holding(0, 0, 0, 0)
 
@@ -131,15 +131,16 @@ def move(
         space.put(HOLDING + security + target, pack_holding(more + quantity, its_pledged, its_frozen, its_slot))
     else:
         taking = None if raw_target is None else decode_holding(raw_target)
-        _change_roll(space, security, source, target, Holding(available, pledged, frozen, slot), taking, quantity)
+        _change_lists(space, ctx, security, source, target, Holding(available, pledged, frozen, slot), taking, quantity)
     if kind is MoveKind.TRADE:
         guards.note_trade(space, now, intent)
     ctx.record_move(Move(kind, security, source, target, quantity, judged))
     ctx.emit("transferred", security=security, source=source, target=target, quantity=quantity, kind=int(kind))
 
 
-def _change_roll(
+def _change_lists(
     space: Namespace,
+    ctx: CallContext,
     security: bytes,
     source: bytes,
     target: bytes,
@@ -147,10 +148,10 @@ def _change_roll(
     taking: Holding | None,
     quantity: int,
 ) -> None:
-    """Writes both holdings and the register where somebody joins or leaves it."""
+    """Writes both holdings, the register that somebody joins or leaves, and his own list of holdings."""
     roll = Roll(space, security)
     if taking is None:
-        taking = Holding(0, 0, 0, roll.append(target))
+        taking = Holding(0, 0, 0, _join(space, ctx, security, target, roll))
     more = Holding(taking.available + quantity, taking.pledged, taking.frozen, taking.slot)
     space.put(HOLDING + security + target, encode_holding(more))
     if left.total:
@@ -160,8 +161,22 @@ def _change_roll(
     roll.save()
 
 
+def _join(space: Namespace, ctx: CallContext, security: bytes, account: bytes, roll: Roll) -> int:
+    """Enters a holder, and the security into his own list; his slot. Refuses with kernel.list_full."""
+    held = Held(space, account)
+    for owner, entries in ((security, roll.count), (account, held.count)):
+        if entries >= MAX_LISTED:
+            ctx.refuse("kernel.list_full", owner, MAX_LISTED)
+    held.append(security)
+    held.save()
+    return roll.append(account)
+
+
 def _leave(space: Namespace, security: bytes, account: bytes, slot: int, roll: Roll) -> None:
-    """Takes a holder out; whoever is moved to his place learns his new slot."""
+    """Takes a holder out, and the security out of his own list; whoever is moved to his place learns his new slot."""
+    held = Held(space, account)
+    held.drop(security)
+    held.save()
     space.delete(HOLDING + security + account)
     moved = roll.remove(slot)
     if moved is not None:
@@ -218,7 +233,8 @@ def register(space: Namespace, ctx: CallContext, security: bytes, rows: Sequence
             MoveKind.REGISTRATION, security, record, NOBODY, account, quantity, count, count + 1, NEVER, days
         )
         judged = guards.judge(space, ctx, now, intent)
-        space.put(HOLDING + security + account, encode_holding(Holding(quantity, 0, 0, roll.append(account))))
+        slot = _join(space, ctx, security, account, roll)
+        space.put(HOLDING + security + account, encode_holding(Holding(quantity, 0, 0, slot)))
         if acquired > days.bought:
             space.put(key, encode_trade_days(TradeDays(acquired, days.sold)))
         ctx.record_move(Move(MoveKind.REGISTRATION, security, NOBODY, account, quantity, judged))

@@ -19,6 +19,7 @@ TEXTS: Mapping[str, RuleText] = {
     "kernel.not_live": RuleText("证券 {0} 尚未完成登记", "the registration of security {0} is not complete"),
     "kernel.registered": RuleText("{0} 已登记持有证券 {1}", "{0} is in the register of security {1} already"),
     "kernel.not_registered": RuleText("{0} 未登记持有证券 {1}", "{0} is not in the register of security {1}"),
+    "kernel.list_full": RuleText("{0} 的名册或持仓清单已满 {1} 项", "the list of {0} is full: {1} entries"),
     "kernel.future_day": RuleText("取得日 {0} 晚于当日 {1}", "acquired on day {0}, which is after today, {1}"),
     "kernel.above_declared": RuleText(
         "证券 {0} 登记合计将达 {1}，超过申报总数 {2}", "rows of security {0} would sum to {1}, declared are {2}"

@@ -25,7 +25,7 @@ from contracts.kernel.records import (
     encode_holding,
     encode_money,
 )
-from contracts.kernel.roll import chunk_key
+from contracts.kernel.roll import HELD_HEAD, chunk_key, encode_head, held_chunk_key, list_digest
 from tests.unit.contracts.market import Market, account, op
 
 A, B = "investor-0", "investor-1"
@@ -88,11 +88,29 @@ def change(own: bytes, value: bytes | None) -> Callable[[State], None]:
     return apply
 
 
-def head(security: bytes, **fields: object) -> Callable[[State], None]:
+def head(owner: bytes, tag: bytes = b"R", **fields: object) -> Callable[[State], None]:
     def apply(state: State) -> None:
-        row = decode_value(state[full(b"R" + security)])
+        row = decode_value(state[full(tag + owner)])
         assert isinstance(row, dict)
-        state[full(b"R" + security)] = encode_value({**row, **fields})  # type: ignore[dict-item]
+        state[full(tag + owner)] = encode_value({**row, **fields})  # type: ignore[dict-item]
+
+    return apply
+
+
+def held(owner: bytes, securities: list[bytes]) -> Callable[[State], None]:
+    """The account's own list, sound in itself, names these."""
+
+    def apply(state: State) -> None:
+        chunk = encode_value(list(securities))
+        state[full(held_chunk_key(owner, 0))] = chunk
+        state[full(HELD_HEAD + owner)] = encode_head(len(securities), list_digest([chunk]))
+
+    return apply
+
+
+def no_list(owner: bytes) -> Callable[[State], None]:
+    def apply(state: State) -> None:
+        del state[full(held_chunk_key(owner, 0))], state[full(HELD_HEAD + owner)]
 
     return apply
 
@@ -129,9 +147,17 @@ def breakages(market: Market) -> dict[str, tuple[Callable[[State], None], str]]:
         "another slot": (change(HOLDING + security + a, encode_holding(holding._replace(slot=5))), "slot"),
         "a chunk gone": (change(chunk_key(security, 1), None), "chunks"),
         "a chunk too many": (change(chunk_key(security, 2), encode_value([])), "chunks"),
-        "a shorter count": (head(security, count=69), "lists 70"),
+        "a shorter count": (head(security, count=69), "names 70"),
         "another digest": (head(security, digest=bytes(32)), "digest"),
         "a stranger in the roll": (swapped(security), "digest"),
+        "a roll of nothing": (change(b"R" + bytes(16), encode_head(0, list_digest([]))), "not registered"),
+        "a security left out of a holder's list": (no_list(a), "different securities"),
+        "a security he does not hold in his list": (held(a, [security, bytes(16)]), "different securities"),
+        "a list of one who holds nothing": (held(account("bank"), [security]), "different securities"),
+        "a security twice in his list": (held(a, [security, security]), "twice"),
+        "another digest of his list": (head(a, HELD_HEAD, digest=bytes(32)), "digest"),
+        "a shorter count of his list": (head(a, HELD_HEAD, count=0, chunks=0), "chunks"),
+        "a list without a head": (change(HELD_HEAD + a, None), "chunks"),
         "a hold gone": (change(HOLD + hold, None), "frozen 10"),
         "a freeze gone": (change(HOLDING_FREEZE + security + a, None), "frozen 10"),
         "a pledge gone": (change(PLEDGE + market.id_of("pledge", A, "l"), None), "pledged 9"),
@@ -144,7 +170,10 @@ def breakages(market: Market) -> dict[str, tuple[Callable[[State], None], str]]:
 NAMES = (
     "one unit more", "a holder without a row in the roll", "a holding gone", "a security gone", "another total",
     "not frozen any more", "another slot", "a chunk gone", "a chunk too many", "a shorter count", "another digest",
-    "a stranger in the roll", "a hold gone", "a freeze gone", "a pledge gone", "a payment gone", "more money",
+    "a stranger in the roll", "a roll of nothing", "a security left out of a holder's list",
+    "a security he does not hold in his list", "a list of one who holds nothing", "a security twice in his list",
+    "another digest of his list", "a shorter count of his list", "a list without a head",
+    "a hold gone", "a freeze gone", "a pledge gone", "a payment gone", "more money",
     "money from nowhere",
 )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Holder rolls against a plain list, and against the bytes of docs/spec/formats.md §11."""
+"""Complete lists against a plain list, and against the bytes of docs/spec/formats.md §11."""
 
 from collections.abc import Callable
 
@@ -9,11 +9,22 @@ from hypothesis import strategies as st
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import merkle_root
+from chain_core.execution.codes import EngineFault
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
 from contracts.kernel import records
 from contracts.kernel.records import Holding, Security
-from contracts.kernel.roll import Roll, chunk_key, decode_chunk, decode_head, holder_count, read_roll
+from contracts.kernel.roll import (
+    Held,
+    Roll,
+    chunk_key,
+    decode_chunk,
+    decode_head,
+    held_chunk_key,
+    holder_count,
+    read_held,
+    read_roll,
+)
 
 SECURITY = sm3(b"security")[:16]
 
@@ -79,6 +90,38 @@ def test_joining_and_leaving(steps: list[int], save_each: bool) -> None:
             roll = Roll(space, SECURITY)  # type: ignore[arg-type]
     roll.save()
     check(space, model)
+
+
+@given(st.lists(st.integers(0, 150), max_size=250))
+def test_the_securities_of_an_account(steps: list[int]) -> None:
+    """Each number is a security: bought when it is not held, else given away, wherever it stands in the list."""
+    space, model, account = Space(), list[bytes](), holder(0)
+    for number in steps:
+        security, held = holder(number), Held(space, account)  # type: ignore[arg-type]
+        if security in model:
+            held.drop(security)
+            place, last = model.index(security), model.pop()
+            if place < len(model):
+                model[place] = last
+        else:
+            assert held.append(security) == len(model)
+            model.append(security)
+        held.save()
+    assert read_held(space.get, account) == model
+    chunks = [encode_value(list(model[start : start + 64])) for start in range(0, len(model), 64)]
+    stored = {key: value for key, value in space.values.items() if key[:1] == b"l"}
+    assert stored == {held_chunk_key(account, number): chunk for number, chunk in enumerate(chunks)}
+    if steps:
+        head = decode_value(space.values[b"L" + account])
+        assert head == {"count": len(model), "chunks": len(chunks), "digest": merkle_root(chunks)}
+
+
+def test_nobody_gives_away_what_his_list_does_not_name() -> None:
+    """The kernel never asks for it: such a state is a defect, not a refusal."""
+    held = Held(Space(), holder(0))  # type: ignore[arg-type]
+    held.append(holder(1))
+    with pytest.raises(EngineFault, match=holder(2).hex()):
+        held.drop(holder(2))
 
 
 def test_only_changed_chunks_are_written() -> None:

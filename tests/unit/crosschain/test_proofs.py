@@ -19,18 +19,9 @@ from chain_core.node.chain_view import ChainView
 from chain_core.types.errors import InvalidProof, MalformedBytes
 from chain_core.types.values import Value
 from contracts.kernel.records import Holding, Security, encode_holding, encode_security
-from contracts.kernel.roll import encode_head
-from crosschain.proofs import (
-    MAX_HOLDERS,
-    RollEvidence,
-    RollMoved,
-    check_fresh,
-    check_roll,
-    decode_roll,
-    encode_roll,
-    fetch_roll,
-    roll_keys,
-)
+from contracts.kernel.roll import MAX_LISTED, encode_head
+from crosschain.complete_lists import ListEvidence, ListMoved, check_fresh, decode_list, encode_list
+from crosschain.proofs import check_roll, fetch_roll, roll_keys
 from tests.unit.crosschain.chains import Layers, account, op, security
 from tests.vectors.state_model import StateModel
 
@@ -110,15 +101,15 @@ class Sheet:
             holding = encode_holding(Holding(quantity, 0, 0, slot))
             self.values[state_key("kernel", b"H" + SECURITY + name)] = holding
 
-    def evidence(self, keys: Sequence[bytes] | None = None) -> RollEvidence:
+    def evidence(self, keys: Sequence[bytes] | None = None) -> ListEvidence:
         local, model = self.layers.local, StateModel(self.values, 16)
         real = decode_header(local.certified(local.height)[0])
         header = encode_header(replace(real, state_root=model.root))
         listed = roll_keys(SECURITY, self.values) if keys is None else keys
         items = tuple(StateItem(self.values.get(key), encode_state_proof(model.prove(key))) for key in listed)
-        return RollEvidence(CertifiedHeader(header, local.certify(header)), items)
+        return ListEvidence(CertifiedHeader(header, local.certify(header)), items)
 
-    def check(self, evidence: RollEvidence, **more: int) -> list[int]:
+    def check(self, evidence: ListEvidence, **more: int) -> list[int]:
         roll = check_roll(view_of(self.layers), SECURITY, evidence, **more)
         assert [name for name, _ in roll.holders] == self.accounts
         return [holding.total for _, holding in roll.holders]
@@ -131,7 +122,7 @@ class Sheet:
 @pytest.mark.parametrize("count", [1, 2, 63, 64, 65, 128, 200])
 def test_a_roll_of_any_length_is_proven_whole(layers: Layers, count: int) -> None:
     sheet = Sheet(layers, list(range(1, count + 1)))
-    evidence = decode_roll(encode_roll(sheet.evidence()))
+    evidence = decode_list(encode_list(sheet.evidence()))
     assert sheet.check(evidence) == list(range(1, count + 1))
     assert check_roll(view_of(layers), SECURITY, evidence).total == count * (count + 1) // 2
 
@@ -169,34 +160,34 @@ def test_a_roll_that_never_stands_still_is_not_made_up(layers: Layers) -> None:
             evidence = sheet.evidence(keys)
             return StateAnswer(evidence.header, evidence.items)
 
-    with pytest.raises(RollMoved):
+    with pytest.raises(ListMoved):
         asyncio.run(fetch_roll(Restless(), view_of(layers), SECURITY))
 
 
-def left_out(evidence: RollEvidence) -> RollEvidence:
+def left_out(evidence: ListEvidence) -> ListEvidence:
     return replace(evidence, items=evidence.items[:-1])
 
 
-def doubled(evidence: RollEvidence) -> RollEvidence:
+def doubled(evidence: ListEvidence) -> ListEvidence:
     return replace(evidence, items=(*evidence.items, evidence.items[-1]))
 
 
-def exchanged(evidence: RollEvidence) -> RollEvidence:
+def exchanged(evidence: ListEvidence) -> ListEvidence:
     *first, a, b = evidence.items
     return replace(evidence, items=(*first, b, a))
 
 
-def denied(evidence: RollEvidence) -> RollEvidence:
+def denied(evidence: ListEvidence) -> ListEvidence:
     return replace(evidence, items=(*evidence.items[:-1], replace(evidence.items[-1], value=None)))
 
 
-def raised(evidence: RollEvidence) -> RollEvidence:
+def raised(evidence: ListEvidence) -> ListEvidence:
     value = encode_holding(Holding(1_000_000, 0, 0, 2))
     return replace(evidence, items=(*evidence.items[:-1], replace(evidence.items[-1], value=value)))
 
 
 @pytest.mark.parametrize("alter", [left_out, doubled, exchanged, denied, raised])
-def test_an_altered_roll_is_refused(layers: Layers, alter: Callable[[RollEvidence], RollEvidence]) -> None:
+def test_an_altered_roll_is_refused(layers: Layers, alter: Callable[[ListEvidence], ListEvidence]) -> None:
     sheet = Sheet(layers, [1, 2, 3])
     with pytest.raises(InvalidProof):
         sheet.check(alter(sheet.evidence()))
@@ -205,14 +196,14 @@ def test_an_altered_roll_is_refused(layers: Layers, alter: Callable[[RollEvidenc
 def test_any_altered_byte_of_the_evidence_is_refused(layers: Layers) -> None:
     sheet = Sheet(layers, [5, 7])
     evidence = sheet.evidence()
-    raw = encode_roll(evidence)
+    raw = encode_list(evidence)
     certificate = raw.index(evidence.header.certificate)
     seen = view_of(layers)
-    check_roll(seen, SECURITY, decode_roll(raw))
+    check_roll(seen, SECURITY, decode_list(raw))
     for offset in range(len(raw)):
         altered = raw[:offset] + bytes((raw[offset] ^ 1 << offset % 8,)) + raw[offset + 1 :]
         try:
-            decoded = decode_roll(altered)
+            decoded = decode_list(altered)
         except MalformedBytes:
             continue
         # A certificate is verified once a header: to look at it, a view must not know the header yet.
@@ -229,7 +220,7 @@ def test_a_state_that_contradicts_itself_is_said_to(layers: Layers) -> None:
     holding = state_key("kernel", b"H" + SECURITY + ids[2])
     short = encode_value(ids[:2])
     cases: list[tuple[dict[bytes, bytes | None], str]] = [
-        ({key["head"]: None}, "no holders, but 6 units"),
+        ({key["head"]: None}, "sum to 0, the security has 6"),
         ({chunk: short}, "disagree"),
         ({chunk: short, key["head"]: encode_head(3, merkle_root([short]))}, "disagree"),
         ({chunk: short, key["head"]: encode_head(2, merkle_root([short]))}, "sum to 3"),
@@ -237,9 +228,9 @@ def test_a_state_that_contradicts_itself_is_said_to(layers: Layers) -> None:
         ({holding: encode_holding(Holding(3, 0, 0, 1))}, "no holding at slot 2"),
         ({holding: None}, "no holding at slot 2"),
         ({key["head"]: b"\x00"}, "cannot be read"),
-        ({key["head"]: encode_head(MAX_HOLDERS + 1, bytes(32))}, "out of bounds"),
+        ({key["head"]: encode_head(MAX_LISTED + 1, bytes(32))}, "out of bounds"),
         ({key["head"]: encode_value({"count": 3, "chunks": 2, "digest": bytes(32)})}, "counts its chunks wrongly"),
-        ({chunk: encode_value([b"short"])}, "no account"),
+        ({chunk: encode_value([b"short"])}, "no id"),
     ]
     for changes, message in cases:
         sheet = Sheet(layers, [1, 2, 3])
@@ -292,4 +283,4 @@ def test_evidence_of_another_chain_proves_nothing_here(layers: Layers) -> None:
 )
 def test_bytes_that_are_no_evidence(raw: bytes) -> None:
     with pytest.raises(MalformedBytes):
-        decode_roll(raw)
+        decode_list(raw)

@@ -16,8 +16,8 @@ from chain_core.codec.signed import derive_id
 from chain_core.node.chain_view import ChainView
 from chain_core.types.errors import InvalidProof
 from chain_core.types.values import Value
+from crosschain.complete_lists import ListEvidence, decode_list, encode_list
 from crosschain.following import Position
-from crosschain.proofs import RollEvidence, decode_roll, encode_roll
 from local_chain.assembly import local_assembly
 from service_registry import schemas
 from service_registry.definition import encode_definition, read_definition
@@ -136,10 +136,10 @@ def test_any_altered_part_of_the_evidence_is_found(
     layers: Layers, answered: tuple[dict[str, str], dict[str, Any]]
 ) -> None:
     request, answer = answered
-    evidence = decode_roll(base64.b64decode(answer["evidence"]))
+    evidence = decode_list(base64.b64decode(answer["evidence"]))
 
-    def alter(changed: RollEvidence) -> dict[str, Any]:
-        return {**answer, "evidence": base64.b64encode(encode_roll(changed)).decode()}
+    def alter(changed: ListEvidence) -> dict[str, Any]:
+        return {**answer, "evidence": base64.b64encode(encode_list(changed)).decode()}
 
     items = evidence.items
     shorter = replace(evidence, items=items[:-1])
