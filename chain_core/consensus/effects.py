@@ -21,6 +21,7 @@ from chain_core.types.block import (
     ViewChange,
     Vote,
 )
+from chain_core.types.evidence import Equivocation
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,6 +184,13 @@ class Alarm:
 
 
 @dataclass(frozen=True, slots=True)
+class Accuse:
+    """Keep the proof that a validator equivocated."""
+
+    proof: Equivocation
+
+
+@dataclass(frozen=True, slots=True)
 class Halt:
     """Stop voting: this replica's execution differs, or no header can reach a quorum any more."""
 
@@ -210,5 +218,6 @@ Effect: TypeAlias = (
     | ForwardPool
     | StoreNewView
     | Alarm
+    | Accuse
     | Halt
 )

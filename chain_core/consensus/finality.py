@@ -7,8 +7,8 @@ from whomever and in whatever view state it comes.
 from __future__ import annotations
 
 from chain_core.codec.block import HEADER_FIELDS, decode_header
+from chain_core.consensus.accusation import accuse_header
 from chain_core.consensus.effects import (
-    Alarm,
     CastHeaderVote,
     Effect,
     FetchBlocks,
@@ -59,8 +59,7 @@ def on_header_vote(state: ReplicaState, slot: Slot, vote: HeaderVote, out: list[
     known = slot.header_votes.get(vote.signer)
     if known is not None:
         if known.header_hash != vote.header_hash:
-            facts = (("signer", vote.signer), ("height", vote.header.height), ("phase", "HEADER"))
-            out.append(Alarm("EQUIVOCATION", facts))
+            accuse_header(state, known, vote, out)
         return
     slot.header_votes[vote.signer] = vote
     check_certificate(state, slot, out)

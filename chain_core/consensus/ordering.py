@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chain_core.codec.block import batch_digest, decode_header, encode_batch
+from chain_core.consensus.accusation import accuse_vote
 from chain_core.consensus.effects import (
     Alarm,
     BuildBatch,
@@ -203,7 +204,7 @@ def on_pre_prepare(state: ReplicaState, slot: Slot, message: PrePrepare, now_ms:
     digest = message.vote.vote.digest
     if slot.accepted is not None:
         if slot.accepted.vote.vote.digest != digest:
-            equivocation(slot.accepted.vote, message.vote, out)
+            accuse_vote(state, slot.accepted.vote, message.vote, out)
         return
     if not state.may_order(slot) and slot.committed != digest:  # ordered already: in an earlier view, or elsewhere
         return
@@ -251,7 +252,7 @@ def on_prepare(state: ReplicaState, slot: Slot, vote: SignedVote, out: list[Effe
     known = slot.prepares.get(signer)
     if known is not None:
         if known.vote.digest != vote.vote.digest:
-            equivocation(known, vote, out)
+            accuse_vote(state, known, vote, out)
         return
     slot.prepares[signer] = vote
     check_prepared(state, slot, out)
@@ -294,7 +295,7 @@ def on_commit(state: ReplicaState, slot: Slot, vote: SignedVote, out: list[Effec
     known = slot.commits.get(vote.vote.signer)
     if known is not None:
         if known.vote.view == vote.vote.view and known.vote.digest != vote.vote.digest:
-            equivocation(known, vote, out)
+            accuse_vote(state, known, vote, out)
         if known.vote.view >= vote.vote.view:
             return
     slot.commits[vote.vote.signer] = vote
@@ -363,10 +364,3 @@ def execute_next(state: ReplicaState, out: list[Effect]) -> None:
     if slot.committed is not None and slot.proof is not None and not slot.executing:
         slot.executing = True
         out.append(Execute(slot.proof.batch, slot.committed))
-
-
-def equivocation(first: SignedVote, second: SignedVote, out: list[Effect]) -> None:
-    """Two votes of one signer that no correct replica signs both."""
-    v = second.vote
-    facts = (("signer", v.signer), ("height", v.height), ("view", v.view), ("phase", v.phase.name))
-    out.append(Alarm("EQUIVOCATION", facts))

@@ -178,6 +178,8 @@ class ReplicaState:
     halted: bool = False
     silent: bool = False
     """The driver does not know yet whether this key's votes are all in the log: it follows and casts nothing."""
+    accused: set[tuple[int, int]] = field(default_factory=set)
+    """Signers and kinds of statements of which a proof of equivocation was made."""
     idle_told: int = -1
     """The final height at which a primary that leaves an idle chain without blocks was reported."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chain_core.codec.block import batch_digest, decode_header, encode_batch
+from chain_core.consensus.accusation import accuse_new_view, accuse_view_change
 from chain_core.consensus.effects import (
     Alarm,
     CastNewView,
@@ -86,10 +87,12 @@ def on_own_view_change(state: ReplicaState, message: SignedViewChange, out: list
 def on_view_change(state: ReplicaState, message: SignedViewChange, out: list[Effect]) -> None:
     """A peer asks for a view: keep its highest, help it when it is behind, join or count."""
     signer, new_view = message.message.signer, message.message.new_view
+    known = state.view_changes.get(signer)
+    if known is not None and known.message.new_view == new_view:
+        accuse_view_change(state, known, message, out)
     if new_view <= state.view and not (state.view_changing and new_view == state.view):
         serve_new_view(state, signer, new_view, out)
         return
-    known = state.view_changes.get(signer)
     if known is not None and known.message.new_view >= new_view:
         return
     state.view_changes[signer] = message
@@ -203,6 +206,8 @@ def new_view_fault(message: NewView, validators: ValidatorSet) -> str:
 def on_new_view(state: ReplicaState, message: SignedNewView, out: list[Effect]) -> None:
     """Enter the view of a valid NEW-VIEW, whether or not it was asked for here."""
     view = message.message.view
+    if state.new_view is not None and state.new_view.message.view == view:
+        accuse_new_view(state, state.new_view, message, out)
     if view < state.view or (view == state.view and not state.view_changing) or view == 0:
         return
     fault = new_view_fault(message.message, state.config.validators)

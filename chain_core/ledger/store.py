@@ -13,6 +13,7 @@ from typing import NoReturn
 
 from chain_core.codec import signed
 from chain_core.codec.block import decode_header, header_hash
+from chain_core.codec.evidence import encode_equivocation
 from chain_core.codec.seen import decode_seen
 from chain_core.crypto.errors import MalformedTree
 from chain_core.crypto.hashing import sm3
@@ -30,11 +31,14 @@ from chain_core.ledger.value_cache import ValueCache
 from chain_core.ledger.vote_log import VoteLog
 from chain_core.types.block import CertifiedBlock, Header
 from chain_core.types.errors import MalformedBytes
+from chain_core.types.evidence import Equivocation
 from chain_core.types.ids import MAX_U64, ZERO_HASH
 from chain_core.types.packet import ConsistencyProof, InclusionProof, StateProof
 
 __all__ = ["NO_HEIGHT", "BlockRecord", "LedgerStore", "Staged"]
 
+MAX_EQUIVOCATIONS = 1_024
+"""Proofs kept in all; who equivocates is removed long before."""
 NO_HEIGHT = -1
 """Final height of a store whose genesis is not installed yet."""
 
@@ -267,6 +271,24 @@ class LedgerStore:
     def logged_body(self, envelope_id: bytes) -> bytes | None:
         """A raw envelope from the log."""
         return self._log.body(envelope_id)
+
+    # -- evidence
+
+    def add_equivocation(self, proof: Equivocation) -> bool:
+        """Keep a proof, synced: the first one a signer, epoch and kind. False when one is there, or too many are."""
+        place = proof.epoch.to_bytes(8, "big") + proof.signer.to_bytes(2, "big") + bytes((proof.statement,))
+        key = keys.EQUIVOCATION + place
+        if self._database.get(key) is not None or len(self.equivocations()) >= MAX_EQUIVOCATIONS:
+            return False
+        batch = self._database.batch()
+        batch.put(key, encode_equivocation(proof))
+        self._database.write(batch)
+        return True
+
+    def equivocations(self) -> list[bytes]:
+        """Encoded proofs (codec/evidence.py), ascending by epoch, signer and kind; at most MAX_EQUIVOCATIONS."""
+        found = self._database.scan(keys.EQUIVOCATION, keys.after(keys.EQUIVOCATION), MAX_EQUIVOCATIONS)
+        return [value for _, value in found]
 
     # -- inside
 

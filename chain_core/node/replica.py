@@ -244,6 +244,8 @@ class Replica:
                 self.intake.release(batch)
             case fx.ForwardPool(peers):
                 self.intake.forward(self.intake.forwarding.oldest(), peers, self.ports.clock.now_ms())
+            case fx.Accuse(proof):
+                self.store.add_equivocation(proof)
             case fx.Halt(code, facts):
                 self._halt(code, dict(facts))
             case _:

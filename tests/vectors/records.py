@@ -18,6 +18,7 @@ from chain_core.codec.block import (
     encode_certificate,
     encode_header,
 )
+from chain_core.codec.evidence import decode_equivocation, encode_equivocation
 from chain_core.codec.genesis import decode_genesis, encode_genesis
 from chain_core.codec.proofs import (
     decode_consistency,
@@ -158,6 +159,7 @@ def _votes(s: Samples) -> tuple[Kind, ...]:
         Kind("view-change", decode_view_change, _view_change, changes),
         Kind("signed-view-change", decode_signed_view_change, _signed_view_change, signed_change),
         Kind("new-view", decode_new_view, encode_new_view, (("view 1", new_view.body),)),
+        Kind("equivocation", decode_equivocation, encode_equivocation, (("two COMMITs", s.equivocation),)),
         Kind(
             "signed-new-view", decode_signed_new_view, _signed_new_view, (("view 1", encode_signed_new_view(new_view)),)
         ),

@@ -26,6 +26,7 @@ NAMES = [
     "view-change",
     "signed-view-change",
     "new-view",
+    "equivocation",
     "signed-new-view",
     "packet",
     "inclusion-proof",

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import pytest
 
+from chain_core.codec.evidence import check_equivocation
 from chain_core.codec.seen import state_key
 from chain_core.consensus.effects import CastPrePrepare
 from chain_core.consensus.finality import DIVERGED
 from chain_core.consensus.inputs import Input
+from chain_core.consensus.messages import Message, PrePrepare
 from chain_core.execution.executor import BlockResult
 from chain_core.ledger.database import Batch, Database
 from chain_core.network.frames import EnvelopesFrame
@@ -18,6 +20,7 @@ from chain_core.node.ports import Admission
 from chain_core.node.replica import UNKNOWN_FLAG, Replica
 from chain_core.node.safe_signer import SigningRefused
 from chain_core.node.voting import Cast
+from tests.simulation.byzantine import Strategy, propose
 from tests.simulation.node import SimNode
 from tests.simulation.world import Size, World
 
@@ -166,3 +169,24 @@ def test_who_prepared_serves_the_bodies_also_after_a_restart(world: World, monke
     monkeypatch.setattr(world.nodes[1], "send", lambda peer, frame: sent.append((peer, frame)))
     replica_of(world.nodes[1]).on_want_envelopes(3, [bytes(32), envelope.envelope_id])
     assert sent == [(3, EnvelopesFrame((envelope.raw,)))]
+
+
+def test_an_equivocating_primary_is_convicted_by_what_the_others_store(tmp_path: Path) -> None:
+    made = World(7, Size(4), tmp_path, byzantine={0: [TwoProposals]})
+    made.begin()
+    made.nodes[1].submit(made.promise(1, 0).raw)
+    made.until(lambda: any(node.store.equivocations() for node in made.nodes[1:]), 20_000, "a proof")
+    (raw,) = next(node.store.equivocations() for node in made.nodes[1:] if node.store.equivocations())
+    found = check_equivocation(raw, made.chain.validators, made.chain.genesis_hash)
+    assert found.signer == 0
+    made.close()
+
+
+class TwoProposals(Strategy):
+    """Tells everybody both stories."""
+
+    def say(self, node: SimNode, to: int, message: Message) -> list[Message]:
+        if isinstance(message, PrePrepare) and message.vote.vote.signer == node.index:
+            other = replace(message.batch, time_ms=message.batch.time_ms + 1)
+            return [message, propose(node, message.vote.vote, other)]
+        return [message]
