@@ -46,7 +46,8 @@ class CallContext(Namespace):
 
     One object serves a whole block: contracts do not keep it. ``account`` signed and answers for what is done;
     ``principal`` is whom it is done for (``on_behalf_of`` when given, else the account). ``parameters`` and ``flags``
-    are those in force in this block: every change of execution's meaning asks ``flags``.
+    are those in force in this block: every change of execution's meaning asks ``flags``. ``memo`` is for what a
+    contract computes once a block from facts that no transaction of the block changes; it ends with the block.
     """
 
     __slots__ = (
@@ -65,6 +66,7 @@ class CallContext(Namespace):
         "body",
         "contract",
         "flags",
+        "memo",
         "operation_index",
         "parameters",
         "transaction_id",
@@ -81,6 +83,7 @@ class CallContext(Namespace):
         self.operation_index = 0
         self.parameters: Mapping[str, int] = {}
         self.flags: tuple[str, ...] = ()
+        self.memo: dict[str, object] = {}
         self._overlay = overlay
         self._accounts = accounts
         self._grants = grants

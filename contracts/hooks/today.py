@@ -13,6 +13,8 @@ from contracts.kernel.moves import MoveKind
 from contracts.kernel.records import CALENDAR
 from contracts.kernel.records import RULES as RULES_KEY
 
+_MEMO = "market-rules.today"
+
 
 class Today(NamedTuple):
     """The UTC+8 day of block time. ``gap_limit``: the latest day that lies ``gap`` trading days back or more.
@@ -29,26 +31,25 @@ class Today(NamedTuple):
     rules: tuple[tuple[str, ...], ...]
 
 
-class _Cache:
-    """The block's day, computed at the first question of a block.
+class _Known(NamedTuple):
+    """A day with the parameters it was computed from."""
 
-    Nothing that a transaction can do changes it: a new calendar leaves all days up to today as they are, rules and
-    parameters change between blocks. One context object serves one block.
+    parameters: Mapping[str, int]
+    today: Today
+
+
+def today(space: Namespace, ctx: CallContext) -> Today:
+    """The block's day, computed at the first question of a block and kept with it. ``space`` is the kernel's namespace.
+
+    Nothing that a transaction can do changes it: a new calendar leaves all days up to today as they are, rules change
+    between blocks. Parameters do so too, but for what is asked before a block's own are in force.
     """
-
-    __slots__ = ("_ctx", "_parameters", "_today")
-
-    def __init__(self) -> None:
-        self._ctx: CallContext | None = None
-        self._parameters: Mapping[str, int] | None = None
-        self._today: Today | None = None
-
-    def today(self, space: Namespace, ctx: CallContext) -> Today:
-        if ctx is self._ctx and ctx.parameters is self._parameters and self._today is not None:
-            return self._today
-        found = _compute(space.get(CALENDAR), space.get(RULES_KEY), ctx.parameters, day_of(ctx.block.time_ms))
-        self._ctx, self._parameters, self._today = ctx, ctx.parameters, found
-        return found
+    known = ctx.memo.get(_MEMO)
+    if isinstance(known, _Known) and known.parameters is ctx.parameters:
+        return known.today
+    found = _compute(space.get(CALENDAR), space.get(RULES_KEY), ctx.parameters, day_of(ctx.block.time_ms))
+    ctx.memo[_MEMO] = _Known(ctx.parameters, found)
+    return found
 
 
 def _compute(calendar_raw: bytes | None, rules_raw: bytes | None, parameters: Mapping[str, int], day: int) -> Today:
@@ -65,7 +66,3 @@ def _compute(calendar_raw: bytes | None, rules_raw: bytes | None, parameters: Ma
         calendar,
         tuple(tuple(rule.id for rule in in_force if kind in rule.judges) for kind in range(len(MoveKind) + 1)),
     )
-
-
-today = _Cache().today
-"""The block's day. ``space`` is the kernel's namespace."""

@@ -12,6 +12,7 @@ from chain_core.types.genesis import Genesis
 from chain_core.types.values import Value
 from contracts.hooks.rules import ALWAYS, PARAMETER_BOUNDS, RULE_IDS, rules_document
 from contracts.kernel.calendar import MAX_DAY, TradingCalendar, day_of, decode_calendar, wrong_days
+from contracts.kernel.four_eyes import require_second_house
 from contracts.kernel.movements import require_active
 from contracts.kernel.records import CALENDAR, MARKET, RULES, SUITABILITY, Suitability, encode_suitability
 
@@ -64,9 +65,7 @@ def set_calendar(space: Namespace, ctx: CallContext, lists: Mapping[str, Sequenc
     """The next version, for days after today only; a governor of another entity signs as well. Emits
     ``calendar_set``.
     """
-    cosigners = (ctx.record_of(account) for account in ctx.cosigners)
-    if not any(record and "governor" in record.roles and record.entity != ctx.entity for record in cosigners):
-        ctx.refuse("kernel.four_eyes")
+    require_second_house(ctx)
     wrong = wrong_days(lists)
     if wrong is not None:
         ctx.refuse("kernel.bad_days", wrong)

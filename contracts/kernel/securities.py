@@ -10,6 +10,7 @@ from chain_core.codec.signed import derive_id
 from chain_core.codec.values import encode_value
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
+from contracts.kernel.four_eyes import require_second_house
 from contracts.kernel.movements import read_security, require_active
 from contracts.kernel.records import (
     LABEL,
@@ -25,7 +26,9 @@ from contracts.kernel.roll import holder_count
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a security is registered with. ``declared`` is the whole register's sum, in units."""
+    """What a security is registered with. ``declared`` is the whole register's sum, in units; ``legacy`` lets the
+    initial register hold more holders than the cap.
+    """
 
     reference: str
     name: str
@@ -37,7 +40,9 @@ class Listing:
 
 
 def register_security(space: Namespace, ctx: CallContext, listing: Listing, controller: bytes = NOBODY) -> bytes:
-    """A new security under the caller's own reference; its id. Emits ``security_registered``."""
+    """A new security under the caller's own reference; its id. One with ``legacy`` needs the second pair of eyes. Emits
+    ``security_registered``.
+    """
     security = derive_id(ctx.block.genesis_hash, "security", ctx.account, listing.reference)
     if space.get(SECURITY + security) is not None:
         ctx.refuse("kernel.security_exists", security)
@@ -45,6 +50,8 @@ def register_security(space: Namespace, ctx: CallContext, listing: Listing, cont
     if listing.province != market:
         ctx.refuse("csrc.province", listing.province, market)
     require_active(ctx, listing.issuer)
+    if listing.legacy:
+        require_second_house(ctx)  # it lifts the cap on holders: not for the operator alone
     record = Security(
         Status.REGISTERING,
         0,
@@ -65,6 +72,7 @@ def register_security(space: Namespace, ctx: CallContext, listing: Listing, cont
         reference=listing.reference,
         issuer=listing.issuer,
         declared=listing.declared,
+        legacy=listing.legacy,
     )
     return security
 

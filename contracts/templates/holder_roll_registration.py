@@ -8,7 +8,8 @@ on the security is live and the roll on chain is the roll.
 collecting --add_rows, remove_rows--> collecting --confirm--> live
 
 Rows are no trades: suitability, trading days and trade gaps do not apply. A roll of more holders than the cap is
-taken over only when it was declared as legacy; later it may only shrink.
+taken over only when it was declared as legacy, which a governor of another entity signs as well when the instance is
+created; later it may only shrink.
 """
 
 from __future__ import annotations
@@ -65,7 +66,7 @@ _NOTES = {
     "province": "region code of the issuer's seat",
     "unit_decimals": "decimals of the security's unit; 0 for whole shares",
     "declared": "sum of the roll in units, as the issuer declares it",
-    "legacy": "whether the roll may hold more holders than the cap",
+    "legacy": "whether the roll may hold more holders than the cap; true takes a cosigning governor of another entity",
 }
 
 TEMPLATE = Template(

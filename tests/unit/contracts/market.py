@@ -236,7 +236,7 @@ class Market(World):
 
     def registering(self, declared: int, reference: str = "BJ000001F.ESVUFR2401", *, legacy: bool = False) -> bytes:
         """A security whose register is empty; its id."""
-        self.ok("operator", listing(declared, reference, legacy=legacy))
+        self.ok("operator", listing(declared, reference, legacy=legacy), cosigners=("governor-2",) if legacy else ())
         return self.id_of("security", "operator", reference)
 
     def qualified(self, *names: str, until: int = MONDAY + 300) -> None:

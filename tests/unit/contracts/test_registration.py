@@ -102,6 +102,17 @@ def test_the_cap_while_registering() -> None:
     assert len(market.roll(legacy)) == 202
 
 
+def test_the_operator_alone_lifts_no_cap() -> None:
+    """A register beyond the cap takes a governor of another house beside the operator; the event says so."""
+    market = Market.open()
+    call = listing(50, CODE, legacy=True)
+    for cosigners in ((), ("investor-0",), ("governor-1",)):  # nobody; no governor; of the operator's own house
+        assert market.refused("operator", call, cosigners=cosigners) == "kernel.four_eyes"
+    market.ok("operator", call, cosigners=("governor-2",))
+    (event,) = market.events()
+    assert event[1] == "security_registered" and event[2]["legacy"] is True  # type: ignore[index,call-overload]
+
+
 def test_a_legacy_register_only_shrinks() -> None:
     people = [f"p{n}" for n in range(8)]
     market = Market.open(people, parameters={"holder_cap": 4})

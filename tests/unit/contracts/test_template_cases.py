@@ -81,6 +81,7 @@ class Story:
 
     def step(self, line: str) -> str:
         """The rule or code that refused the step; empty when it was done."""
+        line, _, cosigner = line.partition(" with ")
         who, what, *words = line.split()
         if who == "wait":
             self.market.time_ms += int(what) * 3_600_000
@@ -89,7 +90,7 @@ class Story:
             who, operation = "relayer", op("freeze_holder", "border", account=account(what), directive="D")
         else:
             operation = self.call(who, what, words)
-        receipt = self.market.one(who, operation)
+        receipt = self.market.one(who, operation, cosigners=(cosigner,) if cosigner else ())
         return receipt.rule or ("" if receipt.code == Code.OK else Code(receipt.code).name)
 
     @property
