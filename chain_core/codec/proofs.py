@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chain_core.codec import signed
 from chain_core.codec.values import decode_map
 from chain_core.codec.wire import U32, Layout, Reader, Writer, malformed
@@ -91,6 +93,12 @@ def check_inclusion(leaf: bytes, proof: InclusionProof, count: int, root: bytes,
         raise InvalidProof(f"the proof is for {proof.count} leaves, the header says {count}", where=where)
     if root_from_path(leaf_hash(leaf), proof.index, proof.count, proof.path) != root:
         raise InvalidProof("the path does not lead to the root in the header", where=where)
+
+
+def check_leaves(leaves: Sequence[bytes], count: int, root: bytes, where: str) -> None:
+    """InvalidProof unless these are all ``count`` leaves under ``root``, in order."""
+    if len(leaves) != count or merkle_root(leaves) != root:
+        raise InvalidProof("they do not lead to the root in the header", where=where)
 
 
 def encode_consistency(proof: ConsistencyProof) -> bytes:

@@ -51,6 +51,7 @@ class _Raw(Protocol):
     def get(self, key: bytes, *, verify_checksums: bool) -> bytes | None: ...
     def write_batch(self, *, sync: bool) -> _RawBatch: ...
     def iterator(self, *, start: bytes | None, stop: bytes | None, verify_checksums: bool) -> _Cursor: ...
+    def compact_range(self, *, start: bytes | None, stop: bytes | None) -> None: ...
     def close(self) -> None: ...
 
 
@@ -140,6 +141,11 @@ class Database:
                     group.append(pair)
                 groups.append(group)
         return groups
+
+    def compact(self, start: bytes, stop: bytes | None) -> None:
+        """Rewrites the tables of a range: what was deleted leaves the disk. Raises DiskFull, StoreFailed."""
+        with self._mapped("compact"):
+            self._raw.compact_range(start=start, stop=stop)
 
     @contextmanager
     def _cursor(self, start: bytes | None, stop: bytes | None) -> Iterator[_Cursor]:

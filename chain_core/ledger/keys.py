@@ -10,6 +10,7 @@ STORE_VERSION = 2
 META_FORMAT = b"Mformat"
 META_BINDING = b"Mbinding"
 META_FINAL = b"Mfinal"
+META_PRUNED = b"Mpruned"
 META_HISTORY = b"Mhistory"
 FORMAT_NAME = b"dualchain/ledger"
 

@@ -18,12 +18,13 @@ from chain_core.codec.seen import decode_seen
 from chain_core.crypto.errors import MalformedTree
 from chain_core.crypto.hashing import sm3
 from chain_core.ledger import binding, keys
-from chain_core.ledger.blocks import BlockStore
+from chain_core.ledger.blocks import ArchivedBlock, BlockStore
 from chain_core.ledger.bucket_tree import BucketTree, TreeChange
 from chain_core.ledger.database import Batch, Database
 from chain_core.ledger.digests import DigestLog
 from chain_core.ledger.errors import BlockRefused, corrupt
 from chain_core.ledger.history import HistoryStore
+from chain_core.ledger.pruning import HEIGHTS_A_BATCH, Pruning
 from chain_core.ledger.records import BlockRecord, Staged
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
 from chain_core.ledger.seen_index import EVERYTHING, Added, SeenIndex
@@ -39,6 +40,8 @@ __all__ = ["NO_HEIGHT", "BlockRecord", "LedgerStore", "Staged"]
 
 MAX_EQUIVOCATIONS = 1_024
 """Proofs kept in all; who equivocates is removed long before."""
+KEPT_HEIGHTS = 128
+"""Final heights that are never pruned: peers slightly behind fetch them."""
 NO_HEIGHT = -1
 """Final height of a store whose genesis is not installed yet."""
 
@@ -53,6 +56,7 @@ class LedgerStore:
         self._database = database
         self._binding = bound
         self._blocks = BlockStore(database)
+        self.pruning = Pruning(database, self._blocks)
         self._seen = SeenIndex(database)
         self._values = ValueCache(lambda key: database.get(keys.STATE + key))
         self._log = VoteLog(database)
@@ -108,6 +112,16 @@ class LedgerStore:
     # -- final chain
 
     @property
+    def genesis_hash(self) -> bytes:
+        """The chain it belongs to."""
+        return self._binding.genesis_hash
+
+    @property
+    def path(self) -> Path:
+        """Its directory."""
+        return self._database.path
+
+    @property
     def final_height(self) -> int:
         """Height of the last final block; 0 right after ``install_genesis``, NO_HEIGHT before."""
         return self._final_height
@@ -123,6 +137,17 @@ class LedgerStore:
     def block(self, height: int) -> CertifiedBlock | None:
         """The certified block; None for height 0, above the final height, and where bodies are pruned."""
         return self._blocks.block(height)
+
+    def archived(self, height: int) -> ArchivedBlock | None:
+        """The block with receipts, events and packets, as an archive holds it."""
+        return self._blocks.archived(height)
+
+    def prune(self, through: int, most: int = HEIGHTS_A_BATCH) -> int:
+        """Removes bodies and receipts of at most ``most`` heights up to ``through``, the lowest first; how many.
+
+        The last KEPT_HEIGHTS stay whatever ``through`` says. One synced batch; ``pruning.compact`` frees the disk.
+        """
+        return self.pruning.step(min(through, self._final_height - KEPT_HEIGHTS), most)
 
     def receipts(self, height: int) -> tuple[bytes, ...]:
         """Encoded receipts, one an envelope."""

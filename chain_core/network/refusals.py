@@ -52,6 +52,12 @@ class NotFound(ServiceRefusal):
     code = "NOT_FOUND"
 
 
+class Pruned(ServiceRefusal):
+    """The node had it and keeps only younger ones; archives and other nodes may have it."""
+
+    code = "PRUNED"
+
+
 class WrongChain(ServiceRefusal):
     """The request is for another chain, ledger or protocol version."""
 
@@ -99,6 +105,7 @@ _REMOTE: Final[dict[str, type[ServiceRefusal]]] = {
     for kind in (
         Overloaded,
         NotFound,
+        Pruned,
         WrongChain,
         UnknownMethod,
         Oversize,
@@ -115,6 +122,7 @@ _SHARED: Final[dict[str, type[DualchainError]]] = {
 _STATUS: Final[dict[str, grpc.StatusCode]] = {
     "RESOURCE_EXHAUSTED": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "OVERSIZE": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "PRUNED": grpc.StatusCode.OUT_OF_RANGE,
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,
     "WRONG_CHAIN": grpc.StatusCode.FAILED_PRECONDITION,
     "UNKNOWN_METHOD": grpc.StatusCode.UNIMPLEMENTED,

@@ -12,7 +12,7 @@ from chain_core.codec.transaction import decode_receipt
 from chain_core.crypto.merkle import MerkleTree
 from chain_core.execution.messages import Messages
 from chain_core.ledger.store import LedgerStore
-from chain_core.network.refusals import NotFound
+from chain_core.network.refusals import NotFound, Pruned
 from chain_core.node import receipt_view
 from chain_core.node.ports import FinalBlock
 from chain_core.types.packet import InclusionProof
@@ -27,7 +27,7 @@ class _Leaves:
 
 
 class BlockProofs:
-    """Headers, receipts and packets of final blocks with their proofs, from the store. Raises NotFound."""
+    """Headers, receipts and packets of final blocks with their proofs, from the store. Raises NotFound, Pruned."""
 
     def __init__(self, store: LedgerStore, messages: Messages) -> None:
         self._store = store
@@ -51,8 +51,19 @@ class BlockProofs:
             )
         return pb.CertifiedHeader(header=header, certificate=self._store.certificate(height) or b"")
 
+    def check_kept(self, height: int) -> None:
+        """Pruned when the bodies and receipts of a height are not here any more."""
+        pruned = self._store.pruning.height
+        if 0 < height <= pruned:
+            raise Pruned(
+                f"the block of height {height} is pruned here; this node has blocks from {pruned + 1} on",
+                where="height",
+                next_step="ask another node, or look into an archive",
+            )
+
     def receipt(self, height: int, index: int) -> pb.ProvenReceipt:
         """The receipt at an index of a final block; the text is for people and proves nothing."""
+        self.check_kept(height)
         leaves = _leaves(self._receipts, height, self._store.receipts)
         receipt = leaves.items[index]
         proven = pb.ProvenReceipt(height=height, receipt=receipt, proof=_proof(leaves.tree, index))

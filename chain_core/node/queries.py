@@ -122,6 +122,7 @@ class Queries:
         """GetBlock."""
         request = parse(pb.GetBlockRequest, data)
         self.scope.check(request.scope)
+        self.proofs.check_kept(request.height)
         block = self.store.block(request.height)
         if block is None:
             raise NotFound(
@@ -147,6 +148,7 @@ class Queries:
         request = parse(pb.GetEventsRequest, data)
         self.scope.check(request.scope)
         header = self.proofs.header(request.height)
+        self.proofs.check_kept(request.height)
         events = self.store.events(request.height)[request.start :]
         count = _page([len(item) for item in events])
         return pb.GetEventsResponse(header=header, events=events[:count], more=count < len(events)).SerializeToString()
