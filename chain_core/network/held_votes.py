@@ -7,17 +7,19 @@ from __future__ import annotations
 
 from chain_core.codec import signed
 from chain_core.codec.block import header_message
-from chain_core.codec.certificates import certificate_signatures, vote_signature
+from chain_core.codec.certificates import vote_signature
 from chain_core.crypto.provider import VerifyItem
+from chain_core.network.epoch_book import EpochBook, UnknownEpoch
 from chain_core.network.frames import HeldVotes
-from chain_core.types.errors import InvalidProof, PeerFault
-from chain_core.types.validator_set import ValidatorSet
+from chain_core.network.message_signatures import certified_signatures
+from chain_core.types.errors import InvalidProof, MalformedBytes, PeerFault
 
 
-def held_signatures(answer: HeldVotes, asker: int, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+def held_signatures(answer: HeldVotes, asker: int, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
     """(public key, message M, signature) of everything in ``answer``.
 
-    Raises PeerFault for a signer that is not the asker, and for a final header without a fitting certificate.
+    Raises PeerFault for a signer that is not the asker, and for a final header without a fitting certificate;
+    UnknownEpoch for votes of another epoch than the present one here, and for a final header of a later one.
     """
     signers = [vote.vote.signer for vote in answer.votes] + [vote.signer for vote in answer.header_votes]
     if answer.view_change is not None:
@@ -28,6 +30,15 @@ def held_signatures(answer: HeldVotes, asker: int, validators: ValidatorSet, gen
             where=f"held votes of validator {asker}",
             next_step="drop it; a link that repeats this is cut",
         )
+    epoch = book.current()
+    epochs = [vote.vote.epoch for vote in answer.votes] + [vote.header.epoch for vote in answer.header_votes]
+    if answer.view_change is not None:
+        epochs.append(answer.view_change.message.epoch)
+    if any(other != epoch.epoch for other in epochs):
+        raise UnknownEpoch(
+            "a vote of another epoch", where=f"held votes of validator {asker}", next_step="catch up first"
+        )
+    validators = epoch.validators
     key = validators.key(asker)
     items = [vote_signature(vote, validators, genesis_hash) for vote in answer.votes]
     items += [(key, header_message(genesis_hash, vote.header_hash), vote.signature) for vote in answer.header_votes]
@@ -36,7 +47,7 @@ def held_signatures(answer: HeldVotes, asker: int, validators: ValidatorSet, gen
         items.append((key, signed.message(signed.VIEW_CHANGE, genesis_hash, change.body), change.signature))
     if answer.certificate is not None:
         try:
-            items += certificate_signatures(answer.final_header, answer.certificate, validators, genesis_hash)[1]
-        except InvalidProof as error:
+            items += certified_signatures(answer.final_header, answer.certificate, book, genesis_hash)[1]
+        except (InvalidProof, MalformedBytes) as error:
             raise PeerFault(error.what, where=error.where, next_step=error.next_step) from error
     return list(dict.fromkeys(items))

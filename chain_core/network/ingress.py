@@ -13,16 +13,16 @@ from typing import Protocol, TypeVar
 
 from chain_core.codec import signed
 from chain_core.codec.block import decode_block
-from chain_core.codec.certificates import certificate_signatures
 from chain_core.codec.transaction import decode_envelopes
 from chain_core.consensus.messages import Message
 from chain_core.crypto.hashing import sm3_many
 from chain_core.crypto.merkle import merkle_root
 from chain_core.crypto.provider import VerifyItem
 from chain_core.crypto.providers import provider
+from chain_core.network.epoch_book import EpochBook
 from chain_core.network.frames import HeldVotes
 from chain_core.network.held_votes import held_signatures
-from chain_core.network.message_signatures import signature_triples
+from chain_core.network.message_signatures import certified_signatures, signature_triples
 from chain_core.network.transaction_refusals import (
     BadSignature,
     Expired,
@@ -35,7 +35,6 @@ from chain_core.network.transaction_refusals import (
 from chain_core.types.block import CertifiedBlock, Header
 from chain_core.types.errors import InvalidProof, InvalidTransaction, MalformedBytes, PeerFault
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES, Envelope, TransactionBody
-from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.verified import Verified
 
 MessageOutcome = Verified[Message] | PeerFault
@@ -98,12 +97,12 @@ class Ingress:
     """Authenticates for one chain and ledger. ``known_account`` and ``max_window_ms`` look at this node's final state.
 
     ``wanted`` says whether a proposal needs the body of an envelope id: then only its signatures decide, whatever the
-    clock and the state here say, for whether a proposal is valid is stateless.
+    clock and the state here say, for whether a proposal is valid is stateless. ``epochs`` says whose signatures count.
     """
 
     genesis_hash: bytes
     ledger: int
-    validators: ValidatorSet
+    epochs: EpochBook
     now_ms: Callable[[], int]
     max_window_ms: Callable[[], int]
     known_account: Callable[[bytes, bytes], bool]
@@ -117,7 +116,7 @@ class Ingress:
         check = _MessageCheck()
         for message in messages:
             try:
-                items = signature_triples(message, self.validators, self.genesis_hash)
+                items = signature_triples(message, self.epochs, self.genesis_hash)
             except PeerFault as fault:
                 check.parts.append((fault, 0))
             else:
@@ -132,7 +131,7 @@ class Ingress:
     def check_held(self, answer: HeldVotes, asker: int) -> Check[HeldOutcome]:
         """The answer to this signer's question: everything in it must be signed by ``asker``, its key in ``items``."""
         try:
-            items = held_signatures(answer, asker, self.validators, self.genesis_hash)
+            items = held_signatures(answer, asker, self.epochs, self.genesis_hash)
         except PeerFault as fault:
             return _HeldCheck((), fault)
         return _HeldCheck(items, answer)
@@ -198,10 +197,10 @@ class Ingress:
         for raw in raws:
             try:
                 block = decode_block(raw)
-                header, items = certificate_signatures(
-                    block.header, block.certificate, self.validators, self.genesis_hash
-                )
+                header, items = certified_signatures(block.header, block.certificate, self.epochs, self.genesis_hash)
                 check_block_contents(block, header)
+            except PeerFault as fault:
+                check.parts.append((fault, 0))
             except (MalformedBytes, InvalidProof) as error:
                 check.parts.append((PeerFault(error.what, where=error.where, next_step=_PEER_NEXT), 0))
             else:

@@ -23,7 +23,10 @@ from chain_core.codec.votes import MAX_WINDOW
 from chain_core.codec.wire import ascending
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.crypto.provider import VerifyItem
+from chain_core.execution.epochs import EpochInfo
+from chain_core.network.epoch_book import EpochBook, UnknownEpoch, epoch_of
 from chain_core.types.block import (
+    Certificate,
     Header,
     HeaderVote,
     NewView,
@@ -40,43 +43,65 @@ from chain_core.types.validator_set import ValidatorSet
 _NEXT = "drop the message; a link that repeats this is cut"
 
 
-def signature_triples(message: Message, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+def signature_triples(message: Message, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
     """(public key, message M, signature) of every signature in ``message``, nested ones too, each once.
 
-    ``validators`` is the set of the message's epoch. Empty for a heartbeat, which is an unsigned hint.
-    Raises PeerFault for what no correct replica sends.
+    Members, n, q and keys are those of the message's epoch. Empty for a heartbeat, which is an unsigned hint.
+    Raises PeerFault for what no correct replica sends, UnknownEpoch for an epoch that is not known here.
     """
     try:
-        items = _items(message, validators, genesis_hash)
+        items = _items(message, book, genesis_hash)
     except (InvalidProof, MalformedBytes) as error:
         raise PeerFault(error.what, where=error.where, next_step=_NEXT) from error
     # The view changes of one NEW-VIEW mostly carry the same certificates.
     return list(dict.fromkeys(items))
 
 
-def _items(message: Message, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+def _items(message: Message, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
     match message:
         case PrePrepare(vote=vote, batch=batch):
+            validators = _validators(book, vote.vote.epoch, vote.vote.height, "PRE-PREPARE")
             check_proposal(vote.vote, batch, validators)
             return [vote_signature(vote, validators, genesis_hash)]
         case SignedVote():
+            validators = _validators(book, message.vote.epoch, message.vote.height, message.vote.phase.name)
             _check_bare_vote(message, validators)
             return [vote_signature(message, validators, genesis_hash)]
-        case CommitProof():
+        case CommitProof(batch=batch):
+            validators = _validators(book, batch.epoch, batch.height, "commit proof")
             return _commit_proof(message, validators, genesis_hash)
-        case HeaderVote():
+        case HeaderVote(header=header):
+            validators = _validators(book, header.epoch, header.height, "header vote")
             return [_header_vote(message, validators, genesis_hash)]
         case SignedViewChange():
-            return _view_change(message, validators, genesis_hash)
+            return _view_change(message, book, genesis_hash)
         case SignedNewView():
-            return _new_view(message, validators, genesis_hash)
+            return _new_view(message, book, genesis_hash)
         case FinalityNotice(header_bytes=header_bytes, certificate=certificate):
-            return certificate_signatures(header_bytes, certificate, validators, genesis_hash)[1]
+            return certified_signatures(header_bytes, certificate, book, genesis_hash)[1]
         case Heartbeat():
-            _check_member(message.sender, validators, "heartbeat")
+            info = book.by_number(message.epoch)
+            if info is not None:
+                _check_member(message.sender, info.validators, "heartbeat")
             return []
         case _:
             assert_never(message)
+
+
+def certified_signatures(
+    header_bytes: bytes, certificate: Certificate, book: EpochBook, genesis_hash: bytes
+) -> tuple[Header, list[VerifyItem]]:
+    """A certified header of any epoch that is known: the header, and the q signatures that are left to verify.
+
+    Raises InvalidProof, MalformedBytes, UnknownEpoch, and PeerFault for a height outside its epoch.
+    """
+    header = decode_header(header_bytes)
+    info = epoch_of(book, header.epoch, header.height, f"header of height {header.height}")
+    return certificate_signatures(header_bytes, certificate, info.validators, genesis_hash)
+
+
+def _validators(book: EpochBook, epoch: int, height: int, where: str) -> ValidatorSet:
+    return epoch_of(book, epoch, height, where).validators
 
 
 def _fault(what: str, where: str) -> PeerFault:
@@ -125,18 +150,22 @@ def _header_vote(vote: HeaderVote, validators: ValidatorSet, genesis_hash: bytes
     return validators.key(vote.signer), header_message(genesis_hash, vote.header_hash), vote.signature
 
 
-def _view_change(change: SignedViewChange, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+def _view_change(change: SignedViewChange, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
     message = change.message
     where = f"VIEW-CHANGE of replica {message.signer} to view {message.new_view}"
+    info = book.by_number(message.epoch)
+    if info is None:
+        raise UnknownEpoch(f"epoch {message.epoch} is not known here", where=where, next_step="catch up first")
+    validators = info.validators
     _check_member(message.signer, validators, where)
     if message.new_view == 0:
         raise _fault("view 0 is where an epoch begins; nobody changes to it", where)
-    final, items = _final_header(message, validators, genesis_hash, where)
+    final, items = _final_header(message, info, book, genesis_hash, where)
     for prepared in message.prepared:
         vote = prepared.pre_prepare.vote
         if (vote.ledger, vote.epoch) != (message.ledger, message.epoch):
             raise _fault("a prepared certificate of another ledger or epoch", where)
-        if not final.height < vote.height <= final.height + MAX_WINDOW:
+        if not final.height < vote.height <= final.height + MAX_WINDOW or not info.covers(vote.height):
             raise _fault(f"prepared height {vote.height} is not above the final {final.height}", where)
         if vote.view >= message.new_view:
             raise _fault(f"prepared in view {vote.view}, which is not before the new one", where)
@@ -150,9 +179,12 @@ def _view_change(change: SignedViewChange, validators: ValidatorSet, genesis_has
 
 
 def _final_header(
-    message: ViewChange, validators: ValidatorSet, genesis_hash: bytes, where: str
+    message: ViewChange, info: EpochInfo, book: EpochBook, genesis_hash: bytes, where: str
 ) -> tuple[Header, list[VerifyItem]]:
-    """The highest final header and the signatures of its certificate; at height 0 there is none to have."""
+    """The highest final header and the signatures of its certificate; at height 0 there is none to have.
+
+    It is of the message's epoch, or the last one of the epoch before.
+    """
     header = decode_header(message.final_header)
     if header.ledger != message.ledger:
         raise _fault(f"its final header is of ledger {header.ledger}", where)
@@ -161,12 +193,18 @@ def _final_header(
         if first != (0, 0, 0, ZERO_HASH, genesis_hash):
             raise _fault(f"the header of height {header.height} has no certificate", where)
         return header, []
-    return certificate_signatures(message.final_header, message.final_certificate, validators, genesis_hash)
+    if header.epoch != message.epoch and header.height != info.start - 1:
+        raise _fault(f"its final header, of height {header.height}, is of epoch {header.epoch}", where)
+    return certified_signatures(message.final_header, message.final_certificate, book, genesis_hash)
 
 
-def _new_view(new_view: SignedNewView, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+def _new_view(new_view: SignedNewView, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
     message = new_view.message
     where = f"NEW-VIEW of replica {message.signer}, view {message.view}"
+    info = book.by_number(message.epoch)
+    if info is None:
+        raise UnknownEpoch(f"epoch {message.epoch} is not known here", where=where, next_step="catch up first")
+    validators = info.validators
     if message.view == 0 or message.signer != validators.primary(message.view):
         raise _fault(f"replica {message.signer} is not the primary of a new view {message.view}", where)
     if len(message.view_changes) != validators.q:
@@ -187,7 +225,7 @@ def _new_view(new_view: SignedNewView, validators: ValidatorSet, genesis_hash: b
         inner = change.message
         if (inner.ledger, inner.epoch, inner.new_view) != (message.ledger, message.epoch, message.view):
             raise _fault(f"the VIEW-CHANGE of replica {inner.signer} is for another view", where)
-        items += _view_change(change, validators, genesis_hash)
+        items += _view_change(change, book, genesis_hash)
     return items
 
 

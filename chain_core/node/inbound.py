@@ -11,6 +11,7 @@ from typing import Any, Protocol, assert_never
 
 from chain_core.consensus.messages import CommitProof, Heartbeat, Message, PrePrepare
 from chain_core.crypto.provider import VerifyItem
+from chain_core.network.epoch_book import UnknownEpoch
 from chain_core.network.frames import (
     BlocksFrame,
     ConsensusFrame,
@@ -136,13 +137,15 @@ class Inbound:
         job: Job[HeldOutcome] = Job(
             lambda: self.ingress.check_held(answer, self.asker),
             lambda outcomes: self._held_verified(link, outcomes),
-            len(answer.votes) + len(answer.header_votes) + 1 + self.ingress.validators.q,
+            len(answer.votes) + len(answer.header_votes) + 1 + self.ingress.epochs.current().validators.q,
             _MESSAGE_BYTES * (1 + len(answer.votes) + len(answer.header_votes)),
         )
         self.queue.add_vote(job)
 
     def _held_verified(self, link: IncomingLink, outcomes: list[HeldOutcome]) -> None:
         for outcome in outcomes:
+            if isinstance(outcome, UnknownEpoch):
+                continue
             link.judge(1, isinstance(outcome, PeerFault))
             if isinstance(outcome, Verified):
                 self.replica.on_held_votes(link.peer, outcome)
@@ -161,6 +164,8 @@ class Inbound:
 
     def _messages_verified(self, link: IncomingLink, outcomes: list[MessageOutcome]) -> None:
         for outcome in outcomes:
+            if isinstance(outcome, UnknownEpoch):  # this node is behind: nothing to blame the peer for
+                continue
             if isinstance(outcome, PeerFault):
                 link.judge(1, 1)
                 continue
@@ -220,14 +225,15 @@ class Inbound:
             Job(
                 lambda: self.ingress.check_blocks((raw,)),
                 lambda outcomes: self._blocks_verified(link, outcomes),
-                self.ingress.validators.q,
+                self.ingress.epochs.current().validators.q,
                 len(raw),
             )
         )
 
     def _blocks_verified(self, link: IncomingLink, outcomes: list[BlockOutcome]) -> None:
         good = [outcome for outcome in outcomes if isinstance(outcome, Verified)]
-        link.judge(len(outcomes), len(outcomes) - len(good))
+        bad = sum(isinstance(outcome, PeerFault) and not isinstance(outcome, UnknownEpoch) for outcome in outcomes)
+        link.judge(len(outcomes), bad)
         if good:
             self.replica.on_blocks(good)
 

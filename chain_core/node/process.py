@@ -23,6 +23,7 @@ from chain_core.crypto.providers import provider, signing_provider
 from chain_core.execution.pool import PoolLimits, TransactionPool
 from chain_core.execution.roots import build_genesis_header
 from chain_core.ledger.store import NO_HEIGHT, LedgerStore
+from chain_core.network.epoch_book import StateEpochs
 from chain_core.network.frames import Frame
 from chain_core.network.hello import Hello
 from chain_core.network.ingress import Ingress
@@ -145,7 +146,7 @@ class Node:
         ingress = Ingress(
             member.genesis_hash,
             self.config.chain.ledger,
-            genesis.validators,
+            StateEpochs(self.store),
             clock.now_ms,
             lambda: executor.parameters(self.store)["max_window_ms"],
             lambda account, key: executor.known_account(self.store, account, key),

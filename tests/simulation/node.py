@@ -22,6 +22,7 @@ from chain_core.execution.pool import PoolLimits, TransactionPool
 from chain_core.execution.roots import build_genesis_header
 from chain_core.ledger import keys
 from chain_core.ledger.store import NO_HEIGHT, LedgerStore
+from chain_core.network.epoch_book import StateEpochs
 from chain_core.network.frame_codec import decode_frame, encode_frame
 from chain_core.network.frames import (
     BlocksFrame,
@@ -134,7 +135,7 @@ class SimNode:
         self.ingress = Ingress(
             chain.genesis_hash,
             0,
-            chain.validators,
+            StateEpochs(store),
             self.now_ms,
             lambda: executor.parameters(store)["max_window_ms"],
             lambda account, key: executor.known_account(store, account, key),

@@ -31,6 +31,7 @@ from chain_core.types.errors import InvalidTransaction, PeerFault
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES, Operation, Signer, TransactionBody
 from chain_core.types.verified import Verified
 from tests.meta.sources import PACKAGES, ROOT, modules
+from tests.one_epoch import OneEpoch
 from tests.vectors.keys import Signatures, private_key, public_key
 from tests.vectors.samples import OPERATOR, TIME_MS, WITNESS, Samples
 
@@ -43,7 +44,7 @@ def made(*, wanted: Callable[[bytes], bool] = lambda _: False, cache: VerifiedCa
     return Ingress(
         S.chain,
         0,
-        S.validators,
+        OneEpoch(S.validators),
         lambda: TIME_MS,
         lambda: WINDOW_MS,
         lambda account, key: (account, key) in KNOWN,

@@ -13,6 +13,7 @@ from chain_core.network.message_signatures import signature_triples
 from chain_core.types.block import HeaderVote, NewView, Phase, SignedNewView, SignedViewChange, SignedVote, ViewChange
 from chain_core.types.errors import PeerFault
 from chain_core.types.validator_set import ValidatorSet
+from tests.one_epoch import OneEpoch
 from tests.vectors.keys import Signatures
 from tests.vectors.samples import Samples
 
@@ -41,7 +42,7 @@ GOOD: dict[str, tuple[Message, int]] = {
 
 @pytest.mark.parametrize(("message", "count"), GOOD.values(), ids=GOOD)
 def test_every_signature_is_named_once(message: Message, count: int) -> None:
-    triples = signature_triples(message, S.validators, S.chain)
+    triples = signature_triples(message, OneEpoch(S.validators), S.chain)
     assert len(triples) == len(set(triples)) == count
     assert all(provider().sm2_verify_many(triples))
 
@@ -50,7 +51,7 @@ def test_every_signature_is_named_once(message: Message, count: int) -> None:
 def test_no_signature_is_good_on_another_chain(message: Message, count: int) -> None:
     """Either the structure already names the other chain, or every signature fails."""
     try:
-        triples = signature_triples(message, S.validators, b"g" * 32)
+        triples = signature_triples(message, OneEpoch(S.validators), b"g" * 32)
     except PeerFault:
         return
     assert len(triples) == count
@@ -61,7 +62,7 @@ def test_no_signature_is_good_on_another_chain(message: Message, count: int) -> 
 def test_nested_signatures_are_not_forgotten(message: Message, count: int) -> None:
     """Breaking any one signature inside a message breaks one of its triples."""
     broken = sum(
-        not all(provider().sm2_verify_many(signature_triples(variant, S.validators, S.chain)))
+        not all(provider().sm2_verify_many(signature_triples(variant, OneEpoch(S.validators), S.chain)))
         for variant in with_one_broken(message)
     )
     assert broken == count
@@ -73,7 +74,7 @@ def spoil(signature: bytes) -> bytes:
 
 def with_one_broken(message: Message) -> list[Message]:
     """The message again and again, with one different signature spoiled each time, wherever it occurs."""
-    found = {signature for _, _, signature in signature_triples(message, S.validators, S.chain)}
+    found = {signature for _, _, signature in signature_triples(message, OneEpoch(S.validators), S.chain)}
     return [spoiled(message, signature) for signature in sorted(found)]
 
 
@@ -196,7 +197,10 @@ BAD: dict[str, tuple[Message, str]] = {
     "VIEW-CHANGE without certificate": (bad_change(final_certificate=None), "height 1 has no certificate"),
     "VIEW-CHANGE with a garbled header": (bad_change(final_header=bytes(408)), "unknown version"),
     "VIEW-CHANGE of another ledger": (bad_change(ledger=1), "final header is of ledger 0"),
-    "VIEW-CHANGE of another epoch": (bad_change(epoch=1), "another ledger or epoch"),
+    "VIEW-CHANGE prepared in another epoch": (
+        bad_change(prepared=(replace(S.prepared, pre_prepare=bad_vote(S.prepared.pre_prepare, epoch=1)),)),
+        "another ledger or epoch",
+    ),
     "VIEW-CHANGE prepared below final": (
         bad_change(prepared=(replace(S.prepared, pre_prepare=bad_vote(S.prepared.pre_prepare, height=1)),)),
         "not above the final 1",
@@ -236,7 +240,7 @@ BAD: dict[str, tuple[Message, str]] = {
 @pytest.mark.parametrize(("message", "reason"), BAD.values(), ids=BAD)
 def test_what_no_correct_replica_sends(message: Message, reason: str) -> None:
     with pytest.raises(PeerFault, match=reason) as fault:
-        signature_triples(message, S.validators, S.chain)
+        signature_triples(message, OneEpoch(S.validators), S.chain)
     assert fault.value.where
     assert fault.value.next_step
 
@@ -250,21 +254,21 @@ def test_n_f_and_keys_come_from_the_given_set() -> None:
     )
     seven = ValidatorSet((*S.validators.validators, *extra))
     calls: list[Callable[[], object]] = [
-        lambda: signature_triples(CHANGE, seven, S.chain),
-        lambda: signature_triples(NEW_VIEW, seven, S.chain),
-        lambda: signature_triples(NOTICE, seven, S.chain),
+        lambda: signature_triples(CHANGE, OneEpoch(seven), S.chain),
+        lambda: signature_triples(NEW_VIEW, OneEpoch(seven), S.chain),
+        lambda: signature_triples(NOTICE, OneEpoch(seven), S.chain),
     ]
     for call in calls:
         with pytest.raises(PeerFault):
             call()
-    assert len(signature_triples(COMMIT, seven, S.chain)) == 1
+    assert len(signature_triples(COMMIT, OneEpoch(seven), S.chain)) == 1
 
 
 def test_the_samples_are_whole() -> None:
     """The signed bodies are those of the values above, else the cases would prove little."""
     assert isinstance(NEW_VIEW.message, NewView)
     assert isinstance(CHANGE.message, ViewChange)
-    assert {m[:32] for _, m, _ in signature_triples(NEW_VIEW, S.validators, S.chain)} == {
+    assert {m[:32] for _, m, _ in signature_triples(NEW_VIEW, OneEpoch(S.validators), S.chain)} == {
         signed.NEW_VIEW,
         signed.VIEW_CHANGE,
         signed.HEADER,

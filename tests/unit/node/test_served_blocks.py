@@ -26,6 +26,7 @@ from chain_core.node.ports import FinalBlock
 from chain_core.node.replica import Ports, Replica
 from chain_core.types.block import Batch, Certificate, CertifiedBlock
 from chain_core.types.verified import Verified
+from tests.one_epoch import OneEpoch
 from tests.simulation.chain import START_MS, Chain, Tally, chain, private_key
 
 CHAIN: Chain = chain(4)
@@ -99,7 +100,7 @@ def replica_on(store: LedgerStore, world: World) -> Replica:
 def verified(block: CertifiedBlock) -> list[Verified[CertifiedBlock]]:
     """What the ingress makes of the block's bytes: every one of these passes it."""
     ingress = Ingress(
-        CHAIN.genesis_hash, 0, CHAIN.validators, lambda: LATE_MS, lambda: 60_000, lambda account, key: True
+        CHAIN.genesis_hash, 0, OneEpoch(CHAIN.validators), lambda: LATE_MS, lambda: 60_000, lambda account, key: True
     )
     found = ingress.verify_blocks([encode_block(block)])
     good = [outcome for outcome in found if isinstance(outcome, Verified)]
