@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeAlias, TypeVar
 
@@ -25,6 +26,7 @@ log = logging.getLogger(__name__)
 
 UnaryHandler: TypeAlias = Callable[[Caller, bytes], Awaitable[bytes]]
 StreamHandler: TypeAlias = Callable[[Caller, AsyncIterator[bytes]], AsyncIterator[bytes]]
+ServerStreamHandler: TypeAlias = Callable[[Caller, bytes], AsyncGenerator[bytes, None]]
 Identify: TypeAlias = Callable[[grpc.aio.ServicerContext[Any, Any]], Caller]
 
 MAX_CONCURRENT_CALLS = 4_096
@@ -52,7 +54,19 @@ class Stream:
     handler: StreamHandler
 
 
-Method: TypeAlias = Unary | Stream
+@dataclass(frozen=True, slots=True)
+class ServerStream:
+    """A method with one request and a stream of responses.
+
+    A response that the caller does not take within ``patience_s`` is thrown into the handler as TimeoutError where it
+    yielded; what it raises then ends the call.
+    """
+
+    handler: ServerStreamHandler
+    patience_s: float
+
+
+Method: TypeAlias = Unary | Stream | ServerStream
 
 
 def parse(kind: type[M], data: bytes) -> M:
@@ -120,6 +134,8 @@ class _Table(grpc.GenericRpcHandler):
 def _wrap(name: str, method: Method, identify: Identify) -> grpc.RpcMethodHandler[Any, Any]:
     if isinstance(method, Unary):
         return grpc.unary_unary_rpc_method_handler(_unary(name, method.handler, identify))
+    if isinstance(method, ServerStream):
+        return grpc.unary_stream_rpc_method_handler(_server_stream(name, method, identify))
     return grpc.stream_stream_rpc_method_handler(_stream(name, method.handler, identify))
 
 
@@ -140,6 +156,22 @@ def _stream(name: str, handler: StreamHandler, identify: Identify) -> Any:
         try:
             async for response in handler(identify(context), requests):
                 yield response
+        except Exception as error:  # noqa: BLE001 - the border: every failure becomes a refusal here
+            await _refuse(name, context, error)
+
+    return call
+
+
+def _server_stream(name: str, method: ServerStream, identify: Identify) -> Any:
+    async def call(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> None:
+        try:
+            async with aclosing(method.handler(identify(context), request)) as responses:
+                async for response in responses:
+                    try:
+                        async with asyncio.timeout(method.patience_s):
+                            await context.write(response)
+                    except TimeoutError as late:
+                        await responses.athrow(late)
         except Exception as error:  # noqa: BLE001 - the border: every failure becomes a refusal here
             await _refuse(name, context, error)
 
@@ -181,6 +213,20 @@ class RawChannel:
             return await callable_(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
             raise _typed(error.trailing_metadata(), error.code(), error.details(), f"{self.address}{method}") from None
+
+    async def server_stream(self, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
+        """The responses as they come. Raises the server's refusal as its type, Unreachable when the connection ends."""
+        opened: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(method)
+        call = opened(request)
+        where = f"{self.address}{method}"
+        try:
+            async for response in call:
+                yield response
+            raise refusals.from_status(await call.code(), "", where)
+        except grpc.aio.AioRpcError as error:
+            raise _typed(error.trailing_metadata(), error.code(), error.details(), where) from None
+        finally:
+            call.cancel()
 
     def stream(self, method: str) -> RawStream:
         """An open call in both directions; it waits for the connection, however long that takes."""

@@ -46,6 +46,12 @@ class Overloaded(ServiceRefusal):
     code = "RESOURCE_EXHAUSTED"
 
 
+class SlowReader(ServiceRefusal):
+    """A stream's reader did not take what was sent to it; ``where`` names the height to go on from."""
+
+    code = "SLOW_READER"
+
+
 class NotFound(ServiceRefusal):
     """The node does not have it (yet)."""
 
@@ -104,6 +110,7 @@ _REMOTE: Final[dict[str, type[ServiceRefusal]]] = {
     kind.code: kind
     for kind in (
         Overloaded,
+        SlowReader,
         NotFound,
         Pruned,
         WrongChain,
@@ -121,6 +128,7 @@ _SHARED: Final[dict[str, type[DualchainError]]] = {
 
 _STATUS: Final[dict[str, grpc.StatusCode]] = {
     "RESOURCE_EXHAUSTED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "SLOW_READER": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "OVERSIZE": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "PRUNED": grpc.StatusCode.OUT_OF_RANGE,
     "NOT_FOUND": grpc.StatusCode.NOT_FOUND,

@@ -142,3 +142,18 @@ class EventsAnswer:
 
     header: CertifiedHeader
     events: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SubscribedBlock:
+    """What fits a subscription at one height (or a part of it, when ``more`` follows): receipts with encoded events."""
+
+    header: CertifiedHeader
+    transactions: tuple[tuple[ProvenReceipt, bytes], ...]
+    more: bool
+
+    @classmethod
+    def of(cls, message: pb.SubscribeResponse) -> SubscribedBlock:
+        """From the wire."""
+        found = tuple((ProvenReceipt.of(item.receipt), item.events) for item in message.transactions)
+        return cls(CertifiedHeader.of(message.header), found, message.more)

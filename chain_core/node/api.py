@@ -5,14 +5,17 @@ from __future__ import annotations
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from chain_core.network.raw_rpc import Method, RawServer, Unary
+from chain_core.network.raw_rpc import Method, RawServer, ServerStream, Unary
 from chain_core.node.api_names import SERVICE, method_name
 from chain_core.node.queries import Queries
 from chain_core.node.status import StatusReport
 from chain_core.node.submit import Submissions
+from chain_core.node.subscriptions import PATIENCE_S, Subscriptions
 
 
-def method_table(submissions: Submissions, queries: Queries, status: StatusReport) -> dict[str, Method]:
+def method_table(
+    submissions: Submissions, queries: Queries, status: StatusReport, subscriptions: Subscriptions
+) -> dict[str, Method]:
     """Full method names with their handlers: one entry for each method of node.proto."""
     handlers = {
         "Submit": submissions.submit,
@@ -27,7 +30,8 @@ def method_table(submissions: Submissions, queries: Queries, status: StatusRepor
         "GetGenesis": queries.genesis_document,
         "GetStatus": status.status,
     }
-    return {method_name(short): Unary(handler) for short, handler in handlers.items()}
+    table: dict[str, Method] = {method_name(short): Unary(handler) for short, handler in handlers.items()}
+    return table | {method_name("Subscribe"): ServerStream(subscriptions.subscribe, PATIENCE_S)}
 
 
 class Health:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from types import TracebackType
 from typing import TypeVar
 
@@ -24,8 +25,10 @@ from chain_core.node.answers import (
     StateItem,
     SubmitAnswer,
     SubmitItem,
+    SubscribedBlock,
 )
 from chain_core.node.api_names import method_name
+from chain_core.node.event_filter import EventFilter
 
 M = TypeVar("M", bound=Message)
 
@@ -154,6 +157,21 @@ class NodeClient:
             events.extend(answer.events)
             if not (answer.more and answer.events):
                 return EventsAnswer(CertifiedHeader.of(answer.header), tuple(events))
+
+    async def subscribe(self, wanted: EventFilter, from_height: int = 0) -> AsyncGenerator[SubscribedBlock, None]:
+        """Fitting transactions from a height on (0: the next block), as long as it is read. Raises what ends it."""
+        request = pb.SubscribeRequest(
+            scope=self._scope,
+            from_height=from_height,
+            accounts=sorted(wanted.accounts),
+            contracts=sorted(wanted.contracts),
+            kinds=sorted(wanted.kinds),
+            transaction_ids=sorted(wanted.transaction_ids),
+        )
+        stream = self._channel.server_stream(method_name("Subscribe"), request.SerializeToString())
+        async with aclosing(stream):
+            async for data in stream:
+                yield SubscribedBlock.of(parse(pb.SubscribeResponse, data))
 
     # ---- the node
 

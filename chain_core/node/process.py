@@ -47,6 +47,7 @@ from chain_core.node.scope import OwnScope
 from chain_core.node.signer_questions import SignerQuestions
 from chain_core.node.status import Standing, StatusReport
 from chain_core.node.submit import Submissions
+from chain_core.node.subscriptions import Subscriptions
 from chain_core.node.view_summary import ViewSummary
 from chain_core.types.errors import DualchainError, LocalFault
 from chain_core.types.genesis import Genesis
@@ -163,7 +164,8 @@ class Node:
 
     def _serve_api(self, scope: OwnScope) -> None:
         proofs, waits = BlockProofs(self.store, self.assembly.messages()), FinalityWaits()
-        self.observer.told.extend((proofs.finalised, waits.finalised))
+        self.subscriptions = Subscriptions(scope, self.store, proofs)
+        self.observer.told.extend((proofs.finalised, waits.finalised, self.subscriptions.finalised))
         self.status = StatusReport(
             self.membership.genesis,
             self.membership.genesis_hash,
@@ -183,6 +185,7 @@ class Node:
                 Submissions(scope, self.inbound, self.store, proofs, waits, self.counters),
                 Queries(scope, self.membership.genesis_bytes, self.store, proofs),
                 self.status,
+                self.subscriptions,
             )
         )
         self._health = api.Health(self._client_server)

@@ -7,6 +7,7 @@ from chain_core.execution.codes import UNMARKED
 # version (1), ledger (4), envelope id (32), transaction id (32), account (16), nonce (8), code (2) ...
 _ENVELOPE_ID = slice(5, 37)
 _TRANSACTION_ID = slice(37, 69)
+_ACCOUNT = slice(69, 85)
 _CODE = slice(93, 95)
 
 
@@ -18,6 +19,11 @@ def envelope_id(receipt: bytes) -> bytes:
 def transaction_id(receipt: bytes) -> bytes:
     """The transaction in it."""
     return receipt[_TRANSACTION_ID]
+
+
+def account(receipt: bytes) -> bytes:
+    """Who sent it."""
+    return receipt[_ACCOUNT]
 
 
 def code(receipt: bytes) -> int:

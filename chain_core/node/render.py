@@ -11,6 +11,7 @@ from chain_core.codec.transaction import decode_envelope, decode_receipt
 from chain_core.codec.values import decode_value
 from chain_core.execution.codes import Code
 from chain_core.node.answers import BlockAnswer, CertifiedHeader, ProvenReceipt
+from chain_core.node.event_stream import EventBlock
 from chain_core.types.block import CertifiedBlock
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
@@ -61,6 +62,23 @@ def receipt(proven: ProvenReceipt) -> Row:
         "text_zh": proven.text_zh,
         "text_en": proven.text_en,
     }
+
+
+def events(block: EventBlock) -> list[Row]:
+    """One row a transaction: its receipt's essentials and its events."""
+    return [
+        {
+            "height": block.header.height,
+            "time_ms": block.header.time_ms,
+            "index": item.index,
+            "transaction_id": item.receipt.receipt.transaction_id.hex(),
+            "account": item.receipt.receipt.account.hex(),
+            "code": item.receipt.receipt.code,
+            "rule": item.receipt.receipt.rule,
+            "events": plain(list(item.events)),
+        }
+        for item in block.transactions
+    ]
 
 
 def block(block: CertifiedBlock, answer: BlockAnswer, names: Sequence[str]) -> Row:

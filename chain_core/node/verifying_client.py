@@ -22,6 +22,8 @@ from chain_core.node.answers import CertifiedHeader, ItemStatus, ReceiptAnswer, 
 from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.node.client import NodeClient
 from chain_core.node.epoch_following import follow, through_epochs
+from chain_core.node.event_filter import EventFilter
+from chain_core.node.event_stream import EventStream
 from chain_core.types.block import Header
 from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
 from chain_core.types.transaction import Envelope
@@ -112,6 +114,10 @@ class VerifyingClient:
         if (verified.receipt.account, verified.receipt.nonce) != (account, nonce):
             raise InvalidProof("the receipt is of another account or nonce", where=f"nonce {nonce}")
         return verified
+
+    def events(self, wanted: EventFilter, from_height: int = 0) -> EventStream:
+        """Verified transactions with their events as they become final, from any of the nodes in turn."""
+        return EventStream(self.view, self.nodes, wanted, from_height)
 
     async def _from_any(self, ask: Callable[[NodeClient], Awaitable[T]]) -> T:
         """The first good answer, each node asked once, starting with the one that last gave a good one."""

@@ -272,6 +272,42 @@ class GetEventsResponse(_message.Message):
     more: bool
     def __init__(self, header: _Optional[_Union[CertifiedHeader, _Mapping]] = ..., events: _Optional[_Iterable[bytes]] = ..., more: _Optional[bool] = ...) -> None: ...
 
+class SubscribeRequest(_message.Message):
+    __slots__ = ("scope", "from_height", "accounts", "contracts", "kinds", "transaction_ids")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    FROM_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
+    CONTRACTS_FIELD_NUMBER: _ClassVar[int]
+    KINDS_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTION_IDS_FIELD_NUMBER: _ClassVar[int]
+    scope: Scope
+    from_height: int
+    accounts: _containers.RepeatedScalarFieldContainer[bytes]
+    contracts: _containers.RepeatedScalarFieldContainer[str]
+    kinds: _containers.RepeatedScalarFieldContainer[str]
+    transaction_ids: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ..., from_height: _Optional[int] = ..., accounts: _Optional[_Iterable[bytes]] = ..., contracts: _Optional[_Iterable[str]] = ..., kinds: _Optional[_Iterable[str]] = ..., transaction_ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class SubscribedTransaction(_message.Message):
+    __slots__ = ("receipt", "events")
+    RECEIPT_FIELD_NUMBER: _ClassVar[int]
+    EVENTS_FIELD_NUMBER: _ClassVar[int]
+    receipt: ProvenReceipt
+    events: bytes
+    def __init__(self, receipt: _Optional[_Union[ProvenReceipt, _Mapping]] = ..., events: _Optional[bytes] = ...) -> None: ...
+
+class SubscribeResponse(_message.Message):
+    __slots__ = ("header", "transactions", "more", "resume_height")
+    HEADER_FIELD_NUMBER: _ClassVar[int]
+    TRANSACTIONS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    RESUME_HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    header: CertifiedHeader
+    transactions: _containers.RepeatedCompositeFieldContainer[SubscribedTransaction]
+    more: bool
+    resume_height: int
+    def __init__(self, header: _Optional[_Union[CertifiedHeader, _Mapping]] = ..., transactions: _Optional[_Iterable[_Union[SubscribedTransaction, _Mapping]]] = ..., more: _Optional[bool] = ..., resume_height: _Optional[int] = ...) -> None: ...
+
 class GetGenesisRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
