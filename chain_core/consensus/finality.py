@@ -140,6 +140,9 @@ def on_notice(state: ReplicaState, notice: FinalityNotice, out: list[Effect]) ->
     if slot is not None:
         if not slot.finalising:
             finalise(state, slot, notice.header_bytes, notice.certificate, signers, out)
+        if height > state.slot.height:
+            # Who is final there sends no header votes for the heights below any more: their certificates come by block.
+            out.append(FetchBlocks(state.slot.height, height, signers))
     elif height > state.final_height:
         certified(state, height, out)
         out.append(FetchBlocks(state.slot.height, height, signers))

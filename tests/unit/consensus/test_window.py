@@ -145,6 +145,15 @@ def test_a_certificate_of_a_height_ahead_makes_who_lacks_one_below_fetch() -> No
 # -- the size of the window
 
 
+def test_who_executed_but_missed_the_header_votes_fetches_when_a_peer_shows_a_height_above() -> None:
+    """All is ordered here, and the peers, final further up, sign nothing for the height below any more."""
+    bench = wide(1)
+    order(bench, 1, 2)
+    above = header_of(2, H[2])
+    effects = bench.hear(FinalityNotice(above, certificate(above, (0, 2, 3))))
+    assert of_kind(effects, fx.FetchBlocks) == [fx.FetchBlocks(1, 2, (0, 2, 3))]
+
+
 def test_a_window_that_shrinks_keeps_what_was_opened_and_opens_no_more() -> None:
     bench = wide(1)
     bench.hear(pre_prepare(H[4]), prepare(2, H[4]))
