@@ -6,14 +6,16 @@ import contextlib
 import csv
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from datetime import date
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chain_core.codec.seen import state_key
+from chain_core.network.refusals import NotFound
 from chain_core.node import render
 from chain_core.node.command import GENESIS, JSON, NODES, PLANS, answer, identifier, read_plans, show
 from chain_core.node.config import read_genesis
@@ -26,10 +28,17 @@ from chain_core.node.provision import (
     write_network,
 )
 from chain_core.node.verifying_client import VerifyingClient
-from chain_core.types.errors import DualchainError
-from contracts.kernel.calendar import is_weekday
-from contracts.kernel.records import CASH, HOLDING, KERNEL, SECURITY, decode_cash, decode_holding, decode_security
-from crosschain.complete_lists import ListEvidence, StateSource
+from contracts.kernel.calendar import day_of, decode_calendar, is_weekday
+from contracts.kernel.records import (
+    CALENDAR,
+    CASH,
+    HOLDING,
+    KERNEL,
+    SECURITY,
+    decode_cash,
+    decode_holding,
+    decode_security,
+)
 from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_roll
 from crosschain.regions import REGIONS
 from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
@@ -39,6 +48,7 @@ app = typer.Typer(help="A market's chain 地方业务链: make it, and ask its b
 SECURITY_ID = Annotated[str, typer.Argument(help="Internal id of the security, hexadecimal.")]
 ACCOUNT_ID = Annotated[str, typer.Argument(help="Account id of the holder, hexadecimal.")]
 _EPOCH = date(1970, 1, 1)
+_SEARCHED_DAYS = 3_660
 
 
 @app.command()
@@ -150,7 +160,7 @@ def roll(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = F
         header, (record,) = await client.state([state_key(KERNEL, SECURITY + identity)])
         if record is None:
             return {"security": security, "height": header.height, "registered": False, "holders": 0, "roll": {}}
-        evidence = await _any_node(client, lambda one: fetch_roll(one, client.view, identity))
+        evidence = await client.from_any(lambda one: fetch_roll(one, client.view, identity))
         found = check_roll(client.view, identity, evidence)
         return {
             "security": security,
@@ -164,14 +174,6 @@ def roll(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = F
     answer(genesis, node, ask, as_json)
 
 
-async def _any_node(client: VerifyingClient, fetch: Callable[[StateSource], Awaitable[ListEvidence]]) -> ListEvidence:
-    """The list from the first node that gives it whole; the last one's refusal when none does."""
-    for one in client.nodes[:-1]:
-        with contextlib.suppress(DualchainError):
-            return await fetch(one)
-    return await fetch(client.nodes[-1])
-
-
 @app.command()
 def holdings(
     account: Annotated[str, typer.Option("--account", help="Account id of the holder, hexadecimal.")],
@@ -183,7 +185,7 @@ def holdings(
     identity = identifier(account, "--account")
 
     async def ask(client: VerifyingClient) -> render.Row:
-        evidence = await _any_node(client, lambda one: fetch_holdings(one, client.view, identity))
+        evidence = await client.from_any(lambda one: fetch_holdings(one, client.view, identity))
         found = check_holdings(client.view, identity, evidence)
         return {
             "account": account,
@@ -234,3 +236,44 @@ def security(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON
         return row | {name: render.plain(value) for name, value in decode_security(raw)._asdict().items()}
 
     answer(genesis, node, ask, as_json)
+
+
+@app.command("calendar")
+def trading_calendar(
+    node: NODES,
+    genesis: GENESIS,
+    days: Annotated[int, typer.Option("--days", min=1, max=250, help="How many coming trading days to list.")] = 10,
+    as_json: JSON = False,
+) -> None:
+    """The trading days in force 交易日历: whether the market trades today, which days come next, and why.
+
+    Today is the UTC+8 day of the latest block.
+    """
+
+    async def ask(client: VerifyingClient) -> render.Row:
+        header, (raw,) = await client.state([state_key(KERNEL, CALENDAR)])
+        if raw is None:
+            what = f"{client.view.genesis.chain_id} keeps no calendar: it is no market's chain"
+            raise NotFound(what, where="state", next_step="name a node and the genesis document of a market's chain")
+        found, today = decode_calendar(raw), day_of(header.time_ms)
+        coming = (day for day in range(today, today + _SEARCHED_DAYS) if found.trades(day))
+        return {
+            "height": header.height,
+            "version": found.version,
+            "today": _iso(today),
+            "trades_today": found.trades(today),
+            "trading_days": [_iso(day) for day in islice(coming, days)],
+            "holidays": [_iso(day) for day in found.holidays],
+            "make_up_workdays": [_iso(day) for day in found.workdays],
+            "opened": [_iso(day) for day in found.opened],
+        }
+
+    answer(genesis, node, ask, as_json)
+
+
+def _iso(day: int) -> str:
+    """A day number as a date; one that no calendar has, as its number."""
+    try:
+        return (_EPOCH + timedelta(days=day)).isoformat()
+    except OverflowError:
+        return str(day)

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from chain_core.codec.seen import state_key
-from chain_core.network.refusals import Unreachable
 from chain_core.node.chain_view import ChainView
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
@@ -67,21 +66,16 @@ class Lookup:
             raise ServiceError("NO_ANSWER", f"no node of the market answered: {error.code}") from error
         if record is None:
             raise ServiceError("UNKNOWN_SECURITY", f"chain {view.genesis.chain_id} has no security {security.hex()}")
-        last: DualchainError = Unreachable("no node")
-        for node in self._client.nodes:
-            try:
-                evidence = await fetch_roll(node, view, security)
-            except DualchainError as error:
-                last = error
-                continue
-            roll = check_roll(view, security, evidence)
-            return {
-                "genesis_hash": view.genesis_hash.hex(),
-                "security": security.hex(),
-                "height": roll.header.height,
-                "evidence": base64.b64encode(encode_list(evidence)).decode("ascii"),
-            }
-        raise ServiceError("NO_ANSWER", f"no node gave the roll whole: {last.code}")
+        try:
+            evidence = await self._client.from_any(lambda node: fetch_roll(node, view, security))
+        except DualchainError as error:
+            raise ServiceError("NO_ANSWER", f"no node gave the roll whole: {error.code}") from error
+        return {
+            "genesis_hash": view.genesis_hash.hex(),
+            "security": security.hex(),
+            "height": check_roll(view, security, evidence).header.height,
+            "evidence": base64.b64encode(encode_list(evidence)).decode("ascii"),
+        }
 
 
 def check_answer(view: ChainView, followed: Position, request: Mapping[str, Any], answer: Any) -> HolderRoll:

@@ -89,7 +89,7 @@ class VerifyingClient:
                 raise InvalidProof(f"header {header.height} for height {height}", where=node.address)
             return header
 
-        return await self._from_any(ask)
+        return await self.from_any(ask)
 
     async def state(self, keys: Sequence[bytes]) -> tuple[Header, list[bytes | None]]:
         """Verified values of full state keys, all under one header."""
@@ -97,7 +97,7 @@ class VerifyingClient:
         async def ask(node: NodeClient) -> tuple[Header, list[bytes | None]]:
             return self.view.check_state(keys, await node.state(keys))
 
-        return await self._from_any(ask)
+        return await self.from_any(ask)
 
     async def receipt_of_nonce(self, account: bytes, nonce: int) -> VerifiedReceipt | Header:
         """The verified receipt of what used the nonce; or the header under which nothing had used it."""
@@ -105,7 +105,7 @@ class VerifyingClient:
         async def ask(node: NodeClient) -> VerifiedReceipt | Header:
             return self._nonce_answer(account, nonce, await node.receipt_of_nonce(account, nonce))
 
-        return await self._from_any(ask)
+        return await self.from_any(ask)
 
     def _nonce_answer(self, account: bytes, nonce: int, answer: ReceiptAnswer) -> VerifiedReceipt | Header:
         if answer.receipt is None:
@@ -119,7 +119,7 @@ class VerifyingClient:
         """Verified transactions with their events as they become final, from any of the nodes in turn."""
         return EventStream(self.view, self.nodes, wanted, from_height)
 
-    async def _from_any(self, ask: Callable[[NodeClient], Awaitable[T]]) -> T:
+    async def from_any(self, ask: Callable[[NodeClient], Awaitable[T]]) -> T:
         """The first good answer, each node asked once, starting with the one that last gave a good one."""
         last: DualchainError | None = None
         for _ in self.nodes:

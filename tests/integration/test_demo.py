@@ -280,6 +280,8 @@ def place_of(told: Told, chain: str) -> list[str]:
 def test_a_markets_books_are_asked_with_proofs(told: Told) -> None:
     place, books = place_of(told, "BJ"), told.summary["markets"]["BJ"]["securities"]
     view = ChainView((told.evidence / "genesis" / "BJ.bin").read_bytes())
+    operator = genesis_account_id("operator")
+    of_day = {derive_id(view.genesis_hash, "security", operator, code).hex() for code in books}
     for code, row in books.items():
         security = derive_id(view.genesis_hash, "security", genesis_account_id("operator"), code).hex()
         roll = asked(local_chain.cli.app, "roll", security, *place)
@@ -291,9 +293,14 @@ def test_a_markets_books_are_asked_with_proofs(told: Told) -> None:
         one = asked(local_chain.cli.app, "holding", security, holder, *place)
         assert one["holder"] and one["available"] == holding["available"]
         assert asked(local_chain.cli.app, "cash", holder, *place)["available_fen"] >= 0
+        held = asked(local_chain.cli.app, "holdings", "--account", holder, *place)
+        assert held["holdings"][security] == holding and set(held["holdings"]) <= of_day
     nobody = "00" * 16
     assert asked(local_chain.cli.app, "holding", security, nobody, *place)["holder"] is False
     assert asked(local_chain.cli.app, "security", nobody, *place)["registered"] is False
+    assert asked(local_chain.cli.app, "holdings", "--account", nobody, *place)["securities"] == 0
+    days = asked(local_chain.cli.app, "calendar", *place)
+    assert days["trades_today"] and days["trading_days"][0] == days["today"]
     absent = asked(local_chain.cli.app, "roll", nobody, *place)
     assert (absent["registered"], absent["holders"]) == (False, 0)
 
