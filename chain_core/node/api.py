@@ -27,6 +27,7 @@ def method_table(
         "GetBlock": queries.block,
         "GetOutbox": queries.outbox,
         "GetEvents": queries.events,
+        "GetEquivocations": queries.equivocations,
         "GetGenesis": queries.genesis_document,
         "GetStatus": status.status,
     }

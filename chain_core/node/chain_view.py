@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from chain_core.codec import signed
 from chain_core.codec.block import decode_certificate, decode_header
 from chain_core.codec.certificates import check_certificate, check_receipt
+from chain_core.codec.evidence import check_equivocation, decode_equivocation
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.codec.proofs import (
     check_inclusion,
@@ -27,6 +28,7 @@ from chain_core.execution.codes import UNMARKED
 from chain_core.node.answers import CertifiedHeader, OutboxAnswer, ProvenReceipt, StateAnswer
 from chain_core.types.block import Header
 from chain_core.types.errors import InvalidProof, MalformedBytes
+from chain_core.types.evidence import Equivocation
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.packet import Packet
 from chain_core.types.transaction import Envelope, Receipt
@@ -190,6 +192,16 @@ class ChainView:
             raise InvalidProof(
                 "the receipts do not lead to the header's root", where=f"height {header.height}", next_step=_NEXT
             )
+
+    def check_equivocation(self, proof: bytes) -> Equivocation:
+        """The proof, when it convicts a validator of its epoch on this chain and ledger."""
+        try:
+            found = decode_equivocation(proof)
+            if found.ledger != self.ledger:
+                raise InvalidProof(f"of ledger {found.ledger}, not {self.ledger}", where="proof", next_step=_NEXT)
+            return check_equivocation(proof, self.validators_of(found.epoch), self.genesis_hash)
+        except MalformedBytes as error:
+            raise InvalidProof(error.what, where=error.where, next_step=_NEXT) from error
 
     def check_unused(self, account: bytes, nonce: int, certified: CertifiedHeader, proof: bytes) -> Header:
         """The final header under whose seen root the nonce is not used."""

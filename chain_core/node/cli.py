@@ -46,7 +46,7 @@ def make_app(assemblies: Callable[[], Assemblies]) -> typer.Typer:
 
         raise typer.Exit(run_node(load_config(config), assemblies()))
 
-    for command in (status, header, block, receipt, state, scan, genesis, events):
+    for command in (status, header, block, receipt, state, scan, genesis, events, equivocations):
         app.command()(command)
     add_commands(app, assemblies)
     return app
@@ -167,6 +167,22 @@ def scan(
         return {"height": answer.height, "proven": False, "more": answer.more, "items": items}
 
     _print(node, None, ask, as_json)
+
+
+def equivocations(node: NODE, genesis: GENESIS = None, as_json: JSON = False) -> None:
+    """Validators that signed two contradicting bodies, each with the proof that convicts it."""
+
+    async def ask(client: NodeClient, view: ChainView | None) -> render.Row:
+        proofs, rows = await client.equivocations(), []
+        names = await _names(client, view)
+        for proof in proofs:
+            if view is not None:
+                epoch = view.check_equivocation(proof).epoch
+                names = [validator.name for validator in view.validators_of(epoch).validators]
+            rows.append(render.equivocation(proof, names))
+        return {"count": len(rows), "equivocations": rows}
+
+    _print(node, genesis, ask, as_json)
 
 
 def genesis(

@@ -173,6 +173,16 @@ class NodeClient:
             async for data in stream:
                 yield SubscribedBlock.of(parse(pb.SubscribeResponse, data))
 
+    async def equivocations(self) -> tuple[bytes, ...]:
+        """The encoded equivocation proofs that the node keeps."""
+        proofs: list[bytes] = []
+        while True:
+            request = pb.GetEquivocationsRequest(scope=self._scope, start=len(proofs))
+            answer = await self._call("GetEquivocations", request, pb.GetEquivocationsResponse)
+            proofs.extend(answer.proofs)
+            if not (answer.more and answer.proofs):
+                return tuple(proofs)
+
     # ---- the node
 
     async def genesis(self) -> bytes:

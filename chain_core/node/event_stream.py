@@ -25,8 +25,9 @@ from chain_core.network.refusals import (
     Unreachable,
 )
 from chain_core.node.answers import CertifiedHeader, ProvenReceipt, SubscribedBlock
-from chain_core.node.chain_view import ChainView, VerifiedReceipt
+from chain_core.node.chain_view import ChainView, EpochAhead, VerifiedReceipt
 from chain_core.node.client import NodeClient
+from chain_core.node.epoch_following import follow
 from chain_core.node.event_filter import EventFilter
 from chain_core.types.block import Header
 from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
@@ -77,7 +78,11 @@ class EventStream:
             try:
                 async with aclosing(node.subscribe(self._wanted, self._height)) as stream:
                     async for answer in stream:
-                        block = self._checked(answer)
+                        try:
+                            block = self._checked(answer)
+                        except EpochAhead:
+                            await follow(self._view, node)
+                            block = self._checked(answer)
                         failed, pause = 0, _FIRST_PAUSE_S
                         yield block
             except _ANOTHER_NODE as refusal:

@@ -156,7 +156,13 @@ class Node:
         self.inbound = Inbound(ingress, self.queue, self.replica, self._holds, member.validator)
         self.store.measure_writes(self.metrics.sync.observe)
         self.metrics.read_from(
-            self.standing, self._all_counters, lambda: self.queue.backlog, self.links, self.inbound.heard, names
+            self.standing,
+            self._all_counters,
+            lambda: self.queue.backlog,
+            lambda: len(self.store.equivocations()),
+            self.links,
+            self.inbound.heard,
+            names,
         )
         summary = ViewSummary(names, time.monotonic, lambda name, facts: event(log, logging.INFO, name, facts))
         self.replica.watchers += [self.metrics.phases, summary]

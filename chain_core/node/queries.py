@@ -153,6 +153,14 @@ class Queries:
         count = _page([len(item) for item in events])
         return pb.GetEventsResponse(header=header, events=events[:count], more=count < len(events)).SerializeToString()
 
+    async def equivocations(self, caller: Caller, data: bytes) -> bytes:
+        """GetEquivocations."""
+        request = parse(pb.GetEquivocationsRequest, data)
+        self.scope.check(request.scope)
+        proofs = self.store.equivocations()[request.start :]
+        count = _page([len(proof) for proof in proofs])
+        return pb.GetEquivocationsResponse(proofs=proofs[:count], more=count < len(proofs)).SerializeToString()
+
     async def genesis_document(self, caller: Caller, data: bytes) -> bytes:
         """GetGenesis."""
         parse(pb.GetGenesisRequest, data)

@@ -7,6 +7,7 @@ from dataclasses import fields
 from typing import Any
 
 from chain_core.codec.block import decode_certificate, decode_header, header_hash
+from chain_core.codec.evidence import decode_equivocation
 from chain_core.codec.transaction import decode_envelope, decode_receipt
 from chain_core.codec.values import decode_value
 from chain_core.execution.codes import Code
@@ -79,6 +80,23 @@ def events(block: EventBlock) -> list[Row]:
         }
         for item in block.transactions
     ]
+
+
+def equivocation(proof: bytes, names: Sequence[str]) -> Row:
+    """What a proof says. Raises MalformedBytes."""
+    decoded = decode_equivocation(proof)
+    signer = decoded.signer
+    return {
+        "validator": names[signer] if signer < len(names) else str(signer),
+        "statement": decoded.statement.name,
+        "ledger": decoded.ledger,
+        "epoch": decoded.epoch,
+        "first": decoded.first.hex(),
+        "first_signature": decoded.first_signature.hex(),
+        "second": decoded.second.hex(),
+        "second_signature": decoded.second_signature.hex(),
+        "proof": proof.hex(),
+    }
 
 
 def block(block: CertifiedBlock, answer: BlockAnswer, names: Sequence[str]) -> Row:

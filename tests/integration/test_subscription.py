@@ -210,6 +210,41 @@ def test_a_lying_node_is_left_for_another(directory: Path, name: str) -> None:
     run(directory, story)
 
 
+def test_a_stream_broken_in_a_block_goes_on_behind_what_was_handed_out(directory: Path) -> None:
+    async def story(network: Network) -> None:
+        client = network.client("one")
+        alice, bob = network.wallets["alice"], network.wallets["bob"]
+        await client.submit_until_final([alice.transfer(bob.account, 1) for _ in range(12)])
+        honest = network.nodes["one"].subscriptions
+
+        async def breaking(caller: object, data: bytes) -> AsyncGenerator[bytes, None]:
+            async with aclosing(honest.subscribe(caller, data)) as answers:  # type: ignore[arg-type]
+                async for raw in answers:
+                    answer = pb.SubscribeResponse.FromString(raw)
+                    if len(answer.transactions) > 1:
+                        del answer.transactions[1:]
+                        answer.more = True
+                        yield answer.SerializeToString()
+                        return
+                    yield raw
+
+        server = RawServer({SUBSCRIBE: ServerStream(breaking, 5.0)})
+        address = server.bind("127.0.0.1:0")
+        await server.start()
+        broken, whole = NodeClient(address), NodeClient(network.addresses("two")[0])
+        try:
+            blocks = await read(EventStream(network.view, [broken, whole], EventFilter(), 1), 12)
+            places = [(item.receipt.header.height, item.index) for block in blocks for item in block.transactions]
+            assert len(places) == 12 and places == sorted(set(places))
+        finally:
+            await client.close()
+            await broken.close()
+            await whole.close()
+            await server.stop(0)
+
+    run(directory, story)
+
+
 def test_a_node_that_stops_hands_its_readers_on(directory: Path) -> None:
     async def story(network: Network) -> None:
         await make(network)

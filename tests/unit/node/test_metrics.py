@@ -153,7 +153,7 @@ def test_the_page_of_a_node() -> None:
     metrics, counters = NodeMetrics(), Counter({"frames_sent": 7})
     ShellObserver(counters).alarm("CLOCK_SKEW", {})
     names = [f"node-{number}" for number in range(4)]
-    metrics.read_from(lambda: WELL, lambda: counters, lambda: 5, Peers((1, 2)), {1: 11}, names)
+    metrics.read_from(lambda: WELL, lambda: counters, lambda: 5, lambda: 2, Peers((1, 2)), {1: 11}, names)
     metrics.verified(64, 0.002)
     metrics.sync.observe(0.004)
     lines = metrics.text().splitlines()
@@ -161,6 +161,7 @@ def test_the_page_of_a_node() -> None:
         "dualchain_final_height 12",
         "dualchain_halted 0",
         "dualchain_verification_backlog 5",
+        "dualchain_equivocation_proofs 2",
         'dualchain_link_up{peer="node-3",direction="out"} 0',
         'dualchain_peer_final_height{peer="node-1"} 11',
         'dualchain_alarms_total{code="CLOCK_SKEW"} 1',

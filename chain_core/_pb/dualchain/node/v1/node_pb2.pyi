@@ -308,6 +308,22 @@ class SubscribeResponse(_message.Message):
     resume_height: int
     def __init__(self, header: _Optional[_Union[CertifiedHeader, _Mapping]] = ..., transactions: _Optional[_Iterable[_Union[SubscribedTransaction, _Mapping]]] = ..., more: _Optional[bool] = ..., resume_height: _Optional[int] = ...) -> None: ...
 
+class GetEquivocationsRequest(_message.Message):
+    __slots__ = ("scope", "start")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    scope: Scope
+    start: int
+    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ..., start: _Optional[int] = ...) -> None: ...
+
+class GetEquivocationsResponse(_message.Message):
+    __slots__ = ("proofs", "more")
+    PROOFS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    proofs: _containers.RepeatedScalarFieldContainer[bytes]
+    more: bool
+    def __init__(self, proofs: _Optional[_Iterable[bytes]] = ..., more: _Optional[bool] = ...) -> None: ...
+
 class GetGenesisRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
