@@ -161,6 +161,8 @@ def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate
     if height <= state.final_height:
         return False
     end_ordering(state, out)
+    if state.config.barrier is not None and height + 1 >= state.config.barrier:
+        stop_order_timer(state, out)
     for passed in sorted(at for at in state.slots if at <= height):
         slot = state.slots.pop(passed)
         if slot.accepted is not None and slot.accepted.vote.vote.digest != slot.committed:

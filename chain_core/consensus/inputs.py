@@ -119,6 +119,13 @@ class Finalised:
 
 
 @dataclass(frozen=True, slots=True)
+class BarrierSet:
+    """The driver: a final block scheduled the next epoch, whose first height this is."""
+
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimerFired:
     """The driver: a timer set by ``SetTimer`` ran out."""
 
@@ -140,5 +147,6 @@ Input: TypeAlias = (
     | OwnNewView
     | Executed
     | Finalised
+    | BarrierSet
     | TimerFired
 )

@@ -13,6 +13,7 @@ from chain_core.codec.block import decode_certificate
 from chain_core.consensus import finality, ordering, view_change
 from chain_core.consensus.effects import Broadcast, Effect, FetchBlocks, ForwardPool, SendTo, SetTimer
 from chain_core.consensus.inputs import (
+    BarrierSet,
     BatchBuilt,
     BodiesHeld,
     Executed,
@@ -90,6 +91,8 @@ class Pbft:
                 finality.on_executed(state, event, out)
             case Finalised():
                 self._on_finalised(event, now_ms, out)
+            case BarrierSet(height):
+                state.config = replace(state.config, barrier=height)
             case TimerFired(timer):
                 self._on_timer(timer, now_ms, out)
             case Started():
@@ -207,7 +210,9 @@ class Pbft:
         """Keep a message that came early: one a kind, sender and height in flight for a view that has not begun, and
         one a kind and sender beyond the window, the lowest, which comes into it first.
         """
-        state = self.state
+        state, barrier = self.state, self.state.config.barrier
+        if barrier is not None and _height_of(message) >= barrier:
+            return  # of the next epoch, whatever it says of itself
         if isinstance(message, PrePrepare):
             if len(message.batch.envelope_ids) > state.config.parameters.max_block_transactions:
                 return
@@ -239,6 +244,8 @@ class Pbft:
         if not 0 <= message.sender < state.config.validators.n or message.sender == state.me:
             return
         if message.epoch != state.config.epoch:
+            if message.epoch > state.config.epoch and message.final_height > state.final_height and state.me is None:
+                out.append(FetchBlocks(state.slot.height, message.final_height, (message.sender,)))
             return
         if message.final_height < state.final_height:
             finality.answer_final(state, message.sender, out)

@@ -65,6 +65,8 @@ class ReplicaConfig:
     epoch: int
     genesis_hash: bytes
     parameters: ConsensusParameters
+    barrier: int | None = None
+    """First height of the next epoch, when one is scheduled: this instance orders nothing from there on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,17 +191,27 @@ class ReplicaState:
         return self.slots[self.final_height + 1]
 
     @property
+    def closed(self) -> bool:
+        """Whether the last height of this epoch is final: what comes next is ordered by the next one's instance."""
+        return self.config.barrier is not None and self.final_height + 1 >= self.config.barrier
+
+    @property
     def window_end(self) -> int:
-        """The highest height in flight: final + W, less when a NEW-VIEW over so many heights fitted into no frame."""
+        """The highest height in flight: final + W, less when a NEW-VIEW over so many heights fitted into no frame, and
+        never of the next epoch.
+        """
         p, q = self.config.parameters, self.config.validators.q
         fits = NEW_VIEW_BYTES // (q * (32 * p.max_block_transactions + 256 * (q + 1)))
-        return self.final_height + max(1, min(p.window_heights, fits))
+        end = self.final_height + max(1, min(p.window_heights, fits))
+        return end if self.config.barrier is None else min(end, self.config.barrier - 1)
 
     def slot_at(self, height: int) -> Slot | None:
         """The slot of a height in flight, made when it is asked for first; None outside the window.
 
         A slot that a larger window opened stays when governance shrinks the window: what was prepared in it counts.
         """
+        if self.config.barrier is not None and height >= self.config.barrier:
+            return None
         slot = self.slots.get(height)
         if slot is None and self.final_height < height <= self.window_end:
             slot = self.slots[height] = Slot(height)
@@ -221,7 +233,7 @@ class ReplicaState:
 
     def may_order(self, slot: Slot) -> bool:
         """Whether a height in flight is still to be ordered here; one with a certificate elsewhere is not."""
-        return slot.committed is None and slot.height > self.certified
+        return slot.committed is None and slot.height > self.certified and not self.closed
 
     @property
     def may_vote(self) -> bool:

@@ -16,7 +16,7 @@ from chain_core.consensus.effects import (
     SetTimer,
     StoreNewView,
 )
-from chain_core.consensus.finality import certified
+from chain_core.consensus.finality import answer_final, certified
 from chain_core.consensus.inputs import Timer
 from chain_core.consensus.messages import PrePrepare
 from chain_core.consensus.ordering import (
@@ -58,7 +58,7 @@ def on_request_overdue(state: ReplicaState, out: list[Effect]) -> None:
 
 def begin_view_change(state: ReplicaState, new_view: int, out: list[Effect]) -> None:
     """Stop ordering in the present view and ask for ``new_view``."""
-    if not state.may_vote or state.me is None or new_view <= state.view:
+    if not state.may_vote or state.me is None or new_view <= state.view or state.closed:
         return
     stop_order_timer(state, out)
     state.view = new_view
@@ -87,6 +87,9 @@ def on_own_view_change(state: ReplicaState, message: SignedViewChange, out: list
 def on_view_change(state: ReplicaState, message: SignedViewChange, out: list[Effect]) -> None:
     """A peer asks for a view: keep its highest, help it when it is behind, join or count."""
     signer, new_view = message.message.signer, message.message.new_view
+    if state.closed:
+        answer_final(state, signer, out)
+        return
     known = state.view_changes.get(signer)
     if known is not None and known.message.new_view == new_view:
         accuse_view_change(state, known, message, out)
@@ -206,6 +209,8 @@ def new_view_fault(message: NewView, validators: ValidatorSet) -> str:
 def on_new_view(state: ReplicaState, message: SignedNewView, out: list[Effect]) -> None:
     """Enter the view of a valid NEW-VIEW, whether or not it was asked for here."""
     view = message.message.view
+    if state.closed:
+        return
     if state.new_view is not None and state.new_view.message.view == view:
         accuse_new_view(state, state.new_view, message, out)
     if view < state.view or (view == state.view and not state.view_changing) or view == 0:

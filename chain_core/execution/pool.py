@@ -193,6 +193,10 @@ class TransactionPool:
                 entry.in_flight = True
                 del self._waiting[entry.lane][envelope_id]
 
+    def flying(self) -> list[bytes]:
+        """The ids that stand in proposals."""
+        return [envelope_id for envelope_id, entry in self._entries.items() if entry.in_flight]
+
     def release(self, envelope_ids: Iterable[bytes]) -> None:
         """The proposal that held these was lost: they wait again, at the head of their lanes in their old order."""
         back = [(entry.sequence, envelope_id, entry) for envelope_id, entry in self._flying(envelope_ids)]

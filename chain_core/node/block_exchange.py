@@ -24,6 +24,11 @@ class BlockExchange:
         self._asked_start = 0
         self._turn = 0
 
+    def follow(self, n: int, me: int | None) -> None:
+        """Another epoch has begun: its members are asked and served from now on."""
+        self._peers = tuple(p for p in range(n) if p != me)
+        self._sources = ()
+
     @property
     def behind(self) -> bool:
         """Whether certified blocks above the final height are known to exist."""

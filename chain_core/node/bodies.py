@@ -138,6 +138,11 @@ class Bodies:
                 settled.append(wanted)
         return needed, settled
 
+    def let_go(self) -> None:
+        """No proposal is in flight any more."""
+        self._pins.clear()
+        self.wanted.clear()
+
     def finalised(self, height: int, envelope_ids: tuple[bytes, ...]) -> None:
         """A height is final: its bodies are in the block, and what was collected for that height is done with."""
         for envelope_id in envelope_ids:

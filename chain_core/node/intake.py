@@ -45,6 +45,12 @@ class Intake:
         self._store, self._executor, self._transport = store, executor, transport
         self._peers = tuple(peers)
 
+    def follow(self, peers: Sequence[int]) -> None:
+        """Another epoch has begun: these are the others now, and no proposal is in flight."""
+        self._peers = tuple(peers)
+        self.bodies.let_go()
+        self.pool.release(self.pool.flying())
+
     @property
     def proposable(self) -> bool:
         """Whether bodies wait that this node could propose."""

@@ -143,16 +143,18 @@ class _Found:
     new_view: SignedNewView | None = None
 
 
-def _read(store: LedgerStore) -> _Found:
+def _read(store: LedgerStore, epoch: int) -> _Found:
     found = _Found()
     for key, value in sorted(store.log_read()):
         height, kind, view = split_record_key(key)
         if height is None:
             match Kind(kind):
                 case Kind.OWN_VIEW_CHANGE:
-                    found.view_change = decode_signed_view_change(value)
+                    change = decode_signed_view_change(value)
+                    found.view_change = change if change.message.epoch == epoch else None
                 case _:
-                    found.new_view = decode_signed_new_view(value)
+                    new_view = decode_signed_new_view(value)
+                    found.new_view = new_view if new_view.message.epoch == epoch else None
         elif height > store.final_height:
             _add(found.heights.setdefault(height, _Height()), Kind(kind), view, value)
     return found
@@ -172,10 +174,14 @@ def _add(at: _Height, kind: Kind, view: int, value: bytes) -> None:
 
 
 def recover(
-    store: LedgerStore, me: int | None, genesis_hash: bytes, sign: Sign
+    store: LedgerStore, me: int | None, genesis_hash: bytes, sign: Sign, epoch: int = 0
 ) -> tuple[RecoveredLog, SafeSigner | None]:
-    """Read the log back: what the core resumes from, and a signer that knows all it signed above the final height."""
-    found = _read(store)
+    """Read the log back: what the core resumes from, and a signer that knows all it signed above the final height.
+
+    ``epoch`` is that of the height above the final one. Records of a height are of it, for the others went when the
+    last height before it became final; view records of earlier epochs are of no use any more.
+    """
+    found = _read(store, epoch)
     header = store.header(store.final_height)
     if header is None:
         raise ValueError("the store holds no header at its final height")
@@ -195,7 +201,7 @@ def recover(
     )
     if me is None:
         return log, None
-    signer = SafeSigner(sign, me, genesis_hash, store.final_height, view, changed > entered)
+    signer = SafeSigner(sign, me, genesis_hash, store.final_height, view, changed > entered, epoch=epoch)
     for at in found.heights.values():
         own_proposals = [a.vote for a in at.accepted.values() if a.vote.vote.signer == me]
         for vote in at.votes + own_proposals:

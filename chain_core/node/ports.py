@@ -87,3 +87,13 @@ class Observer(Protocol):
 
     def halted(self, code: str, facts: dict[str, str | int]) -> None:
         """This node stopped voting."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The world outside."""
+
+    transport: Transport
+    clock: Clock
+    timers: Timers
+    observer: Observer

@@ -40,9 +40,10 @@ from chain_core.node.log import event, set_up
 from chain_core.node.loop_ports import LoopTimers, ShellObserver, SystemClock
 from chain_core.node.metrics_page import NodeMetrics
 from chain_core.node.metrics_port import MetricsPort
+from chain_core.node.ports import Ports
 from chain_core.node.progress import Waiting, activity
 from chain_core.node.queries import Queries
-from chain_core.node.replica import Ports, Replica
+from chain_core.node.replica import Replica
 from chain_core.node.scope import OwnScope
 from chain_core.node.signer_questions import SignerQuestions
 from chain_core.node.status import Standing, StatusReport

@@ -49,6 +49,10 @@ class QuietStart:
         self._told = False
         self._signer, self._store, self._core, self._outside, self._window = signer, store, core, outside, window
 
+    def follow(self, core: Pbft, signer: SafeSigner) -> None:
+        """Another epoch has begun, with an instance and perhaps a signer of its own."""
+        self._core, self._signer = core, signer
+
     @property
     def words(self) -> str:
         """Why nothing is signed yet; empty when it may be."""

@@ -8,31 +8,32 @@ with half of a step done.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TypeAlias, assert_never
+from collections.abc import Callable, Sequence
 
 from chain_core.codec.block import decode_header, encode_certificate
-from chain_core.codec.transaction import decode_envelope
 from chain_core.consensus import effects as fx
 from chain_core.consensus import inputs as inp
 from chain_core.consensus.finality import DIVERGED, differing_fields
 from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message
 from chain_core.consensus.pbft import Pbft
-from chain_core.consensus.state import ConsensusParameters, ReplicaConfig
+from chain_core.consensus.state import ConsensusParameters, RecoveredLog, ReplicaConfig
+from chain_core.execution.epochs import EpochInfo
 from chain_core.execution.executor import Executor
 from chain_core.execution.pool import TransactionPool
-from chain_core.execution.roots import block_time
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frames import ConsensusFrame, HeldVotes
 from chain_core.node import journal
 from chain_core.node.block_builder import BlockBuilder, BuiltBlock
 from chain_core.node.block_exchange import BlockExchange
 from chain_core.node.bodies import Wanted
+from chain_core.node.certified_blocks import envelopes_of, fits_its_header
+from chain_core.node.epoch_turn import ClosingNotices, config_of, present_epoch
 from chain_core.node.intake import Intake
-from chain_core.node.ports import Admission, Clock, FinalBlock, Observer, Origin, Timers, Transport, Watcher
+from chain_core.node.outside import perform_outside
+from chain_core.node.ports import Admission, FinalBlock, Origin, Ports, Watcher
+from chain_core.node.primary_watch import has_work, watch_primary
 from chain_core.node.quiet_start import QuietStart
-from chain_core.node.safe_signer import Sign, SigningRefused
+from chain_core.node.safe_signer import SafeSigner, Sign, SigningRefused
 from chain_core.node.signer_questions import Lost, SignerQuestions, held_votes, place_of
 from chain_core.node.twin_guard import foreign_certificate, foreign_vote
 from chain_core.node.voting import Cast, Voter
@@ -43,23 +44,8 @@ from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.transaction import Envelope
 from chain_core.types.verified import Verified
 
-Outside: TypeAlias = fx.Broadcast | fx.SendTo | fx.FetchBlocks | fx.SetTimer | fx.CancelTimer | fx.Alarm
-
-FIRST_EPOCH = 0
 KEY_USED_ELSEWHERE = "KEY_USED_ELSEWHERE"
 UNKNOWN_FLAG = "UNKNOWN_FLAG"
-REQUEST_PATIENCE = 8
-"""A body given to the primary and not final after so many of the longest ordering timeouts deposes it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """The world outside."""
-
-    transport: Transport
-    clock: Clock
-    timers: Timers
-    observer: Observer
 
 
 class Replica:
@@ -76,20 +62,27 @@ class Replica:
         pool: TransactionPool,
         ports: Ports,
         questions: SignerQuestions | None = None,
+        *,
+        own_key: bytes | None = None,
     ) -> None:
-        self.genesis, self.genesis_hash, self.me = genesis, genesis_hash, me
+        """``own_key``: the consensus key under which this node is, or may become, a member of an epoch; without it the
+        one of ``me`` in the genesis document."""
+        self.genesis, self.genesis_hash, self._sign = genesis, genesis_hash, sign
+        self.own_key = own_key or (genesis.validators.key(me) if me is not None else None)
         self.store, self.executor, self.pool, self.ports = store, executor, pool, ports
-        n = genesis.validators.n
-        self.peers = tuple(peer for peer in range(n) if peer != me)
+        config = config_of(present_epoch(store, executor), store, executor, genesis_hash, self.own_key)
+        self.me, n = config.me, config.validators.n
+        self.peers = tuple(peer for peer in range(n) if peer != self.me)
         self.intake = Intake(store, executor, pool, ports.transport, self.peers)
         self.bodies = self.intake.bodies
         self.builder = BlockBuilder(store, executor, genesis_hash)
-        self.exchange = BlockExchange(store, ports.transport, n, me)
-        log, signer = journal.recover(store, me, genesis_hash, sign)
+        self.exchange = BlockExchange(store, ports.transport, n, self.me)
+        log, signer = journal.recover(store, self.me, genesis_hash, sign, config.epoch)
         self.voter = Voter(signer, store, self.bodies, ports.transport) if signer is not None else None
-        parameters = ConsensusParameters.from_chain(executor.parameters(store))
-        config = ReplicaConfig(genesis.validators, me, MAIN_LEDGER, FIRST_EPOCH, genesis_hash, parameters)
         self.core = Pbft(config, log)
+        self.closing = ClosingNotices(store, executor)
+        self.on_epoch: list[Callable[[EpochInfo], None]] = []
+        """Told when an epoch begins, before anything is sent in it: indices are those of its set from then on."""
         self.quiet: QuietStart | None = None
         if questions is not None and self.voter is not None:
             window = lambda: executor.parameters(store)["window_heights"]  # noqa: E731
@@ -115,6 +108,9 @@ class Replica:
             self._found_foreign(Lost(what, *place_of(message.value)))
         if self.core.state.silent and not isinstance(message.value, FinalityNotice | Heartbeat):
             return  # it is sent again when votes may be cast on it
+        if isinstance(message.value, Heartbeat):
+            for peer, notice in self.closing.answer(message.value, self.core.state.config):
+                self.ports.transport.send(peer, ConsensusFrame(notice))
         self._run(inp.MessageReceived(message))
 
     def on_timer(self, timer: inp.Timer) -> None:
@@ -127,11 +123,12 @@ class Replica:
         if timer is inp.Timer.RESEND:
             if self.quiet is not None:
                 self.quiet.ask()
+            self.closing.period_over()
             self.intake.ask()
             self.exchange.ask_again(now)
             self.intake.drop_expired(now)
             if self.me is not None:
-                self._watch_primary(now)
+                self._inputs.extend(watch_primary(self.core.state, self.intake, self.peers, now))
         self._run(inp.TimerFired(timer))
 
     def admit(self, envelopes: Sequence[Verified[Envelope]], origin: Origin) -> list[Admission]:
@@ -189,7 +186,7 @@ class Replica:
     def _speak_if_safe(self) -> None:
         if self.quiet is not None and self.quiet.ends():
             self._inputs.append(inp.Started())
-            if self._has_work():
+            if has_work(self.core.state, self.intake):
                 self._inputs.append(inp.WorkAvailable())
 
     def _found_foreign(self, vote: Lost) -> None:
@@ -212,6 +209,8 @@ class Replica:
                 event = self._inputs.popleft()
                 for effect in watched_step(self.core, self.watchers, event, self.ports.clock.now_ms()):
                     self._perform(effect)
+                if isinstance(event, inp.Finalised):
+                    self._turn_epoch()
         finally:
             self._running = False
 
@@ -228,7 +227,8 @@ class Replica:
             ):
                 self._cast(effect)
             case fx.BuildBatch():
-                empty = Batch(MAIN_LEDGER, FIRST_EPOCH, effect.height, effect.attempt, self.ports.clock.now_ms(), ())
+                epoch = self.core.state.config.epoch
+                empty = Batch(MAIN_LEDGER, epoch, effect.height, effect.attempt, self.ports.clock.now_ms(), ())
                 batch = self.intake.build(empty, effect.view, full=effect.full)
                 self._inputs.append(inp.BatchBuilt(effect.height, effect.view, batch))
             case fx.HoldBodies(batch, view, digest, sources, fresh):
@@ -249,25 +249,7 @@ class Replica:
             case fx.Halt(code, facts):
                 self._halt(code, dict(facts))
             case _:
-                self._perform_outside(effect)
-
-    def _perform_outside(self, effect: Outside) -> None:
-        """Effects that only touch the world outside."""
-        match effect:
-            case fx.Broadcast(message):
-                self.ports.transport.broadcast(ConsensusFrame(message))
-            case fx.SendTo(peer, message):
-                self.ports.transport.send(peer, ConsensusFrame(message))
-            case fx.FetchBlocks(start, end, sources):
-                self.exchange.fetch(start, end, sources, self.ports.clock.now_ms())
-            case fx.SetTimer(timer, after_ms):
-                self.ports.timers.set(timer, after_ms)
-            case fx.CancelTimer(timer):
-                self.ports.timers.cancel(timer)
-            case fx.Alarm(code, facts):
-                self.ports.observer.alarm(code, dict(facts))
-            case _:
-                assert_never(effect)
+                perform_outside(effect, self.ports, self.exchange)
 
     # -- votes -----------------------------------------------------------------------------------------------------
 
@@ -304,27 +286,6 @@ class Replica:
             facts: dict[str, str | int] = {"height": wanted.batch.height, "view": wanted.view}
             self.ports.observer.alarm("BAD_PROPOSAL", facts | {"bytes": wanted.size_bytes})
 
-    def _watch_primary(self, now_ms: int) -> None:
-        """Give the primary what it may lack, and see whether it is late with what it was given."""
-        state, forwarding = self.core.state, self.intake.forwarding
-        parameters = state.config.parameters
-        if state.is_primary and not state.view_changing:
-            if self.intake.proposable and not state.work:
-                self._inputs.append(inp.WorkAvailable())
-            return
-        due = forwarding.due(now_ms, parameters.order_timeout_ms if forwarding.any_given else 0)
-        to = self.peers if state.view_changing else (state.config.validators.primary(state.view),)
-        self.intake.forward(due, to, now_ms)
-        if forwarding.any_given != state.work:
-            self._inputs.append(inp.WorkAvailable() if forwarding.any_given else inp.WorkGone())
-        patience_ms = REQUEST_PATIENCE * parameters.order_timeout_max_ms
-        if forwarding.overdue(state.view, now_ms, patience_ms) and self.intake.primary_is_late(now_ms):
-            self._inputs.append(inp.RequestOverdue())
-
-    def _has_work(self) -> bool:
-        """The primary proposes whatever is pooled; a backup's timer counts only what the primary was given."""
-        return self.intake.proposable if self.core.state.is_primary else self.intake.forwarding.any_given
-
     # -- blocks ----------------------------------------------------------------------------------------------------
 
     def _execute(self, batch: Batch, digest: bytes) -> None:
@@ -339,10 +300,10 @@ class Replica:
             return True
         if height != self.store.final_height + 1 or not self._follows:
             return False
-        if not self._fits_its_header(block):
+        if not fits_its_header(block, self.store.header(height - 1)):
             self.ports.observer.alarm("BAD_BLOCK", {"height": height, "batch_time_ms": block.batch.time_ms})
             return False
-        built = self.built or self.builder.build(block.batch, self._envelopes_of(block))
+        built = self.built or self.builder.build(block.batch, envelopes_of(block, self.bodies.pooled))
         if built.header_bytes != block.header:
             differing = ", ".join(differing_fields(built.header_bytes, block.header))
             self._halt(DIVERGED, {"height": height, "reason": f"the certified header differs in {differing}"})
@@ -351,19 +312,6 @@ class Replica:
         self._finalise(block.header, encode_certificate(block.certificate))
         self._drain()
         return True
-
-    def _envelopes_of(self, block: CertifiedBlock) -> tuple[Envelope, ...]:
-        """The block's envelopes, whose ids were checked on arrival; those that are pooled need no second decoding."""
-        pooled = self.bodies.pooled.get
-        pairs = zip(block.batch.envelope_ids, block.envelopes, strict=True)
-        return tuple(pooled(envelope_id) or decode_envelope(raw) for envelope_id, raw in pairs)
-
-    def _fits_its_header(self, block: CertifiedBlock) -> bool:
-        """Whether the batch's time leads to the header's: of a certified block the one thing that no certificate
-        covers, so that whoever serves it could make a correct replica take its own execution for diverged."""
-        header = decode_header(block.header)
-        parent = self.store.header(header.height - 1)
-        return parent is not None and header.time_ms == block_time(block.batch.time_ms, decode_header(parent).time_ms)
 
     def _finalise(self, header_bytes: bytes, certificate_bytes: bytes) -> None:
         built = self.built
@@ -379,11 +327,47 @@ class Replica:
         self._stop_at_unknown_flag()
         self._inputs.append(inp.Finalised(header_bytes, certificate_bytes))
         self._speak_if_safe()
-        if self._has_work():
+        if has_work(self.core.state, self.intake):
             self._inputs.append(inp.WorkAvailable())
         self.ports.observer.finalised(
             FinalBlock(built.batch.height, header_bytes, certificate_bytes, ids, built.result.receipts)
         )
+
+    def _turn_epoch(self) -> None:
+        """After a block: the next epoch begins when the last height of this one is final, or becomes known."""
+        info, config = present_epoch(self.store, self.executor), self.core.state.config
+        if info.epoch == config.epoch:
+            barrier = self.executor.barrier(self.store)
+            if barrier is not None and barrier > info.start and barrier != config.barrier:
+                self._inputs.append(inp.BarrierSet(barrier))
+            return
+        old, config = self.core.state, config_of(info, self.store, self.executor, self.genesis_hash, self.own_key)
+        self._inputs.clear()  # what the driver owed to the instance that is over
+        self.core = Pbft(config, RecoveredLog(old.final_header, old.final_certificate))
+        self.core.state.halted, self.core.state.silent = old.halted, old.silent
+        self._join(config)
+        for tell in self.on_epoch:
+            tell(info)
+        self._inputs.append(inp.Started())
+        if has_work(self.core.state, self.intake):
+            self._inputs.append(inp.WorkAvailable())
+
+    def _join(self, config: ReplicaConfig) -> None:
+        """Take this node's place in an epoch: under another index perhaps, as a newcomer, or as an observer."""
+        self.me, n = config.me, config.validators.n
+        self.peers = tuple(peer for peer in range(n) if peer != config.me)
+        self.intake.follow(self.peers)
+        self.exchange.follow(n, config.me)
+        if config.me is None:
+            self.voter = None
+        elif self.voter is not None:
+            self.voter.signer.begin_epoch(config.epoch, config.me)
+        else:
+            final = self.store.final_height
+            signer = SafeSigner(self._sign, config.me, self.genesis_hash, final, epoch=config.epoch)
+            self.voter = Voter(signer, self.store, self.bodies, self.ports.transport)
+        if self.quiet is not None and self.voter is not None:
+            self.quiet.follow(self.core, self.voter.signer)
 
     def _adopt_parameters(self) -> None:
         parameters = ConsensusParameters.from_chain(self.executor.parameters(self.store))

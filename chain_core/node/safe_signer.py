@@ -3,7 +3,8 @@
 - header vote: one header per (height, attempt), for ever;
 - PRE-PREPARE, PREPARE and COMMIT: one digest per (height, view, phase), only in the highest view in which this key
   signed anything or whose NEW-VIEW it logged, and not once it asked for that view to begin;
-- VIEW-CHANGE, NEW-VIEW: one per view.
+- VIEW-CHANGE, NEW-VIEW: one per view;
+- all of them in one epoch only: the one of the height above the final one.
 
 What it signed is read back from the vote log at start; a vote is signed once, and only the logged bytes are sent again.
 """
@@ -40,7 +41,7 @@ class SigningRefused(LocalFault):
 
 @dataclass(slots=True)
 class SafeSigner:
-    """Signs for one validator (``me``) on one ledger of one chain in one epoch."""
+    """Signs for one validator (``me``) on one ledger of one chain; ``epoch`` is the present one."""
 
     sign: Sign
     me: int
@@ -53,6 +54,14 @@ class SafeSigner:
     headers: dict[tuple[int, int], HeaderVote] = field(default_factory=dict)
     view_change: SignedViewChange | None = None
     new_view: SignedNewView | None = None
+    epoch: int = 0
+
+    def begin_epoch(self, epoch: int, me: int) -> None:
+        """The last height of the epochs before is final: views start at 0, nothing of them is signed any more."""
+        if epoch <= self.epoch:
+            raise self._refuse(f"epoch {epoch} after epoch {self.epoch}", self.final_height, 0)
+        self.epoch, self.me, self.highest_view, self.view_changing = epoch, me, 0, False
+        self.view_change = self.new_view = None
 
     def vote(self, vote: Vote) -> SignedVote:
         """Sign an ordering vote, or give the bytes signed before; SigningRefused for a second digest."""
@@ -61,6 +70,7 @@ class SafeSigner:
             if known.vote != vote:
                 raise self._refuse(f"a {vote.phase.name} for another digest is signed", vote.height, vote.view)
             return known
+        self._own_epoch(vote.epoch, vote.height, vote.view)
         if vote.signer != self.me or vote.height <= self.final_height:
             raise self._refuse(f"a {vote.phase.name} for a final height or another signer", vote.height, vote.view)
         if vote.view < self.highest_view:
@@ -80,6 +90,7 @@ class SafeSigner:
             if known.header_bytes != header_bytes:
                 raise self._refuse("another header of this height is signed", header.height, 0)
             return known
+        self._own_epoch(header.epoch, header.height, 0)
         if header.height <= self.final_height:
             raise self._refuse("a header vote for a final height", header.height, 0)
         digest = header_hash(header_bytes)
@@ -92,6 +103,7 @@ class SafeSigner:
         known = self.view_change
         if known is not None and known.message.new_view == message.new_view:
             return known
+        self._own_epoch(message.epoch, 0, message.new_view)
         if message.new_view <= self.highest_view or message.signer != self.me:
             raise self._refuse("a VIEW-CHANGE below the highest view signed in", 0, message.new_view)
         body = encode_view_change(message)
@@ -106,6 +118,7 @@ class SafeSigner:
         known = self.new_view
         if known is not None and known.message.view == message.view:
             return known
+        self._own_epoch(message.epoch, 0, message.view)
         if message.view < self.highest_view or message.signer != self.me:
             raise self._refuse("a NEW-VIEW below the highest view signed in", 0, message.view)
         self.entered(message.view)
@@ -149,6 +162,10 @@ class SafeSigner:
         self.final_height = max(self.final_height, final_height)
         self.votes = {key: v for key, v in self.votes.items() if key[0] > self.final_height}
         self.headers = {key: v for key, v in self.headers.items() if key[0] > self.final_height}
+
+    def _own_epoch(self, epoch: int, height: int, view: int) -> None:
+        if epoch != self.epoch:
+            raise self._refuse(f"a vote of epoch {epoch} in epoch {self.epoch}", height, view)
 
     def _refuse(self, what: str, height: int, view: int) -> SigningRefused:
         return SigningRefused(

@@ -1,7 +1,8 @@
 """One's own signature on what is not in one's log: a second process has the key, or this disk is an old or a new one.
 
 Only what lies above the final height, or names no view below the highest one signed in, counts: older messages may be
-replayed by anybody and say nothing. What this key signed above the final height is in the log, whatever its view.
+replayed by anybody and say nothing; so are those of other epochs, where this index may be somebody else's. What this
+key signed above the final height is in the log, whatever its view.
 """
 
 from __future__ import annotations
@@ -53,15 +54,17 @@ def foreign_votes(votes: Iterable[SignedVote], signer: SafeSigner) -> str:
     """The same for ordering votes."""
     for vote in votes:
         v = vote.vote
-        if v.signer == signer.me and v.height > signer.final_height and not signer.knows(vote.body):
+        own = (v.epoch, v.signer) == (signer.epoch, signer.me)
+        if own and v.height > signer.final_height and not signer.knows(vote.body):
             return f"{v.phase.name} at height {v.height}, view {v.view}"
     return ""
 
 
 def foreign_header(header_bytes: bytes, signer: SafeSigner) -> str:
     """The same for a header under which the own signature stands."""
-    height = decode_header(header_bytes).height
-    if height > signer.final_height and not signer.knows(header_bytes):
+    header = decode_header(header_bytes)
+    height = header.height
+    if header.epoch == signer.epoch and height > signer.final_height and not signer.knows(header_bytes):
         return f"header vote at height {height}"
     return ""
 
@@ -69,14 +72,16 @@ def foreign_header(header_bytes: bytes, signer: SafeSigner) -> str:
 def foreign_view_change(message: SignedViewChange, signer: SafeSigner) -> str:
     """The same for a VIEW-CHANGE and what it carries."""
     view = message.message.new_view
-    if message.message.signer == signer.me and view >= signer.highest_view and not signer.knows(message.body):
+    own = (message.message.epoch, message.message.signer) == (signer.epoch, signer.me)
+    if own and view >= signer.highest_view and not signer.knows(message.body):
         return f"VIEW-CHANGE for view {view}"
     return _carried(message.message, signer)
 
 
 def _new_view(message: SignedNewView, signer: SafeSigner) -> str:
     view = message.message.view
-    if message.message.signer == signer.me and view >= signer.highest_view and not signer.knows(message.body):
+    own = (message.message.epoch, message.message.signer) == (signer.epoch, signer.me)
+    if own and view >= signer.highest_view and not signer.knows(message.body):
         return f"NEW-VIEW of view {view}"
     for change in message.message.view_changes:
         found = foreign_view_change(change, signer)

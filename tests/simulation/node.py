@@ -35,8 +35,8 @@ from chain_core.network.frames import (
     WantVotes,
 )
 from chain_core.network.ingress import Check, Ingress
-from chain_core.node.ports import Admission, FinalBlock, Origin
-from chain_core.node.replica import Ports, Replica
+from chain_core.node.ports import Admission, FinalBlock, Origin, Ports
+from chain_core.node.replica import Replica
 from chain_core.node.signer_questions import SignerQuestions
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from chain_core.types.errors import MalformedBytes

@@ -5,9 +5,10 @@ part.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
+from chain_core.codec import signed
 from chain_core.codec.block import (
     decode_batch,
     decode_block,
@@ -18,7 +19,7 @@ from chain_core.codec.block import (
     encode_certificate,
     encode_header,
 )
-from chain_core.codec.evidence import decode_equivocation, encode_equivocation
+from chain_core.codec.evidence import decode_equivocation, encode_equivocation, equivocation
 from chain_core.codec.genesis import decode_genesis, encode_genesis
 from chain_core.codec.proofs import (
     decode_consistency,
@@ -60,6 +61,7 @@ from chain_core.codec.votes import (
 )
 from chain_core.crypto.merkle import MerkleTree, consistency_path
 from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote, ViewChange
+from chain_core.types.evidence import Statement
 from chain_core.types.packet import ConsistencyProof
 from chain_core.types.transaction import Envelope
 from chain_core.types.values import Value
@@ -159,11 +161,20 @@ def _votes(s: Samples) -> tuple[Kind, ...]:
         Kind("view-change", decode_view_change, _view_change, changes),
         Kind("signed-view-change", decode_signed_view_change, _signed_view_change, signed_change),
         Kind("new-view", decode_new_view, encode_new_view, (("view 1", new_view.body),)),
-        Kind("equivocation", decode_equivocation, encode_equivocation, (("two COMMITs", s.equivocation),)),
+        Kind("equivocation", decode_equivocation, encode_equivocation, (("two COMMITs", _equivocation(s)),)),
         Kind(
             "signed-new-view", decode_signed_new_view, _signed_new_view, (("view 1", encode_signed_new_view(new_view)),)
         ),
     )
+
+
+def _equivocation(s: Samples) -> bytes:
+    """Replica 3 commits to two batches in one view."""
+    one = s.vote(Phase.COMMIT, 3)
+    other = encode_vote(replace(one.vote, digest=bytes(32)))
+    signature = s.signatures.sign(3, signed.message(signed.VOTE, s.chain, other))
+    pairs = (one.body, one.signature), (other, signature)
+    return encode_equivocation(equivocation(Statement.ORDERING, (0, 0, 3), *pairs))
 
 
 def _proofs(s: Samples) -> tuple[Kind, ...]:

@@ -7,7 +7,6 @@ from functools import cached_property
 
 from chain_core.codec import signed
 from chain_core.codec.block import batch_digest, encode_batch, encode_header, header_hash, header_message, params_hash
-from chain_core.codec.evidence import encode_equivocation, equivocation
 from chain_core.codec.genesis import encode_genesis, genesis_hash
 from chain_core.codec.proofs import encode_packet, packet_hash
 from chain_core.codec.seen import SeenEntry, encode_seen, seen_key, state_key
@@ -38,7 +37,6 @@ from chain_core.types.block import (
     ViewChange,
     Vote,
 )
-from chain_core.types.evidence import Statement
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.ids import NO_ACCOUNT, ZERO_HASH
 from chain_core.types.packet import InclusionProof, Packet
@@ -361,16 +359,6 @@ class Samples:
     def commits(self) -> tuple[SignedVote, ...]:
         """q COMMITs: ``next_batch`` is ordered for ever."""
         return tuple(self.vote(Phase.COMMIT, i) for i in (0, 2, 3))
-
-    @cached_property
-    def equivocation(self) -> bytes:
-        """Replica 3 commits to two batches in one view."""
-        one = self.vote(Phase.COMMIT, 3)
-        other = encode_vote(replace(one.vote, digest=bytes(32)))
-        signature = self.signatures.sign(3, signed.message(signed.VOTE, self.chain, other))
-        return encode_equivocation(
-            equivocation(Statement.ORDERING, (0, 0, 3), (one.body, one.signature), (other, signature))
-        )
 
     def view_change(self, signer: int, *, first: bool = False) -> SignedViewChange:
         """VIEW-CHANGE to view 1: with height 1 final and height 2 prepared, or (``first``) with nothing

@@ -143,3 +143,12 @@ def test_an_observer_reads_the_log_and_gets_no_signer(tmp_path: Path) -> None:
 def test_a_pre_prepare_record_is_read_as_it_was_written() -> None:
     message = pre_prepare(A)
     assert journal.decode_pre_prepare(journal.encode_pre_prepare(message)) == message
+
+
+def test_views_of_an_epoch_that_is_over_are_not_resumed(tmp_path: Path) -> None:
+    life = Life(tmp_path / "ledger")
+    life.cast(ASK_3, ENTER_3, ASK_5)
+    log, signer = journal.recover(life.store, ME, CHAIN.genesis_hash, lambda message: message[:64], 1)
+    assert signer is not None
+    assert (log.view, log.new_view, signer.highest_view, signer.view_changing, signer.epoch) == (0, None, 0, False, 1)
+    life.store.close()

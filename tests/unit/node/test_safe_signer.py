@@ -154,3 +154,32 @@ def test_it_knows_what_it_signed() -> None:
     one = signer()
     made = one.vote(vote(COMMIT))
     assert one.knows(made.body) and not one.knows(encode_vote(replace(made.vote, digest=B)))
+
+
+# -- epochs
+
+
+def test_nothing_of_another_epoch_is_signed() -> None:
+    here = signer(epoch=1)
+    for attempt in (
+        lambda: here.vote(vote(PREPARE)),
+        lambda: here.header(header_of(1)),
+        lambda: here.change(asks(1)),
+        lambda: here.lead(starts(1), ()),
+    ):
+        with pytest.raises(SigningRefused, match="epoch 0 in epoch 1"):
+            attempt()
+
+
+def test_a_new_epoch_starts_at_view_0_under_its_own_index_and_nothing_of_the_old_one_is_signed_again() -> None:
+    here = signer()
+    here.change(asks(5))
+    here.prune(1)
+    here.begin_epoch(1, 3)
+    made = here.vote(Vote(PREPARE, 0, 1, 2, 0, 0, A, 3))
+    assert made.vote.view == 0 and (here.highest_view, here.view_change) == (0, None)
+    with pytest.raises(SigningRefused):
+        here.vote(vote(PREPARE, height=2, view=5))
+    for again in (0, 1):
+        with pytest.raises(SigningRefused, match="after epoch 1"):
+            here.begin_epoch(again, 1)

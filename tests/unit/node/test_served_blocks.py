@@ -22,8 +22,8 @@ from chain_core.ledger.store import LedgerStore
 from chain_core.network.frames import Frame
 from chain_core.network.ingress import Ingress
 from chain_core.node.block_builder import BlockBuilder
-from chain_core.node.ports import FinalBlock
-from chain_core.node.replica import Ports, Replica
+from chain_core.node.ports import FinalBlock, Ports
+from chain_core.node.replica import Replica
 from chain_core.types.block import Batch, Certificate, CertifiedBlock
 from chain_core.types.verified import Verified
 from tests.one_epoch import OneEpoch

@@ -87,3 +87,10 @@ def test_a_new_view_in_the_highest_view_counts_when_it_was_not_made_here() -> No
     assert foreign_vote(twin, one)
     made = one.lead(NewView(0, 0, 5, ME, twin.message.view_changes, ()), ())
     assert not foreign_vote(made, one)
+
+
+def test_what_somebody_signed_under_this_index_in_another_epoch_is_not_its_own() -> None:
+    other = signer()
+    other.epoch = 1
+    for message in (prepare(ME, B, 2), header_vote(ME, header_of(5, B)), view_change(ME, VIEW + 1)):
+        assert foreign_vote(message, signer()) and not foreign_vote(message, other)

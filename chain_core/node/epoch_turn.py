@@ -1,0 +1,73 @@
+"""From one epoch to the next: whom this replica agrees with at the height above the final one, and help for those who
+are still in an epoch that is over (docs/spec/pbft.md, epochs; docs/spec/membership.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from chain_core.codec.block import decode_certificate
+from chain_core.consensus.messages import FinalityNotice, Heartbeat
+from chain_core.consensus.state import ConsensusParameters, ReplicaConfig
+from chain_core.execution.epochs import EpochInfo
+from chain_core.execution.executor import Executor
+from chain_core.ledger.store import LedgerStore
+from chain_core.types.ids import MAIN_LEDGER
+from chain_core.types.validator_set import ValidatorSet
+
+
+def index_of(key: bytes | None, validators: ValidatorSet) -> int | None:
+    """The member whose consensus key this is; None for an observer."""
+    keys = [validator.consensus_key for validator in validators.validators]
+    return keys.index(key) if key in keys else None
+
+
+def present_epoch(store: LedgerStore, executor: Executor) -> EpochInfo:
+    """The epoch of the height above the final one."""
+    return executor.epoch_at(store, store.final_height + 1)
+
+
+def config_of(
+    epoch: EpochInfo, store: LedgerStore, executor: Executor, genesis_hash: bytes, key: bytes | None
+) -> ReplicaConfig:
+    """Who this replica is in an epoch, by its consensus key, and under which parameters it begins."""
+    parameters = ConsensusParameters.from_chain(executor.parameters(store))
+    me = index_of(key, epoch.validators)
+    barrier = executor.barrier(store)
+    return ReplicaConfig(
+        epoch.validators,
+        me,
+        MAIN_LEDGER,
+        epoch.epoch,
+        genesis_hash,
+        parameters,
+        barrier if barrier is not None and barrier > epoch.start else None,
+    )
+
+
+class ClosingNotices:
+    """The last certified header of an epoch for whoever shows, by a heartbeat, that it has not left it: it can verify
+    that one, and fetch up to it, while it does not know whose signatures stand under later ones."""
+
+    def __init__(self, store: LedgerStore, executor: Executor) -> None:
+        self._store, self._executor = store, executor
+        self._answered: set[tuple[int, int]] = set()
+
+    def period_over(self) -> None:
+        """A re-sending period is over: each is answered once a period."""
+        self._answered.clear()
+
+    def answer(self, beat: Heartbeat, present: ReplicaConfig) -> Iterator[tuple[int, FinalityNotice]]:
+        """Whom to tell (by its index of now) and what; nothing when it is told already, or is no member now."""
+        if beat.epoch >= present.epoch or (beat.sender, beat.epoch) in self._answered:
+            return
+        info = self._executor.epoch(self._store, beat.epoch)
+        if info is None or info.end is None or not 0 <= beat.sender < info.validators.n:
+            return
+        name = info.validators.validators[beat.sender].name
+        names = [validator.name for validator in present.validators.validators]
+        closing = info.end - 1
+        header, certificate = self._store.header(closing), self._store.certificate(closing)
+        if name not in names or header is None or not certificate:
+            return
+        self._answered.add((beat.sender, beat.epoch))
+        yield names.index(name), FinalityNotice(header, decode_certificate(certificate))
