@@ -110,6 +110,10 @@ class BucketTree:
         """A copy of the committed digests of buckets ``start`` up to ``stop``."""
         return self._upper.digests(start, stop)
 
+    def page_roots(self, level: int) -> tuple[bytes, ...]:
+        """The nodes of the upper tree above 2^level buckets each."""
+        return tuple(row.tobytes() for row in self._upper.nodes(level))
+
     def stage(self, writes: Mapping[bytes, bytes | None], *, may_grow: bool = True) -> TreeChange:
         """The change that ``writes`` (full key to value, None removes) make of the committed tree."""
         groups, records = self._grouped(writes)

@@ -47,12 +47,18 @@ class _Cursor(Protocol):
     def close(self) -> None: ...
 
 
-class _Raw(Protocol):
+class _Readable(Protocol):
     def get(self, key: bytes, *, verify_checksums: bool) -> bytes | None: ...
-    def write_batch(self, *, sync: bool) -> _RawBatch: ...
-    def iterator(self, *, start: bytes | None, stop: bytes | None, verify_checksums: bool) -> _Cursor: ...
-    def compact_range(self, *, start: bytes | None, stop: bytes | None) -> None: ...
+    def iterator(
+        self, *, start: bytes | None, stop: bytes | None, verify_checksums: bool, include_value: bool = True
+    ) -> _Cursor: ...
     def close(self) -> None: ...
+
+
+class _Raw(_Readable, Protocol):
+    def write_batch(self, *, sync: bool) -> _RawBatch: ...
+    def snapshot(self) -> _Readable: ...
+    def compact_range(self, *, start: bytes | None, stop: bytes | None) -> None: ...
 
 
 class Database:
@@ -128,10 +134,13 @@ class Database:
 
     def scan_each(self, ranges: list[tuple[bytes, bytes]]) -> list[list[tuple[bytes, bytes]]]:
         """All pairs of each range [start, stop); one cursor serves them all."""
+        return self._scan_each(ranges, self._raw)
+
+    def _scan_each(self, ranges: list[tuple[bytes, bytes]], raw: _Readable) -> list[list[tuple[bytes, bytes]]]:
         if not ranges:
             return []
         groups: list[list[tuple[bytes, bytes]]] = []
-        with self._cursor(None, None) as cursor:
+        with self._cursor(None, None, raw) as cursor:
             for start, stop in ranges:
                 cursor.seek(start)
                 group: list[tuple[bytes, bytes]] = []
@@ -147,10 +156,29 @@ class Database:
         with self._mapped("compact"):
             self._raw.compact_range(start=start, stop=stop)
 
-    @contextmanager
-    def _cursor(self, start: bytes | None, stop: bytes | None) -> Iterator[_Cursor]:
+    def image(self) -> Image:
+        """What is in the database now, readable while it goes on. Close it: what it shows is not compacted away."""
         with self._mapped("read"):
-            cursor = self._raw.iterator(start=start, stop=stop, verify_checksums=True)
+            return Image(self, self._raw.snapshot())
+
+    def keys(self, start: bytes, stop: bytes | None) -> Iterator[bytes]:
+        """All keys of a range, ascending, one at a time."""
+        with self._mapped("read"):
+            cursor = self._raw.iterator(start=start, stop=stop, verify_checksums=True, include_value=False)
+            try:
+                yield from cast(Iterator[bytes], cursor)
+            finally:
+                cursor.close()
+
+    def pairs(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
+        """All pairs of a range, ascending, one at a time."""
+        with self._cursor(start, stop) as cursor:
+            yield from cursor
+
+    @contextmanager
+    def _cursor(self, start: bytes | None, stop: bytes | None, raw: _Readable | None = None) -> Iterator[_Cursor]:
+        with self._mapped("read"):
+            cursor = (raw or self._raw).iterator(start=start, stop=stop, verify_checksums=True)
             try:
                 yield cursor
             finally:
@@ -180,3 +208,26 @@ class Database:
         raise StoreFailed(
             f"LevelDB cannot {action}: {text}", where=where, next_step="check the disk and the directory's permissions"
         ) from error
+
+
+class Image:
+    """A database as it was at one moment. Raises StoreCorrupt, StoreFailed."""
+
+    __slots__ = ("_database", "_raw")
+
+    def __init__(self, database: Database, raw: _Readable) -> None:
+        """Use ``Database.image``."""
+        self._database, self._raw = database, raw
+
+    def get(self, key: bytes) -> bytes | None:
+        """The value of ``key`` at that moment."""
+        with self._database._mapped("read"):
+            return self._raw.get(key, verify_checksums=True)
+
+    def scan_each(self, ranges: list[tuple[bytes, bytes]]) -> list[list[tuple[bytes, bytes]]]:
+        """All pairs of each range [start, stop)."""
+        return self._database._scan_each(ranges, self._raw)
+
+    def close(self) -> None:
+        """Lets go of what only this image shows."""
+        self._raw.close()

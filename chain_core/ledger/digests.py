@@ -26,6 +26,8 @@ PAGE_EVERY = 4
 """A page is due when deltas of so many times its size have been written since the last one."""
 _DELTA_COST = 64
 """What a delta counts beside its contents."""
+_PAGES_A_BATCH = 64
+PREFIXES = (keys.TREE_SIZE, keys.DIGEST_PAGE, keys.DIGEST_DELTA)
 _SIZE = Struct(">IQ")
 _HEIGHT = Struct(">Q")
 _NUMBER = Struct(">I")
@@ -80,13 +82,6 @@ class DigestLog:
         """What was put into the last batch is durable."""
         self._log = self._next
 
-    def write_whole(self, batch: Batch, tree: BucketTree, height: int) -> None:
-        """Puts all digests of ``tree``, as they are after ``height``, where nothing is stored yet."""
-        batch.put(keys.TREE_SIZE + self._name, _SIZE.pack(tree.bucket_count, tree.entry_count))
-        for number in range(-(-tree.bucket_count // PAGE)):
-            page = tree.digests(number * PAGE, min((number + 1) * PAGE, tree.bucket_count))
-            batch.put(self._page_key(number), _HEIGHT.pack(height + 1) + page.tobytes())
-
     def restore(self, tree: BucketTree, height: int) -> None:
         """Sets the digests of an empty ``tree`` as they are at final ``height``. Raises StoreCorrupt.
 
@@ -124,7 +119,24 @@ class DigestLog:
         return self._database.scan(prefix, keys.after(prefix), _EVERYTHING)
 
     def _page_key(self, number: int) -> bytes:
-        return keys.DIGEST_PAGE + self._name + _NUMBER.pack(number)
+        return _page_key(self._name, number)
+
+
+def write_pages(database: Database, name: bytes, digests: bytes, entry_count: int, height: int) -> None:
+    """Writes all digests of a tree as they are after ``height``, where nothing is stored yet, in synced batches."""
+    batch = database.batch()
+    batch.put(keys.TREE_SIZE + name, _SIZE.pack(len(digests) // HASH_SIZE, entry_count))
+    size = PAGE * HASH_SIZE
+    for number, start in enumerate(range(0, len(digests), size)):
+        batch.put(_page_key(name, number), _HEIGHT.pack(height + 1) + digests[start : start + size])
+        if number % _PAGES_A_BATCH == _PAGES_A_BATCH - 1:
+            database.write(batch)
+            batch = database.batch()
+    database.write(batch)
+
+
+def _page_key(name: bytes, number: int) -> bytes:
+    return keys.DIGEST_PAGE + name + _NUMBER.pack(number)
 
 
 def _delta(data: bytes, bucket_count: int) -> tuple[Indexes, Rows] | None:

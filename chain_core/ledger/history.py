@@ -39,7 +39,7 @@ class HistoryStore:
         self._check(count)
         return InclusionProof(height, count, inclusion_path(self._node, height, count))
 
-    def prove_consistency(self, first: int, second: int) -> ConsistencyProof:
+    def prove_beginning(self, first: int, second: int) -> ConsistencyProof:
         """That the first ``second`` headers begin with the first ``first``; raises MalformedTree unless
         0 < first <= second <= final + 1.
         """

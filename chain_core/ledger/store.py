@@ -28,13 +28,16 @@ from chain_core.ledger.pruning import HEIGHTS_A_BATCH, Pruning
 from chain_core.ledger.records import BlockRecord, Staged
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
 from chain_core.ledger.seen_index import EVERYTHING, Added, SeenIndex
+from chain_core.ledger.snapshot_build import build_if_due
+from chain_core.ledger.snapshot_import import SnapshotImport
+from chain_core.ledger.snapshot_view import SnapshotView
 from chain_core.ledger.value_cache import ValueCache
 from chain_core.ledger.vote_log import VoteLog
 from chain_core.types.block import CertifiedBlock, Header
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.evidence import Equivocation
 from chain_core.types.ids import MAX_U64, ZERO_HASH
-from chain_core.types.packet import ConsistencyProof, InclusionProof, StateProof
+from chain_core.types.packet import StateProof
 
 __all__ = ["NO_HEIGHT", "BlockRecord", "LedgerStore", "Staged"]
 
@@ -63,7 +66,7 @@ class LedgerStore:
         self._state_tree = BucketTree(database, _STATE_TREE, signed.STATE_ROOT, bound.state_buckets)
         self._seen_tree = BucketTree(database, _SEEN_TREE, signed.SEEN_ROOT, bound.seen_buckets)
         self._state_digests, self._seen_digests = DigestLog(database, _STATE_TREE), DigestLog(database, _SEEN_TREE)
-        self._history = HistoryStore(database)
+        self.history = HistoryStore(database)
         self._final_height = NO_HEIGHT
         self._final_hash = ZERO_HASH
         final = database.get(keys.META_FINAL)
@@ -88,6 +91,7 @@ class LedgerStore:
         try:
             bound = binding.Binding(genesis_hash, ledger, state_buckets, seen_buckets)
             binding.bind(database, bound)
+            build_if_due(database)
             return cls(database, bound)
         except BaseException:
             database.close()
@@ -128,11 +132,11 @@ class LedgerStore:
 
     def header(self, height: int) -> bytes | None:
         """The final header's 408 bytes."""
-        return self._blocks.header(height)
+        return self._blocks.header(height) if height <= self._final_height else None
 
     def certificate(self, height: int) -> bytes | None:
         """The encoded finality certificate; height 0 has none."""
-        return self._blocks.certificate(height)
+        return self._blocks.certificate(height) if height <= self._final_height else None
 
     def block(self, height: int) -> CertifiedBlock | None:
         """The certified block; None for height 0, above the final height, and where bodies are pruned."""
@@ -168,26 +172,25 @@ class LedgerStore:
     def history_root_of(self, height: int) -> tuple[bytes, int]:
         """RFC 6962 root over the headers 0 .. ``height`` - 1, and their count. ``height`` is at most final + 1."""
         if height == self._final_height + 1:
-            return self._history.tree.root, self._history.tree.count
+            return self.history.tree.root, self.history.tree.count
         raw = self.header(height)
         if raw is None:
             self._refuse(f"the history root of height {height} is not known yet")
         header = decode_header(raw)
         return header.history_root, header.history_count
 
-    def prove_header(self, height: int, count: int) -> InclusionProof:
-        """Header ``height`` under the history root of a header whose history counts ``count`` headers.
+    # -- snapshots
 
-        Raises MalformedTree unless height < count <= final + 1.
-        """
-        return self._history.prove_header(height, count)
+    def view(self) -> SnapshotView:
+        """The present final height as a snapshot serves it. Close it, and before the store."""
+        header = self._blocks.header(self._final_height)
+        if header is None:
+            self._refuse("there is no height to take a snapshot of")
+        return SnapshotView(self._database.image(), header, (self._state_tree, self._seen_tree))
 
-    def prove_history(self, first: int, second: int) -> ConsistencyProof:
-        """That the history of ``second`` headers begins with that of ``first`` (RFC 9162 section 2.1.4).
-
-        Raises MalformedTree unless 0 < first <= second <= final + 1.
-        """
-        return self._history.prove_consistency(first, second)
+    def snapshot_import(self) -> SnapshotImport:
+        """What is stored of a snapshot on its way in."""
+        return SnapshotImport(self._database, self.history.tree, self._state_tree.empty_digest)
 
     # -- final state
 
@@ -318,24 +321,24 @@ class LedgerStore:
     # -- inside
 
     def _restore(self, height: int) -> None:
-        raw, frontier = self.header(height), self._database.get(keys.META_HISTORY)
+        raw, frontier = self._blocks.header(height), self._database.get(keys.META_HISTORY)
         if raw is None or frontier is None:
             self._corrupt(f"the final height is {height}, but its header or the history is missing")
         try:
             header = decode_header(raw)
-            self._history.restore(frontier)
+            self.history.restore(frontier)
         except (MalformedBytes, MalformedTree) as error:
             self._corrupt(f"final header or history cannot be read: {error}")
         self._state_digests.restore(self._state_tree, height)
         self._seen_digests.restore(self._seen_tree, height)
         roots = (self._state_tree.root, self._seen_tree.root)
-        if roots != (header.state_root, header.seen_root) or self._history.tree.count != height + 1:
+        if roots != (header.state_root, header.seen_root) or self.history.tree.count != height + 1:
             self._corrupt(f"the stored trees do not have the roots of header {height}")
         self._final_height, self._final_hash = height, header_hash(raw)
 
     def _check_continues(self, header_bytes: bytes, staged: Staged) -> Header:
         header = decode_header(header_bytes)
-        root, count = self._history.tree.root, self._history.tree.count
+        root, count = self.history.tree.root, self.history.tree.count
         checks = {
             "height": (header.height, self._final_height + 1),
             "height it was staged on": (staged.base_height, self._final_height),
@@ -354,7 +357,7 @@ class LedgerStore:
     def _commit(self, batch: Batch, header_bytes: bytes, staged: Staged, seen_added: Sequence[Added]) -> None:
         """Adds state, trees, history, final height and the end of the vote log; writes; then takes it over."""
         height = self._final_height + 1
-        history = self._history.append(batch, header_bytes)
+        history = self.history.append(batch, header_bytes)
         for key, value in staged.writes.items():
             if value is None:
                 batch.delete(keys.STATE + key)
@@ -373,7 +376,7 @@ class LedgerStore:
         self._values.committed(staged.writes)
         self._seen.adopt(seen_added)
         self._log.forget_through(height)
-        self._history.tree = history
+        self.history.tree = history
         self._final_height, self._final_hash = height, header_hash(header_bytes)
 
     def _trees(self, staged: Staged) -> tuple[tuple[DigestLog, BucketTree, TreeChange], ...]:

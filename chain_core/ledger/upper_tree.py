@@ -67,12 +67,11 @@ class UpperTree:
         """A copy of digests ``start`` up to ``stop``."""
         return self._levels[0][start:stop].copy()
 
-    def copy(self) -> UpperTree:
-        """An independent tree: for proofs under this root while the original goes on."""
-        twin = UpperTree.__new__(UpperTree)
-        twin.count = self.count
-        twin._levels = [rows[:width].copy() for rows, width in zip(self._levels, _widths(self.count), strict=False)]
-        return twin
+    def nodes(self, level: int) -> Rows:
+        """A copy of the nodes that stand above 2^level digests each; the root's level when there are fewer levels."""
+        widths = _widths(self.count)
+        level = min(level, len(widths) - 1)
+        return self._levels[level][: widths[level]].copy()
 
     def stage(self, touched: Indexes, digests: Rows, count: int) -> UpperChange:
         """The change when digests ``touched`` (strictly ascending) are new; all from ``self.count`` to ``count`` are.

@@ -1,5 +1,6 @@
 """Blocks for a ledger store: real headers, receipts and batches around made-up contents."""
 
+import random
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -103,3 +104,18 @@ def make_block(
         outbox,
         staged,
     )
+
+
+COIN_KEYS = {b"\x04coin key %d" % i: b"value %d" % i for i in range(900)}
+
+
+def commit_many(store: LedgerStore, blocks: int, draw: random.Random, first_nonce: int = 1) -> None:
+    """Blocks that change, add and remove state and use nonces; the trees grow on the way."""
+    names = list(COIN_KEYS)
+    for number in range(blocks):
+        height = store.final_height + 1
+        writes: dict[bytes, bytes | None] = {key: draw.randbytes(12) for key in draw.sample(names, 60)}
+        writes.update(dict.fromkeys(draw.sample(names, 5)))
+        nonces = [first_nonce + 30 * number + i for i in range(30)]
+        added = dict(used(nonce, height, i) for i, nonce in enumerate(nonces))
+        store.commit_block(make_block(store, writes, added, nonces=nonces))

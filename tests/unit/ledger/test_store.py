@@ -329,18 +329,20 @@ class TestHistoryProofs:
             headers = [decode_header(store.header(height) or b"") for height in range(12)]
             for newer in headers[1:]:
                 for older in headers[: newer.height]:
-                    proof = store.prove_header(older.height, newer.history_count)
+                    proof = store.history.prove_header(older.height, newer.history_count)
                     raw = store.header(older.height) or b""
                     check_inclusion(raw, proof, newer.history_count, newer.history_root, "header")
                     if older.height:
-                        check_consistency(store.prove_history(older.history_count, newer.history_count), older, newer)
+                        check_consistency(
+                            store.history.prove_beginning(older.history_count, newer.history_count), older, newer
+                        )
             forged = replace(headers[5], history_root=bytes(32))
             with pytest.raises(InvalidProof):
-                check_consistency(store.prove_history(5, 11), forged, headers[11])
+                check_consistency(store.history.prove_beginning(5, 11), forged, headers[11])
             with pytest.raises(InvalidProof):
-                check_consistency(store.prove_history(4, 11), headers[5], headers[11])
+                check_consistency(store.history.prove_beginning(4, 11), headers[5], headers[11])
             for first, second in ((0, 5), (6, 5), (3, 13)):
                 with pytest.raises(MalformedTree):
-                    store.prove_history(first, second)
+                    store.history.prove_beginning(first, second)
             with pytest.raises(MalformedTree):
-                store.prove_header(13, 13)
+                store.history.prove_header(13, 13)
