@@ -78,6 +78,15 @@ class Chain:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Everything laid out: the chains by label, and where gateway and look-up service will listen, host:port."""
+
+    chains: dict[str, Chain]
+    gateway: str
+    lookup: str
+
+
 def open_work_directory(work: Path, *, replace: bool = False) -> None:
     """Make the directory, or refuse one that holds something else.
 
@@ -122,9 +131,10 @@ def market_calendar(calendar: Calendar) -> MarketCalendar:
     return MarketCalendar(*(tuple(sorted(days)) for days in (calendar.holidays, calendar.workdays, calendar.opened)))
 
 
-def lay_out(work: Path, calendar: Calendar, now_ms: int) -> dict[str, Chain]:
-    """Keys, genesis documents and configurations of the three chains, by label."""
-    ports = iter(draw_ports(2 * NODES * (1 + len(MARKETS))))
+def lay_out(work: Path, calendar: Calendar, now_ms: int) -> Layout:
+    """Keys, genesis documents and configurations of the three chains; every port of the network is drawn here."""
+    gateway, lookup, *rest = draw_ports(2 + 2 * NODES * (1 + len(MARKETS)))
+    ports = iter(rest)
 
     def plans(prefix: str, entities: tuple[str, ...]) -> tuple[NodePlan, ...]:
         return tuple(
@@ -149,7 +159,7 @@ def lay_out(work: Path, calendar: Calendar, now_ms: int) -> dict[str, Chain]:
         )
         write_network(directory, genesis, own)
         chains[market] = Chain(market, directory, own, genesis, encode_genesis(genesis))
-    return chains
+    return Layout(chains, f"{LOOPBACK}:{gateway}", f"{LOOPBACK}:{lookup}")
 
 
 def _supervisory(directory: Path, plans: tuple[NodePlan, ...], now_ms: int) -> Chain:

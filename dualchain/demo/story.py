@@ -16,8 +16,15 @@ from dualchain.demo.days import date_of, run_days
 from dualchain.demo.evidence import EvidenceBook, load, write_manifest, write_summary
 from dualchain.demo.inputs import MarketDay, copy_inputs, read_market_day
 from dualchain.demo.kept import strike_out, write_down
-from dualchain.demo.layout import MARKETS, SUPERVISORY, Chain, WorkDirectoryRefused, lay_out, open_work_directory
-from dualchain.demo.ports import LOOPBACK, draw_ports
+from dualchain.demo.layout import (
+    MARKETS,
+    SUPERVISORY,
+    Chain,
+    Layout,
+    WorkDirectoryRefused,
+    lay_out,
+    open_work_directory,
+)
 from dualchain.demo.processes import ProcessGroup
 from dualchain.demo.report import Report
 from dualchain.demo.service_story import ServiceStory
@@ -38,10 +45,15 @@ class Story:
     inputs: Path
     report: Report
     day: MarketDay
-    chains: dict[str, Chain]
+    layout: Layout
     group: ProcessGroup
     desks: dict[str, Desk] = field(default_factory=dict)
     book: EvidenceBook = field(default_factory=EvidenceBook)
+
+    @property
+    def chains(self) -> dict[str, Chain]:
+        """The laid-out chains by label."""
+        return self.layout.chains
 
     @property
     def upper(self) -> Desk:
@@ -75,10 +87,10 @@ def prepare(work: Path, inputs: Path, report: Report, *, replace: bool = False) 
     # What runs is a copy: whoever edits the originals meanwhile changes neither the story nor its evidence.
     copied = copy_inputs(inputs, work / "inputs")
     day = read_market_day(copied, days)
-    chains = lay_out(work, day.calendar, now_ms)
-    story = Story(work, copied, report, day, chains, ProcessGroup(work / "logs"))
+    layout = lay_out(work, day.calendar, now_ms)
+    story = Story(work, copied, report, day, layout, ProcessGroup(work / "logs"))
     report.step("genesis 创世", "three chains laid out, each identified by the SM3 of its genesis document")
-    for chain in chains.values():
+    for chain in story.chains.values():
         report.fact(f"{chain.genesis.chain_id}: {chain.view().genesis_hash.hex()}")
     for number in sorted(day.calendar.opened):
         report.fact(f"{date_of(number)} is no trading day by the calendar: this genesis makes it one (演示开市)")
@@ -245,8 +257,7 @@ async def cross(story: Story) -> None:
 
 async def serve(story: Story) -> None:
     """One market publishes a service, another one uses it, through gateway and joint test."""
-    gateway, lookup = (f"{LOOPBACK}:{port}" for port in draw_ports(2))
-    service = ServiceStory(story.upper, story.desks["BJ"], gateway, lookup)
+    service = ServiceStory(story.upper, story.desks["BJ"], story.layout.gateway, story.layout.lookup)
     try:
         before = (await story.upper.client.header()).height
         await service.trust()

@@ -76,7 +76,7 @@ def test_a_process_that_dies_ends_the_story_with_its_log(tmp_path: Path) -> None
 
 
 def test_a_taken_port_is_named(tmp_path: Path) -> None:
-    chains = lay_out(tmp_path, Calendar(frozenset(), frozenset()), 1_790_000_000_000)
+    chains = lay_out(tmp_path, Calendar(frozenset(), frozenset()), 1_790_000_000_000).chains
     chain = chains["BJ"]
     plan = chain.plans[0]
     group = ProcessGroup(tmp_path / "logs")

@@ -21,7 +21,6 @@ from dualchain.demo.actors import Desk
 from dualchain.demo.days import Calendar, day_of_ms
 from dualchain.demo.inputs import Holding, MarketDay
 from dualchain.demo.layout import MARKETS, SUPERVISORY, Chain, lay_out
-from dualchain.demo.ports import LOOPBACK, draw_ports
 from dualchain.demo.processes import ProcessGroup
 from service_registry import cli, lookup_cli
 
@@ -44,10 +43,10 @@ class House:
         now_ms = time.time_ns() // 1_000_000
         self.work, self.today = work, day_of_ms(now_ms)
         calendar = Calendar(frozenset(), frozenset()).opening(self.today)
-        self.chains = lay_out(work, calendar, now_ms)
+        layout = lay_out(work, calendar, now_ms)
+        self.chains, self.gateway, self.lookup = layout.chains, layout.gateway, layout.lookup
         self.group = ProcessGroup(work / "logs")
         self.desks: dict[str, Desk] = {}
-        self.gateway, self.lookup = (f"{LOOPBACK}:{port}" for port in draw_ports(2))
 
     @property
     def upper(self) -> Chain:
