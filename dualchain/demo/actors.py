@@ -21,6 +21,8 @@ from dualchain.demo.layout import Chain
 
 WINDOW_MS = 300_000
 PATIENCE_S = 90.0
+LABEL_SIZE = 48
+"""Characters of a label: what goes into a transaction as its business id, so that evidence can prove it."""
 
 
 class StoryFault(DualchainError):
@@ -54,7 +56,7 @@ class Desk:
     chain: Chain
     client: VerifyingClient
     actors: dict[str, Actor] = field(default_factory=dict)
-    evidence: list[tuple[str, bytes, VerifiedReceipt]] = field(default_factory=list)
+    evidence: list[tuple[bytes, VerifiedReceipt]] = field(default_factory=list)
     _nonces: Iterator[int] = field(default_factory=lambda: itertools.count(time.time_ns()))
 
     @property
@@ -81,7 +83,8 @@ class Desk:
     def sign(
         self, label: str, actor: Actor, operations: Sequence[Operation], cosigners: Sequence[Actor] = ()
     ) -> Signed:
-        """A transaction of ``actor``, cosigned where a rule asks for it."""
+        """A transaction of ``actor``, cosigned where a rule asks for it. Its label is signed with it."""
+        label = label[:LABEL_SIZE]
         others = sorted(cosigners, key=lambda a: a.account)
         until = time.time_ns() // 1_000_000 + WINDOW_MS
         body = TransactionBody(
@@ -90,7 +93,7 @@ class Desk:
             next(self._nonces),
             until,
             tuple(operations),
-            business_id=label[:48],
+            business_id=label,
             cosigners=tuple(a.account for a in others),
         )
         keys = [(a.private, a.public) for a in (actor, *others)]
@@ -103,7 +106,7 @@ class Desk:
         for transaction, outcome in zip(transactions, outcomes, strict=True):
             if isinstance(outcome, Refused):
                 raise StoryFault(f"{transaction.label}: {outcome.refusal}", where=self.chain.label)
-            self.evidence.append((transaction.label, transaction.raw, outcome))
+            self.evidence.append((transaction.raw, outcome))
             receipts.append(outcome)
         return receipts
 

@@ -2,7 +2,7 @@
 
     genesis/<chain>.bin        genesis documents
     headers/<chain>.jsonl      {height, header, certificate}
-    receipts/<chain>.jsonl     {label, height, envelope, receipt, proof}
+    receipts/<chain>.jsonl     {label, height, envelope, receipt, proof}; label: business id, as signed
     state/<chain>.jsonl        {name, height, key, value, proof}; value null: proven absent
     packets/<chain>.jsonl      {name, height, packet, proof}
     documents/*.json           reports and replies that carry signatures of their own
@@ -52,6 +52,12 @@ class EvidenceRefused(DualchainError):
 Line = dict[str, Any]
 
 
+def label_of(envelope: Envelope) -> str:
+    """What a transaction goes by in the evidence: its business id, else its first operation; signed either way."""
+    first = envelope.body.operations[0]
+    return envelope.body.business_id or f"{first.contract}.{first.method}"
+
+
 @dataclass(slots=True)
 class EvidenceBook:
     """Collects verified answers while the story runs."""
@@ -68,11 +74,11 @@ class EvidenceBook:
         self.headers.setdefault(chain, {}).setdefault(height, certified)
         return height
 
-    def receipt(self, chain: str, label: str, envelope: bytes, found: VerifiedReceipt) -> None:
+    def receipt(self, chain: str, envelope: bytes, found: VerifiedReceipt) -> None:
         """A transaction with its proven receipt."""
         self.receipts.setdefault(chain, []).append(
             {
-                "label": label,
+                "label": label_of(decode_envelope(envelope)),
                 "height": self.header(chain, found.certified),
                 "envelope": envelope.hex(),
                 "receipt": found.proven.receipt.hex(),
@@ -131,9 +137,14 @@ def _write_lines(path: Path, rows: Sequence[Line]) -> None:
     )
 
 
+def summary_bytes(summary: Mapping[str, Any]) -> bytes:
+    """summary.json, to the byte: a verifier compares it so, because true and 1 are equal as values."""
+    return _json(summary).encode("utf-8")
+
+
 def write_summary(directory: Path, summary: Mapping[str, Any]) -> None:
     """summary.json among the evidence."""
-    (directory / SUMMARY).write_text(_json(summary), encoding="utf-8")
+    (directory / SUMMARY).write_bytes(summary_bytes(summary))
 
 
 def write_manifest(directory: Path) -> bytes:
@@ -249,8 +260,14 @@ def _load_receipts(evidence: Evidence, chain: str, certified: Mapping[int, Certi
     view = evidence.views[chain]
     signatures: list[VerifyItem] = []
     found: list[ProvenTransaction] = []
+    seen: set[bytes] = set()
     for row in _lines(evidence.directory / "receipts" / f"{chain}.jsonl"):
         envelope = decode_envelope(bytes.fromhex(row["envelope"]))
+        if row["label"] != label_of(envelope):
+            raise EvidenceRefused("a label is not the one its signer put into the transaction", where=row["label"])
+        if envelope.transaction_id in seen:
+            raise EvidenceRefused("a transaction stands there twice", where=row["label"])
+        seen.add(envelope.transaction_id)
         proven = ProvenReceipt(row["height"], bytes.fromhex(row["receipt"]), bytes.fromhex(row["proof"]))
         verified = view.check_own_receipt(envelope, certified[row["height"]], proven)
         message = signed.message_of_hash(signed.TX, view.genesis_hash, envelope.transaction_id)

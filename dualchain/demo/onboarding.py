@@ -42,7 +42,7 @@ async def register_accounts(desk: Desk, names: Mapping[str, tuple[str, Sequence[
         keys: dict[str, Value] = {"transaction": [actor.public]}
         args: dict[str, Value] = {"reference": name, "entity": entity, "roles": sorted(roles), "keys": keys}
         operations.append(Operation("accounts", "register", args))
-    await desk.accepted([desk.sign("accounts of operators, relayers, gateway and tester", registrar, operations)])
+    await desk.accepted([desk.sign("accounts of operators, relayers, gateway, tester", registrar, operations)])
 
 
 def _document_with(document: bytes, **changes: Value) -> bytes:
@@ -63,11 +63,11 @@ async def refuse_bad_registrations(desk: Desk, operator: Actor, chain: Chain) ->
         ("three consensus nodes", three, endpoints, "chains.too_few_validators"),
         ("one RPC endpoint", good, endpoints[:1], "chains.too_few_endpoints"),
         ("one entity with half of the votes", half, endpoints, "chains.entity_third"),
-        ("a document that embeds another supervisory chain", foreign, endpoints, "chains.foreign_supervisor"),
+        ("a genesis under another supervisory chain", foreign, endpoints, "chains.foreign_supervisor"),
     ]
     refused = []
     for case, document, offered, rule in cases:
-        await desk.refused(registration(desk, operator, f"registration refused: {case}", document, offered), rule)
+        await desk.refused(registration(desk, operator, f"refused: {case}", document, offered), rule)
         refused.append((case, rule))
     return refused
 
@@ -85,7 +85,7 @@ async def refuse_second_chain(desk: Desk, operator: Actor, chain: Chain) -> tupl
     """A market has one chain (art. 6)."""
     document = _document_with(chain.genesis_bytes, chain_id=f"{chain.genesis.chain_id}-2")
     case = registration(
-        desk, operator, f"registration refused: second chain of {chain.label}", document, endpoints_of(chain.plans)
+        desk, operator, f"refused: a second chain of market {chain.label}", document, endpoints_of(chain.plans)
     )
     await desk.refused(case, "chains.market_taken")
     return f"a second chain of market {chain.label}", "chains.market_taken"

@@ -168,7 +168,7 @@ class ServiceStory:
                     found = view.check_own_receipt(envelope, told.header, told.receipt)
                     method = envelope.body.operations[0].method
                     if not (envelope.body.account == self._actor(TESTER).account and method == "upload_certificate"):
-                        book.receipt(self.upper.chain.label, method, raw, found)
+                        book.receipt(self.upper.chain.label, raw, found)
         keys = services_keys(self.service, self._actor(TESTER).account, self._actor(CONSUMER).account)
         await prove(self.upper, book, NAME, [lambda _: keys])
 

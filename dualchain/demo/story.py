@@ -281,8 +281,8 @@ async def serve(story: Story) -> None:
 async def close_books(story: Story) -> None:
     """Evidence, read back and verified; the summary computed from it alone."""
     for label, desk in story.desks.items():
-        for text, raw, found in desk.evidence:
-            story.book.receipt(label, text, raw, found)
+        for raw, found in desk.evidence:
+            story.book.receipt(label, raw, found)
     story.book.write(story.evidence, {label: c.genesis_bytes for label, c in story.chains.items()}, story.inputs)
     summary = await asyncio.to_thread(lambda: summarise(load(story.evidence)))
     write_summary(story.evidence, summary)

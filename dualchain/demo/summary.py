@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from chain_core.codec.genesis import genesis_hash
+from chain_core.codec.proofs import packet_hash
 from chain_core.codec.signed import derive_id
 from chain_core.codec.values import decode_map
+from chain_core.node.chain_view import ChainView
 from chain_core.node.provision import genesis_account_id
 from chain_core.types.transaction import Operation
 from crosschain.following import decode_position
-from crosschain.packets import chain_record_key, client_key, count_in, directive_next_key, read_acknowledgement
+from crosschain.packets import (
+    chain_record_key,
+    client_key,
+    count_in,
+    directive_key,
+    directive_next_key,
+    read_acknowledgement,
+)
 from dualchain.demo.border import status_key, tally_key
 from dualchain.demo.days import date_of, run_days
 from dualchain.demo.evidence import Evidence, EvidenceRefused, ProvenTransaction
 from dualchain.demo.inputs import MarketDay, Order, read_market_day
-from dualchain.demo.layout import MARKETS, SUPERVISORY
+from dualchain.demo.layout import MARKETS, SUPERVISORY, market_calendar
 from dualchain.demo.market_setup import rolls_of
 from dualchain.demo.observe import cash_of, roll_of
 from dualchain.demo.services import services_summary
@@ -27,9 +37,12 @@ BEFORE, AFTER, CASH = "rolls before", "rolls after", "cash after"
 
 def summarise(evidence: Evidence) -> Row:
     """The summary. EvidenceRefused when the evidence contradicts the inputs or itself."""
+    check_chains(evidence.views)
     days = run_days(evidence.views[SUPERVISORY].genesis.time_ms)
     run_day = days[0]
     day = read_market_day(evidence.directory / "inputs", days)
+    for market in MARKETS:
+        _check_calendar(evidence, day, market)
     markets = {market: _market(evidence, day, market) for market in MARKETS}
     found = {
         "format": 1,
@@ -43,6 +56,26 @@ def summarise(evidence: Evidence) -> Row:
         "services": services_summary(evidence),
     }
     return found | {"steps": steps_of(found)}
+
+
+def check_chains(views: Mapping[str, ChainView]) -> None:
+    """Each chain stands under its own name: one supervisory chain, and the markets that embed it."""
+    if set(views) != {SUPERVISORY, *MARKETS} or views[SUPERVISORY].genesis.kind != SUPERVISORY:
+        raise EvidenceRefused("not one supervisory chain and the two markets", where="genesis")
+    for market in MARKETS:
+        genesis = views[market].genesis
+        if (genesis.kind, genesis.market) != ("local", market):
+            raise EvidenceRefused("the chain is not this market's", where=f"genesis/{market}.bin")
+        if genesis_hash(genesis.supervisory_genesis) != views[SUPERVISORY].genesis_hash:
+            raise EvidenceRefused("the market is under another supervisory chain", where=f"genesis/{market}.bin")
+
+
+def _check_calendar(evidence: Evidence, day: MarketDay, market: str) -> None:
+    """The trading days that the orders were judged by are those of calendar.csv: the genesis document has them."""
+    calendar = market_calendar(day.calendar)
+    lists = {"holidays": calendar.holidays, "workdays": calendar.workdays, "opened": calendar.opened}
+    if evidence.views[market].genesis.documents["calendar"] != {name: list(days) for name, days in lists.items()}:
+        raise EvidenceRefused("the genesis document has another calendar than calendar.csv", where=market)
 
 
 def _chain(evidence: Evidence, chain: str) -> Row:
@@ -84,23 +117,16 @@ def _registration(evidence: Evidence) -> Row:
             "validators": len(cast(Sequence[object], record["validators"])),
         }
     refused = [
-        {"case": _case(transaction), "rule": transaction.receipt.rule}
+        {"case": transaction.label, "rule": transaction.receipt.rule}
         for transaction, _ in _operations(evidence, SUPERVISORY, "chains", "register")
         if transaction.receipt.code
     ]
     return {"admitted": admitted, "refused": refused}
 
 
-def _case(transaction: ProvenTransaction) -> str:
-    """What a refused transaction was about: its label, as far as its signer put it into the transaction."""
-    if not transaction.label.startswith(transaction.envelope.body.business_id):
-        raise EvidenceRefused("a label is not its transaction's", where=transaction.label)
-    return transaction.label
-
-
 def _forgeries(evidence: Evidence) -> list[Row]:
     return [
-        {"case": _case(transaction), "rule": transaction.receipt.rule}
+        {"case": transaction.label, "rule": transaction.receipt.rule}
         for transaction, _ in _operations(evidence, SUPERVISORY, "clients", "submit_headers")
         if transaction.receipt.code
     ]
@@ -118,6 +144,8 @@ def _market(evidence: Evidence, day: MarketDay, market: str) -> Row:
     outcomes = [_outcome(evidence, market, order) for order in day.orders if order.market == market]
     orders = [order for order in day.orders if order.market == market]
     settled = [order for order, row in zip(orders, outcomes, strict=True) if row["outcome"] == "settled"]
+    check_times(market, evidence.heights, [row["height"] for row in outcomes])
+    _check_investors(evidence, day, market)
     return {
         "investors": sum(i.market == market for i in day.investors),
         "orders": outcomes,
@@ -126,6 +154,26 @@ def _market(evidence: Evidence, day: MarketDay, market: str) -> Row:
         "securities": _reconcile_rolls(evidence, day, market, settled),
         "cash": _reconcile_cash(evidence, day, market, settled),
     }
+
+
+def check_times(market: str, heights: Mapping[tuple[str, str], int], orders: Sequence[int]) -> None:
+    """What is called before was proven before the first order ended, what is called after, after the last."""
+    for name, late in ((BEFORE, False), (AFTER, True), (CASH, True)):
+        at = heights[market, name]
+        if any(at < height if late else at >= height for height in orders):
+            raise EvidenceRefused(f"{name} is of height {at}, in the middle of the orders", where=market)
+
+
+def _check_investors(evidence: Evidence, day: MarketDay, market: str) -> None:
+    """Every investor of investors.csv has an account on the chain."""
+    registered = {
+        operation.args["reference"]
+        for transaction, operation in _operations(evidence, market, "accounts", "register")
+        if not transaction.receipt.code
+    }
+    missing = {i.holder for i in day.investors if i.market == market} - registered
+    if missing:
+        raise EvidenceRefused("an investor of investors.csv has no account on the chain", where=str(min(missing)))
 
 
 def _outcome(evidence: Evidence, market: str, order: Order) -> Row:
@@ -231,21 +279,23 @@ def _directives(evidence: Evidence, market: str) -> list[Row]:
     for height, packet in evidence.packets.get(market, []):
         if packet.kind == "ack" and packet.destination_genesis == evidence.views[SUPERVISORY].genesis_hash:
             ack = read_acknowledgement(packet.payload)
-            acknowledged[ack.sequence] = (height, ack.code)
+            acknowledged[ack.sequence] = (height, ack)
     rows = []
     for sequence in range(count_in(values.get(directive_next_key(chain)))):
-        raw = values[status_key(chain, sequence)]
-        if raw is None or sequence not in acknowledged:
+        raw, directive = values[status_key(chain, sequence)], values[directive_key(chain, sequence)]
+        if raw is None or directive is None or sequence not in acknowledged:
             raise EvidenceRefused(f"directive {sequence} has no proven acknowledgement", where=market)
         record = decode_map(raw)
-        height, code = acknowledged[sequence]
+        height, ack = acknowledged[sequence]
+        if ack.packet != packet_hash(directive):
+            raise EvidenceRefused(f"what was acknowledged is not directive {sequence}", where=market)
         rows.append(
             {
                 "kind": record["kind"],
                 "reference": record["reference"],
                 "status": record["status"],
                 "executed_at_height": height,
-                "code": code,
+                "code": ack.code,
             }
         )
     return rows

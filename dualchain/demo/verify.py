@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dualchain.demo.evidence import SUMMARY, EvidenceRefused, check_genesis, check_manifest, load, readable
+from dualchain.demo.evidence import (
+    SUMMARY,
+    EvidenceRefused,
+    check_genesis,
+    check_manifest,
+    load,
+    readable,
+    summary_bytes,
+)
 from dualchain.demo.summary import summarise
 
 HASH_HEX = 64
@@ -46,8 +53,8 @@ def verify(directory: Path, genesis: Sequence[str], manifest: str) -> Verdict:
         check_genesis(directory, hashes)
         evidence = load(directory)
         summary = summarise(evidence)
-        told = json.loads((directory / SUMMARY).read_text(encoding="utf-8"))
-    if told != summary:
+        told = (directory / SUMMARY).read_bytes()
+    if told != summary_bytes(summary):
         raise EvidenceRefused("the summary is not what the evidence amounts to", where=SUMMARY)
     values = sum(len(found) for names in evidence.state.values() for found in names.values())
     return Verdict(
