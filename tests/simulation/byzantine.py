@@ -331,8 +331,9 @@ class FarAhead(Strategy):
         replica = node.replica
         assert replica is not None
         state = replica.core.state
-        for phase in (Phase.PREPARE, Phase.COMMIT):
-            height = state.slot.height + self.random.choice((0, 1, FAR))
-            view = state.view + self.random.choice((0, 1, FAR))
+        far = FAR + self.random.randrange(1_000_000)
+        for phase in (Phase.PREPARE, Phase.COMMIT) * 4:
+            height = state.slot.height + self.random.choice((0, 1, 2, far))
+            view = state.view + self.random.choice((0, 1, far))
             vote = Vote(phase, 0, 0, height, view, 0, self.random.randbytes(32), node.index)
             self.tell(node, self.peer(node), sign_vote(node, vote))

@@ -12,10 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NoReturn
 
-from chain_core.codec.block import decode_certificate, decode_header, encode_certificate, header_hash, header_message
+from chain_core.codec.block import decode_certificate, decode_header, encode_certificate, header_hash
 from chain_core.codec.transaction import decode_receipt
 from chain_core.codec.values import decode_value
-from chain_core.codec.votes import decode_signed_new_view, decode_signed_view_change, decode_signed_vote
+from chain_core.codec.votes import (
+    decode_header_vote,
+    decode_signed_new_view,
+    decode_signed_view_change,
+    decode_signed_vote,
+)
 from chain_core.consensus.messages import CommitProof, Message, PrePrepare
 from chain_core.ledger.store import LedgerStore
 from chain_core.ledger.vote_log import record_key, split_record_key
@@ -24,14 +29,17 @@ from chain_core.node.journal import Kind, decode_pre_prepare
 from chain_core.node.ports import FinalBlock
 from chain_core.node.safe_signer import SigningRefused
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
-from chain_core.types.validator_set import ValidatorSet
-from tests.simulation.chain import TOTAL, amount_of
+from tests.simulation import bounds
+from tests.simulation.chain import START_MS, TOTAL, amount_of
 from tests.simulation.disk import Change
 from tests.simulation.logview import LogView
+from tests.simulation.soundness import Judge
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+_AHEAD_MS = 7_500
+"""Clock tolerance, and how far clocks are off."""
 _BLAME = ("EQUIVOCATION", "BAD_NEW_VIEW", "BAD_PROPOSAL")
 _NEW_VIEW = record_key(None, Kind.NEW_VIEW, 0)
 
@@ -48,6 +56,8 @@ class Past:
     signed: dict[tuple[object, ...], bytes] = field(default_factory=dict)
     entered_view: int = 0
     asked_view: int = 0
+    asked_by: dict[int, int] = field(default_factory=dict)
+    """Highest view of a VIEW-CHANGE by sender, heard since the last start."""
     committed: dict[int, int] = field(default_factory=dict)
     """Height -> highest view of a COMMIT."""
     final: dict[int, bytes] = field(default_factory=dict)
@@ -62,6 +72,9 @@ class Checker:
         self.past = {index: Past() for index in range(world.n)}
         self.chain: dict[int, bytes] = {}
         """Header hash by height, as the first correct node finalised it."""
+        self.executed: dict[tuple[int, int], bytes] = {}
+        """Header by height and attempt, as the first correct node signed it."""
+        self.judge = Judge(world.chain.validators, world.chain.genesis_hash, world.verify)
         self.successes: dict[bytes, tuple[int, bytes]] = {}
         """Transaction id -> height and envelope of its success."""
         self.may_halt: set[int] = set()
@@ -79,8 +92,7 @@ class Checker:
         records = log.durable(changes)
         for key, value in records:
             if key == _NEW_VIEW:
-                past.entered_view = decode_signed_new_view(value).message.view
-                self.world.views.add(past.entered_view)
+                self._entered(index, decode_signed_new_view(value))
         for key, value in records:
             height, kind, view = split_record_key(key)
             match kind:
@@ -92,6 +104,8 @@ class Checker:
                         what = f"votes in view {view}, its log holds the NEW-VIEW of {past.entered_view}"
                         self._fail("durability", index, what)
                     self._rests(index, log, height, kind, view)
+                case Kind.OWN_HEADER_VOTE:
+                    self._header(index, decode_header_vote(value))
                 case Kind.ACCEPTED:
                     proposal = decode_pre_prepare(value)
                     if proposal.vote.vote.signer == index:
@@ -101,6 +115,19 @@ class Checker:
                         self._fail("durability", index, f"logs a proposal of height {height} without {lacking} bodies")
                 case _:
                     pass
+
+    def _entered(self, index: int, message: SignedNewView) -> None:
+        past = self.past[index]
+        past.entered_view = message.message.view
+        self.world.views.add(past.entered_view)
+        if fault := self.judge.new_view(message):
+            self._fail("certificates", index, f"enters view {past.entered_view} by a NEW-VIEW that {fault}")
+
+    def _header(self, index: int, vote: HeaderVote) -> None:
+        """Correct nodes execute what is committed, and it leads them all to one header."""
+        place = (vote.header.height, vote.header.attempt)
+        if self.executed.setdefault(place, vote.header_bytes) != vote.header_bytes:
+            self._fail("agreement", index, f"votes for another header of height {vote.header.height}")
 
     def _rests(self, index: int, log: LogView, height: int | None, kind: int, view: int) -> None:
         """A COMMIT rests on its prepared certificate, a PREPARE on the PRE-PREPARE."""
@@ -128,6 +155,7 @@ class Checker:
     def booted(self, index: int, store: LedgerStore) -> None:
         """A node is back: what it reported final is there; what it had no time to report counts now."""
         past = self.past[index]
+        past.asked_by.clear()
         for height, digest in past.final.items():
             header = store.header(height)
             if header is None or header_hash(header) != digest:
@@ -159,12 +187,9 @@ class Checker:
                 self._signed(index, ("new view", message.message.view), message.body, message.signature)
                 for vote in message.message.pre_prepares:
                     self._vote_sent(index, vote)
-            case CommitProof(batch=batch, commits=commits):
-                places = {(c.vote.height, c.vote.view, c.vote.digest) for c in commits}
-                signers = {c.vote.signer for c in commits}
-                q = self.world.chain.validators.q
-                if len(places) != 1 or len(signers) != q or len(commits) != q or batch.height != commits[0].vote.height:
-                    self._fail("certificates", index, f"sends a commit proof of {sorted(places)} by {signers}")
+            case CommitProof():
+                if fault := self.judge.proof(message):
+                    self._fail("certificates", index, f"sends a commit proof {fault}")
             case _:
                 pass
 
@@ -188,12 +213,13 @@ class Checker:
 
     def finalised(self, index: int, block: FinalBlock, store: LedgerStore) -> None:
         """A node reports a block final."""
-        chain, past = self.world.chain, self.past[index]
+        past = self.past[index]
         digest = header_hash(block.header_bytes)
         if self.chain.setdefault(block.height, digest) != digest:
             self._fail("agreement", index, f"finalises another block at height {block.height}")
-        if fault := self._unsound(block, chain.validators):
+        if fault := self.judge.certificate(block.header_bytes, decode_certificate(block.certificate_bytes)):
             self._fail("certificates", index, f"has a certificate {fault} at height {block.height}")
+        self._time(index, block, store)
         if store.header(block.height) != block.header_bytes:
             self._fail("durability", index, f"reports height {block.height} before it is on disk")
         past.final[block.height] = digest
@@ -201,20 +227,14 @@ class Checker:
         for envelope_id, raw in zip(block.envelope_ids, block.receipts, strict=True):
             self._receipt(index, block.height, envelope_id, raw)
 
-    def _unsound(self, block: FinalBlock, validators: ValidatorSet) -> str:
-        """What is wrong with a certificate, by the paper's arithmetic and not by the code under test."""
-        signatures = decode_certificate(block.certificate_bytes).signatures
-        signers = [signer for signer, _ in signatures]
-        n = len(validators.validators)
-        faulty = (n - 1) // 3
-        quorum = (n + faulty + 2) // 2
-        if len(signers) != quorum:
-            return f"of {len(signers)} signatures"
-        if signers != sorted(set(signers)) or not 0 <= signers[0] <= signers[-1] < n:
-            return f"of signers {signers}"
-        message = header_message(self.world.chain.genesis_hash, header_hash(block.header_bytes))
-        items = [(validators.validators[s].consensus_key, message, signature) for s, signature in signatures]
-        return "" if all(self.world.verify(items)) else "with a wrong signature"
+    def _time(self, index: int, block: FinalBlock, store: LedgerStore) -> None:
+        """f+1 correct nodes took the proposal, all but one by a clock that is about right."""
+        time_ms = decode_header(block.header_bytes).time_ms
+        parent = store.header(block.height - 1)
+        assert parent is not None
+        ahead_ms = time_ms - START_MS - self.world.schedule.now_ms
+        if time_ms > decode_header(parent).time_ms + 1 and ahead_ms > _AHEAD_MS:
+            self._fail("validity", index, f"finalises height {block.height} {ahead_ms} ms ahead of time")
 
     def _receipt(self, index: int, height: int, envelope_id: bytes, raw: bytes) -> None:
         receipt = decode_receipt(raw)
@@ -239,6 +259,10 @@ class Checker:
             self._fail("nobody halts", index, f"halts with {code} {facts}")
 
     # -- at the end
+
+    def level(self) -> bool:
+        """Whether all correct nodes that are up have the same height."""
+        return len({node.store.final_height for node in self.world.nodes if node.correct and node.up}) == 1
 
     def the_end(self) -> None:
         """All correct nodes that are up hold the same chain, and their state is what the receipts say."""
@@ -269,12 +293,39 @@ class Checker:
         state, n = replica.core.state, self.world.n
         if state.view > self.world.schedule.now_ms // state.config.parameters.order_timeout_ms + n:
             self._fail("views", index, f"was moved to view {state.view}, faster than any timer runs")
-        w = state.config.parameters.window_heights
-        sizes = (len(state.stash) // w, len(state.view_changes), len(state.answered), len(state.slot.commits))
-        if (
-            max(sizes) > 4 * n
-            or len(state.slots) > w
-            or replica.bodies.held > 4_000
-            or len(replica.bodies.wanted) > 2 * w
-        ):
-            self._fail("bounds", index, f"keeps {sizes} messages")
+        if excess := bounds.excess(replica, n):
+            self._fail("bounds", index, f"keeps too much: {excess}")
+
+    # -- views
+
+    def timer(self, index: int, after_ms: int, longest_ms: int) -> None:
+        """A correct node sets a timer."""
+        if after_ms > longest_ms:
+            self._fail("views", index, f"sets a timer of {after_ms} ms, the longest is {longest_ms}")
+
+    def heard(self, index: int, change: SignedViewChange) -> None:
+        """A correct node took a verified VIEW-CHANGE: f+1 of them for higher views must have moved it."""
+        replica = self.world.nodes[index].replica
+        if replica is None or not replica.core.state.may_vote:
+            return
+        state, asked = replica.core.state, self.past[index].asked_by
+        signer, view = change.message.signer, change.message.new_view
+        if change.message.epoch == state.config.epoch:
+            asked[signer] = max(asked.get(signer, 0), view)
+        higher = sorted(view for view in asked.values() if view > state.view)
+        if len(higher) > (self.world.n - 1) // 3:
+            self._fail("views", index, f"stays in view {state.view}, though {len(higher)} ask for {higher}")
+
+    def standing(self) -> dict[int, int]:
+        """The views that correct nodes are in, entered and not only asked for."""
+        cores = {node.index: node.replica.core.state for node in self.world.nodes if node.replica and node.correct}
+        return {index: state.view for index, state in cores.items() if not state.view_changing}
+
+    def together(self, before: dict[int, int]) -> None:
+        """Nobody is left in a lower view than one that others had entered a while ago."""
+        highest = max(before.values(), default=0)
+        for node in self.world.nodes:
+            if node.correct and node.replica is not None:
+                state = node.replica.core.state
+                if state.may_vote and (state.view < highest or (state.view == highest and state.view_changing)):
+                    self._fail("views", node.index, f"is left at view {state.view}, others entered {highest}")

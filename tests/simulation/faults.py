@@ -29,6 +29,7 @@ class Faults:
         self.muffled: dict[str, set[int]] = {}
         """Kinds of messages that the network loses at present, and whom they do not reach."""
         self._jumped: SimNode | None = None
+        self._jumper = world.random.randrange(world.n)
 
     def plan(self) -> None:
         """Faults at drawn times, and the healing."""
@@ -36,6 +37,7 @@ class Faults:
         kinds = (
             *(self._partition, self._island, self._blow, self._cut, self._muffle, self._muffle),
             *(self._crash, self._crash, self._crash, self._blackout, self._set_clock, self._jump),
+            *(self._split_prepared, self._lone_commit),
         )
         for _ in range(size.faults):
             world.schedule.after(random.randrange(size.bad_weather_ms), random.choice(kinds))
@@ -53,6 +55,54 @@ class Faults:
         for node in world.nodes:
             node.crash_at = ""
             self.reboot(node)
+
+    # -- two stories that break a wrong view change (PBFT §4.4)
+
+    def _split_prepared(self) -> None:
+        """One replica alone prepares; it is away while the others prepare something else; one of them commits, and is
+        away when the first one is back.
+        """
+        world = self.world
+        first, second = world.random.sample(range(world.n), 2)
+        others = set(range(world.n)) - {first}
+        world.note(f"only {first} hears PREPAREs, then only {second} hears COMMITs")
+        world.counted["split preparations"] += 1
+        self.muffled["PREPARE"], self.muffled["COMMIT"] = others, set(range(world.n))
+        at_ms = world.random.randint(200, 1_500)
+
+        def apart() -> None:
+            if self.on:
+                self._unmuffle("PREPARE")
+                self.muffled["COMMIT"] = others - {second}
+                world.network.partition([{first}, others])
+
+        def back() -> None:
+            if self.on:
+                self._unmuffle("COMMIT")
+                world.network.partition([{second}, set(range(world.n)) - {second}])
+
+        world.schedule.after(at_ms, apart)
+        world.schedule.after(at_ms + world.random.randint(3_000, 6_000), back)
+        world.schedule.after(at_ms + 12_000, world.network.heal)
+
+    def _lone_commit(self) -> None:
+        """One replica alone commits or finalises, and is away afterwards: the others must find the same."""
+        world = self.world
+        alone = world.random.randrange(world.n)
+        kind = world.random.choice(("COMMIT", "HEADER"))
+        others = set(range(world.n)) - {alone}
+        world.note(f"only {alone} hears {kind}s, then it is away")
+        world.counted["lone commits"] += 1
+        self.muffled[kind] = others
+
+        def away() -> None:
+            if self.on:
+                self._unmuffle(kind)
+                world.network.partition([{alone}, others])
+
+        at_ms = world.random.randint(200, 2_000)
+        world.schedule.after(at_ms, away)
+        world.schedule.after(at_ms + world.random.randint(2_500, 9_000), world.network.heal)
 
     # -- the network
 
@@ -119,12 +169,12 @@ class Faults:
             self.world.note(f"clock of {node.index}")
 
     def _jump(self) -> None:
-        """One wall clock is far off for a while: fewer than it takes to move the chain's time."""
+        """One wall clock, always the same, is far off for a while: fewer than it takes to move the chain's time."""
         world = self.world
         if not self.on:
             return
         self._set_right()
-        node = self._jumped = world.random.choice(world.nodes)
+        node = self._jumped = world.nodes[self._jumper]
         node.skew_ms = world.random.choice(JUMPS_MS)
         world.counted["clock jumps"] += 1
         world.note(f"clock of {node.index} jumps")

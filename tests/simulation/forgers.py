@@ -251,6 +251,70 @@ class TwoViews(Strategy):
         return [message]
 
 
+class LastWords(Strategy):
+    """Correct for a while; then it gives a COMMIT or header vote to one peer, and nothing more to anybody."""
+
+    def __init__(self, random: Random, n: int) -> None:
+        super().__init__(random, n)
+        self.left = random.randrange(5, 60)
+        self.heir = random.randrange(n)
+
+    def say(self, node: SimNode, to: int, message: Message) -> list[Message]:
+        commit = isinstance(message, SignedVote) and message.vote.phase is Phase.COMMIT
+        last = commit or isinstance(message, HeaderVote)
+        self.left -= last
+        if self.left > 0:
+            return [message]
+        return [message] if last and self.left > -12 and to == self.heir else []
+
+
+class ShortPrepared(Strategy):
+    """As primary it proposes one thing to one peer, and shows that peer's PREPARE as if it were a quorum."""
+
+    def __init__(self, random: Random, n: int) -> None:
+        super().__init__(random, n)
+        self.proposals: dict[bytes, PrePrepare] = {}
+        self.prepares: dict[bytes, dict[int, SignedVote]] = {}
+
+    def hear(self, node: SimNode, sender: int, data: bytes) -> None:
+        try:
+            frame = node.decode(data)
+        except MalformedBytes:
+            return
+        if isinstance(frame, ConsensusFrame):
+            self._keep(frame.message)
+
+    def _keep(self, message: Message) -> None:
+        if isinstance(message, PrePrepare):
+            self.proposals[message.vote.vote.digest] = message
+        elif isinstance(message, SignedVote) and message.vote.phase is Phase.PREPARE:
+            self.prepares.setdefault(message.vote.digest, {})[message.vote.signer] = message
+        if len(self.proposals) > 40 or len(self.prepares) > 40:
+            self.proposals.clear()
+            self.prepares.clear()
+
+    def say(self, node: SimNode, to: int, message: Message) -> list[Message]:
+        if isinstance(message, PrePrepare | SignedVote):
+            self._keep(message)
+        if isinstance(message, SignedViewChange) and message.message.signer == node.index:
+            return [sign_view_change(node, replace(message.message, prepared=self._shown(node, message)))]
+        return [message]
+
+    def _shown(self, node: SimNode, change: SignedViewChange) -> tuple[PreparedCertificate, ...]:
+        asked = change.message
+        final = decode_header(asked.final_header).height
+        shown = {prepared.batch.height: prepared for prepared in asked.prepared}
+        for digest, proposal in self.proposals.items():
+            vote = proposal.vote.vote
+            votes = [v for s, v in sorted(self.prepares.get(digest, {}).items()) if s != vote.signer]
+            votes = [v for v in votes if v.vote.view == vote.view][: node.world.chain.validators.q - 1]
+            known = shown.get(vote.height)
+            if votes and final < vote.height and vote.view < asked.new_view:
+                if known is None or known.pre_prepare.vote.view <= vote.view:
+                    shown[vote.height] = PreparedCertificate(proposal.batch, proposal.vote, tuple(votes))
+        return tuple(shown[height] for height in sorted(shown))
+
+
 class Bodiless(Strategy):
     """Gives no body to anybody: neither pushed, nor forwarded, nor when asked."""
 

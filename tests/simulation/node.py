@@ -216,6 +216,8 @@ class SimNode:
                     self.world.checker.misunderstood(sender, self.index, type(message).__name__)
                 for found in verified:
                     replica.on_message(found)
+                    if self.correct and isinstance(message, SignedViewChange):
+                        self.world.checker.heard(self.index, message)
             case EnvelopesFrame(envelopes=raws):
                 replica.admit(self._verified(ingress.check_envelopes(raws, from_peer=True)), Origin.PEER)
             case BlocksFrame(blocks=blocks):
@@ -295,9 +297,16 @@ class SimNode:
         return START_MS + self.world.schedule.now_ms + self.skew_ms
 
     def set(self, timer: Timer, after_ms: int) -> None:
+        if self.correct and self.replica is not None:
+            self.world.checker.timer(self.index, after_ms, self._longest_timer_ms)
         self._set += 1
         number = self._timers[timer] = self._set
         self.world.schedule.after(after_ms, lambda: self._fire(timer, number))
+
+    @property
+    def _longest_timer_ms(self) -> int:
+        assert self.replica is not None
+        return self.replica.core.state.config.parameters.order_timeout_max_ms
 
     def cancel(self, timer: Timer) -> None:
         self._timers.pop(timer, None)

@@ -21,6 +21,7 @@ _MEMORY = Path("/dev/shm")
 
 SIZES = (4, 4, 4, 7, 4, 4, 4, 10, 4, 7)
 WINDOWS = (1, 2, 4, 8)
+BLOCKS = (1, 2, 3)
 HEIGHTS = 50
 REAL_EVERY = 10
 """Every so many seeds run with SM2 and LevelDB; the place in between is that of a seed with four validators."""
@@ -31,7 +32,9 @@ def size_of(seed: int, *, small: bool = False, n: int | None = None) -> Size:
     window = WINDOWS[seed // len(SIZES) % len(WINDOWS)]
     if small:
         return Size(n or 4, bad_weather_ms=6_000, transactions=8, faults=3, window=window)
-    return Size(n or SIZES[seed % len(SIZES)], heights=HEIGHTS, window=window)
+    block = BLOCKS[seed % len(BLOCKS)] if window > 1 else 2_000
+    idle_ms = 4_000 if seed % 4 == 3 else 0
+    return Size(n or SIZES[seed % len(SIZES)], heights=HEIGHTS, window=window, block=block, idle_ms=idle_ms)
 
 
 def is_real(seed: int) -> bool:

@@ -45,10 +45,13 @@ class Size:
 
     n: int = 4
     bad_weather_ms: int = 40_000
-    transactions: int = 60
+    transactions: int = 40
     faults: int = 24
     heights: int = 0
     window: int = 1
+    block: int = 2_000
+    """Transactions a block holds at most: with few, several heights are in flight."""
+    idle_ms: int = 0
 
 
 @dataclass(slots=True)
@@ -83,7 +86,9 @@ class World:
         self.random = Random(seed)
         self.schedule = Schedule()
         self.network = Network(self.schedule, self.random, self._deliver)
-        self.chain: Chain = chain(size.n, window_heights=size.window)
+        self.chain: Chain = chain(
+            size.n, window_heights=size.window, max_block_transactions=size.block, idle_block_ms=size.idle_ms
+        )
         if directory is None:
             self.chain = replace(self.chain, signatures=Tags(private_of))
         self.counted: Counter[str] = Counter()
@@ -166,14 +171,22 @@ class World:
 
     # -- clients
 
+    def _burst(self) -> None:
+        """One transaction, or some at once."""
+        for _ in range(self.random.choice((1, 1, 1, 6))):
+            self._client()
+
     def _client(self) -> None:
         client = self.random.randrange(CLIENTS)
         nonce = self._nonces[client]
         self._nonces[client] += 1
         if self.random.random() < 0.1:  # may expire before it is ordered
-            self._hand_in(self.transaction(client, nonce, 4_000), anybody=True)
-        else:
-            self._hand_in(self.promise(client, nonce), anybody=True)
+            self._hand_in(self.transaction(client, nonce, 4_000), None)
+        elif self.random.random() < 0.5:
+            self._hand_in(self.promise(client, nonce), None)
+        else:  # a client that knows one node only
+            node = self.random.choice([node for node in self.nodes if node.correct])
+            self._hand_in(self.promise(client, nonce), node)
 
     def promise(self, client: int, nonce: int) -> Envelope:
         """A correct client's transaction, which must become final."""
@@ -181,16 +194,16 @@ class World:
         self.promised.add(envelope.envelope_id)
         return envelope
 
-    def _hand_in(self, envelope: Envelope, *, anybody: bool) -> None:
+    def _hand_in(self, envelope: Envelope, known: SimNode | None, *, anybody: bool = True) -> None:
         """A client hands in and hands in again until some correct node reports FINAL."""
         final = any(envelope.envelope_id in past.envelopes for past in self.checker.past.values())
         if final or envelope.body.valid_until_ms <= START_MS + self.schedule.now_ms:
             return
-        node = self.random.choice([node for node in self.nodes if anybody or node.correct])
+        node = known or self.random.choice([node for node in self.nodes if anybody or node.correct])
         answer = node.submit(envelope.raw)
         if answer is Admission.ACCEPTED and self.random.random() < 0.1:
             node.submit(envelope.raw)
-        self.schedule.after(RETRY_MS, lambda: self._hand_in(envelope, anybody=False))
+        self.schedule.after(RETRY_MS, lambda: self._hand_in(envelope, known, anybody=False))
 
     def _go_on(self) -> None:
         """After healing clients hand in one by one until the chain is high enough."""
@@ -247,7 +260,7 @@ class World:
         """Bad weather, healing, and all is final. Raises Violation."""
         self.begin()
         for _ in range(self.size.transactions):
-            self.schedule.after(self.random.randrange(self.size.bad_weather_ms), self._client)
+            self.schedule.after(self.random.randrange(self.size.bad_weather_ms), self._burst)
         self.faults.plan()
         self.advance(self.size.bad_weather_ms)
         healed_at_ms = self.schedule.now_ms
@@ -256,7 +269,10 @@ class World:
         self._go_on()
         self.until(lambda: max(self.checker.chain) >= self.size.heights, self.liveness_ms, "the height to reach")
         self.until(lambda: not self.missing(), self.liveness_ms, "the last promised transaction")
+        standing = self.checker.standing()
         self.advance(3_000)
+        self.checker.together(standing)
+        self.until(self.checker.level, 2_000, "one height")  # an idle block may be on its way
         self.checker.the_end()
         correct = next(node for node in self.nodes if node.correct and node.up)
         assert correct.replica is not None
