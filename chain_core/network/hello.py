@@ -1,7 +1,8 @@
-"""The first message of each side of a link: which chain, ledger, validator and protocol speaks."""
+"""The first message of each side of a link: which chain, ledger, node and protocol speaks."""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from chain_core._pb.dualchain.p2p.v1 import p2p_pb2 as pb
@@ -9,14 +10,16 @@ from chain_core.network.raw_rpc import parse
 from chain_core.types.errors import PeerFault
 from chain_core.types.ids import PROTOCOL_VERSION
 
+_SHOWN = 80
+
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who speaks. Unauthenticated until the SM session exists: whatever follows is verified by signature."""
+    """Who speaks: a validator by its name. Unauthenticated until the SM session exists: whatever follows is verified by signature."""
 
     genesis_hash: bytes
     ledger: int
-    validator: int
+    node: str
     protocol_version: int = PROTOCOL_VERSION
 
 
@@ -26,7 +29,7 @@ def encode_hello(hello: Hello) -> bytes:
         hello=pb.Hello(
             genesis_hash=hello.genesis_hash,
             ledger=hello.ledger,
-            validator=hello.validator,
+            node=hello.node,
             protocol_version=hello.protocol_version,
         )
     ).SerializeToString()
@@ -38,11 +41,11 @@ def decode_hello(data: bytes) -> Hello:
     if not message.HasField("hello") or message.frames:
         raise PeerFault("a link opens with a Hello alone", where="first message", next_step="see docs/spec/network.md")
     hello = message.hello
-    return Hello(hello.genesis_hash, hello.ledger, hello.validator, hello.protocol_version)
+    return Hello(hello.genesis_hash, hello.ledger, hello.node, hello.protocol_version)
 
 
-def check_hello(theirs: Hello, ours: Hello, n: int) -> None:
-    """PeerFault that says why these two do not talk: protocol, chain, ledger, or no other validator of ``n``."""
+def check_hello(theirs: Hello, ours: Hello, known: Collection[str]) -> None:
+    """PeerFault that says why these two do not talk: protocol, chain, ledger, or not another node of the ``known``."""
     if theirs.protocol_version != ours.protocol_version:
         _refuse(
             f"protocol version {theirs.protocol_version} meets {ours.protocol_version}",
@@ -57,11 +60,11 @@ def check_hello(theirs: Hello, ours: Hello, n: int) -> None:
         )
     if theirs.ledger != ours.ledger:
         _refuse(f"ledger {theirs.ledger} meets {ours.ledger}", "ledger", "compare the peer addresses")
-    if theirs.validator >= n or theirs.validator == ours.validator:
+    if theirs.node not in known or theirs.node == ours.node:
         _refuse(
-            f"validator {theirs.validator} is not another one of {n}",
-            "validator",
-            "no two nodes may run with one consensus key; compare the configurations",
+            f"{theirs.node[:_SHOWN]!r} is not another validator of this chain, now or soon",
+            "node",
+            "no two nodes may run under one name; one that joins is let in when its proposal is decided here",
         )
 
 

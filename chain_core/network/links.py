@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
@@ -23,6 +23,7 @@ from chain_core.network.link_quality import SignatureQuality
 from chain_core.network.link_queue import Entry, LinkQueue, Usefulness
 from chain_core.network.raw_rpc import Method, RawChannel, RawStream, Stream, parse
 from chain_core.network.refusals import Overloaded
+from chain_core.network.roster import Roster
 from chain_core.types.errors import DualchainError, MalformedBytes, PeerFault
 
 log = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 5.0
 _SETTLED_S = 5.0
 _CUT_S = 30.0
 # Until links are authenticated anybody on this machine can claim to be a validator; he must not crowd it out.
+_SHOWN = 80
 _STREAMS_A_VALIDATOR = 8
 _REMEMBERED = 1_024
 
@@ -52,20 +54,24 @@ class Alarm(Protocol):
 
 @dataclass(slots=True, eq=False)
 class IncomingLink:
-    """A stream from a peer that said it is validator ``peer``. Verdicts on its signatures come back to ``judge``."""
+    """A stream from a peer that said it is ``name``. Verdicts on its signatures come back to ``judge``.
+
+    ``peer`` is its index in the present epoch: another one in the next, perhaps.
+    """
 
     peer: int
     caller: Caller
     on_cut: Callable[[IncomingLink, DualchainError], None]
     quality: SignatureQuality = field(default_factory=SignatureQuality)
     cut: LinkCut | None = None
+    name: str = ""
 
     def judge(self, checked: int, bad: int) -> None:
         """Records verdicts; from a link with too many bad signatures nothing more is taken."""
         if self.quality.record(checked, bad) and self.cut is None:
             self.cut = LinkCut(
                 "more than 1 % of its signatures are bad",
-                where=f"validator {self.peer}",
+                where=self.name or f"validator {self.peer}",
                 next_step="mend the sender, then wait",
             )
             self.on_cut(self, self.cut)
@@ -77,6 +83,7 @@ Receive = Callable[[IncomingLink, Frame], None]
 @dataclass(slots=True, eq=False)
 class _Outgoing:
     peer: int
+    name: str
     address: str
     queue: LinkQueue = field(default_factory=LinkQueue)
     connected: bool = False
@@ -87,15 +94,14 @@ class _Outgoing:
 class PeerLinks:
     """All links of one node; implements the replica's Transport port.
 
-    ``addresses`` maps each other validator's index to its peer port. ``receive`` gets each frame with its link, on the
-    event loop; ``link_up`` is told when frames reach a peer (again).
+    ``roster`` says who the others are, and where; ``adopt`` another one when that changes. ``receive`` gets each frame
+    with its link, on the event loop; ``link_up`` is told when frames reach a peer (again).
     """
 
     def __init__(
         self,
         hello: Hello,
-        names: tuple[str, ...],
-        addresses: Mapping[int, str],
+        roster: Roster,
         *,
         receive: Receive,
         alarm: Alarm,
@@ -103,15 +109,50 @@ class PeerLinks:
         counters: Counter[str],
     ) -> None:
         self._hello = hello
-        self._names = names
+        self._roster = Roster((), {})
         self._receive = receive
         self._alarm = alarm
         self._link_up = link_up
         self._counters = counters
-        self._outgoing = {peer: _Outgoing(peer, address) for peer, address in addresses.items()}
-        self._incoming: dict[int, list[IncomingLink]] = {peer: [] for peer in range(len(names))}
+        self._outgoing: dict[int, _Outgoing] = {}
+        self._incoming: dict[str, list[IncomingLink]] = {}
+        self._group: asyncio.TaskGroup | None = None
         self._cut_until: dict[str, float] = {}
-        self._complained: set[tuple[int, str]] = set()
+        self._complained: set[tuple[str, str]] = set()
+        self.adopt(roster)
+
+    def adopt(self, roster: Roster) -> None:
+        """From now on these are the others: links to who is among them still stay up, under their new indices."""
+        kept = {link.name: link for link in self._outgoing.values()}
+        self._outgoing = {}
+        self._roster = roster
+        for peer, name in enumerate(roster.names):
+            address = roster.addresses.get(name)
+            link = kept.get(name)
+            if name == self._hello.node or address is None:
+                continue
+            if link is None or link.address != address:
+                link = _Outgoing(peer, name, address)
+            else:
+                del kept[name]
+            link.peer = peer
+            self._outgoing[peer] = link
+            self._keep_up(link)
+        for gone in kept.values():
+            if gone.task is not None:
+                gone.task.cancel()
+        for name, streams in self._incoming.items():
+            index = roster.index(name)
+            for stream in streams:
+                if index is not None:
+                    stream.peer = index
+                elif stream.cut is None:
+                    stream.cut = LinkCut(f"{name} is no validator any more", where="link", next_step="nothing")
+        self._incoming = {name: streams for name, streams in self._incoming.items() if streams}
+
+    def names(self) -> tuple[str, ...]:
+        """Who is linked, or might be, by index; this node itself too."""
+        return self._roster.names
 
     # ---- Transport
 
@@ -146,7 +187,8 @@ class PeerLinks:
 
     def connected_in(self, peer: int) -> bool:
         """Whether somebody who says to be the peer sends to us."""
-        return bool(self._incoming.get(peer))
+        names = self._roster.names
+        return peer < len(names) and bool(self._incoming.get(names[peer]))
 
     def addresses(self) -> dict[int, str]:
         """Peer ports by validator index."""
@@ -165,8 +207,14 @@ class PeerLinks:
     async def run(self) -> None:
         """Keep all outgoing links up until cancelled; what it raises is a defect."""
         async with asyncio.TaskGroup() as group:
+            self._group = group
             for link in self._outgoing.values():
-                link.task = group.create_task(self._keep(link), name=f"link-{self._names[link.peer]}")
+                self._keep_up(link)
+            await asyncio.get_running_loop().create_future()  # links come and go; this task ends by being cancelled
+
+    def _keep_up(self, link: _Outgoing) -> None:
+        if self._group is not None and link.task is None:
+            link.task = self._group.create_task(self._keep(link), name=f"link-{link.name}")
 
     # ---- outgoing
 
@@ -196,17 +244,17 @@ class PeerLinks:
         """One connection, from Hello until it breaks."""
         await stream.send(encode_hello(self._hello))
         theirs = decode_hello(await stream.receive())
-        check_hello(theirs, self._hello, len(self._names))
-        if theirs.validator != link.peer:
+        check_hello(theirs, self._hello, self._roster.names)
+        if theirs.node != link.name:
             raise PeerFault(
-                f"validator {theirs.validator} answers where {link.peer} ({self._names[link.peer]}) should",
+                f"{theirs.node} answers where {link.name} should",
                 where=link.address,
                 next_step="compare the peer addresses in the configurations",
             )
         queue = link.queue
         stream.when_ended(queue.filled.set)
         link.connected, link.complaint = True, ""
-        log.info("LINK_UP peer=%s address=%s", self._names[link.peer], link.address)
+        log.info("LINK_UP peer=%s address=%s", link.name, link.address)
         queue.link_up()
         self._link_up(link.peer)
         while not stream.ended:
@@ -222,7 +270,7 @@ class PeerLinks:
         """Each reason once in a row: a peer that is down for a day fills no log."""
         if link.complaint != refusal.code:
             link.complaint = refusal.code
-            log.warning("LINK_DOWN peer=%s address=%s reason=%s", self._names[link.peer], link.address, refusal)
+            log.warning("LINK_DOWN peer=%s address=%s reason=%s", link.name, link.address, refusal)
 
     # ---- incoming
 
@@ -233,9 +281,9 @@ class PeerLinks:
         link = await self._opened(caller, requests)
         if link is None:
             return
-        streams = self._incoming[link.peer]
+        streams = self._incoming.setdefault(link.name, [])
         if len(streams) >= _STREAMS_A_VALIDATOR:
-            raise Overloaded("too many links of this validator", where="hello.validator", retry_after_ms=5_000)
+            raise Overloaded("too many links of this validator", where="hello.node", retry_after_ms=5_000)
         streams.append(link)
         try:
             yield encode_hello(self._hello)
@@ -258,11 +306,11 @@ class PeerLinks:
             return None
         theirs = decode_hello(first)
         try:
-            check_hello(theirs, self._hello, len(self._names))
+            check_hello(theirs, self._hello, self._roster.names)
         except PeerFault as fault:
             self._alarm_once(caller, theirs, fault)
             raise
-        return IncomingLink(theirs.validator, caller, self._cut)
+        return IncomingLink(self._roster.names.index(theirs.node), caller, self._cut, name=theirs.node)
 
     def _take(self, link: IncomingLink, data: bytes) -> None:
         if link.cut is not None:
@@ -279,15 +327,15 @@ class PeerLinks:
             del self._cut_until[next(iter(self._cut_until))]
         self._cut_until[link.caller.name] = asyncio.get_running_loop().time() + _CUT_S
         self._counters["links_cut"] += 1
-        facts: dict[str, str | int] = {"peer": link.peer, "caller": link.caller.name, "reason": str(fault)}
+        facts: dict[str, str | int] = {"peer": link.name, "caller": link.caller.name, "reason": str(fault)}
         self._alarm("LINK_CUT", facts)
 
     def _alarm_once(self, caller: Caller, theirs: Hello, fault: PeerFault) -> None:
         """A stranger who keeps dialling is told each time, the operator once a reason and claimed validator."""
-        reason = (theirs.validator, fault.where)
+        reason = (theirs.node[:_SHOWN], fault.where)
         if reason not in self._complained and len(self._complained) < _REMEMBERED:
             self._complained.add(reason)
-            self._alarm("PEER_FAULT", {"peer": theirs.validator, "caller": caller.name, "reason": str(fault)})
+            self._alarm("PEER_FAULT", {"peer": theirs.node[:_SHOWN], "caller": caller.name, "reason": str(fault)})
 
 
 def _handling(frame: Frame) -> tuple[Usefulness, bool]:

@@ -19,6 +19,7 @@ from chain_core.crypto.providers import signing_provider
 from chain_core.network.identity import require_loopback
 from chain_core.types.errors import DualchainError, LocalFault, MalformedBytes
 from chain_core.types.genesis import Genesis
+from chain_core.types.validator_set import ValidatorSet
 
 MAX_CONFIG_BYTES = 1_000_000
 
@@ -52,10 +53,14 @@ class NodeSection(_Section):
     """[node]: who this node is, and where it keeps its data."""
 
     name: str = Field(min_length=1, max_length=64)
-    """The validator's name in the genesis document."""
+    """The validator's name: in the genesis document, or in the proposal by which it joins."""
     data_dir: str
     consensus_key: str
     """Path of the consensus key: SM2 PKCS#8 PEM, mode 0600."""
+    next_consensus_key: str = ""
+    """Path of the key that a proposal names as this validator's next one, while it is being rotated."""
+    joining: bool = False
+    """Name and key are not, or no longer, those of the genesis document: a proposal decides, or has decided, on them."""
 
 
 class ListenSection(_Section):
@@ -95,7 +100,8 @@ class NodeConfig(_Section):
     node: NodeSection
     listen: ListenSection
     peers: dict[str, str]
-    """[peers]: the peer port of every other validator, by its name in the genesis document."""
+    """[peers]: the peer port of every other validator of the genesis document, by its name; of one that joins, those of
+    the validators it turns to first. Where later ones are is on chain."""
     log: LogSection = LogSection()
     metrics: MetricsSection = MetricsSection()
     file: str = ""
@@ -207,14 +213,21 @@ def _refused(what: str, where: str, next_step: str) -> ConfigRefused:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """What the configuration means on its chain: own validator index, signing key, and the others' addresses."""
+    """What the configuration means on its chain: this node's name and keys, and where it finds the others at first.
+
+    ``private_keys`` are consensus keys by public key, the present one first: which of them counts, an epoch's set says.
+    """
 
     genesis: Genesis
     genesis_bytes: bytes
     genesis_hash: bytes
-    validator: int
-    private_key: bytes = field(repr=False)
-    peers: dict[int, str]
+    name: str
+    private_keys: dict[bytes, bytes] = field(repr=False)
+    contacts: dict[str, str]
+
+    def key_in(self, validators: ValidatorSet) -> bytes | None:
+        """This node's consensus key in a set, None where it is no member."""
+        return next((key for key in self.private_keys if validators.index_of_key(key) is not None), None)
 
 
 def read_genesis(path: Path) -> tuple[Genesis, bytes]:
@@ -232,37 +245,50 @@ def read_genesis(path: Path) -> tuple[Genesis, bytes]:
 
 
 def join(config: NodeConfig) -> Membership:
-    """Reads genesis and key, and checks that they, the name and the peers belong together. Raises ConfigRefused."""
+    """Reads genesis and keys, and checks that they, the name and the peers belong together. Raises ConfigRefused."""
     genesis, raw = read_genesis(config.path(config.chain.genesis))
+    paths = [path for path in (config.node.consensus_key, config.node.next_consensus_key) if path]
+    others = {name: address for name, address in config.peers.items() if name != config.node.name}
+    if not config.node.joining:
+        _check_name(config, genesis)
+    private = [load_private_key(config.path(path)) for path in paths]
+    keys = {signing_provider().sm2_public_key(key): key for key in private}
+    if config.node.joining:
+        _check_contacts(config, others)
+    else:
+        _check_founder(config, genesis, next(iter(keys)), others)
+    return Membership(genesis, raw, genesis_hash(raw), config.node.name, keys, others)
+
+
+def _check_name(config: NodeConfig, genesis: Genesis) -> None:
     names = [validator.name for validator in genesis.validators.validators]
-    where = config.file
     if config.node.name not in names:
         raise _refused(
             f"{config.node.name} is no validator of {genesis.chain_id}, which has {', '.join(names)}",
-            f"{where}, key node.name",
-            "write this node's name as the genesis document does",
+            f"{config.file}, key node.name",
+            "write this node's name as the genesis document does; one that joins by a proposal sets node.joining",
         )
-    me = names.index(config.node.name)
-    private_key = load_private_key(config.path(config.node.consensus_key))
-    if signing_provider().sm2_public_key(private_key) != genesis.validators.key(me):
+
+
+def _check_contacts(config: NodeConfig, others: dict[str, str]) -> None:
+    if not others:
+        what = "a node that joins turns to validators of the chain first, and none is named"
+        raise _refused(what, f"{config.file}, key peers", "name one or more of them with their peer ports")
+
+
+def _check_founder(config: NodeConfig, genesis: Genesis, key: bytes, others: dict[str, str]) -> None:
+    """A validator of the genesis document: its key and exactly its peers."""
+    names = [validator.name for validator in genesis.validators.validators]
+    if key != genesis.validators.key(names.index(config.node.name)):
         raise _refused(
             f"the key is not {config.node.name}'s consensus key of the genesis document",
-            f"{where}, key node.consensus_key",
-            "name the key file that was made for this validator",
+            f"{config.file}, key node.consensus_key",
+            "name the key file that was made for this validator; after a rotation set node.joining",
         )
-    others = {name: address for name, address in config.peers.items() if name != config.node.name}
     strangers, absent = sorted(others.keys() - set(names)), sorted(set(names) - others.keys() - {config.node.name})
     if strangers or absent:
         raise _refused(
             f"peers must be the other validators: unknown {strangers}, missing {absent}",
-            f"{where}, key peers",
+            f"{config.file}, key peers",
             f"name exactly {', '.join(name for name in names if name != config.node.name)}",
         )
-    return Membership(
-        genesis=genesis,
-        genesis_bytes=raw,
-        genesis_hash=genesis_hash(raw),
-        validator=me,
-        private_key=private_key,
-        peers={names.index(name): address for name, address in others.items()},
-    )

@@ -18,6 +18,7 @@ from chain_core.network.hello import Hello, check_hello, decode_hello, encode_he
 from chain_core.network.links import LINK_METHOD, IncomingLink, PeerLinks
 from chain_core.network.raw_rpc import RawChannel, RawServer, RawStream
 from chain_core.network.refusals import ServiceRefusal
+from chain_core.network.roster import Roster
 from chain_core.types.block import Phase
 from chain_core.types.errors import MalformedBytes, PeerFault
 from tests.vectors.keys import Signatures
@@ -47,7 +48,7 @@ class Station:
 
     def __init__(self, me: int, *, hello: Hello | None = None) -> None:
         self.me = me
-        self.hello = hello or Hello(CHAIN, 0, me)
+        self.hello = hello or Hello(CHAIN, 0, NAMES[me])
         self.frames: list[tuple[int, Frame]] = []
         self.sources: list[IncomingLink] = []
         self.alarms: list[tuple[str, dict[str, str | int]]] = []
@@ -62,8 +63,7 @@ class Station:
     def made(self, addresses: dict[int, str]) -> PeerLinks:
         return PeerLinks(
             self.hello,
-            NAMES,
-            addresses,
+            Roster(NAMES, {NAMES[peer]: address for peer, address in addresses.items()}),
             receive=self.receive,
             alarm=self.alarm,
             link_up=self.up,
@@ -125,7 +125,7 @@ async def opened(address: str, hello: Hello | None = None) -> tuple[RawChannel, 
     """A hand-made link of validator 0."""
     channel = RawChannel(address)
     stream = channel.stream(LINK_METHOD)
-    await stream.send(encode_hello(hello or Hello(CHAIN, 0, 0)))
+    await stream.send(encode_hello(hello or Hello(CHAIN, 0, "one")))
     return channel, stream
 
 
@@ -239,14 +239,14 @@ def test_a_votes_signature_stands_on_the_wire_as_it_is_and_in_one_piece() -> Non
     pair(story)
 
 
-GENUINE = Hello(CHAIN, 0, 0)
+GENUINE = Hello(CHAIN, 0, "one")
 STRANGERS = {
     "another chain": (replace(GENUINE, genesis_hash=b"h" * 32), "genesis_hash"),
     "no chain": (replace(GENUINE, genesis_hash=b""), "genesis_hash"),
     "another protocol": (replace(GENUINE, protocol_version=2), "protocol_version"),
     "another ledger": (replace(GENUINE, ledger=1), "ledger"),
-    "no member": (replace(GENUINE, validator=4), "validator"),
-    "the node itself": (replace(GENUINE, validator=1), "validator"),
+    "no member": (replace(GENUINE, node="five"), "node"),
+    "the node itself": (replace(GENUINE, node="two"), "node"),
 }
 
 
@@ -270,7 +270,7 @@ def test_strangers_are_refused_and_reported_once(hello: Hello, field: str) -> No
 def test_a_dialler_looks_at_who_answers(caplog: pytest.LogCaptureFixture) -> None:
     async def story(one: Station, two: Station) -> None:
         one.dial({2: two.address})
-        await one.until(lambda: "validator 1 answers where 2" in caplog.text)
+        await one.until(lambda: "two answers where three" in caplog.text)
         assert not one.out.connected_out(2)
         assert one.ups == []
 
@@ -279,7 +279,7 @@ def test_a_dialler_looks_at_who_answers(caplog: pytest.LogCaptureFixture) -> Non
 
 def test_hello_round_trip() -> None:
     assert decode_hello(encode_hello(GENUINE)) == GENUINE
-    check_hello(GENUINE, Hello(CHAIN, 0, 1), 4)
+    check_hello(GENUINE, Hello(CHAIN, 0, "two"), NAMES)
     for data in (frames(VOTE), b"", pb.LinkMessage(hello=pb.Hello(), frames=[b""]).SerializeToString()):
         with pytest.raises(PeerFault):
             decode_hello(data)
@@ -319,7 +319,7 @@ def test_who_sends_nonsense_is_cut(data: bytes) -> None:
         assert not two.links.connected_in(0)
         # Whoever else says to be this validator has not been judged.
         channel, stream = await opened(two.address)
-        assert decode_hello(await stream.receive()).validator == 1
+        assert decode_hello(await stream.receive()).node == "two"
         await channel.close()
 
     pair(story)

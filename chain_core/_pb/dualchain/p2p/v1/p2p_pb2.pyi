@@ -15,16 +15,16 @@ class LinkMessage(_message.Message):
     def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., frames: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("genesis_hash", "ledger", "validator", "protocol_version")
+    __slots__ = ("genesis_hash", "ledger", "protocol_version", "node")
     GENESIS_HASH_FIELD_NUMBER: _ClassVar[int]
     LEDGER_FIELD_NUMBER: _ClassVar[int]
-    VALIDATOR_FIELD_NUMBER: _ClassVar[int]
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
+    NODE_FIELD_NUMBER: _ClassVar[int]
     genesis_hash: bytes
     ledger: int
-    validator: int
     protocol_version: int
-    def __init__(self, genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., validator: _Optional[int] = ..., protocol_version: _Optional[int] = ...) -> None: ...
+    node: str
+    def __init__(self, genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., protocol_version: _Optional[int] = ..., node: _Optional[str] = ...) -> None: ...
 
 class Frame(_message.Message):
     __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks", "commit_proof", "want_votes", "held_votes")
