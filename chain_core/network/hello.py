@@ -15,7 +15,9 @@ _SHOWN = 80
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """Who speaks: a validator by its name. Unauthenticated until the SM session exists: whatever follows is verified by signature."""
+    """Who speaks: a validator by its name. Unauthenticated until the SM session exists: what follows is verified by its
+    signatures.
+    """
 
     genesis_hash: bytes
     ledger: int

@@ -60,7 +60,7 @@ class NodeSection(_Section):
     next_consensus_key: str = ""
     """Path of the key that a proposal names as this validator's next one, while it is being rotated."""
     joining: bool = False
-    """Name and key are not, or no longer, those of the genesis document: a proposal decides, or has decided, on them."""
+    """Name and key are not, or no longer, those of the genesis document: a proposal decides or has decided on them."""
 
 
 class ListenSection(_Section):

@@ -97,7 +97,7 @@ class Inbound:
     queue: VerificationQueue
     replica: Receiver
     holds: Callable[[bytes], bool]
-    asker: int
+    asker: Callable[[], int | None]
     heard: dict[int, int] = field(default_factory=dict)
     _waiting: set[bytes] = field(default_factory=set)
     """Ids of bodies that wait in the peers' line; ``_awaited``: in the line of what was asked for."""
@@ -132,10 +132,11 @@ class Inbound:
 
     def _held_votes(self, link: IncomingLink, answer: HeldVotes) -> None:
         """Nobody makes this node verify what it did not ask for."""
-        if not self.replica.awaits(link.peer, answer.nonce):
+        asker = self.asker()
+        if asker is None or not self.replica.awaits(link.peer, answer.nonce):
             return
         job: Job[HeldOutcome] = Job(
-            lambda: self.ingress.check_held(answer, self.asker),
+            lambda: self.ingress.check_held(answer, asker),
             lambda outcomes: self._held_verified(link, outcomes),
             len(answer.votes) + len(answer.header_votes) + 1 + self.ingress.epochs.current().validators.q,
             _MESSAGE_BYTES * (1 + len(answer.votes) + len(answer.header_votes)),

@@ -39,10 +39,9 @@ class NodeMetrics:
         names: Sequence[str],
     ) -> None:
         """Where counters and gauges come from."""
-        addresses = peers.addresses()
 
         def linked() -> Iterable[Sample]:
-            for peer in addresses:
+            for peer in peers.addresses():
                 yield {"peer": names[peer], "direction": "out"}, peers.connected_out(peer)
                 yield {"peer": names[peer], "direction": "in"}, peers.connected_in(peer)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from chain_core.consensus.inputs import Timer
 from chain_core.crypto.provider import VerifyItem
-from chain_core.crypto.providers import provider, signing_provider
+from chain_core.crypto.providers import provider
 from chain_core.execution.pool import PoolLimits, TransactionPool
 from chain_core.execution.roots import build_genesis_header
 from chain_core.ledger.store import NO_HEIGHT, LedgerStore
@@ -40,6 +40,7 @@ from chain_core.node.log import event, set_up
 from chain_core.node.loop_ports import LoopTimers, ShellObserver, SystemClock
 from chain_core.node.metrics_page import NodeMetrics
 from chain_core.node.metrics_port import MetricsPort
+from chain_core.node.place import LiveNames, Place
 from chain_core.node.ports import Ports
 from chain_core.node.progress import Waiting, activity
 from chain_core.node.queries import Queries
@@ -122,11 +123,11 @@ class Node:
         member, genesis = self.membership, self.membership.genesis
         executor = self.assembly.executor()
         pool = TransactionPool(PoolLimits.from_parameters(executor.parameters(self.store)))
-        names = tuple(validator.name for validator in genesis.validators.validators)
+        self.place = Place(member, self.store)
+        names = LiveNames(self.place)
         self.links = PeerLinks(
-            Hello(member.genesis_hash, self.config.chain.ledger, member.validator),
-            names,
-            member.peers,
+            Hello(member.genesis_hash, self.config.chain.ledger, member.name),
+            self.place.roster,
             receive=self._receive,
             alarm=self.observer.alarm,
             link_up=self._on_link_up,
@@ -137,13 +138,13 @@ class Node:
         self.replica = Replica(
             genesis,
             member.genesis_hash,
-            member.validator,
-            lambda message: signing_provider().sm2_sign(member.private_key, message),
+            self.place.index,
+            self.place.sign,
             self.store,
             executor,
             pool,
             ports,
-            SignerQuestions(tuple(member.peers), genesis.validators.q - 1, secrets.token_bytes),
+            SignerQuestions(self._others(), self.place.validators.q - 1, secrets.token_bytes),
         )
         ingress = Ingress(
             member.genesis_hash,
@@ -154,7 +155,7 @@ class Node:
             lambda account, key: executor.known_account(self.store, account, key),
             self.replica.wants,
         )
-        self.inbound = Inbound(ingress, self.queue, self.replica, self._holds, member.validator)
+        self.inbound = Inbound(ingress, self.queue, self.replica, self._holds, lambda: self.place.index)
         self.store.measure_writes(self.metrics.sync.observe)
         self.metrics.read_from(
             self.standing,
@@ -169,14 +170,30 @@ class Node:
         self.replica.watchers += [self.metrics.phases, summary]
         self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
 
+    def _others(self) -> tuple[int, ...]:
+        return tuple(peer for peer in range(self.place.validators.n) if peer != self.place.index)
+
+    def _follow_members(self, _: object) -> None:
+        """After a block, and when an epoch begins: who is linked, and under which index."""
+        if self.place.refresh():
+            self.links.adopt(self.place.roster)
+            event(
+                log,
+                logging.INFO,
+                "MEMBERS",
+                {"epoch": self.place.epoch.epoch, "linked": ",".join(self.place.roster.names)},
+            )
+
     def _serve_api(self, scope: OwnScope) -> None:
         proofs, waits = BlockProofs(self.store, self.assembly.messages()), FinalityWaits()
         self.subscriptions = Subscriptions(scope, self.store, proofs)
-        self.observer.told.extend((proofs.finalised, waits.finalised, self.subscriptions.finalised))
+        self.observer.told.extend(
+            (self._follow_members, proofs.finalised, waits.finalised, self.subscriptions.finalised)
+        )
         self.status = StatusReport(
             self.membership.genesis,
             self.membership.genesis_hash,
-            self.membership.validator,
+            self.place,
             _version(),
             self.assembly.name,
             provider().name,
@@ -306,7 +323,7 @@ class Node:
             self.replica.exchange.behind,
             len(self.replica.pool),
             self.replica.pool.size_bytes,
-            activity(state, self._waiting(), [v.name for v in self.membership.genesis.validators.validators]),
+            activity(state, self._waiting(), self.place.roster.names),
             time.monotonic() - self.observer.last_final_monotonic,
         )
 

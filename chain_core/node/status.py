@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.network.identity import Caller
 from chain_core.network.raw_rpc import parse
+from chain_core.network.roster import Roster
 from chain_core.node.progress import NO_WORK
 from chain_core.types.genesis import Genesis
+from chain_core.types.validator_set import ValidatorSet
 
 _IDLE_AFTER_S = 5.0
 
@@ -51,13 +53,33 @@ class Peers(Protocol):
         """Peer ports by validator index."""
 
 
+class Standpoint(Protocol):
+    """Who this node is (``place.Place``)."""
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+
+    @property
+    def roster(self) -> Roster:
+        """Names by index."""
+
+    @property
+    def validators(self) -> ValidatorSet:
+        """Those of the present epoch."""
+
+    @property
+    def index(self) -> int | None:
+        """Its own among them."""
+
+
 @dataclass(frozen=True, slots=True)
 class StatusReport:
     """The GetStatus method of one node."""
 
     genesis: Genesis
     genesis_hash: bytes
-    validator: int
+    place: Standpoint
     version: str
     assembly: str
     provider: str
@@ -76,14 +98,15 @@ class StatusReport:
     def report(self) -> pb.GetStatusResponse:
         """The present state."""
         now = self.standing()
-        names = [validator.name for validator in self.genesis.validators.validators]
-        primary = names[self.genesis.validators.primary(now.view)]
+        names = self.place.roster.names
+        validators, index = self.place.validators, self.place.index
+        primary = names[validators.primary(now.view)]
         response = pb.GetStatusResponse(
             not_progressing=self._obstacle(now, names),
             chain_id=self.genesis.chain_id,
             genesis_hash=self.genesis_hash,
-            node=names[self.validator],
-            validator=self.validator,
+            node=self.place.name,
+            validator=-1 if index is None else index,
             height=now.height,
             epoch=now.epoch,
             view=now.view,
@@ -112,19 +135,20 @@ class StatusReport:
                 final_height=self.heard.get(peer, 0),
             )
         response.summary = (
-            f"{names[self.validator]} of {self.genesis.chain_id}: height {now.height}, "
-            f"view {now.view} under {primary}, {reached} of {len(names) - 1} peers, "
+            f"{self.place.name} of {self.genesis.chain_id}: height {now.height}, "
+            f"view {now.view} under {primary}, {reached} of {len(self.peers.addresses())} peers, "
             f"{now.pool_transactions} transactions waiting; " + (response.not_progressing or "all is well")
         )
         return response
 
-    def _obstacle(self, now: Standing, names: list[str]) -> str:
+    def _obstacle(self, now: Standing, names: Sequence[str]) -> str:
         """Why no block is being made here; empty when nothing is in the way or nothing is to be done."""
         if now.halted:
             return f"this node stopped voting: {now.halted}"
-        validators = self.genesis.validators
-        present = 1 + sum(
-            self.peers.connected_out(peer) and self.peers.connected_in(peer) for peer in self.peers.addresses()
+        validators = self.place.validators
+        others = [peer for peer in self.peers.addresses() if peer < validators.n]
+        present = (self.place.index is not None) + sum(
+            self.peers.connected_out(peer) and self.peers.connected_in(peer) for peer in others
         )
         if present < validators.q:
             missing = [names[peer] for peer in self.peers.addresses() if not self.peers.connected_out(peer)]
@@ -140,6 +164,6 @@ class StatusReport:
             return f"{now.activity}, for {int(now.quiet_s)} seconds"
         return ""
 
-    def _others(self, names: list[str]) -> str:
+    def _others(self, names: Sequence[str]) -> str:
         told = [f"{names[peer]} is at {height}" for peer, height in sorted(self.heard.items()) if peer < len(names)]
         return f" ({', '.join(told)})" if told else ""

@@ -22,7 +22,7 @@ class ViewSummary:
     """A watcher of the core. It keeps who voted at the heights in flight: at most three kinds of n names a height."""
 
     def __init__(self, names: Sequence[str], monotonic: Callable[[], float], tell: Tell) -> None:
-        self._names, self._monotonic, self._tell = tuple(names), monotonic, tell
+        self._names, self._monotonic, self._tell = names, monotonic, tell
         self._since = monotonic()
         self._view = 0
         self._voted: dict[int, dict[str, set[int]]] = {}

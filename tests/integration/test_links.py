@@ -277,6 +277,27 @@ def test_a_dialler_looks_at_who_answers(caplog: pytest.LogCaptureFixture) -> Non
     pair(story)
 
 
+def test_links_follow_the_roster() -> None:
+    """One that left is cut, one that joined is let in and dialled; links to who stays stay up, under new indices."""
+
+    async def story(one: Station, two: Station) -> None:
+        one.dial({1: two.address})
+        await one.until(lambda: one.out.connected_out(1))
+        two.links.adopt(Roster(("two", "one", "five"), {}))
+        channel, stream = await opened(two.address, replace(GENUINE, node="five"))
+        assert decode_hello(await stream.receive()).node == "two"
+        one.out.send(1, VOTE)
+        await two.until(lambda: bool(two.frames))
+        assert two.frames[0][0] == 1  # "one" has another index now, on the link that was up before
+        two.links.adopt(Roster(("two", "three", "five"), {}))
+        one.out.send(1, VOTE)
+        await one.until(lambda: not one.out.connected_out(1))
+        assert len(two.frames) == 1
+        await channel.close()
+
+    pair(story)
+
+
 def test_hello_round_trip() -> None:
     assert decode_hello(encode_hello(GENUINE)) == GENUINE
     check_hello(GENUINE, Hello(CHAIN, 0, "two"), NAMES)

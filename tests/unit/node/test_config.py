@@ -1,5 +1,6 @@
 """A configuration is read as a whole; what is wrong is named by file, line and key."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from chain_core.node.config import ConfigRefused, join, load_config
 from chain_core.node.provision import NodePlan, make_accounts, make_validators, write_network
 from chain_core.types.errors import DualchainError
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis
+from chain_core.types.validator_set import ValidatorSet
 
 GOOD = """\
 [chain]
@@ -119,10 +121,46 @@ def test_bytes_that_are_no_text(file: Path) -> None:
 def test_what_the_configuration_means_on_its_chain(network: Path) -> None:
     for index in range(4):
         member = join(load_config(network / f"n{index}" / "node.toml"))
-        assert member.validator == index
-        assert member.peers == {i: f"127.0.0.1:{7000 + 10 * i}" for i in range(4) if i != index}
+        key = member.genesis.validators.key(index)
+        assert (member.name, member.key_in(member.genesis.validators)) == (f"n{index}", key)
+        assert member.contacts == {f"n{i}": f"127.0.0.1:{7000 + 10 * i}" for i in range(4) if i != index}
         assert member.genesis.chain_id == "config-test"
         assert "private_key" not in repr(member)
+
+
+def test_who_joins_by_a_proposal_says_so(network: Path) -> None:
+    """Another name, key and list of peers than the genesis document's, once ``joining`` is set."""
+    path = network / "n0" / "joining.toml"
+    text = (
+        (network / "n0" / "node.toml")
+        .read_text()
+        .replace('name = "n0"', 'name = "n4"')
+        .replace('"consensus.key"', '"transport.key"')
+    )
+    path.write_text(text.replace('"n3" =', '"later" ='))
+    with pytest.raises(ConfigRefused, match="no validator of config-test"):
+        join(load_config(path))
+    path.write_text(path.read_text().replace("[node]", "[node]\njoining = true"))
+    member = join(load_config(path))
+    assert member.name == "n4" and member.key_in(member.genesis.validators) is None
+    assert set(member.contacts) == {"n1", "n2", "later"}
+    path.write_text(path.read_text().split("[peers]")[0] + "[peers]\n")
+    with pytest.raises(ConfigRefused, match="turns to validators of the chain first"):
+        join(load_config(path))
+
+
+def test_a_key_in_rotation_stands_beside_the_present_one(network: Path) -> None:
+    path = network / "n0" / "rotating.toml"
+    path.write_text(
+        (network / "n0" / "node.toml").read_text().replace("[node]", '[node]\nnext_consensus_key = "transport.key"')
+    )
+    member = join(load_config(path))
+    before = member.genesis.validators
+    first = before.validators[0]
+    assert member.key_in(before) == first.consensus_key
+    rotated = replace(first, consensus_key=first.transport_key, transport_key=bytes(64))
+    after = ValidatorSet((rotated, *before.validators[1:]))
+    assert member.key_in(after) == first.transport_key
 
 
 UNFIT: dict[str, tuple[str, str, str, str]] = {

@@ -115,7 +115,7 @@ def run(story: Callable[[Bench], Awaitable[None]]) -> None:
         link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: cuts.append(why))
         task = asyncio.create_task(queue.run())
         try:
-            inbound = Inbound(ingress, queue, replica, replica.held.__contains__, 1)
+            inbound = Inbound(ingress, queue, replica, replica.held.__contains__, lambda: 1)
             await story(Bench(inbound, replica, cuts, link, task))
         finally:
             task.cancel()
@@ -224,7 +224,7 @@ def test_what_waits_is_bounded_by_what_it_takes_in_memory() -> None:
     counters: Counter[str] = Counter()
     queue = VerificationQueue(provider().sm2_verify_many, counters)
     ingress = Ingress(S.chain, 0, OneEpoch(S.validators), lambda: TIME_MS, lambda: 600_000, lambda account, key: True)
-    inbound = Inbound(ingress, queue, Told(), lambda envelope_id: False, 1)
+    inbound = Inbound(ingress, queue, Told(), lambda envelope_id: False, lambda: 1)
     link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: None)
     ids = tuple(number.to_bytes(32, "big") for number in range(MAX_BATCH_IDS))
     frame = ConsensusFrame(PrePrepare(PROPOSAL.vote, replace(S.next_batch, envelope_ids=ids)))

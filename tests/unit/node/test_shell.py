@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 import pytest
 
 from chain_core.consensus.inputs import Timer
+from chain_core.network.roster import Roster
 from chain_core.node.assembly import Assembly, UnknownKind, assembly_for
 from chain_core.node.log import event, set_up
 from chain_core.node.loop_ports import KEPT_ALARMS, LoopTimers, ShellObserver, SystemClock
@@ -136,12 +137,21 @@ OBSTACLES: dict[str, tuple[Standing, tuple[int, ...], str]] = {
 }
 
 
+class Standpoint:
+    """The first of the validators."""
+
+    name = "node-0"
+    index = 0
+    validators = local_genesis().validators
+    roster = Roster(tuple(v.name for v in validators.validators), {})
+
+
 @pytest.mark.parametrize(("standing", "reached", "words"), OBSTACLES.values(), ids=OBSTACLES)
 def test_why_no_block_is_made(standing: Standing, reached: tuple[int, ...], words: str) -> None:
     report = StatusReport(
         local_genesis(),
         b"g" * 32,
-        0,
+        Standpoint(),
         "1.0",
         "local",
         "openssl",
