@@ -66,8 +66,6 @@ class BlockExchange:
 
     def serve(self, peer: int, start: int, count: int) -> None:
         """Send certified blocks from ``start``, at most ``count`` and about SERVE_BYTES."""
-        if peer not in self._peers:
-            return
         blocks: list[bytes] = []
         size = 0
         for height in range(max(1, start), min(start + min(count, ASK_COUNT), self._store.final_height + 1)):

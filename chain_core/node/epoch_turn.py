@@ -3,7 +3,7 @@ are still in an epoch that is over (docs/spec/pbft.md, epochs; docs/spec/members
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from chain_core.codec.block import decode_certificate
 from chain_core.consensus.messages import FinalityNotice, Heartbeat
@@ -15,10 +15,10 @@ from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.validator_set import ValidatorSet
 
 
-def index_of(key: bytes | None, validators: ValidatorSet) -> int | None:
-    """The member whose consensus key this is; None for an observer."""
-    keys = [validator.consensus_key for validator in validators.validators]
-    return keys.index(key) if key in keys else None
+def index_of(own_keys: Sequence[bytes], validators: ValidatorSet) -> int | None:
+    """The member whose consensus key is one of these; None for an observer."""
+    found = (validators.index_of_key(key) for key in own_keys)
+    return next((index for index in found if index is not None), None)
 
 
 def present_epoch(store: LedgerStore, executor: Executor) -> EpochInfo:
@@ -27,11 +27,11 @@ def present_epoch(store: LedgerStore, executor: Executor) -> EpochInfo:
 
 
 def config_of(
-    epoch: EpochInfo, store: LedgerStore, executor: Executor, genesis_hash: bytes, key: bytes | None
+    epoch: EpochInfo, store: LedgerStore, executor: Executor, genesis_hash: bytes, own_keys: Sequence[bytes]
 ) -> ReplicaConfig:
-    """Who this replica is in an epoch, by its consensus key, and under which parameters it begins."""
+    """Who this replica is in an epoch, by its consensus keys, and under which parameters it begins."""
     parameters = ConsensusParameters.from_chain(executor.parameters(store))
-    me = index_of(key, epoch.validators)
+    me = index_of(own_keys, epoch.validators)
     barrier = executor.barrier(store)
     return ReplicaConfig(
         epoch.validators,

@@ -145,6 +145,7 @@ class Node:
             pool,
             ports,
             SignerQuestions(self._others(), self.place.validators.q - 1, secrets.token_bytes),
+            own_keys=tuple(member.private_keys),
         )
         ingress = Ingress(
             member.genesis_hash,
@@ -168,6 +169,7 @@ class Node:
         )
         summary = ViewSummary(names, time.monotonic, lambda name, facts: event(log, logging.INFO, name, facts))
         self.replica.watchers += [self.metrics.phases, summary]
+        self.replica.on_epoch.append(self._follow_members)
         self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
 
     def _others(self) -> tuple[int, ...]:
@@ -175,7 +177,10 @@ class Node:
 
     def _follow_members(self, _: object) -> None:
         """After a block, and when an epoch begins: who is linked, and under which index."""
+        if self.place.epoch.epoch != self.replica.core.state.config.epoch:
+            return  # the replica is about to turn, and tells when indices count anew
         if self.place.refresh():
+            self.inbound.heard.clear()
             self.links.adopt(self.place.roster)
             event(
                 log,

@@ -63,14 +63,14 @@ class Replica:
         ports: Ports,
         questions: SignerQuestions | None = None,
         *,
-        own_key: bytes | None = None,
+        own_keys: Sequence[bytes] = (),
     ) -> None:
-        """``own_key``: the consensus key under which this node is, or may become, a member of an epoch; without it the
-        one of ``me`` in the genesis document."""
+        """``own_keys``: the consensus keys under which this node is, or may become, a member of an epoch; ``sign`` uses
+        that of the present one. Without them the key of ``me`` in the genesis document."""
         self.genesis, self.genesis_hash, self._sign = genesis, genesis_hash, sign
-        self.own_key = own_key or (genesis.validators.key(me) if me is not None else None)
+        self.own_keys = tuple(own_keys) or ((genesis.validators.key(me),) if me is not None else ())
         self.store, self.executor, self.pool, self.ports = store, executor, pool, ports
-        config = config_of(present_epoch(store, executor), store, executor, genesis_hash, self.own_key)
+        config = config_of(present_epoch(store, executor), store, executor, genesis_hash, self.own_keys)
         self.me, n = config.me, config.validators.n
         self.peers = tuple(peer for peer in range(n) if peer != self.me)
         self.intake = Intake(store, executor, pool, ports.transport, self.peers)
@@ -341,7 +341,7 @@ class Replica:
             if barrier is not None and barrier > info.start and barrier != config.barrier:
                 self._inputs.append(inp.BarrierSet(barrier))
             return
-        old, config = self.core.state, config_of(info, self.store, self.executor, self.genesis_hash, self.own_key)
+        old, config = self.core.state, config_of(info, self.store, self.executor, self.genesis_hash, self.own_keys)
         self._inputs.clear()  # what the driver owed to the instance that is over
         self.core = Pbft(config, RecoveredLog(old.final_header, old.final_certificate))
         self.core.state.halted, self.core.state.silent = old.halted, old.silent
