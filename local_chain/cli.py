@@ -35,6 +35,7 @@ from contracts.kernel.records import (
     HOLDING,
     KERNEL,
     SECURITY,
+    Status,
     decode_cash,
     decode_holding,
     decode_security,
@@ -45,8 +46,8 @@ from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
 
 app = typer.Typer(help="A market's chain 地方业务链: make it, and ask its books with proofs.", no_args_is_help=True)
 
-SECURITY_ID = Annotated[str, typer.Argument(help="Internal id of the security, hexadecimal.")]
-ACCOUNT_ID = Annotated[str, typer.Argument(help="Account id of the holder, hexadecimal.")]
+SECURITY_ID = Annotated[str, typer.Argument(help="Security id, 32 hexadecimal digits.")]
+ACCOUNT_ID = Annotated[str, typer.Argument(help="Account id of the holder, 32 hexadecimal digits.")]
 _EPOCH = date(1970, 1, 1)
 _SEARCHED_DAYS = 3_660
 
@@ -67,7 +68,7 @@ def init(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Make keys, genesis document and one folder a node; the genesis time is now.
+    """Make a new chain: keys, genesis document (its time is now), and one folder for each node.
 
     Each node's folder holds all that its machine needs: run `dualchain node run --config node.toml` in it.
     """
@@ -176,7 +177,7 @@ def roll(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = F
 
 @app.command()
 def holdings(
-    account: Annotated[str, typer.Option("--account", help="Account id of the holder, hexadecimal.")],
+    account: Annotated[str, typer.Option("--account", help="Account id of the holder, 32 hexadecimal digits.")],
     node: NODES,
     genesis: GENESIS,
     as_json: JSON = False,
@@ -199,7 +200,7 @@ def holdings(
 
 @app.command()
 def holding(security: SECURITY_ID, account: ACCOUNT_ID, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
-    """One holder's shares 持有: available, pledged, frozen; or the proof that he has none."""
+    """What one holder has of one security 持有: available, pledged, frozen; or the proof that it is nothing."""
     key = state_key(KERNEL, HOLDING + identifier(security, "SECURITY") + identifier(account, "ACCOUNT"))
 
     async def ask(client: VerifyingClient) -> render.Row:
@@ -212,7 +213,7 @@ def holding(security: SECURITY_ID, account: ACCOUNT_ID, node: NODES, genesis: GE
 
 @app.command()
 def cash(account: ACCOUNT_ID, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
-    """A party's client money 客户资金 in fen: available, and held for orders."""
+    """A party's client money 客户资金 in fen: available, and held for orders; zero when there is none."""
     key = state_key(KERNEL, CASH + identifier(account, "ACCOUNT"))
 
     async def ask(client: VerifyingClient) -> render.Row:
@@ -225,7 +226,7 @@ def cash(account: ACCOUNT_ID, node: NODES, genesis: GENESIS, as_json: JSON = Fal
 
 @app.command()
 def security(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
-    """A security's record: status, total, issuer."""
+    """A security's record 证券: registering or live, frozen or not, total, issuer; or the proof that there is none."""
     key = state_key(KERNEL, SECURITY + identifier(security, "SECURITY"))
 
     async def ask(client: VerifyingClient) -> render.Row:
@@ -233,7 +234,13 @@ def security(security: SECURITY_ID, node: NODES, genesis: GENESIS, as_json: JSON
         row: render.Row = {"security": security, "height": header.height, "registered": raw is not None}
         if raw is None:
             return row
-        return row | {name: render.plain(value) for name, value in decode_security(raw)._asdict().items()}
+        found = decode_security(raw)
+        words = {
+            "status": Status(found.status).name.lower(),
+            "frozen": bool(found.frozen),
+            "legacy": bool(found.legacy),
+        }
+        return row | {name: render.plain(value) for name, value in found._asdict().items()} | words
 
     answer(genesis, node, ask, as_json)
 

@@ -20,8 +20,8 @@ from service_registry.session import Session, run
 app = typer.Typer(help="Services that markets publish to each other 赋能服务.", no_args_is_help=True)
 
 CONFIG = Annotated[Path, typer.Option("--config", help="TOML file that says who you are and which nodes you ask.")]
-SERVICE = Annotated[str, typer.Argument(help="Service id, hexadecimal.")]
-CONSUMER = Annotated[str, typer.Option("--consumer", help="The consumer's account, hexadecimal.")]
+SERVICE = Annotated[str, typer.Argument(help="Service id, 32 hexadecimal digits.")]
+CONSUMER = Annotated[str, typer.Option("--consumer", help="The consumer's account id, 32 hexadecimal digits.")]
 REASON = Annotated[str, typer.Option("--reason", help="Why; the consumer reads it.")]
 DEFINITION = Annotated[Path, typer.Option("--definition", help="JSON file with the definition.")]
 
@@ -136,7 +136,7 @@ def change(service: SERVICE, definition: DEFINITION, config: CONFIG, as_json: JS
 
 @app.command("joint-test")
 def joint_test(service: SERVICE, config: CONFIG, as_json: JSON = False) -> None:
-    """Test the version in test through the gateway and file the signed report. Exit code 3 when the verdict is fail."""
+    """Run the joint test of the version in test, through the gateway, file the signed report. Exit code 3: failed."""
     from service_registry.joint_test import JointTest
 
     identity = identifier(service, "SERVICE")
@@ -205,7 +205,7 @@ _service_command("withdraw", "Take your own application back, or give up your us
 @app.command()
 def call(
     service: SERVICE,
-    request: Annotated[str, typer.Option("--request", help="The request, JSON.")],
+    request: Annotated[str, typer.Option("--request", help='The request as JSON, for example {"security": "..."}.')],
     config: CONFIG,
     as_json: JSON = False,
 ) -> None:

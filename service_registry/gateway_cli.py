@@ -16,7 +16,7 @@ app.callback()(lambda: None)
 
 @app.command()
 def run(config: Annotated[Path, typer.Option("--config", help="The gateway's TOML file.")]) -> None:
-    """Run until SIGTERM or Ctrl-C. Says READY on standard output once it takes calls."""
+    """Run the gateway until SIGTERM or Ctrl-C. It prints READY once it takes calls."""
     from service_registry.serving import serve_gateway, set_up_log
 
     loaded = load(GatewayConfig, config)

@@ -16,7 +16,7 @@ app = typer.Typer(help="The proven holder-roll look-up 股东名册查询 of one
 
 @app.command()
 def run(config: Annotated[Path, typer.Option("--config", help="The look-up's TOML file.")]) -> None:
-    """Run until SIGTERM or Ctrl-C. Says READY on standard output once it takes calls."""
+    """Run the look-up until SIGTERM or Ctrl-C. It prints READY once it takes calls."""
     from service_registry.serving import serve_lookup, set_up_log
 
     loaded = load(LookupConfig, config)

@@ -21,7 +21,7 @@ from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
 
 app = typer.Typer(help="The regulator's chain 监管链: make it, and ask what it has verified.", no_args_is_help=True)
 
-CHAIN = Annotated[str, typer.Argument(help="Genesis hash of the market's chain, hexadecimal.")]
+CHAIN = Annotated[str, typer.Argument(help="Genesis hash of the market's chain, 64 hexadecimal digits.")]
 MARKET = Annotated[str, typer.Argument(help="Region code of the market (JR/T 0326), for example BJ.")]
 
 
@@ -32,7 +32,7 @@ def init(
     chain_id: Annotated[str, typer.Option("--chain-id", help="Identifier of the chain.")] = CHAIN_ID,
     as_json: JSON = False,
 ) -> None:
-    """Make keys, genesis document and one folder a node; the genesis time is now.
+    """Make a new chain: keys, genesis document (its time is now), and one folder for each node.
 
     Each node's folder holds all that its machine needs: run `dualchain node run --config node.toml` in it.
     """

@@ -28,7 +28,7 @@ GENESIS = Annotated[
 JSON = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 PLANS = Annotated[
     list[str],
-    typer.Option("--node", help="A node as NAME,LEGAL ENTITY,HOST,PEER PORT,CLIENT PORT; once a node, at least four."),
+    typer.Option("--node", help="A node as NAME,LEGAL ENTITY,HOST,PEER PORT,CLIENT PORT; repeat, at least four."),
 ]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}\Z")

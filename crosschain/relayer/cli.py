@@ -23,7 +23,7 @@ CONFIG = Annotated[Path, typer.Option("--config", help="The relayer's TOML file.
 
 @app.command()
 def run(config: CONFIG) -> None:
-    """Carry until SIGTERM or Ctrl-C. Says READY on standard output once both chains have answered."""
+    """Run the relayer until SIGTERM or Ctrl-C. It prints READY once both chains have answered."""
     from crosschain.relayer.worker import serve
 
     loaded = load_config(config)

@@ -26,12 +26,12 @@ EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "market-day"
 def run(
     inputs: Annotated[Path, typer.Option("--input", help="Directory with the input files (CSV).")] = EXAMPLE,
     work: Annotated[Path, typer.Option("--work-dir", help="New directory for all files.")] = Path("demo-work"),
-    keep: Annotated[bool, typer.Option("--keep", help="Leave the network running afterwards.")] = False,
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the network running until `demo stop`.")] = False,
     replace: Annotated[
         bool, typer.Option("--replace", help="Remove what an earlier demonstration left in the work directory.")
     ] = False,
 ) -> None:
-    """Run the story. Exit codes: 0 all steps verified, 1 refused (said on stderr), 130 Ctrl-C."""
+    """Run the demonstration, under a minute. Exit codes: 0 all verified, 1 refused (see stderr), 130 Ctrl-C."""
     from dualchain.demo.report import Report
     from dualchain.demo.story import prepare
 
@@ -61,13 +61,18 @@ async def _run(story: Story, keep: bool) -> int:
             kept.leave_running(story)
         else:
             await finish(story)
+    if not keep:
+        story.report.say("all processes have ended; with --keep the network stays up to be asked")
     return 0
 
 
 @app.command()
 def verify(
     directory: Annotated[Path, typer.Argument(help="The evidence directory.")],
-    genesis: Annotated[list[str], typer.Option("--genesis", help="Genesis hash of a chain; once a chain.")],
+    genesis: Annotated[
+        list[str],
+        typer.Option("--genesis", help="Genesis hash as printed; repeat for each chain."),
+    ],
     manifest: Annotated[str, typer.Option("--manifest", help="SM3 of manifest.json, as the run printed it.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -86,8 +91,8 @@ def verify(
 
 
 @app.command()
-def stop(directory: Annotated[Path, typer.Argument(help="Work directory of a network that was kept up.")]) -> None:
-    """Stop a network that was left running."""
+def stop(directory: Annotated[Path, typer.Argument(help="The run's --work-dir.")]) -> None:
+    """Stop a network that `demo run --keep` left running, or that an aborted run left behind."""
     from dualchain.demo import kept
 
     typer.echo(f"stopped {kept.stop(directory)} processes")

@@ -256,6 +256,14 @@ def _lines(path: Path) -> list[Line]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
+def _header_of(certified: Mapping[int, CertifiedHeader], chain: str, height: int) -> CertifiedHeader:
+    found = certified.get(height)
+    if found is None:
+        where = f"headers/{chain}.jsonl"
+        raise EvidenceRefused(f"there is no header of height {height}, which a proof needs", where=where)
+    return found
+
+
 def _load_receipts(evidence: Evidence, chain: str, certified: Mapping[int, CertifiedHeader]) -> None:
     view = evidence.views[chain]
     signatures: list[VerifyItem] = []
@@ -269,7 +277,7 @@ def _load_receipts(evidence: Evidence, chain: str, certified: Mapping[int, Certi
             raise EvidenceRefused("a transaction stands there twice", where=row["label"])
         seen.add(envelope.transaction_id)
         proven = ProvenReceipt(row["height"], bytes.fromhex(row["receipt"]), bytes.fromhex(row["proof"]))
-        verified = view.check_own_receipt(envelope, certified[row["height"]], proven)
+        verified = view.check_own_receipt(envelope, _header_of(certified, chain, row["height"]), proven)
         message = signed.message_of_hash(signed.TX, view.genesis_hash, envelope.transaction_id)
         signatures.extend((s.public_key, message, s.signature) for s in envelope.signers)
         found.append(
@@ -289,7 +297,8 @@ def _load_state(evidence: Evidence, chain: str, certified: Mapping[int, Certifie
             raise EvidenceRefused("values of one name stand under two headers", where=f"{chain}, {row['name']}")
         key = bytes.fromhex(row["key"])
         value = None if row["value"] is None else bytes.fromhex(row["value"])
-        answer = StateAnswer(certified[row["height"]], (StateItem(value, bytes.fromhex(row["proof"])),))
+        header = _header_of(certified, chain, row["height"])
+        answer = StateAnswer(header, (StateItem(value, bytes.fromhex(row["proof"])),))
         evidence.views[chain].check_state([key], answer)
         evidence.state.setdefault(chain, {}).setdefault(row["name"], {})[key] = value
 

@@ -71,7 +71,13 @@ class Story:
             return [f"supervisory market {market}" for market in MARKETS]
         desk = self.desks[label]
         securities = market_setup.rolls_of(self.day, label)
-        return [f"local roll {market_setup.security_id(desk, security).hex()}" for security in list(securities)[:1]]
+        roll = [f"local roll {market_setup.security_id(desk, security).hex()}" for security in list(securities)[:1]]
+        held = [
+            f"local holdings --account {desk.actors[row.holder].account.hex()}"
+            for row in self.day.investors
+            if row.market == label
+        ]
+        return [*roll, *held[:1], "local calendar"]
 
 
 def prepare(work: Path, inputs: Path, report: Report, *, replace: bool = False) -> Story:
@@ -233,7 +239,8 @@ async def trade(story: Story, market: str) -> None:
         if not outcome.settled:
             order, proven = outcome.order, outcome.last.proven
             what = f"{order.order} {order.seller} → {order.buyer}, {order.quantity:,} {order.security}"
-            story.report.fact(f"{what}: {proven.text_zh} / {proven.text_en}")
+            zh, en = (trading.in_the_input_s_words(desk, day, text) for text in (proven.text_zh, proven.text_en))
+            story.report.fact(f"{what}: {zh} / {en}")
 
 
 async def try_forgeries(story: Story) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,11 +12,13 @@ from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 from dualchain.demo.actors import Desk, Signed
-from dualchain.demo.inputs import Order
-from dualchain.demo.market_setup import security_id
+from dualchain.demo.days import date_of
+from dualchain.demo.inputs import MarketDay, Order
+from dualchain.demo.market_setup import rolls_of, security_id
 
 TRANSFER_TEMPLATE = "csrc.negotiated-transfer"
 ORDER_LIFE_MS = 3_600_000
+_DAY = re.compile(r"第 ([1-9][0-9]{4}) 日|day ([1-9][0-9]{4})\b")
 STEPS = ("ordered", "accepted", "settled")
 
 
@@ -53,6 +56,15 @@ async def run_orders(desk: Desk, orders: Sequence[Order]) -> list[Outcome]:
         outcomes.extend(await _run_wave(desk, wave))
     place = {order.order: number for number, order in enumerate(orders)}
     return sorted(outcomes, key=lambda outcome: place[outcome.order.order])
+
+
+def in_the_input_s_words(desk: Desk, day: MarketDay, text: str) -> str:
+    """A refusal as it is rendered from its receipt, with the input files' names for ids and dates for day numbers."""
+    for name, actor in desk.actors.items():
+        text = text.replace(actor.account.hex(), name)
+    for security in rolls_of(day, desk.chain.label):
+        text = text.replace(security_id(desk, security).hex(), security)
+    return _DAY.sub(lambda found: f"{' ' if found[1] else ''}{date_of(int(found[1] or found[2]))}", text)
 
 
 async def _run_wave(desk: Desk, orders: Sequence[Order]) -> list[Outcome]:

@@ -104,7 +104,10 @@ def test_both_copies_of_the_summary_are_one(told: Told) -> None:
 def test_no_line_is_wrapped_and_refusals_name_the_parties(told: Told) -> None:
     """Each refusal stands in one line: order, holders as in the input, the rule's words in both languages."""
     (line,) = [line for line in told.output.splitlines() if "JS-ORD-0048 " in line]
-    assert "JS-00011 → JS-00014" in line and "已被冻结" in line and "is frozen by directive" in line
+    assert "JS-00011 → JS-00014" in line and "主体 JS-00011 已被冻结" in line
+    assert "party JS-00011 is frozen by directive" in line
+    refusals = [line for line in told.output.splitlines() if "-ORD-" in line and " → " in line]
+    assert refusals and not any(re.search(r"[0-9a-f]{32}|第 [0-9]{5} 日|day [0-9]{5}", line) for line in refusals)
 
 
 def test_another_process_verifies_it(told: Told) -> None:
@@ -181,7 +184,7 @@ FORGERIES: list[tuple[str, Callable[[str], str]]] = [
     ("receipts/supervisory.jsonl", lambda text: text.replace("forged vote", "forged header", 1)),
     ("receipts/supervisory.jsonl", lambda text: text + text.splitlines()[-1] + "\n"),
     ("receipts/JS.jsonl", lambda text: "".join(text.splitlines(True)[1:])),
-    ("inputs/calendar.csv", lambda text: text.replace(",holiday", ",workday") + "2027-01-04,holiday\n"),
+    ("inputs/calendar.csv", lambda text: "".join(text.splitlines(True)[:-1])),
     ("summary.json", lambda text: text.replace('"format": 1', '"format": true')),
     ("summary.json", lambda text: text.replace("forged vote", "forged header")),
     ("summary.json", lambda text: text.replace('"orders_settled": 1', '"orders_settled": 2')),

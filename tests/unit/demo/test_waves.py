@@ -1,12 +1,16 @@
-"""Orders that share a party stay in the order of the file; all others may run together."""
+"""Orders that share a party stay in the order of the file; all others may run together. What a refusal reads like."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import cast
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dualchain.demo.inputs import Order
-from dualchain.demo.trading import waves
+from dualchain.demo.actors import Desk
+from dualchain.demo.inputs import MarketDay, Order
+from dualchain.demo.trading import in_the_input_s_words, waves
 
 PARTIES = st.sampled_from([f"H-{n}" for n in range(6)])
 
@@ -34,3 +38,18 @@ def test_waves_keep_everybodys_order(parties: list[tuple[str, str]]) -> None:
         for second in listed[number + 1 :]:
             if {first.seller, first.buyer} & {second.seller, second.buyer}:
                 assert place[first.order] < place[second.order]
+
+
+def test_a_refusal_in_the_input_s_words() -> None:
+    """Day numbers of receipts become dates in both languages; 0, which is no day, and other numbers stay."""
+    desk = cast(Desk, SimpleNamespace(actors={}, chain=SimpleNamespace(label="BJ")))
+    day = cast(MarketDay, SimpleNamespace(holdings=()))
+    for text, words in (
+        (
+            "证明有效期至第 20776 日，成交日为第 20778 日（0 为无证明）",
+            "证明有效期至 2026-11-19，成交日为 2026-11-21（0 为无证明）",
+        ),
+        ("valid through day 20776, trade on day 20778", "valid through 2026-11-19, trade on 2026-11-21"),
+        ("holds 49800, 49900 are needed; day 0", "holds 49800, 49900 are needed; day 0"),
+    ):
+        assert in_the_input_s_words(desk, day, text) == words
