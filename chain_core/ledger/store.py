@@ -13,17 +13,17 @@ from typing import NoReturn
 
 from chain_core.codec import signed
 from chain_core.codec.block import decode_header, header_hash
-from chain_core.codec.evidence import encode_equivocation
 from chain_core.codec.seen import decode_seen
 from chain_core.crypto.errors import MalformedTree
 from chain_core.crypto.hashing import sm3
-from chain_core.ledger import binding, keys
+from chain_core.ledger import binding, evidence, keys
 from chain_core.ledger.blocks import ArchivedBlock, BlockStore
 from chain_core.ledger.bucket_tree import BucketTree, TreeChange
 from chain_core.ledger.database import Batch, Database
 from chain_core.ledger.digests import DigestLog
 from chain_core.ledger.errors import BlockRefused, corrupt
 from chain_core.ledger.history import HistoryStore
+from chain_core.ledger.kept import KeptBodies
 from chain_core.ledger.pruning import HEIGHTS_A_BATCH, Pruning
 from chain_core.ledger.records import BlockRecord, Staged
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
@@ -41,8 +41,6 @@ from chain_core.types.packet import StateProof
 
 __all__ = ["NO_HEIGHT", "BlockRecord", "LedgerStore", "Staged"]
 
-MAX_EQUIVOCATIONS = 1_024
-"""Proofs kept in all; who equivocates is removed long before."""
 KEPT_HEIGHTS = 128
 """Final heights that are never pruned: peers slightly behind fetch them."""
 NO_HEIGHT = -1
@@ -62,7 +60,7 @@ class LedgerStore:
         self.pruning = Pruning(database, self._blocks)
         self._seen = SeenIndex(database)
         self._values = ValueCache(lambda key: database.get(keys.STATE + key))
-        self._log = VoteLog(database)
+        self._log, self.kept = VoteLog(database), KeptBodies(database)
         self._state_tree = BucketTree(database, _STATE_TREE, signed.STATE_ROOT, bound.state_buckets)
         self._seen_tree = BucketTree(database, _SEEN_TREE, signed.SEEN_ROOT, bound.seen_buckets)
         self._state_digests, self._seen_digests = DigestLog(database, _STATE_TREE), DigestLog(database, _SEEN_TREE)
@@ -304,19 +302,11 @@ class LedgerStore:
 
     def add_equivocation(self, proof: Equivocation) -> bool:
         """Keep a proof, synced: the first one a signer, epoch and kind. False when one is there, or too many are."""
-        place = proof.epoch.to_bytes(8, "big") + proof.signer.to_bytes(2, "big") + bytes((proof.statement,))
-        key = keys.EQUIVOCATION + place
-        if self._database.get(key) is not None or len(self.equivocations()) >= MAX_EQUIVOCATIONS:
-            return False
-        batch = self._database.batch()
-        batch.put(key, encode_equivocation(proof))
-        self._database.write(batch)
-        return True
+        return evidence.add_proof(self._database, proof)
 
     def equivocations(self) -> list[bytes]:
         """Encoded proofs (codec/evidence.py), ascending by epoch, signer and kind; at most MAX_EQUIVOCATIONS."""
-        found = self._database.scan(keys.EQUIVOCATION, keys.after(keys.EQUIVOCATION), MAX_EQUIVOCATIONS)
-        return [value for _, value in found]
+        return evidence.proofs(self._database)
 
     # -- inside
 

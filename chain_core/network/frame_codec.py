@@ -14,10 +14,12 @@ from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat
 from chain_core.network.frames import (
     NONCE_SIZE,
     BlocksFrame,
+    BodiesKept,
     ConsensusFrame,
     EnvelopesFrame,
     Frame,
     HeldVotes,
+    KeepBodies,
     WantBlocks,
     WantEnvelopes,
     WantVotes,
@@ -51,6 +53,10 @@ def encode_frame(frame: Frame) -> bytes:
             return pb.Frame(want_votes=pb.WantVotes(nonce=nonce)).SerializeToString()
         case HeldVotes():
             return _held_votes(frame).SerializeToString()
+        case KeepBodies(nonce=nonce, ids=ids):
+            return pb.Frame(keep_bodies=pb.KeepBodies(nonce=nonce, ids=ids)).SerializeToString()
+        case BodiesKept(nonce=nonce, ids=ids):
+            return pb.Frame(bodies_kept=pb.BodiesKept(nonce=nonce, ids=ids)).SerializeToString()
         case _:
             assert_never(frame)
 
@@ -147,6 +153,10 @@ def _decode_rare(frame: pb.Frame) -> Frame:
             return WantVotes(_nonce(frame.want_votes.nonce))
         case "held_votes":
             return _decode_held_votes(frame.held_votes)
+        case "keep_bodies":
+            return KeepBodies(_nonce(frame.keep_bodies.nonce), _ids(frame.keep_bodies))
+        case "bodies_kept":
+            return BodiesKept(_nonce(frame.bodies_kept.nonce), _ids(frame.bodies_kept))
         case _:
             malformed("frame", 0, "no content that this build knows")
 
@@ -188,7 +198,7 @@ def _envelopes(message: pb.Envelopes) -> tuple[bytes, ...]:
     return tuple(message.envelopes)
 
 
-def _ids(message: pb.WantEnvelopes) -> tuple[bytes, ...]:
+def _ids(message: pb.WantEnvelopes | pb.KeepBodies | pb.BodiesKept) -> tuple[bytes, ...]:
     if len(message.ids) > block.MAX_BATCH_IDS:
         malformed("frame", 0, f"{len(message.ids)} ids, at most {block.MAX_BATCH_IDS} may be")
     for wanted in message.ids:

@@ -73,4 +73,21 @@ class HeldVotes:
     view_change: SignedViewChange | None
 
 
-Frame: TypeAlias = ConsensusFrame | EnvelopesFrame | WantEnvelopes | WantBlocks | BlocksFrame | WantVotes | HeldVotes
+@dataclass(frozen=True, slots=True)
+class KeepBodies:
+    """Asks for bodies to be written to disk until they are final or expire."""
+
+    nonce: bytes
+    ids: tuple[bytes, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class BodiesKept:
+    """These of the question's bodies are on disk, synced."""
+
+    nonce: bytes
+    ids: tuple[bytes, ...]
+
+
+Question: TypeAlias = WantEnvelopes | WantBlocks | WantVotes | KeepBodies
+Frame: TypeAlias = ConsensusFrame | EnvelopesFrame | BlocksFrame | HeldVotes | BodiesKept | Question

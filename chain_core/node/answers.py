@@ -16,6 +16,8 @@ class ItemStatus(Enum):
     REFUSED = "REFUSED"
     ACCEPTED = "ACCEPTED"
     """In one node's memory; hand it in again until it is FINAL."""
+    REPLICATED = "REPLICATED"
+    """On the disks of f+1 nodes, says one of them; not final yet."""
     FINAL = "FINAL"
 
 
@@ -64,6 +66,8 @@ class SubmitItem:
                 return cls(ItemStatus.REFUSED, refusal=from_message(message.refusal))
             case pb.ACCEPTED:
                 return cls(ItemStatus.ACCEPTED)
+            case pb.REPLICATED:
+                return cls(ItemStatus.REPLICATED)
             case pb.FINAL:
                 return cls(ItemStatus.FINAL, receipt=ProvenReceipt.of(message.receipt))
             case _:

@@ -69,17 +69,20 @@ class NodeClient:
 
     # ---- transactions
 
-    async def submit(self, envelopes: Sequence[bytes], *, final_within_s: float = 0.0) -> SubmitAnswer:
-        """Hand in envelopes; with ``final_within_s`` the answer waits until all are final, at most that long."""
+    async def submit(
+        self, envelopes: Sequence[bytes], *, final_within_s: float = 0.0, replicated_within_s: float = 0.0
+    ) -> SubmitAnswer:
+        """Hand in envelopes; with ``final_within_s`` the answer waits until all are final, with ``replicated_within_s``
+        until all are replicated or final, at most that long.
+        """
+        within_s = final_within_s or replicated_within_s
         request = pb.SubmitRequest(
             scope=self._scope,
             envelopes=envelopes,
-            wait=pb.WAIT_FINAL if final_within_s else pb.WAIT_ACCEPTED,
-            timeout_ms=int(final_within_s * 1_000),
+            wait=pb.WAIT_FINAL if final_within_s else pb.WAIT_REPLICATED if within_s else pb.WAIT_ACCEPTED,
+            timeout_ms=int(within_s * 1_000),
         )
-        answer = await self._call(
-            "Submit", request, pb.SubmitResponse, max(self._timeout_s, final_within_s + _MARGIN_S)
-        )
+        answer = await self._call("Submit", request, pb.SubmitResponse, max(self._timeout_s, within_s + _MARGIN_S))
         if len(answer.items) != len(envelopes):
             raise ServiceRefusal(f"{len(answer.items)} answers for {len(envelopes)} envelopes", where=self.address)
         return SubmitAnswer(

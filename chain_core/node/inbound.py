@@ -14,10 +14,12 @@ from chain_core.crypto.provider import VerifyItem
 from chain_core.network.epoch_book import UnknownEpoch
 from chain_core.network.frames import (
     BlocksFrame,
+    BodiesKept,
     ConsensusFrame,
     EnvelopesFrame,
     Frame,
     HeldVotes,
+    KeepBodies,
     WantBlocks,
     WantEnvelopes,
     WantVotes,
@@ -76,6 +78,16 @@ class Receiver(Protocol):
         """What a peer holds under this node's key."""
 
 
+class Keeper(Protocol):
+    """Who keeps bodies on disk for clients that asked for it."""
+
+    def on_keep(self, peer: int, question: KeepBodies) -> None:
+        """A peer asks."""
+
+    def on_kept(self, peer: int, answer: BodiesKept) -> None:
+        """A peer has done it."""
+
+
 class _Nothing:
     """A job without signatures: it only waits for its turn."""
 
@@ -96,6 +108,7 @@ class Inbound:
     ingress: Ingress
     queue: VerificationQueue
     replica: Receiver
+    keeper: Keeper
     holds: Callable[[bytes], bool]
     asker: Callable[[], int | None]
     heard: dict[int, int] = field(default_factory=dict)
@@ -127,6 +140,11 @@ class Inbound:
                 self._ask(link.peer, WantVotes, lambda: self.replica.on_want_votes(link.peer, nonce), len(nonce))
             case HeldVotes():
                 self._held_votes(link, frame)
+            case KeepBodies():  # behind the bodies that were sent before it
+                keep = lambda _: self.keeper.on_keep(link.peer, frame)  # noqa: E731
+                self.queue.add_from_peer(Job(_Nothing, keep, 1, _size(frame)))
+            case BodiesKept():
+                self.queue.add_vote(Job(_Nothing, lambda _: self.keeper.on_kept(link.peer, frame), 1, _size(frame)))
             case _:
                 assert_never(frame)
 
@@ -264,6 +282,10 @@ class Inbound:
         good = [outcome for outcome in outcomes if isinstance(outcome, Verified)]
         answers = iter(self.replica.admit(good, Origin.CLIENT)) if good else iter(())
         return [(outcome, None if isinstance(outcome, InvalidTransaction) else next(answers)) for outcome in outcomes]
+
+
+def _size(frame: KeepBodies | BodiesKept) -> int:
+    return HASH_SIZE * (1 + len(frame.ids))
 
 
 def _size_bytes(message: Message) -> int:

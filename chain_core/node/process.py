@@ -29,6 +29,7 @@ from chain_core.network.hello import Hello
 from chain_core.network.ingress import Ingress
 from chain_core.network.links import IncomingLink, PeerLinks
 from chain_core.network.raw_rpc import RawServer
+from chain_core.network.refusals import Overloaded, Unavailable
 from chain_core.network.verification import VerificationQueue
 from chain_core.node import api
 from chain_core.node.assembly import Assemblies, Assembly, assembly_for
@@ -45,10 +46,11 @@ from chain_core.node.ports import Ports
 from chain_core.node.progress import Waiting, activity
 from chain_core.node.queries import Queries
 from chain_core.node.replica import Replica
+from chain_core.node.replication import Replication
 from chain_core.node.scope import OwnScope
 from chain_core.node.signer_questions import SignerQuestions
 from chain_core.node.status import Standing, StatusReport
-from chain_core.node.submit import Submissions
+from chain_core.node.submit import MAX_ENVELOPES, Submissions
 from chain_core.node.subscriptions import Subscriptions
 from chain_core.node.view_summary import ViewSummary
 from chain_core.types.errors import DualchainError, LocalFault
@@ -156,7 +158,18 @@ class Node:
             lambda account, key: executor.known_account(self.store, account, key),
             self.replica.wants,
         )
-        self.inbound = Inbound(ingress, self.queue, self.replica, self._holds, lambda: self.place.index)
+        self.replication = Replication(
+            self.store.kept,
+            self.links,
+            clock,
+            lambda: self.replica.peers,
+            lambda: self.replica.core.state.config.validators.f,
+            self.replica.bodies.get,
+            secrets.token_bytes,
+        )
+        self.inbound = Inbound(
+            ingress, self.queue, self.replica, self.replication, self._holds, lambda: self.place.index
+        )
         self.store.measure_writes(self.metrics.sync.observe)
         self.metrics.read_from(
             self.standing,
@@ -181,6 +194,7 @@ class Node:
             return  # the replica is about to turn, and tells when indices count anew
         if self.place.refresh():
             self.inbound.heard.clear()
+            self.replication.members_changed()
             self.links.adopt(self.place.roster)
             event(
                 log,
@@ -192,9 +206,8 @@ class Node:
     def _serve_api(self, scope: OwnScope) -> None:
         proofs, waits = BlockProofs(self.store, self.assembly.messages()), FinalityWaits()
         self.subscriptions = Subscriptions(scope, self.store, proofs)
-        self.observer.told.extend(
-            (self._follow_members, proofs.finalised, waits.finalised, self.subscriptions.finalised)
-        )
+        told = (proofs, waits, self.subscriptions, self.replication)
+        self.observer.told += [self._follow_members, *(part.finalised for part in told)]
         self.status = StatusReport(
             self.membership.genesis,
             self.membership.genesis_hash,
@@ -211,7 +224,7 @@ class Node:
         self._peer_server = RawServer(self.links.methods())
         self._client_server = RawServer(
             api.method_table(
-                Submissions(scope, self.inbound, self.store, proofs, waits, self.counters),
+                Submissions(scope, self.inbound, self.store, proofs, waits, self.counters, self.replication),
                 Queries(scope, self.membership.genesis_bytes, self.store, proofs),
                 self.status,
                 self.subscriptions,
@@ -231,6 +244,7 @@ class Node:
             self._run(self.links.run(), "links")
             await self._peer_server.start()
             self.replica.start()
+            self._run(self._pool_kept(), "kept bodies")
             await self._client_server.start()
             await self._health.set(serving=True)
             if self.config.metrics.listen:
@@ -284,6 +298,18 @@ class Node:
         if not self._end.done():
             self._end.set_exception(error)
 
+    async def _pool_kept(self) -> None:
+        """What this node keeps for clients is pooled again, verified anew, and pushed to the others."""
+        raws = self.store.kept.load(self.replica.ports.clock.now_ms())
+        while raws:
+            try:
+                await self.inbound.submit(raws[:MAX_ENVELOPES])
+                del raws[:MAX_ENVELOPES]
+            except Overloaded:
+                await asyncio.sleep(_GRACE_S)
+            except Unavailable:
+                return  # the node stops; they stay on disk
+
     # ---- what the loop calls
 
     def _receive(self, link: IncomingLink, frame: Frame) -> None:
@@ -294,6 +320,8 @@ class Node:
             return
         try:
             self.replica.on_timer(timer)
+            if timer is Timer.RESEND:
+                self.replication.ask_again()
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the node and is reported by ``serve``
             self._fail(error)
 

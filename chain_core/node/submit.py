@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from chain_core.node import receipt_view
 from chain_core.node.block_proofs import BlockProofs
 from chain_core.node.finality import FinalityWaits, Wait
 from chain_core.node.ports import Admission
+from chain_core.node.replication import Replication
 from chain_core.node.scope import OwnScope
 from chain_core.types.errors import InvalidTransaction, MalformedBytes
 from chain_core.types.transaction import Envelope
@@ -47,6 +49,7 @@ class Submissions:
     proofs: BlockProofs
     waits: FinalityWaits
     counters: Counter[str]
+    replication: Replication
     _in_flight: Counter[str] = field(default_factory=Counter)
 
     async def submit(self, caller: Caller, data: bytes) -> bytes:
@@ -64,6 +67,8 @@ class Submissions:
         self.counters["submitted"] += len(raws)
         if request.wait == pb.WAIT_FINAL and waiting:
             await self._until_final(response, waiting, request.timeout_ms)
+        if request.wait == pb.WAIT_REPLICATED and waiting:
+            await self._until_replicated(response, waiting, request.timeout_ms)
         self._add_headers(response)
         return response.SerializeToString()
 
@@ -144,6 +149,24 @@ class Submissions:
                 item = response.items[index]
                 item.status = pb.FINAL
                 item.receipt.CopyFrom(self.proofs.receipt(*place))
+
+    async def _until_replicated(
+        self, response: pb.SubmitResponse, waiting: dict[int, Envelope], timeout_ms: int
+    ) -> None:
+        keeping = self.replication.begin(list(waiting.values()))
+        if keeping is None:
+            return
+        try:
+            async with asyncio.timeout(min(timeout_ms or DEFAULT_WAIT_MS, MAX_WAIT_MS) / 1_000):
+                await keeping.all_done.wait()
+        except TimeoutError:
+            pass  # what is not replicated by now stays ACCEPTED
+        finally:
+            self.replication.end(keeping)
+        for index, envelope in waiting.items():
+            item = response.items[index]
+            if not self._final_already(item, envelope) and envelope.envelope_id in keeping.done:
+                item.status = pb.REPLICATED
 
     def _add_headers(self, response: pb.SubmitResponse) -> None:
         heights = {item.receipt.height for item in response.items if item.status == pb.FINAL}

@@ -16,10 +16,12 @@ from chain_core.network.frame_codec import (
 )
 from chain_core.network.frames import (
     BlocksFrame,
+    BodiesKept,
     ConsensusFrame,
     EnvelopesFrame,
     Frame,
     HeldVotes,
+    KeepBodies,
     WantBlocks,
     WantEnvelopes,
     WantVotes,
@@ -58,6 +60,8 @@ FRAMES: dict[str, Frame] = {
         S.view_change(3),
     ),
     "no held votes": HeldVotes(b"n" * 16, b"", None, (), (), None),
+    "keep bodies": KeepBodies(b"n" * 16, S.batch.envelope_ids),
+    "bodies kept": BodiesKept(b"n" * 16, ()),
     "blocks": BlocksFrame((encode_block(S.block),)),
 }
 
@@ -88,6 +92,8 @@ def test_signatures_travel_as_they_are(name: str) -> None:
         (pb.Frame(finality_notice=pb.FinalityNotice(header=b"", certificate=b"")), "header"),
         (pb.Frame(want_blocks=pb.WantBlocks(start=1, count=0)), "0 blocks"),
         (pb.Frame(want_blocks=pb.WantBlocks(start=1, count=MAX_WANTED_BLOCKS + 1)), "blocks wanted"),
+        (pb.Frame(keep_bodies=pb.KeepBodies(nonce=bytes(16), ids=[b"short"])), "id of 5 bytes"),
+        (pb.Frame(bodies_kept=pb.BodiesKept(nonce=bytes(15))), "nonce of 15 bytes"),
         (pb.Frame(want_votes=pb.WantVotes(nonce=b"short")), "nonce of 5 bytes"),
         (pb.Frame(held_votes=pb.HeldVotes(nonce=bytes(16), votes=[b""] * (MAX_HELD_VOTES + 1))), "votes of one"),
         (pb.Frame(held_votes=pb.HeldVotes(nonce=bytes(16), final_header=b"x")), "header"),

@@ -15,13 +15,14 @@ from chain_core.crypto.providers import provider
 from chain_core.ledger.errors import DiskFull
 from chain_core.network.frames import (
     BlocksFrame,
+    BodiesKept,
     ConsensusFrame,
     EnvelopesFrame,
     Frame,
     HeldVotes,
+    KeepBodies,
     WantBlocks,
     WantEnvelopes,
-    WantVotes,
 )
 from chain_core.network.identity import LOOPBACK, Caller
 from chain_core.network.ingress import Ingress
@@ -85,6 +86,12 @@ class Told:
     def on_held_votes(self, peer: int, answer: Verified[HeldVotes]) -> None:
         self.note((peer, answer.value))
 
+    def on_keep(self, peer: int, question: KeepBodies) -> None:
+        self.note((peer, question))
+
+    def on_kept(self, peer: int, answer: BodiesKept) -> None:
+        self.note((peer, answer))
+
     def on_blocks(self, blocks: Sequence[Verified[CertifiedBlock]]) -> None:
         self.note([one.value for one in blocks])
 
@@ -115,7 +122,7 @@ def run(story: Callable[[Bench], Awaitable[None]]) -> None:
         link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: cuts.append(why))
         task = asyncio.create_task(queue.run())
         try:
-            inbound = Inbound(ingress, queue, replica, replica.held.__contains__, lambda: 1)
+            inbound = Inbound(ingress, queue, replica, replica, replica.held.__contains__, lambda: 1)
             await story(Bench(inbound, replica, cuts, link, task))
         finally:
             task.cancel()
@@ -173,40 +180,6 @@ def test_what_is_bad_reaches_nobody_and_cuts_the_link_in_the_end(frame: Frame) -
     run(story)
 
 
-HELD = HeldVotes(ASKED, S.header_bytes, S.certificate, (VOTE,), (S.header_votes[1],), S.view_change(1))
-
-
-def test_what_peers_hold_under_the_own_key_arrives_verified_and_only_when_asked_for() -> None:
-    async def story(bench: Bench) -> None:
-        stray = replace(HELD, nonce=b"x" * 16, votes=(replace(VOTE, signature=bytes(64)),))
-        calls = await bench.feed(WantVotes(b"n" * 16), stray, replace(HELD, nonce=b"y" * 16), HELD)
-        assert calls == [(2, b"n" * 16), (2, HELD)] and bench.cuts == []
-
-    run(story)
-
-
-@pytest.mark.parametrize(
-    "frame",
-    [
-        replace(HELD, votes=(replace(VOTE, signature=bytes(64)),)),
-        replace(HELD, header_votes=(replace(S.header_votes[1], signature=bytes(64)),)),
-        replace(HELD, view_change=replace(S.view_change(1), signature=bytes(64))),
-        replace(HELD, votes=(S.vote(Phase.PREPARE, 3),)),
-        replace(HELD, header_votes=(S.header_votes[3],)),
-        replace(HELD, view_change=S.view_change(3)),
-        replace(HELD, certificate=replace(S.certificate, signatures=S.certificate.signatures[:2])),
-    ],
-    ids=["vote", "header vote", "view change", "alien vote", "alien header", "alien view change", "two signatures"],
-)
-def test_a_lie_about_the_own_votes_is_no_answer(frame: HeldVotes) -> None:
-    async def story(bench: Bench) -> None:
-        assert await bench.feed(frame) == []
-        await bench.feed(frame, frame)
-        assert len(bench.cuts) == 1
-
-    run(story)
-
-
 ONE, TWO = S.envelope, S.plain_envelope
 
 
@@ -224,7 +197,7 @@ def test_what_waits_is_bounded_by_what_it_takes_in_memory() -> None:
     counters: Counter[str] = Counter()
     queue = VerificationQueue(provider().sm2_verify_many, counters)
     ingress = Ingress(S.chain, 0, OneEpoch(S.validators), lambda: TIME_MS, lambda: 600_000, lambda account, key: True)
-    inbound = Inbound(ingress, queue, Told(), lambda envelope_id: False, lambda: 1)
+    inbound = Inbound(ingress, queue, Told(), Told(), lambda envelope_id: False, lambda: 1)
     link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: None)
     ids = tuple(number.to_bytes(32, "big") for number in range(MAX_BATCH_IDS))
     frame = ConsensusFrame(PrePrepare(PROPOSAL.vote, replace(S.next_batch, envelope_ids=ids)))
@@ -356,7 +329,7 @@ ANSWERS = {
 
 def submissions(bench: Bench) -> Submissions:
     scope = OwnScope("test", S.chain, 0)
-    return Submissions(scope, bench.inbound, Nowhere(), None, None, Counter())  # type: ignore[arg-type]
+    return Submissions(scope, bench.inbound, Nowhere(), None, None, Counter(), None)  # type: ignore[arg-type]
 
 
 def request(*raws: bytes) -> bytes:

@@ -13,19 +13,23 @@ class Wait(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WAIT_UNSPECIFIED: _ClassVar[Wait]
     WAIT_ACCEPTED: _ClassVar[Wait]
     WAIT_FINAL: _ClassVar[Wait]
+    WAIT_REPLICATED: _ClassVar[Wait]
 
 class ItemStatus(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     ITEM_STATUS_UNSPECIFIED: _ClassVar[ItemStatus]
     REFUSED: _ClassVar[ItemStatus]
     ACCEPTED: _ClassVar[ItemStatus]
+    REPLICATED: _ClassVar[ItemStatus]
     FINAL: _ClassVar[ItemStatus]
 WAIT_UNSPECIFIED: Wait
 WAIT_ACCEPTED: Wait
 WAIT_FINAL: Wait
+WAIT_REPLICATED: Wait
 ITEM_STATUS_UNSPECIFIED: ItemStatus
 REFUSED: ItemStatus
 ACCEPTED: ItemStatus
+REPLICATED: ItemStatus
 FINAL: ItemStatus
 
 class Scope(_message.Message):

@@ -27,7 +27,7 @@ class Hello(_message.Message):
     def __init__(self, genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., protocol_version: _Optional[int] = ..., node: _Optional[str] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks", "commit_proof", "want_votes", "held_votes")
+    __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks", "commit_proof", "want_votes", "held_votes", "keep_bodies", "bodies_kept")
     PRE_PREPARE_FIELD_NUMBER: _ClassVar[int]
     VOTE_FIELD_NUMBER: _ClassVar[int]
     HEADER_VOTE_FIELD_NUMBER: _ClassVar[int]
@@ -42,6 +42,8 @@ class Frame(_message.Message):
     COMMIT_PROOF_FIELD_NUMBER: _ClassVar[int]
     WANT_VOTES_FIELD_NUMBER: _ClassVar[int]
     HELD_VOTES_FIELD_NUMBER: _ClassVar[int]
+    KEEP_BODIES_FIELD_NUMBER: _ClassVar[int]
+    BODIES_KEPT_FIELD_NUMBER: _ClassVar[int]
     pre_prepare: PrePrepare
     vote: bytes
     header_vote: bytes
@@ -56,7 +58,9 @@ class Frame(_message.Message):
     commit_proof: CommitProof
     want_votes: WantVotes
     held_votes: HeldVotes
-    def __init__(self, pre_prepare: _Optional[_Union[PrePrepare, _Mapping]] = ..., vote: _Optional[bytes] = ..., header_vote: _Optional[bytes] = ..., view_change: _Optional[bytes] = ..., new_view: _Optional[bytes] = ..., finality_notice: _Optional[_Union[FinalityNotice, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., envelopes: _Optional[_Union[Envelopes, _Mapping]] = ..., want_envelopes: _Optional[_Union[WantEnvelopes, _Mapping]] = ..., want_blocks: _Optional[_Union[WantBlocks, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ..., commit_proof: _Optional[_Union[CommitProof, _Mapping]] = ..., want_votes: _Optional[_Union[WantVotes, _Mapping]] = ..., held_votes: _Optional[_Union[HeldVotes, _Mapping]] = ...) -> None: ...
+    keep_bodies: KeepBodies
+    bodies_kept: BodiesKept
+    def __init__(self, pre_prepare: _Optional[_Union[PrePrepare, _Mapping]] = ..., vote: _Optional[bytes] = ..., header_vote: _Optional[bytes] = ..., view_change: _Optional[bytes] = ..., new_view: _Optional[bytes] = ..., finality_notice: _Optional[_Union[FinalityNotice, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., envelopes: _Optional[_Union[Envelopes, _Mapping]] = ..., want_envelopes: _Optional[_Union[WantEnvelopes, _Mapping]] = ..., want_blocks: _Optional[_Union[WantBlocks, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ..., commit_proof: _Optional[_Union[CommitProof, _Mapping]] = ..., want_votes: _Optional[_Union[WantVotes, _Mapping]] = ..., held_votes: _Optional[_Union[HeldVotes, _Mapping]] = ..., keep_bodies: _Optional[_Union[KeepBodies, _Mapping]] = ..., bodies_kept: _Optional[_Union[BodiesKept, _Mapping]] = ...) -> None: ...
 
 class PrePrepare(_message.Message):
     __slots__ = ("vote", "batch")
@@ -143,3 +147,19 @@ class HeldVotes(_message.Message):
     header_votes: _containers.RepeatedScalarFieldContainer[bytes]
     view_change: bytes
     def __init__(self, nonce: _Optional[bytes] = ..., final_header: _Optional[bytes] = ..., final_certificate: _Optional[bytes] = ..., votes: _Optional[_Iterable[bytes]] = ..., header_votes: _Optional[_Iterable[bytes]] = ..., view_change: _Optional[bytes] = ...) -> None: ...
+
+class KeepBodies(_message.Message):
+    __slots__ = ("nonce", "ids")
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    nonce: bytes
+    ids: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, nonce: _Optional[bytes] = ..., ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class BodiesKept(_message.Message):
+    __slots__ = ("nonce", "ids")
+    NONCE_FIELD_NUMBER: _ClassVar[int]
+    IDS_FIELD_NUMBER: _ClassVar[int]
+    nonce: bytes
+    ids: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, nonce: _Optional[bytes] = ..., ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
