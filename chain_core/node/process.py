@@ -37,22 +37,20 @@ from chain_core.node.block_proofs import BlockProofs
 from chain_core.node.config import Membership, NodeConfig, join
 from chain_core.node.finality import FinalityWaits
 from chain_core.node.inbound import Inbound
+from chain_core.node.instruments import Instruments
 from chain_core.node.log import event, set_up
 from chain_core.node.loop_ports import LoopTimers, ShellObserver, SystemClock
 from chain_core.node.metrics_page import NodeMetrics
-from chain_core.node.metrics_port import MetricsPort
 from chain_core.node.place import LiveNames, Place
 from chain_core.node.ports import Ports
-from chain_core.node.progress import Waiting, activity
 from chain_core.node.queries import Queries
 from chain_core.node.replica import Replica
 from chain_core.node.replication import Replication
 from chain_core.node.scope import OwnScope
 from chain_core.node.signer_questions import SignerQuestions
-from chain_core.node.status import Standing, StatusReport
+from chain_core.node.status import StatusReport
 from chain_core.node.submit import MAX_ENVELOPES, Submissions
 from chain_core.node.subscriptions import Subscriptions
-from chain_core.node.view_summary import ViewSummary
 from chain_core.types.errors import DualchainError, LocalFault
 from chain_core.types.genesis import Genesis
 
@@ -110,7 +108,6 @@ class Node:
         self.observer = ShellObserver(self.counters, last_final_monotonic=time.monotonic())
         self.timers = LoopTimers(self._on_timer)
         self.metrics = NodeMetrics()
-        self._metrics_port = MetricsPort(self.metrics.text)
         self.queue = VerificationQueue(_verify, self.counters, self.metrics.verified)
         self.store = open_ledger(
             config.path(config.node.data_dir), assembly, membership.genesis, membership.genesis_hash
@@ -170,18 +167,8 @@ class Node:
         self.inbound = Inbound(
             ingress, self.queue, self.replica, self.replication, self._holds, lambda: self.place.index
         )
-        self.store.measure_writes(self.metrics.sync.observe)
-        self.metrics.read_from(
-            self.standing,
-            self._all_counters,
-            lambda: self.queue.backlog,
-            lambda: len(self.store.equivocations()),
-            self.links,
-            self.inbound.heard,
-            names,
-        )
-        summary = ViewSummary(names, time.monotonic, lambda name, facts: event(log, logging.INFO, name, facts))
-        self.replica.watchers += [self.metrics.phases, summary]
+        heard = self.inbound.heard
+        self.instruments = Instruments(self.metrics, self.replica, self.observer, self.links, self.queue, heard, names)
         self.replica.on_epoch.append(self._follow_members)
         self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
 
@@ -215,10 +202,10 @@ class Node:
             _version(),
             self.assembly.name,
             provider().name,
-            self.standing,
+            self.instruments.standing,
             self.links,
             self.inbound.heard,
-            self._all_counters,
+            self.instruments.counters,
             time.monotonic(),
         )
         self._peer_server = RawServer(self.links.methods())
@@ -248,7 +235,7 @@ class Node:
             await self._client_server.start()
             await self._health.set(serving=True)
             if self.config.metrics.listen:
-                self.metrics_address = await self._metrics_port.start(self.config.metrics.listen)
+                self.metrics_address = await self.instruments.port.start(self.config.metrics.listen)
         except BaseException:
             await self.stop()
             raise
@@ -275,7 +262,7 @@ class Node:
         """Answers no new calls, ends the running ones, closes the store. Everything final is on disk already."""
         await self._health.set(serving=False)
         self.timers.cancel_all()
-        await self._metrics_port.stop()
+        await self.instruments.port.stop()
         await asyncio.gather(self._client_server.stop(_GRACE_S), self._peer_server.stop(0.0))
         for task in self._tasks:
             task.cancel()
@@ -342,35 +329,6 @@ class Node:
 
     def _holds(self, envelope_id: bytes) -> bool:
         return envelope_id in self.replica.bodies
-
-    def standing(self) -> Standing:
-        """The replica's present state, for Status."""
-        state = self.replica.core.state
-        return Standing(
-            self.store.final_height,
-            state.config.epoch,
-            state.view,
-            state.view_changing,
-            self.observer.halt,
-            self.replica.quiet.words if self.replica.quiet is not None else "",
-            self.replica.exchange.behind,
-            len(self.replica.pool),
-            self.replica.pool.size_bytes,
-            activity(state, self._waiting(), self.place.roster.names),
-            time.monotonic() - self.observer.last_final_monotonic,
-        )
-
-    def _waiting(self) -> Waiting:
-        wanted = self.replica.bodies.wanted.values()
-        return Waiting({one.batch.height: len(one.missing) for one in wanted}, len(self.replica.pool))
-
-    def _all_counters(self) -> Counter[str]:
-        gauges = Counter(
-            frames_dropped=self.links.frames_dropped(),
-            verification_backlog=self.queue.backlog,
-            bodies_held=self.replica.bodies.held,
-        )
-        return self.counters + gauges
 
 
 def _verify(items: Sequence[VerifyItem]) -> list[bool]:
