@@ -27,7 +27,7 @@ pytestmark = pytest.mark.integration
 
 def proof(network: Network) -> bytes:
     """Two COMMITs of node three."""
-    key = join_chain(network.configs["three"]).private_key
+    (key,) = join_chain(network.configs["three"]).private_keys.values()
     pairs = []
     for digest in (bytes(32), b"d" * 32):
         body = encode_vote(Vote(Phase.COMMIT, 0, 0, 9, 0, 0, digest, 2))
