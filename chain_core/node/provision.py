@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,7 @@ from chain_core.types.validator_set import Validator, ValidatorSet
 
 GENESIS_FILE = "genesis.bin"
 CONFIG_FILE = "node.toml"
+NEXT_KEY_FILE = "next-consensus.key"
 ACCOUNTS_DIRECTORY = "accounts"
 
 
@@ -129,11 +130,40 @@ def write_network(directory: Path, genesis: Genesis, plans: Sequence[NodePlan]) 
     for plan in plans:
         folder = directory / plan.name
         (folder / GENESIS_FILE).write_bytes(raw)
-        (folder / CONFIG_FILE).write_text(_config(plan, plans), encoding="utf-8")
+        peers = {other.name: f"{other.host}:{other.peer_port}" for other in plans if other.name != plan.name}
+        (folder / CONFIG_FILE).write_text(_config(plan, peers), encoding="utf-8")
     return genesis_hash(raw)
 
 
-def _config(plan: NodePlan, plans: Sequence[NodePlan]) -> str:
+def write_newcomer(folder: Path, plan: NodePlan, genesis: bytes, contacts: Mapping[str, str]) -> Validator:
+    """Keys and configuration, in a new folder, of a node that will join by a proposal; what the proposal says of it.
+
+    ``contacts``: peer ports of validators of the chain, by name.
+    """
+    new_directory(folder)
+    public = [_new_key(folder / f"{purpose}.key") for purpose in ("consensus", "transport")]
+    (folder / GENESIS_FILE).write_bytes(genesis)
+    (folder / CONFIG_FILE).write_text(_config(plan, contacts, joining=True), encoding="utf-8")
+    return Validator(plan.name, plan.entity, *public)
+
+
+def write_next_key(folder: Path) -> bytes:
+    """A key for the rotation of a node's consensus key, and the line of its configuration; the public key."""
+    path = folder / CONFIG_FILE
+    text = path.read_text(encoding="utf-8")
+    mark = 'consensus_key = "consensus.key"\n'
+    if mark not in text or "next_consensus_key" in text:
+        raise ProvisionRefused(
+            "the configuration names another key, or a next one already",
+            where=str(path),
+            next_step="make the key file and write node.next_consensus_key by hand (docs/spec/node-config.md)",
+        )
+    public = _new_key(folder / NEXT_KEY_FILE)
+    path.write_text(text.replace(mark, f'{mark}next_consensus_key = "{NEXT_KEY_FILE}"\n'), encoding="utf-8")
+    return public
+
+
+def _config(plan: NodePlan, peers: Mapping[str, str], *, joining: bool = False) -> str:
     quoted = json.dumps  # a JSON string is a TOML basic string
     lines = [
         "[chain]",
@@ -143,12 +173,13 @@ def _config(plan: NodePlan, plans: Sequence[NodePlan]) -> str:
         f"name = {quoted(plan.name)}",
         'data_dir = "data"',
         'consensus_key = "consensus.key"',
+        *(["joining = true"] if joining else []),
         "",
         "[listen]",
         f"peer = {quoted(f'{plan.host}:{plan.peer_port}')}",
         f"client = {quoted(f'{plan.host}:{plan.client_port}')}",
         "",
         "[peers]",
-        *(f"{quoted(p.name)} = {quoted(f'{p.host}:{p.peer_port}')}" for p in plans if p.name != plan.name),
+        *(f"{quoted(name)} = {quoted(address)}" for name, address in peers.items()),
     ]
     return "\n".join(lines) + "\n"
