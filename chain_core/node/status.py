@@ -146,6 +146,8 @@ class StatusReport:
         if now.halted:
             return f"this node stopped voting: {now.halted}"
         validators = self.place.validators
+        if self.place.index is None and not any(map(self.peers.connected_in, self.peers.addresses())):
+            return "it is no validator (any more, or yet) and nobody sends it blocks"
         others = [peer for peer in self.peers.addresses() if peer < validators.n]
         present = (self.place.index is not None) + sum(
             self.peers.connected_out(peer) and self.peers.connected_in(peer) for peer in others

@@ -209,8 +209,8 @@ async def signers(node: NodeClient, start: int, count: int) -> set[int]:
 async def tell(story: Story) -> None:
     stop, follower = asyncio.Event(), Follower(story)
     try:
-        for name in (*FOUNDERS, "five"):  # the fifth knows the others, nobody knows it yet
-            await story.start(name)
+        # The fifth knows the others, nobody knows it yet.
+        await asyncio.gather(*(story.start(name) for name in (*FOUNDERS, "five")))
         async with asyncio.TaskGroup() as group:
             group.create_task(load(story, stop))
             group.create_task(follower.follow(stop))
@@ -235,9 +235,9 @@ async def the_changes(story: Story, follower: Follower) -> None:
         transport_key=five.transport_key,
         address=story.newcomer_port,
     )
-    await follower.reaches(1, above=20)
+    await follower.reaches(1, above=15)
     async with NodeClient(story.address("four")) as node:
-        assert 4 in await signers(node, follower.client.start + 5, 15), "the newcomer does not vote"
+        assert 4 in await signers(node, follower.client.start + 5, 10), "the newcomer does not vote"
 
     await decide(story, 2, "remove_validator", name="one")
     await follower.reaches(2, above=3)
