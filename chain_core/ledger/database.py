@@ -49,9 +49,7 @@ class _Cursor(Protocol):
 
 class _Readable(Protocol):
     def get(self, key: bytes, *, verify_checksums: bool) -> bytes | None: ...
-    def iterator(
-        self, *, start: bytes | None, stop: bytes | None, verify_checksums: bool, include_value: bool = True
-    ) -> _Cursor: ...
+    def iterator(self, *, start: bytes | None, stop: bytes | None, verify_checksums: bool) -> _Cursor: ...
     def close(self) -> None: ...
 
 
@@ -160,15 +158,6 @@ class Database:
         """What is in the database now, readable while it goes on. Close it: what it shows is not compacted away."""
         with self._mapped("read"):
             return Image(self, self._raw.snapshot())
-
-    def keys(self, start: bytes, stop: bytes | None) -> Iterator[bytes]:
-        """All keys of a range, ascending, one at a time."""
-        with self._mapped("read"):
-            cursor = self._raw.iterator(start=start, stop=stop, verify_checksums=True, include_value=False)
-            try:
-                yield from cast(Iterator[bytes], cursor)
-            finally:
-                cursor.close()
 
     def pairs(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, bytes]]:
         """All pairs of a range, ascending, one at a time."""

@@ -33,6 +33,10 @@ def build_if_due(database: Database) -> None:
     manifest, headers = decode_manifest(raw), HistoryTree.restore(frontier)
     if headers.count != manifest.height + 1:
         corrupt("the headers do not end where the snapshot does", database.path)
+    final = database.get(keys.META_FINAL)
+    if final is not None and int.from_bytes(final, "big") >= manifest.height:  # it came past the snapshot by itself
+        clear(database, keys.IMPORT)
+        return
     for prefix in (keys.STATE, keys.SEEN, keys.EXPIRY, keys.ENTRY, *digests.PREFIXES):
         clear(database, prefix)
     for tree in (STATE, SEEN):

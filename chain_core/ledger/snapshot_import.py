@@ -5,7 +5,7 @@ Nothing here touches the ledger's own state. ``finish`` only leaves the record a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from struct import Struct
 
 from chain_core.codec.snapshot import (
@@ -81,9 +81,13 @@ class SnapshotImport:
         self._database.write(batch)
         self.manifest, self._pages = manifest, ({}, {})
 
-    def add_headers(self, certified: Sequence[tuple[bytes, bytes]]) -> None:
-        """Verified headers with their certificates, in order behind those that are there."""
+    def add_headers(self, certified: Sequence[tuple[bytes, bytes]], sets: Mapping[bytes, bytes]) -> None:
+        """Verified headers with their certificates, in order behind those that are there, and the encoded sets (by
+        hash) that they name.
+        """
         batch = self._database.batch()
+        for set_hash, encoded in sets.items():
+            batch.put(keys.IMPORT_SET + set_hash, encoded)
         grown = self.headers.copy()
         for header, certificate in certified:
             batch.put(keys.at_height(keys.HEADER, grown.count), header)
@@ -96,6 +100,10 @@ class SnapshotImport:
     def header(self, height: int) -> bytes | None:
         """A verified header, final or on its way in."""
         return self._database.get(keys.at_height(keys.HEADER, height)) if height < self.headers.count else None
+
+    def validator_set(self, set_hash: bytes) -> bytes | None:
+        """An encoded set that came with the headers."""
+        return self._database.get(keys.IMPORT_SET + set_hash)
 
     def add_page(self, tree: int, number: int, digests: bytes) -> None:
         """A page of digests. Raises InvalidProof."""
@@ -118,11 +126,12 @@ class SnapshotImport:
         digests = [digest or b"" for digest in wanted]
         check_buckets(start, count, buckets, digests)
         batch = self._database.batch()
-        for offset, (raw, digest) in enumerate(zip(encoded, digests, strict=True)):
-            batch.put(_key(keys.IMPORT_BUCKET, tree, start + offset), raw)
-            batch.put(_key(keys.IMPORT_DIGEST, tree, start + offset), digest)
+        occupied = {start + offset: digest for offset, digest in enumerate(digests) if digest != self._empty}
+        for index, digest in occupied.items():
+            batch.put(_key(keys.IMPORT_BUCKET, tree, index), encoded[index - start])
+            batch.put(_key(keys.IMPORT_DIGEST, tree, index), digest)
         self._database.write(batch)
-        self._digests[tree].update(zip(range(start, start + len(encoded)), digests, strict=True))
+        self._digests[tree].update(occupied)
         return sum(map(len, buckets))
 
     def digest(self, tree: int, index: int) -> bytes | None:
@@ -137,18 +146,22 @@ class SnapshotImport:
         return [(t, n) for t in TREES for n in range(page_count(counts[t])) if n not in self._pages[t]]
 
     def missing_buckets(self, most: int) -> Iterator[Range]:
-        """Ranges of at most ``most`` buckets that are not here, of all pages that are."""
+        """Ranges of at most ``most`` buckets: the missing ones of all pages that are here, and empty ones between."""
         for tree in TREES:
-            first = -1
+            first = last = -1
             held, count = self._digests[tree], self._aimed().bucket_counts[tree]
-            for index in range(count + 1):
-                wanted = self.digest(tree, index) if index < count else None
-                lacking = wanted is not None and wanted != self._empty and held.get(index) != wanted
-                if first >= 0 and (not lacking or index - first == most):
-                    yield tree, first, index
+            for index in range(count):
+                wanted = self.digest(tree, index)
+                if wanted == self._empty:
+                    continue
+                lacking = wanted is not None and held.get(index) != wanted
+                if first >= 0 and (not lacking or index - first >= most):
+                    yield tree, first, last + 1
                     first = -1
-                if lacking and first < 0:
-                    first = index
+                if lacking:
+                    first, last = (index if first < 0 else first), index
+            if first >= 0:
+                yield tree, first, last + 1
 
     def finish(self) -> None:
         """Everything is here: the next opening builds the ledger from it."""
@@ -173,7 +186,7 @@ def clear(database: Database, prefix: bytes) -> None:
     while True:
         batch: Batch = database.batch()
         count = 0
-        for key in database.keys(prefix, keys.after(prefix)):
+        for key, _ in database.pairs(prefix, keys.after(prefix)):
             batch.delete(key)
             count += 1
             if count >= _CLEARED_AT_ONCE:

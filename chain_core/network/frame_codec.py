@@ -20,6 +20,10 @@ from chain_core.network.frames import (
     Frame,
     HeldVotes,
     KeepBodies,
+    PrunedFrame,
+    SnapshotKind,
+    SnapshotPart,
+    SnapshotRequest,
     WantBlocks,
     WantEnvelopes,
     WantVotes,
@@ -49,6 +53,14 @@ def encode_frame(frame: Frame) -> bytes:
             return pb.Frame(want_blocks=pb.WantBlocks(start=start, count=count)).SerializeToString()
         case BlocksFrame(blocks=blocks):
             return pb.Frame(blocks=pb.Blocks(blocks=blocks)).SerializeToString()
+        case SnapshotRequest(height, kind, tree, start, count):
+            asked = pb.SnapshotRequest(height=height, kind=kind, tree=tree, start=start, count=count)
+            return pb.Frame(snapshot_request=asked).SerializeToString()
+        case SnapshotPart(height, kind, tree, start, parts, sets):
+            part = pb.SnapshotPart(height=height, kind=kind, tree=tree, start=start, parts=parts, validator_sets=sets)
+            return pb.Frame(snapshot_part=part).SerializeToString()
+        case PrunedFrame(height):
+            return pb.Frame(pruned=pb.Pruned(height=height)).SerializeToString()
         case WantVotes(nonce=nonce):
             return pb.Frame(want_votes=pb.WantVotes(nonce=nonce)).SerializeToString()
         case HeldVotes():
@@ -149,6 +161,15 @@ def decode_frame(data: bytes) -> Frame:
 
 def _decode_rare(frame: pb.Frame) -> Frame:
     match frame.WhichOneof("content"):
+        case "snapshot_request":
+            asked = frame.snapshot_request
+            return SnapshotRequest(asked.height, _snapshot_kind(asked.kind), asked.tree, asked.start, asked.count)
+        case "snapshot_part":
+            part = frame.snapshot_part
+            kind, sets = _snapshot_kind(part.kind), tuple(part.validator_sets)
+            return SnapshotPart(part.height, kind, part.tree, part.start, tuple(part.parts), sets)
+        case "pruned":
+            return PrunedFrame(frame.pruned.height)
         case "want_votes":
             return WantVotes(_nonce(frame.want_votes.nonce))
         case "held_votes":
@@ -196,6 +217,13 @@ def _envelopes(message: pb.Envelopes) -> tuple[bytes, ...]:
         if len(raw) > MAX_ENVELOPE_BYTES:
             malformed("frame", 0, f"an envelope of {len(raw)} bytes, at most {MAX_ENVELOPE_BYTES} may be")
     return tuple(message.envelopes)
+
+
+def _snapshot_kind(number: int) -> SnapshotKind:
+    try:
+        return SnapshotKind(number)
+    except ValueError:
+        malformed("frame", 0, f"no piece of a snapshot has number {number}")
 
 
 def _ids(message: pb.WantEnvelopes | pb.KeepBodies | pb.BodiesKept) -> tuple[bytes, ...]:

@@ -6,6 +6,7 @@ Protobuf only carries canonical bytes (docs/spec/formats.md); nothing in a frame
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import IntEnum
 from typing import TypeAlias
 
 from chain_core.consensus.messages import Message
@@ -89,5 +90,46 @@ class BodiesKept:
     ids: tuple[bytes, ...]
 
 
-Question: TypeAlias = WantEnvelopes | WantBlocks | WantVotes | KeepBodies
-Frame: TypeAlias = ConsensusFrame | EnvelopesFrame | BlocksFrame | HeldVotes | BodiesKept | Question
+class SnapshotKind(IntEnum):
+    """What a snapshot's question is for (docs/spec/snapshot.md section 2)."""
+
+    MANIFEST = 1
+    HEADERS = 2
+    PAGE = 3
+    BUCKETS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotRequest:
+    """A question for a piece of the snapshot of ``height`` (0: any, for a manifest)."""
+
+    height: int
+    kind: SnapshotKind
+    tree: int = 0
+    start: int = 0
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotPart:
+    """The answer to one question, which its first four fields repeat; no ``parts``: not to be had here."""
+
+    height: int
+    kind: SnapshotKind
+    tree: int
+    start: int
+    parts: tuple[bytes, ...]
+    validator_sets: tuple[bytes, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PrunedFrame:
+    """Blocks were asked for of which the bodies are not there any more, up to ``height``."""
+
+    height: int
+
+
+Question: TypeAlias = WantEnvelopes | WantBlocks | WantVotes | KeepBodies | SnapshotRequest
+Frame: TypeAlias = (
+    ConsensusFrame | EnvelopesFrame | BlocksFrame | HeldVotes | BodiesKept | SnapshotPart | PrunedFrame | Question
+)

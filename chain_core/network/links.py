@@ -16,7 +16,7 @@ from chain_core._pb.dualchain.p2p.v1 import p2p_pb2 as pb
 from chain_core.consensus.messages import Heartbeat, PrePrepare
 from chain_core.network.channel_options import MAX_MESSAGE_BYTES
 from chain_core.network.frame_codec import decode_frame, encode_frame
-from chain_core.network.frames import BlocksFrame, ConsensusFrame, EnvelopesFrame, Frame, KeepBodies
+from chain_core.network.frames import BlocksFrame, ConsensusFrame, EnvelopesFrame, Frame, KeepBodies, SnapshotPart
 from chain_core.network.hello import Hello, check_hello, decode_hello, encode_hello
 from chain_core.network.identity import Caller
 from chain_core.network.link_quality import SignatureQuality
@@ -345,7 +345,7 @@ def _handling(frame: Frame) -> tuple[Usefulness, bool]:
             return Usefulness.HEARTBEAT, True
         case ConsensusFrame(message=PrePrepare()):
             return Usefulness.VOTE, False
-        case EnvelopesFrame() | BlocksFrame() | KeepBodies():
+        case EnvelopesFrame() | BlocksFrame() | KeepBodies() | SnapshotPart():
             return Usefulness.BODIES, False
         case _:
             return Usefulness.VOTE, True

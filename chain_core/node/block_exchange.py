@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from chain_core.codec.block import encode_block
 from chain_core.ledger.store import LedgerStore
-from chain_core.network.frames import BlocksFrame, WantBlocks
+from chain_core.network.frames import BlocksFrame, PrunedFrame, WantBlocks
 from chain_core.node.ports import Transport
+from chain_core.node.snapshot_exchange import SnapshotExchange
 
 ASK_COUNT = 16
 SERVE_BYTES = 4_000_000
@@ -15,7 +16,16 @@ PATIENCE_MS = 1_000
 class BlockExchange:
     """One open question at a time; a silent or lying source is left for the next one."""
 
-    def __init__(self, store: LedgerStore, transport: Transport, n: int, me: int | None) -> None:
+    def __init__(
+        self,
+        store: LedgerStore,
+        transport: Transport,
+        n: int,
+        me: int | None,
+        snapshots: SnapshotExchange | None = None,
+    ) -> None:
+        """``snapshots`` takes over while this node is far behind."""
+        self._snapshots = snapshots
         self._store, self._transport = store, transport
         self._peers = tuple(p for p in range(n) if p != me)
         self._target = 0
@@ -40,6 +50,8 @@ class BlockExchange:
             return
         self._target = max(self._target, end)
         self._sources = tuple(s for s in sources if s in self._peers)
+        if self._snapshots is not None:
+            self._snapshots.behind(self._target, now_ms)
         self._ask(now_ms)
 
     def go_on(self, now_ms: int) -> None:
@@ -53,6 +65,8 @@ class BlockExchange:
             self._ask(now_ms)
 
     def _ask(self, now_ms: int) -> None:
+        if self._snapshots is not None and self._snapshots.active:
+            return
         start = self._store.final_height + 1
         # A wall clock may be set back: that must not make patience endless.
         if start == self._asked_start and 0 <= now_ms - self._asked_at_ms < PATIENCE_MS:
@@ -66,6 +80,9 @@ class BlockExchange:
 
     def serve(self, peer: int, start: int, count: int) -> None:
         """Send certified blocks from ``start``, at most ``count`` and about SERVE_BYTES."""
+        if max(1, start) <= self._store.pruning.height:
+            self._transport.send(peer, PrunedFrame(self._store.pruning.height))
+            return
         blocks: list[bytes] = []
         size = 0
         for height in range(max(1, start), min(start + min(count, ASK_COUNT), self._store.final_height + 1)):

@@ -17,6 +17,8 @@ from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.providers import signing_provider
 from chain_core.network.identity import require_loopback
+from chain_core.node.snapshot_exchange import SNAPSHOT_DISTANCE
+from chain_core.node.snapshot_serving import SNAPSHOT_EVERY
 from chain_core.types.errors import DualchainError, LocalFault, MalformedBytes
 from chain_core.types.genesis import Genesis
 from chain_core.types.validator_set import ValidatorSet
@@ -93,6 +95,17 @@ class MetricsSection(_Section):
         return _address(value) if value else value
 
 
+class StorageSection(_Section):
+    """[storage]: what is kept of old blocks, and when snapshots are taken and asked for (docs/spec/snapshot.md)."""
+
+    keep_blocks: int = Field(default=0, ge=0)
+    """Final heights whose bodies and receipts are kept, at least 128; 0: all."""
+    snapshot_every: int = Field(default=SNAPSHOT_EVERY, ge=1)
+    """Peers can help one another only with views of equal heights: the same on all nodes of a chain."""
+    snapshot_distance: int = Field(default=SNAPSHOT_DISTANCE, ge=1)
+    """A node further behind asks for a snapshot."""
+
+
 class NodeConfig(_Section):
     """The whole file. Relative paths count from the file's directory."""
 
@@ -103,6 +116,7 @@ class NodeConfig(_Section):
     """[peers]: the peer port of every other validator of the genesis document, by its name; of one that joins, those of
     the validators it turns to first. Where later ones are is on chain."""
     log: LogSection = LogSection()
+    storage: StorageSection = StorageSection()
     metrics: MetricsSection = MetricsSection()
     file: str = ""
     """Where it was read from."""

@@ -20,6 +20,9 @@ from chain_core.network.frames import (
     Frame,
     HeldVotes,
     KeepBodies,
+    PrunedFrame,
+    SnapshotPart,
+    SnapshotRequest,
     WantBlocks,
     WantEnvelopes,
     WantVotes,
@@ -67,6 +70,9 @@ class Receiver(Protocol):
 
     def on_blocks(self, blocks: Sequence[Verified[CertifiedBlock]]) -> None:
         """Certified blocks."""
+
+    def on_snapshot(self, peer: int, frame: SnapshotRequest | SnapshotPart | PrunedFrame) -> None:
+        """A question for a piece of a snapshot, or what came of an own one; content is verified there."""
 
     def on_want_votes(self, peer: int, nonce: bytes) -> None:
         """A peer that starts asks what is held under its key."""
@@ -136,6 +142,12 @@ class Inbound:
                 )
             case WantBlocks(start=start, count=count):
                 self._ask(link.peer, WantBlocks, lambda: self.replica.on_want_blocks(link.peer, start, count), 16)
+            case SnapshotRequest():
+                self._ask(link.peer, SnapshotRequest, lambda: self.replica.on_snapshot(link.peer, frame), 32)
+            case SnapshotPart() | PrunedFrame():
+                self.queue.add_needed(
+                    Job(_Nothing, lambda _: self.replica.on_snapshot(link.peer, frame), 1, _part_size(frame))
+                )
             case WantVotes(nonce=nonce):
                 self._ask(link.peer, WantVotes, lambda: self.replica.on_want_votes(link.peer, nonce), len(nonce))
             case HeldVotes():
@@ -286,6 +298,10 @@ class Inbound:
 
 def _size(frame: KeepBodies | BodiesKept) -> int:
     return HASH_SIZE * (1 + len(frame.ids))
+
+
+def _part_size(frame: SnapshotPart | PrunedFrame) -> int:
+    return _MESSAGE_BYTES + (sum(map(len, frame.parts)) if isinstance(frame, SnapshotPart) else 0)
 
 
 def _size_bytes(message: Message) -> int:

@@ -42,7 +42,7 @@ from chain_core.node.log import event, set_up
 from chain_core.node.loop_ports import LoopTimers, ShellObserver, SystemClock
 from chain_core.node.metrics_page import NodeMetrics
 from chain_core.node.place import LiveNames, Place
-from chain_core.node.ports import Ports
+from chain_core.node.ports import FinalBlock, Ports
 from chain_core.node.queries import Queries
 from chain_core.node.replica import Replica
 from chain_core.node.replication import Replication
@@ -61,6 +61,8 @@ EXIT_FAULT = 3
 
 LEDGER_DIRECTORY = "ledger-0"
 _GRACE_S = 1.0
+PRUNE_EVERY = 16
+"""Blocks between two prunings of what ``storage.keep_blocks`` does not keep: a synced write less for all others."""
 
 
 def open_ledger(data_dir: Path, assembly: Assembly, genesis: Genesis, genesis_hash: bytes) -> LedgerStore:
@@ -105,6 +107,8 @@ class Node:
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._tasks: list[asyncio.Task[None]] = []
         self._link_came_up = False
+        self.again = False
+        """A snapshot waits to be built: whoever runs the node opens it once more."""
         self.observer = ShellObserver(self.counters, last_final_monotonic=time.monotonic())
         self.timers = LoopTimers(self._on_timer)
         self.metrics = NodeMetrics()
@@ -172,6 +176,8 @@ class Node:
         self.replica.on_epoch.append(self._follow_members)
         self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
 
+        self._keep_house()
+
     def _others(self) -> tuple[int, ...]:
         return tuple(peer for peer in range(self.place.validators.n) if peer != self.place.index)
 
@@ -189,6 +195,24 @@ class Node:
                 "MEMBERS",
                 {"epoch": self.place.epoch.epoch, "linked": ",".join(self.place.roster.names)},
             )
+
+    def _keep_house(self) -> None:
+        """Snapshots and pruning as the configuration says."""
+        storage, snapshots = self.config.storage, self.replica.snapshots
+        snapshots.distance, snapshots.server.every = storage.snapshot_distance, storage.snapshot_every
+        snapshots.joiner.on_ready = self._open_again
+        if storage.keep_blocks:
+
+            def prune(block: FinalBlock) -> None:
+                if block.height % PRUNE_EVERY == 0:
+                    self.store.prune(block.height - storage.keep_blocks)
+
+            self.observer.told.append(prune)
+
+    def _open_again(self, height: int) -> None:
+        event(log, logging.INFO, "SNAPSHOT", {"height": height, "next": "the ledger is built from it"})
+        self.again = True
+        self.ask_to_stop()
 
     def _serve_api(self, scope: OwnScope) -> None:
         proofs, waits = BlockProofs(self.store, self.assembly.messages()), FinalityWaits()
@@ -222,8 +246,8 @@ class Node:
 
     # ---- life
 
-    async def start(self) -> None:
-        """Takes the ports, resumes consensus, serves. Raises PortTaken; the node is closed then."""
+    async def start(self, *, say: bool = True) -> None:
+        """Takes the ports, resumes consensus, serves, and announces it. Raises PortTaken; the node is closed then."""
         try:
             self.peer_address = self._peer_server.bind(self.config.listen.peer)
             self.client_address = self._client_server.bind(self.config.listen.client)
@@ -247,7 +271,8 @@ class Node:
             "client": self.client_address,
         }
         event(log, logging.INFO, "READY", facts)
-        announce(facts)
+        if say:
+            announce(facts)
 
     async def serve(self) -> None:
         """Returns after ``ask_to_stop``; raises what made the node fail."""
@@ -268,6 +293,7 @@ class Node:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.timers.cancel_all()
+        self.replica.snapshots.close()
         self.store.close()
 
     def _run(self, work: Coroutine[None, None, None], name: str) -> None:
@@ -358,20 +384,45 @@ def _calm_collector() -> None:
 
 
 async def _main(config: NodeConfig, membership: Membership, assembly: Assembly) -> int:
-    node = Node(config, membership, assembly)
-    loop = asyncio.get_running_loop()
+    life = _Life(config, membership, assembly)
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, node.ask_to_stop)
-    await node.start()
-    try:
-        await node.serve()
-    except DualchainError as fault:
-        log.error("FAULT %s", fault)
-        return EXIT_FAULT
-    except Exception:
-        log.exception("DEFECT the node stops; report this with the log")
-        return EXIT_FAULT
-    finally:
-        await node.stop()
-        event(log, logging.INFO, "STOPPED", {"node": config.node.name, "height": node.store.final_height})
-    return EXIT_STOPPED
+        asyncio.get_running_loop().add_signal_handler(number, life.end)
+    while (code := await life.run()) is None:
+        pass
+    return code
+
+
+class _Life:
+    """A process's nodes: one, and one more after each snapshot that was built into the ledger."""
+
+    def __init__(self, config: NodeConfig, membership: Membership, assembly: Assembly) -> None:
+        self._config, self._membership, self._assembly = config, membership, assembly
+        self._node: Node | None = None
+        self._ending = False
+        self._first = True
+
+    def end(self) -> None:
+        """No further node, and the end of this one."""
+        self._ending = True
+        if self._node is not None:
+            self._node.ask_to_stop()
+
+    async def run(self) -> int | None:
+        """One node from start to end: the exit code, or None when another one is to follow."""
+        node = self._node = Node(self._config, self._membership, self._assembly)
+        await node.start(say=self._first)
+        self._first = False
+        if self._ending:
+            node.ask_to_stop()
+        try:
+            await node.serve()
+        except DualchainError as fault:
+            log.error("FAULT %s", fault)
+            return EXIT_FAULT
+        except Exception:
+            log.exception("DEFECT the node stops; report this with the log")
+            return EXIT_FAULT
+        finally:
+            await node.stop()
+            event(log, logging.INFO, "STOPPED", {"node": self._config.node.name, "height": node.store.final_height})
+        return None if node.again and not self._ending else EXIT_STOPPED

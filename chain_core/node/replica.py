@@ -21,7 +21,7 @@ from chain_core.execution.epochs import EpochInfo
 from chain_core.execution.executor import Executor
 from chain_core.execution.pool import TransactionPool
 from chain_core.ledger.store import LedgerStore
-from chain_core.network.frames import ConsensusFrame, HeldVotes
+from chain_core.network.frames import ConsensusFrame, HeldVotes, PrunedFrame, SnapshotPart, SnapshotRequest
 from chain_core.node import journal
 from chain_core.node.block_builder import BlockBuilder, BuiltBlock
 from chain_core.node.block_exchange import BlockExchange
@@ -35,6 +35,7 @@ from chain_core.node.primary_watch import has_work, watch_primary
 from chain_core.node.quiet_start import QuietStart
 from chain_core.node.safe_signer import SafeSigner, Sign, SigningRefused
 from chain_core.node.signer_questions import Lost, SignerQuestions, held_votes, place_of
+from chain_core.node.snapshot_exchange import SnapshotExchange
 from chain_core.node.twin_guard import foreign_certificate, foreign_vote
 from chain_core.node.voting import Cast, Voter
 from chain_core.node.watching import watched_step
@@ -76,7 +77,8 @@ class Replica:
         self.intake = Intake(store, executor, pool, ports.transport, self.peers)
         self.bodies = self.intake.bodies
         self.builder = BlockBuilder(store, executor, genesis_hash)
-        self.exchange = BlockExchange(store, ports.transport, n, self.me)
+        self.snapshots = SnapshotExchange(store, ports.transport, ports.observer.alarm, n, self.me)
+        self.exchange = BlockExchange(store, ports.transport, n, self.me, self.snapshots)
         log, signer = journal.recover(store, self.me, genesis_hash, sign, config.epoch)
         self.voter = Voter(signer, store, self.bodies, ports.transport) if signer is not None else None
         self.core = Pbft(config, log)
@@ -125,6 +127,7 @@ class Replica:
                 self.quiet.ask()
             self.closing.period_over()
             self.intake.ask()
+            self.snapshots.joiner.tick(now)
             self.exchange.ask_again(now)
             self.intake.drop_expired(now)
             if self.me is not None:
@@ -150,6 +153,10 @@ class Replica:
     def on_want_envelopes(self, peer: int, ids: Sequence[bytes]) -> None:
         """Serve bodies: the pooled ones, and those of the window."""
         self.intake.serve(peer, ids)
+
+    def on_snapshot(self, peer: int, frame: SnapshotRequest | SnapshotPart | PrunedFrame) -> None:
+        """Serve a snapshot, or take a piece of one."""
+        self.snapshots.on_frame(peer, frame, self.ports.clock.now_ms())
 
     def on_want_blocks(self, peer: int, start: int, count: int) -> None:
         """Serve certified blocks."""
@@ -329,6 +336,7 @@ class Replica:
         self._speak_if_safe()
         if has_work(self.core.state, self.intake):
             self._inputs.append(inp.WorkAvailable())
+        self.snapshots.server.finalised(built.batch.height)
         self.ports.observer.finalised(
             FinalBlock(built.batch.height, header_bytes, certificate_bytes, ids, built.result.receipts)
         )
@@ -358,6 +366,7 @@ class Replica:
         self.peers = tuple(peer for peer in range(n) if peer != config.me)
         self.intake.follow(self.peers)
         self.exchange.follow(n, config.me)
+        self.snapshots.follow(n, config.me)
         if config.me is None:
             self.voter = None
         elif self.voter is not None:

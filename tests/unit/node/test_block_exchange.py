@@ -1,7 +1,9 @@
 """Certified blocks between peers: one question at a time, the next peer when one is silent, bounded answers."""
 
+from types import SimpleNamespace
+
 from chain_core.codec.block import decode_block
-from chain_core.network.frames import BlocksFrame, WantBlocks
+from chain_core.network.frames import BlocksFrame, PrunedFrame, WantBlocks
 from chain_core.node import block_exchange
 from chain_core.node.block_exchange import ASK_COUNT, PATIENCE_MS, BlockExchange
 from chain_core.types.block import Batch, Certificate, CertifiedBlock
@@ -14,6 +16,7 @@ class Blocks:
 
     def __init__(self, final_height: int, size: int = 10) -> None:
         self.final_height, self.size = final_height, size
+        self.pruning = SimpleNamespace(height=0)
 
     def block(self, height: int) -> CertifiedBlock | None:
         proof: Certificate = certificate(header_of(height))
@@ -100,3 +103,11 @@ def test_large_blocks_are_served_one_by_one() -> None:
     finally:
         block_exchange.SERVE_BYTES = limit
     assert heights(transport.to(1, BlocksFrame)[0]) == [1, 2]
+
+
+def test_what_is_pruned_is_named() -> None:
+    exchange, store, transport = made(50)
+    store.pruning.height = 20
+    exchange.serve(1, 20, 3)
+    exchange.serve(1, 21, 1)
+    assert transport.events[0] == (1, PrunedFrame(20)) and isinstance(transport.events[1][1], BlocksFrame)  # type: ignore[index]

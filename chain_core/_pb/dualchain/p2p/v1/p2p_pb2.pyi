@@ -27,7 +27,7 @@ class Hello(_message.Message):
     def __init__(self, genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., protocol_version: _Optional[int] = ..., node: _Optional[str] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks", "commit_proof", "want_votes", "held_votes", "keep_bodies", "bodies_kept")
+    __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks", "commit_proof", "snapshot_request", "snapshot_part", "pruned", "want_votes", "held_votes", "keep_bodies", "bodies_kept")
     PRE_PREPARE_FIELD_NUMBER: _ClassVar[int]
     VOTE_FIELD_NUMBER: _ClassVar[int]
     HEADER_VOTE_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,9 @@ class Frame(_message.Message):
     WANT_BLOCKS_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
     COMMIT_PROOF_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_REQUEST_FIELD_NUMBER: _ClassVar[int]
+    SNAPSHOT_PART_FIELD_NUMBER: _ClassVar[int]
+    PRUNED_FIELD_NUMBER: _ClassVar[int]
     WANT_VOTES_FIELD_NUMBER: _ClassVar[int]
     HELD_VOTES_FIELD_NUMBER: _ClassVar[int]
     KEEP_BODIES_FIELD_NUMBER: _ClassVar[int]
@@ -56,11 +59,14 @@ class Frame(_message.Message):
     want_blocks: WantBlocks
     blocks: Blocks
     commit_proof: CommitProof
+    snapshot_request: SnapshotRequest
+    snapshot_part: SnapshotPart
+    pruned: Pruned
     want_votes: WantVotes
     held_votes: HeldVotes
     keep_bodies: KeepBodies
     bodies_kept: BodiesKept
-    def __init__(self, pre_prepare: _Optional[_Union[PrePrepare, _Mapping]] = ..., vote: _Optional[bytes] = ..., header_vote: _Optional[bytes] = ..., view_change: _Optional[bytes] = ..., new_view: _Optional[bytes] = ..., finality_notice: _Optional[_Union[FinalityNotice, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., envelopes: _Optional[_Union[Envelopes, _Mapping]] = ..., want_envelopes: _Optional[_Union[WantEnvelopes, _Mapping]] = ..., want_blocks: _Optional[_Union[WantBlocks, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ..., commit_proof: _Optional[_Union[CommitProof, _Mapping]] = ..., want_votes: _Optional[_Union[WantVotes, _Mapping]] = ..., held_votes: _Optional[_Union[HeldVotes, _Mapping]] = ..., keep_bodies: _Optional[_Union[KeepBodies, _Mapping]] = ..., bodies_kept: _Optional[_Union[BodiesKept, _Mapping]] = ...) -> None: ...
+    def __init__(self, pre_prepare: _Optional[_Union[PrePrepare, _Mapping]] = ..., vote: _Optional[bytes] = ..., header_vote: _Optional[bytes] = ..., view_change: _Optional[bytes] = ..., new_view: _Optional[bytes] = ..., finality_notice: _Optional[_Union[FinalityNotice, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., envelopes: _Optional[_Union[Envelopes, _Mapping]] = ..., want_envelopes: _Optional[_Union[WantEnvelopes, _Mapping]] = ..., want_blocks: _Optional[_Union[WantBlocks, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ..., commit_proof: _Optional[_Union[CommitProof, _Mapping]] = ..., snapshot_request: _Optional[_Union[SnapshotRequest, _Mapping]] = ..., snapshot_part: _Optional[_Union[SnapshotPart, _Mapping]] = ..., pruned: _Optional[_Union[Pruned, _Mapping]] = ..., want_votes: _Optional[_Union[WantVotes, _Mapping]] = ..., held_votes: _Optional[_Union[HeldVotes, _Mapping]] = ..., keep_bodies: _Optional[_Union[KeepBodies, _Mapping]] = ..., bodies_kept: _Optional[_Union[BodiesKept, _Mapping]] = ...) -> None: ...
 
 class PrePrepare(_message.Message):
     __slots__ = ("vote", "batch")
@@ -163,3 +169,39 @@ class BodiesKept(_message.Message):
     nonce: bytes
     ids: _containers.RepeatedScalarFieldContainer[bytes]
     def __init__(self, nonce: _Optional[bytes] = ..., ids: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class SnapshotRequest(_message.Message):
+    __slots__ = ("height", "kind", "tree", "start", "count")
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TREE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    kind: int
+    tree: int
+    start: int
+    count: int
+    def __init__(self, height: _Optional[int] = ..., kind: _Optional[int] = ..., tree: _Optional[int] = ..., start: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+
+class SnapshotPart(_message.Message):
+    __slots__ = ("height", "kind", "tree", "start", "parts", "validator_sets")
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    KIND_FIELD_NUMBER: _ClassVar[int]
+    TREE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    PARTS_FIELD_NUMBER: _ClassVar[int]
+    VALIDATOR_SETS_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    kind: int
+    tree: int
+    start: int
+    parts: _containers.RepeatedScalarFieldContainer[bytes]
+    validator_sets: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, height: _Optional[int] = ..., kind: _Optional[int] = ..., tree: _Optional[int] = ..., start: _Optional[int] = ..., parts: _Optional[_Iterable[bytes]] = ..., validator_sets: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
+class Pruned(_message.Message):
+    __slots__ = ("height",)
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    def __init__(self, height: _Optional[int] = ...) -> None: ...
