@@ -9,6 +9,7 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,8 @@ from chain_core.node.chain_view import ChainView
 from chain_core.node.provision import genesis_account_id
 from chain_core.types.errors import DualchainError
 from dualchain.cli import build
-from dualchain.demo.evidence import write_manifest
+from dualchain.demo.evidence import load, write_manifest, write_summary
+from dualchain.demo.summary import summarise
 from dualchain.demo.verify import verify
 from tests.integration.demo_runs import (
     CHAINS,
@@ -199,10 +201,13 @@ FORGERIES: list[tuple[str, Callable[[str], str]]] = [
 def test_a_forger_who_makes_the_manifest_again_is_refused(
     told: Told, copied: Path, file: str, forge: Callable[[str], str]
 ) -> None:
-    """By the manifest's hash; and even with the forger's own hash, by signatures, proofs and the books."""
+    """By the manifest's hash; and even with the forger's own hash and summary, by signatures, proofs and the books."""
     text = (copied / file).read_text("utf-8")
     (copied / file).write_text(forge(text), "utf-8")
     assert (copied / file).read_text("utf-8") != text
+    if file != "summary.json":
+        with suppress(Exception):  # he makes the summary again, too, where the rest lets him
+            write_summary(copied, summarise(load(copied)))
     manifest = write_manifest(copied).hex()
     assert refused(lambda: verify(copied, told.genesis, told.manifest)).where == "manifest.json"
     refused(lambda: verify(copied, told.genesis, manifest))
