@@ -115,6 +115,8 @@ def encode_batch(batch: Batch) -> bytes:
         raise ValueError(f"an envelope id has {HASH_SIZE} bytes")
     if len(set(batch.envelope_ids)) != len(batch.envelope_ids):
         raise ValueError("an envelope id stands twice in a batch")
+    if len(batch.skipped) != batch.attempt or not _in_range(batch.skipped, len(batch.envelope_ids)):
+        raise ValueError("a batch at attempt k skips k of its indices, ascending")
     head = _BATCH_HEAD.pack(
         FORMAT_VERSION,
         batch.ledger,
@@ -124,7 +126,11 @@ def encode_batch(batch: Batch) -> bytes:
         batch.time_ms,
         len(batch.envelope_ids),
     )
-    return head + b"".join(batch.envelope_ids)
+    return head + b"".join(batch.envelope_ids) + b"".join(index.to_bytes(4, "big") for index in batch.skipped)
+
+
+def _in_range(indices: tuple[int, ...], count: int) -> bool:
+    return ascending(indices) and (not indices or 0 <= indices[0] <= indices[-1] < count)
 
 
 def decode_batch(data: bytes) -> Batch:
@@ -135,10 +141,18 @@ def decode_batch(data: bytes) -> Batch:
         r.fail(f"unknown format version {version}")
     r.count(0, MAX_BATCH_IDS, count)
     ids = tuple(r.fixed(HASH_SIZE) for _ in range(count))
+    skipped = tuple(r.u32() for _ in range(r.count(0, count, attempt)))
     r.end()
     if len(set(ids)) != count:
         r.fail("an envelope id stands twice")
-    return Batch(ledger, epoch, height, attempt, time_ms, ids)
+    if not _in_range(skipped, count):
+        r.fail("skipped indices are not ascending indices of its ids")
+    return Batch(ledger, epoch, height, attempt, time_ms, ids, skipped)
+
+
+def skip_digest(digest: bytes, reason: int) -> bytes:
+    """What a SKIP names as its digest: the ordered batch and why an envelope of it cannot be executed."""
+    return signed.tagged_hash(signed.SKIP, digest + reason.to_bytes(2, "big"))
 
 
 def batch_digest(batch_bytes: bytes) -> bytes:

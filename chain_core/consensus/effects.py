@@ -18,6 +18,7 @@ from chain_core.types.block import (
     NewView,
     PreparedCertificate,
     SignedNewView,
+    SignedVote,
     ViewChange,
     Vote,
 )
@@ -81,6 +82,20 @@ class CastHeaderVote:
 
 
 @dataclass(frozen=True, slots=True)
+class CastSkip:
+    """Log and send own SKIP: no header is ever signed at that attempt. Answer ``OwnVote``."""
+
+    vote: Vote
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSkips:
+    """Log the q SKIPs that end an attempt, synced, before anything is signed at the next one."""
+
+    votes: tuple[SignedVote, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CastViewChange:
     """Log and send own VIEW-CHANGE. Answer ``OwnViewChange``."""
 
@@ -116,10 +131,15 @@ class SendTo:
 
 @dataclass(frozen=True, slots=True)
 class Execute:
-    """Run the committed batch on the final state of height-1; answer ``Executed``."""
+    """Run the committed batch on the final state of height-1, at an attempt that skips some of its indices.
+
+    Answer ``Executed``, or ``Faulted`` when an envelope breaks the engine.
+    """
 
     batch: Batch
     digest: bytes
+    attempt: int
+    skipped: tuple[int, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,6 +225,8 @@ Effect: TypeAlias = (
     | CastPrepare
     | CastCommit
     | CastHeaderVote
+    | CastSkip
+    | StoreSkips
     | CastViewChange
     | CastNewView
     | Broadcast

@@ -6,6 +6,8 @@ from whomever and in whatever view state it comes.
 
 from __future__ import annotations
 
+from collections import Counter
+
 from chain_core.codec.block import HEADER_FIELDS, decode_header
 from chain_core.consensus.accusation import accuse_header
 from chain_core.consensus.effects import (
@@ -29,16 +31,16 @@ DIVERGED = "EXECUTION_DIVERGED"
 def on_executed(state: ReplicaState, event: Executed, out: list[Effect]) -> None:
     """The committed batch's header is known: sign it, once for ever."""
     slot = state.slot
-    if event.height != slot.height or event.digest != slot.committed:
+    if (event.height, event.attempt, event.digest) != (slot.height, slot.attempt, slot.committed):
         return
     slot.executed = event.header_bytes
     own = slot.own_header_vote
     if own is not None and own.header_bytes != event.header_bytes:
         halt(state, "re-execution gives another header than the one signed before", out)
         return
-    if own is None and state.may_vote:
+    if own is None and state.may_vote and slot.attempt not in slot.own_skips:
         out.append(CastHeaderVote(event.header_bytes))
-    if slot.certificate is not None:
+    if slot.certificate is not None and decode_header(slot.certificate[0]).attempt == slot.attempt:
         finalise(state, slot, *slot.certificate, (), out)
     else:
         check_certificate(state, slot, out)
@@ -49,6 +51,9 @@ def on_own_header_vote(state: ReplicaState, vote: HeaderVote, out: list[Effect])
     slot = state.slots.get(vote.header.height)
     if slot is None:
         return
+    slot.own_headers[vote.header.attempt] = vote
+    if vote.header.attempt != slot.attempt:
+        return
     slot.own_header_vote = vote
     slot.header_votes[vote.signer] = vote
     check_certificate(state, slot, out)
@@ -56,6 +61,11 @@ def on_own_header_vote(state: ReplicaState, vote: HeaderVote, out: list[Effect])
 
 def on_header_vote(state: ReplicaState, slot: Slot, vote: HeaderVote, out: list[Effect]) -> None:
     """A peer's header vote for a height in flight; it is kept when the peer is ahead."""
+    if vote.header.attempt != slot.attempt:
+        if vote.header.attempt == slot.attempt + 1:
+            slot.ahead.setdefault(vote.signer, vote)
+            _certified_ahead(state, slot, out)
+        return
     known = slot.header_votes.get(vote.signer)
     if known is not None:
         if known.header_hash != vote.header_hash:
@@ -73,7 +83,6 @@ def check_certificate(state: ReplicaState, slot: Slot, out: list[Effect]) -> Non
     by_header: dict[bytes, list[HeaderVote]] = {}
     for vote in slot.header_votes.values():
         by_header.setdefault(vote.header_hash, []).append(vote)
-    largest = max((len(votes) for votes in by_header.values()), default=0)
     for digest, votes in by_header.items():
         if len(votes) < validators.q:
             continue
@@ -81,7 +90,31 @@ def check_certificate(state: ReplicaState, slot: Slot, out: list[Effect]) -> Non
         certificate = Certificate(digest, tuple((v.signer, v.signature) for v in chosen))
         finalise(state, slot, chosen[0].header_bytes, certificate, tuple(v.signer for v in chosen), out)
         return
-    if slot is state.slot and largest + validators.n - len(slot.header_votes) < validators.q:
+    diverged_for_good(state, slot, out)
+
+
+def _certified_ahead(state: ReplicaState, slot: Slot, out: list[Effect]) -> None:
+    """q header votes at the next attempt: the quorum skipped an envelope without this replica, which fetches."""
+    by_header: dict[bytes, list[HeaderVote]] = {}
+    for vote in slot.ahead.values():
+        by_header.setdefault(vote.header_hash, []).append(vote)
+    for digest, votes in by_header.items():
+        if len(votes) >= state.config.validators.q:
+            chosen = sorted(votes, key=lambda v: v.signer)[: state.config.validators.q]
+            certificate = Certificate(digest, tuple((v.signer, v.signature) for v in chosen))
+            finalise(state, slot, chosen[0].header_bytes, certificate, tuple(v.signer for v in chosen), out)
+            return
+
+
+def diverged_for_good(state: ReplicaState, slot: Slot, out: list[Effect]) -> None:
+    """Neither a header nor a SKIP can reach a quorum at the open attempt: halt, since no view change could help."""
+    if slot is not state.slot or slot.finalising:
+        return
+    validators = state.config.validators
+    outcomes = Counter[bytes | tuple[int, bytes]](vote.header_hash for vote in slot.header_votes.values())
+    outcomes.update((vote.vote.view, vote.vote.digest) for vote in slot.skips.values())
+    silent = validators.n - len(slot.header_votes.keys() | slot.skips.keys())
+    if max(outcomes.values(), default=0) + silent < validators.q:
         halt(state, "no header can reach a quorum any more", out)
 
 
@@ -96,9 +129,10 @@ def finalise(
     """A certificate for a height in flight: commit what was executed here, wait for the own execution when all is
     ordered up to there, or fetch the blocks.
     """
-    if slot.executed is None:
+    other_attempt = decode_header(header_bytes).attempt != slot.attempt
+    if slot.executed is None or other_attempt:
         slot.certificate = (header_bytes, certificate)
-        if not _ordered_through(state, slot.height):
+        if other_attempt or slot.faulted is not None or not _ordered_through(state, slot.height):
             certified(state, slot.height, out)
             others = tuple(s for s in sources if s != state.me)
             out.append(FetchBlocks(state.slot.height, slot.height, others))
@@ -106,6 +140,8 @@ def finalise(
     if slot.executed != header_bytes:
         differing = ", ".join(differing_fields(slot.executed, header_bytes))
         halt(state, f"the certified header differs in {differing}", out)
+        certified(state, slot.height, out)
+        out.append(FetchBlocks(slot.height, slot.height, tuple(s for s in sources if s != state.me)))
         return
     slot.finalising = True
     out.append(Finalise(header_bytes, certificate))

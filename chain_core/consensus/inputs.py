@@ -111,6 +111,16 @@ class Executed:
 
 
 @dataclass(frozen=True, slots=True)
+class Faulted:
+    """The driver, in answer to ``Execute``: the envelope at ``index`` breaks the engine."""
+
+    height: int
+    attempt: int
+    digest: bytes
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
 class Finalised:
     """The driver: block, state and certificate of this height are synced, by ``Finalise`` or by catch-up."""
 
@@ -146,6 +156,7 @@ Input: TypeAlias = (
     | OwnViewChange
     | OwnNewView
     | Executed
+    | Faulted
     | Finalised
     | BarrierSet
     | TimerFired

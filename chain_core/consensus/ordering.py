@@ -363,4 +363,4 @@ def execute_next(state: ReplicaState, out: list[Effect]) -> None:
     slot = state.slot
     if slot.committed is not None and slot.proof is not None and not slot.executing:
         slot.executing = True
-        out.append(Execute(slot.proof.batch, slot.committed))
+        out.append(Execute(slot.proof.batch, slot.committed, slot.attempt, slot.skipped))

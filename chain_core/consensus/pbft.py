@@ -10,13 +10,14 @@ from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from chain_core.codec.block import decode_certificate
-from chain_core.consensus import finality, ordering, view_change
+from chain_core.consensus import finality, ordering, skipping, view_change
 from chain_core.consensus.effects import Broadcast, Effect, FetchBlocks, ForwardPool, SendTo, SetTimer
 from chain_core.consensus.inputs import (
     BarrierSet,
     BatchBuilt,
     BodiesHeld,
     Executed,
+    Faulted,
     Finalised,
     Input,
     MessageReceived,
@@ -89,6 +90,8 @@ class Pbft:
                 ordering.on_bodies_held(state, event, out)
             case Executed():
                 finality.on_executed(state, event, out)
+            case Faulted():
+                skipping.on_faulted(state, event, out)
             case Finalised():
                 self._on_finalised(event, now_ms, out)
             case BarrierSet(height):
@@ -97,6 +100,7 @@ class Pbft:
                 self._on_timer(timer, now_ms, out)
             case Started():
                 view_change.resume(state, out)
+                skipping.ask_to_skip(state, out)
                 self._resend(now_ms, out)
             case _:
                 assert_never(event)
@@ -108,6 +112,8 @@ class Pbft:
         match event:
             case OwnPrePrepare(own):
                 ordering.on_own_pre_prepare(state, own, out)
+            case OwnVote(vote) if vote.vote.phase is Phase.SKIP:
+                skipping.on_own_skip(state, vote, out)
             case OwnVote(vote):
                 ordering.on_own_vote(state, vote, out)
             case OwnHeaderVote(header_vote):
@@ -140,6 +146,7 @@ class Pbft:
         for message in waiting:
             self._on_message(message, now_ms, out)
         finality.take_turn(state, out)
+        skipping.check_skips(state, state.slot, out)
 
     def _on_message(self, message: Message, now_ms: int, out: list[Effect]) -> None:
         state = self.state
@@ -148,6 +155,8 @@ class Pbft:
                 slot = self._in_flight(vote, "pre-prepare", message, out)
                 if slot is not None and vote.vote.view == state.view and not state.view_changing:
                     ordering.on_pre_prepare(state, slot, message, now_ms, out)
+            case SignedVote(vote=vote_body) if vote_body.phase is Phase.SKIP:
+                self._on_skip(message, out)
             case SignedVote(vote=vote_body):
                 self._on_vote(message, vote_body.phase, out)
             case CommitProof(batch=batch):
@@ -180,8 +189,17 @@ class Pbft:
         elif message.vote.view == self.state.view and not self.state.view_changing:
             ordering.on_prepare(self.state, slot, message, out)
 
+    def _on_skip(self, message: SignedVote, out: list[Effect]) -> None:
+        state, v = self.state, message.vote
+        if (v.ledger, v.epoch) != (state.config.ledger, state.config.epoch) or v.signer == state.me:
+            return
+        if v.height <= state.final_height:
+            finality.answer_final(state, v.signer, out)
+        elif (slot := state.slot_at(v.height)) is not None:
+            skipping.on_skip(state, slot, message, out)
+
     def _of_this_instance(self, record: Batch | ViewChange | NewView | Vote | Header) -> bool:
-        """Of this ledger's instance and this epoch, and (where there is one) of the attempt that is open."""
+        """Of this ledger's instance and this epoch, and (ordering votes, batches) of attempt 0."""
         config = self.state.config
         attempt = record.attempt if isinstance(record, Batch | Vote) else ATTEMPT
         return (record.ledger, record.epoch, attempt) == (config.ledger, config.epoch, ATTEMPT)
@@ -286,9 +304,10 @@ class Pbft:
             out.extend(SendTo(peer, own) for peer in lacking)
         if slot.own_prepare is not None and slot.own_prepare.vote.view == state.view:
             out.append(Broadcast(slot.own_prepare))
-        for vote in (slot.own_commit, slot.own_header_vote):
+        for vote in (slot.own_commit, slot.own_skips.get(slot.attempt), slot.own_header_vote):
             if vote is not None:
                 out.append(Broadcast(vote))
+        out.extend(Broadcast(vote) for proof in slot.proofs for vote in proof)
 
     def _forward_again(self, out: list[Effect]) -> None:
         """Nothing is proposed although there is work: the primary, or in a view change anybody, may lack the bodies."""

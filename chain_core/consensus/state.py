@@ -23,7 +23,7 @@ from chain_core.types.block import (
 from chain_core.types.validator_set import ValidatorSet
 
 ATTEMPT = 0
-"""The only attempt at a height that this build knows; votes of another one are not counted."""
+"""Batches are ordered at attempt 0; execution opens others. Ordering votes of another one are not counted."""
 NEW_VIEW_BYTES = 16_000_000
 """A NEW-VIEW has to fit into one frame: it carries what q replicas prepared at every height of the window."""
 
@@ -80,7 +80,11 @@ class RecoveredSlot:
     """The one of the highest view."""
     own_prepare: SignedVote | None = None
     own_commit: SignedVote | None = None
-    own_header_vote: HeaderVote | None = None
+    own_header_votes: tuple[HeaderVote, ...] = ()
+    """One an attempt, ascending."""
+    own_skips: tuple[SignedVote, ...] = ()
+    skip_proofs: tuple[tuple[SignedVote, ...], ...] = ()
+    """The q SKIPs that ended attempts 0, 1, ..."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +131,21 @@ class Slot:
     """q COMMITs over one batch, collected here or received as a whole."""
     committed: bytes | None = None
     """Digest of the committed batch."""
+    attempt: int = 0
+    """The open attempt at executing the batch; each one before was ended by q SKIPs for one index."""
+    skipped: tuple[int, ...] = ()
+    """Indices that this attempt leaves out, ascending."""
+    faulted: int | None = None
+    """The index that breaks the engine here at this attempt."""
+    own_skips: dict[int, SignedVote] = field(default_factory=dict)
+    """Own SKIPs by attempt: where there is one, no header is signed."""
+    own_headers: dict[int, HeaderVote] = field(default_factory=dict)
+    """Own header votes by attempt, as far as the log gave them back."""
+    skips: dict[int, SignedVote] = field(default_factory=dict)
+    """SKIPs at the open attempt, one a sender; ``proofs`` are the q of each attempt before."""
+    proofs: list[tuple[SignedVote, ...]] = field(default_factory=list)
+    ahead: dict[int, HeaderVote] = field(default_factory=dict)
+    """Header votes at the attempt after the open one, one a sender."""
     executing: bool = False
     """The batch was given to the driver: heights are executed one after the other, each once."""
     executed: bytes | None = None
@@ -136,6 +155,27 @@ class Slot:
     certificate: tuple[bytes, Certificate] | None = None
     """A certified header of this height that waits for the own execution."""
     finalising: bool = False
+
+    def open_attempt(self, votes: tuple[SignedVote, ...]) -> None:
+        """q SKIPs ended the open attempt: the next one leaves their index out, too."""
+        self.proofs.append(votes)
+        self.skipped = tuple(sorted((*self.skipped, votes[0].vote.view)))
+        self.attempt += 1
+        self.executing = False
+        self.executed = self.certificate = self.faulted = None
+        self.skips = {}
+        self.header_votes = {s: v for s, v in self.ahead.items() if v.header.attempt == self.attempt}
+        self.ahead = {}
+        self.take_own()
+
+    def take_own(self) -> None:
+        """The own votes at the open attempt count."""
+        self.own_header_vote = self.own_headers.get(self.attempt)
+        if self.own_header_vote is not None:
+            self.header_votes[self.own_header_vote.signer] = self.own_header_vote
+        own_skip = self.own_skips.get(self.attempt)
+        if own_skip is not None:
+            self.skips[own_skip.vote.signer] = own_skip
 
 
 @dataclass(slots=True)
@@ -264,9 +304,11 @@ def _slot_of(log: RecoveredSlot, view: int, view_changing: bool) -> Slot:
     slot.prepared = log.prepared
     slot.own_prepare = log.own_prepare
     slot.own_commit = log.own_commit
-    slot.own_header_vote = log.own_header_vote
-    if log.own_header_vote is not None:
-        slot.header_votes[log.own_header_vote.signer] = log.own_header_vote
+    slot.own_headers = {vote.header.attempt: vote for vote in log.own_header_votes}
+    slot.own_skips = {vote.vote.attempt: vote for vote in log.own_skips}
+    for votes in log.skip_proofs:
+        slot.open_attempt(votes)
+    slot.take_own()
     if log.own_commit is not None:
         slot.commit_view = log.own_commit.vote.view
         slot.commits[log.own_commit.vote.signer] = log.own_commit

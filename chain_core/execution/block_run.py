@@ -17,7 +17,7 @@ from chain_core.crypto.hashing import sm3_many
 from chain_core.execution.account_records import ACTIVE, grant_key
 from chain_core.execution.arguments import wrong_argument
 from chain_core.execution.assembly import Assembly
-from chain_core.execution.codes import FIRST_OPERATION_CODE, Code, EngineFault, Refused
+from chain_core.execution.codes import FIRST_OPERATION_CODE, Code, EngineFault, Poisoned, Refused
 from chain_core.execution.context import (
     MAX_WRITES,
     BlockContext,
@@ -26,6 +26,7 @@ from chain_core.execution.context import (
 from chain_core.execution.contract import BlockOutcome, Contract
 from chain_core.execution.errors import InvalidGenesis
 from chain_core.execution.overlay import Overlay, SeenReader, StateReader
+from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import NO_ACCOUNT
 from chain_core.types.transaction import Envelope, Receipt
@@ -94,8 +95,10 @@ class BlockRun:
         envelopes: Sequence[Envelope],
         state: StateReader,
         seen: SeenReader,
+        skipped: Sequence[int] = (),
     ) -> None:
         self.assembly = assembly
+        self.skipped = frozenset(skipped)
         self.block = block
         self.envelopes = envelopes
         self.overlay = Overlay(state)
@@ -118,7 +121,10 @@ class BlockRun:
         self._settle_parameters()
         self.latest_ms = self.block.time_ms + ctx.parameters["max_window_ms"]
         for index in self._order():
-            self._transaction(index, self.envelopes[index])
+            if index in self.skipped:
+                self._skip(index, self.envelopes[index])
+            else:
+                self._transaction(index, self.envelopes[index])
         outcome = BlockOutcome(self.envelopes, self.codes, self.rules, self.events)
         for contract in assembly.with_end:
             self._phase(contract, outcome)
@@ -180,12 +186,27 @@ class BlockRun:
             self.rules[index] = refusal.rule
             within = refusal.code >= FIRST_OPERATION_CODE
             self.params[index] = (ctx.operation_index, *refusal.params) if within else refusal.params
+        except (LocalFault, MemoryError):
+            raise  # this machine's trouble: no reason to skip anything
         except Exception as failure:
-            failure.add_note(
-                f"while executing transaction {envelope.transaction_id.hex()}, index {index} of height "
-                f"{self.block.height}, operation {ctx.operation_index}"
-            )
+            raise Poisoned(
+                index,
+                f"{type(failure).__name__}: {failure}; while executing transaction {envelope.transaction_id.hex()}, "
+                f"index {index} of height {self.block.height}, operation {ctx.operation_index}",
+            ) from failure
+
+    def _skip(self, index: int, envelope: Envelope) -> None:
+        """A quorum skips it: no operation runs, its nonce is used up if its keys may act, so that it is not ordered and
+        skipped again."""
+        try:
+            self._admit(index, envelope)
+        except (LocalFault, MemoryError):
             raise
+        except Exception:  # noqa: BLE001 - what it breaks may be the admission itself: the quorum knows, the receipt says
+            self.ctx.operation_index = -1
+        self.overlay.pending.clear()
+        self.codes[index] = Code.SKIPPED
+        self.params[index] = (-1,)
 
     def _admit(self, index: int, envelope: Envelope) -> None:
         """All checks before the first operation; enters the nonce into the seen set once they allow it."""

@@ -25,6 +25,8 @@ class Code(IntEnum):
     FORBIDDEN = 12
     REFUSED_BY_RULE = 13
     LIMIT = 14
+    SKIPPED = 15
+    """A quorum agreed not to execute it: it broke the engine."""
 
 
 FIRST_OPERATION_CODE = Code.UNKNOWN_CONTRACT
@@ -59,3 +61,14 @@ class Refused(Exception):
 
 class EngineFault(Exception):
     """A contract, hook or caller broke the engine's own rules: never a receipt, the node halts."""
+
+
+class Poisoned(EngineFault):
+    """Executing the envelope at ``index`` of the batch raised what no contract may raise; the cause is chained.
+
+    The replica does not go on by itself: a quorum may agree to skip it (docs/spec/pbft.md, attempts).
+    """
+
+    def __init__(self, index: int, what: str) -> None:
+        super().__init__(what)
+        self.index = index

@@ -39,10 +39,18 @@ class Executor:
         return genesis_state(self.assembly, genesis, genesis_hash)
 
     def execute(
-        self, context: BlockContext, envelopes: Sequence[Envelope], state: StateReader, seen: SeenReader
+        self,
+        context: BlockContext,
+        envelopes: Sequence[Envelope],
+        state: StateReader,
+        seen: SeenReader,
+        skipped: Sequence[int] = (),
     ) -> BlockResult:
-        """Runs the batch on ``state``. Refusals become receipts; any other exception propagates and halts the node."""
-        return BlockRun(self.assembly, context, envelopes, state, seen).run()
+        """Runs the batch on ``state``; of ``skipped`` indices no operation runs. Refusals become receipts.
+
+        Raises Poisoned for whatever else a transaction's execution raises; what is raised outside of one propagates.
+        """
+        return BlockRun(self.assembly, context, envelopes, state, seen, skipped).run()
 
     def lane_of(self, body: TransactionBody) -> Lane:
         """The lane a transaction runs in; unknown contracts and mixtures stand last."""

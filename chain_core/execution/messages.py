@@ -41,6 +41,9 @@ CODE_TEXTS: Mapping[Code, RuleText] = {
     ),
     Code.FORBIDDEN: RuleText("账户没有调用 {0}.{1} 所需的角色", "the account lacks the role to call {0}.{1}"),
     Code.REFUSED_BY_RULE: RuleText("被规则拒绝", "refused by a rule"),
+    Code.SKIPPED: RuleText(
+        "共识节点法定多数同意跳过：执行该交易会使系统出错", "skipped by a quorum: executing it breaks the engine"
+    ),
     Code.LIMIT: RuleText("超出限额 {0}", "above the limit of {0}"),
 }
 

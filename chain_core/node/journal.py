@@ -53,6 +53,9 @@ class Kind(IntEnum):
     OWN_HEADER_VOTE = 5
     OWN_VIEW_CHANGE = 6
     NEW_VIEW = 7
+    OWN_SKIP = 9
+    SKIPS = 10
+    """The q SKIPs that ended an attempt: what the header vote at the next one rests on."""
     OWN_RE_PROPOSAL = 8
     """An own PRE-PREPARE of a NEW-VIEW: that record is replaced by the next view's, what was signed is remembered."""
 
@@ -89,6 +92,18 @@ def prepared_record(prepared: PreparedCertificate) -> Record:
     return record_key(vote.height, Kind.PREPARED, vote.view), encode_prepared(prepared)
 
 
+def own_skip_record(vote: SignedVote) -> Record:
+    """The own SKIP."""
+    return record_key(vote.vote.height, Kind.OWN_SKIP, vote.vote.attempt), encode_signed_vote(vote)
+
+
+def skips_record(votes: tuple[SignedVote, ...]) -> Record:
+    """The SKIPs that ended an attempt, one after the other."""
+    vote = votes[0].vote
+    key = record_key(vote.height, Kind.SKIPS, vote.attempt)
+    return key, b"".join(map(encode_signed_vote, votes))
+
+
 def header_vote_record(vote: HeaderVote) -> Record:
     """Write 3: the own header vote."""
     return record_key(vote.header.height, Kind.OWN_HEADER_VOTE, vote.header.attempt), encode_header_vote(vote)
@@ -121,6 +136,8 @@ class _Height:
     prepared: PreparedCertificate | None = None
     votes: list[SignedVote] = field(default_factory=list)
     headers: list[HeaderVote] = field(default_factory=list)
+    skips: list[SignedVote] = field(default_factory=list)
+    skip_proofs: list[tuple[SignedVote, ...]] = field(default_factory=list)
 
     def slot(self, height: int, view: int) -> RecoveredSlot:
         """What the core resumes from, in the log's highest view."""
@@ -130,7 +147,9 @@ class _Height:
             self.prepared,
             _latest(self.votes, Phase.PREPARE),
             _latest(self.votes, Phase.COMMIT),
-            self.headers[-1] if self.headers else None,
+            tuple(self.headers),
+            tuple(self.skips),
+            tuple(self.skip_proofs),
         )
 
 
@@ -167,6 +186,12 @@ def _add(at: _Height, kind: Kind, view: int, value: bytes) -> None:
             at.accepted[view] = decode_pre_prepare(value)
         case Kind.PREPARED:
             at.prepared = decode_prepared(value)
+        case Kind.OWN_SKIP:
+            at.skips.append(decode_signed_vote(value))
+        case Kind.SKIPS:
+            size = VOTE_SIZE + SIGNATURE_SIZE
+            parts = (value[start : start + size] for start in range(0, len(value), size))
+            at.skip_proofs.append(tuple(map(decode_signed_vote, parts)))
         case Kind.OWN_HEADER_VOTE:
             at.headers.append(decode_header_vote(value))
         case _:
@@ -206,6 +231,8 @@ def recover(
         own_proposals = [a.vote for a in at.accepted.values() if a.vote.vote.signer == me]
         for vote in at.votes + own_proposals:
             signer.votes[(vote.vote.height, vote.vote.view, vote.vote.phase)] = vote
+        for skip in at.skips:
+            signer.votes[(skip.vote.height, skip.vote.attempt, Phase.SKIP)] = skip
         for header_vote in at.headers:
             signer.headers[(header_vote.header.height, header_vote.header.attempt)] = header_vote
     signer.view_change = found.view_change

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from chain_core.codec.block import decode_header, encode_certificate
 from chain_core.consensus import effects as fx
 from chain_core.consensus import inputs as inp
-from chain_core.consensus.finality import DIVERGED, differing_fields
+from chain_core.consensus.finality import DIVERGED
 from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message
 from chain_core.consensus.pbft import Pbft
 from chain_core.consensus.state import ConsensusParameters, RecoveredLog, ReplicaConfig
+from chain_core.execution.codes import Poisoned
 from chain_core.execution.epochs import EpochInfo
 from chain_core.execution.executor import Executor
 from chain_core.execution.pool import TransactionPool
@@ -26,7 +28,8 @@ from chain_core.node import journal
 from chain_core.node.block_builder import BlockBuilder, BuiltBlock
 from chain_core.node.block_exchange import BlockExchange
 from chain_core.node.bodies import Wanted
-from chain_core.node.certified_blocks import envelopes_of, fits_its_header
+from chain_core.node.certified_blocks import fits_its_header
+from chain_core.node.divergence import Divergence
 from chain_core.node.epoch_turn import ClosingNotices, config_of, present_epoch
 from chain_core.node.intake import Intake
 from chain_core.node.outside import perform_outside
@@ -66,8 +69,7 @@ class Replica:
         *,
         own_keys: Sequence[bytes] = (),
     ) -> None:
-        """``own_keys``: the consensus keys under which this node is, or may become, a member of an epoch; ``sign`` uses
-        that of the present one. Without them the key of ``me`` in the genesis document."""
+        """``own_keys``: under which this node may be a member (``sign`` uses the present one); else ``me``'s."""
         self.genesis, self.genesis_hash, self._sign = genesis, genesis_hash, sign
         self.own_keys = tuple(own_keys) or ((genesis.validators.key(me),) if me is not None else ())
         self.store, self.executor, self.pool, self.ports = store, executor, pool, ports
@@ -90,6 +92,7 @@ class Replica:
             window = lambda: executor.parameters(store)["window_heights"]  # noqa: E731
             self.quiet = QuietStart(questions, self.voter.signer, store, self.core, ports, window)
         self.built: BuiltBlock | None = None
+        self.divergence = Divergence(ports.observer)
         self.halted: str = ""
         self.watchers: list[Watcher] = []
         self._inputs: deque[inp.Input] = deque()
@@ -228,6 +231,8 @@ class Replica:
                 | fx.CastPrepare()
                 | fx.CastCommit()
                 | fx.CastHeaderVote()
+                | fx.CastSkip()
+                | fx.StoreSkips()
                 | fx.CastViewChange()
                 | fx.CastNewView()
                 | fx.StoreNewView()
@@ -243,8 +248,8 @@ class Replica:
                 wanted = self.intake.hold(batch, view, digest, sources, fresh=fresh, own=leads)
                 if not wanted.missing or not wanted.fits:
                     self._bodies_settled(wanted)
-            case fx.Execute(batch, digest):
-                self._execute(batch, digest)
+            case fx.Execute():
+                self._execute(effect)
             case fx.Finalise():
                 self._finalise(effect.header_bytes, encode_certificate(effect.certificate))
             case fx.ReleaseBatch(batch):
@@ -274,6 +279,10 @@ class Replica:
             self._inputs.append(own)
 
     def _halt(self, code: str, facts: dict[str, str | int]) -> None:
+        if code == DIVERGED and self.built is not None:
+            self.divergence.suspect(self.built)
+            facts |= {"keys": self.divergence.keys}
+            self.built = None
         if not self.halted:
             self.halted = code
             self.core.state.halted = True
@@ -281,8 +290,9 @@ class Replica:
 
     @property
     def _follows(self) -> bool:
-        """Whether blocks are still executed: a node that only may not vote goes on serving what is final."""
-        return self.halted in ("", KEY_USED_ELSEWHERE)
+        """Whether blocks are still executed: a node that only may not vote goes on serving what is final, one whose
+        execution went astray tries again on certified blocks."""
+        return self.halted in ("", KEY_USED_ELSEWHERE) or (self.halted == DIVERGED and not self.divergence.for_good)
 
     # -- bodies ----------------------------------------------------------------------------------------------------
 
@@ -295,25 +305,34 @@ class Replica:
 
     # -- blocks ----------------------------------------------------------------------------------------------------
 
-    def _execute(self, batch: Batch, digest: bytes) -> None:
-        if self._follows:
-            built = self.built = self.builder.build(batch, self.bodies.of(batch))
-            self._inputs.append(inp.Executed(batch.height, batch.attempt, digest, built.header_bytes))
+    def _execute(self, asked: fx.Execute) -> None:
+        if not self._follows:
+            return
+        batch, bodies = asked.batch, self.bodies.of(asked.batch)
+        try:
+            built = self.builder.build(replace(batch, attempt=asked.attempt, skipped=asked.skipped), bodies)
+        except Poisoned as poison:
+            self.ports.observer.alarm("ENGINE_FAULT", {"height": batch.height, "what": str(poison)})
+            self._inputs.append(inp.Faulted(batch.height, asked.attempt, asked.digest, poison.index))
+            return
+        self.built = built
+        self._inputs.append(inp.Executed(batch.height, asked.attempt, asked.digest, built.header_bytes))
 
     def _apply(self, block: CertifiedBlock) -> bool:
         """Catch-up: True when the block is final here afterwards."""
-        height = decode_header(block.header).height
-        if height <= self.store.final_height:
+        header = decode_header(block.header)
+        if header.height <= self.store.final_height:
             return True
-        if height != self.store.final_height + 1 or not self._follows:
+        if header.height != self.store.final_height + 1 or not self._follows:
             return False
-        if not fits_its_header(block, self.store.header(height - 1)):
-            self.ports.observer.alarm("BAD_BLOCK", {"height": height, "batch_time_ms": block.batch.time_ms})
+        if not fits_its_header(block, self.store.header(header.height - 1)):
+            self.ports.observer.alarm("BAD_BLOCK", {"height": header.height, "batch_time_ms": block.batch.time_ms})
             return False
-        built = self.built or self.builder.build(block.batch, envelopes_of(block, self.bodies.pooled))
-        if built.header_bytes != block.header:
-            differing = ", ".join(differing_fields(built.header_bytes, block.header))
-            self._halt(DIVERGED, {"height": height, "reason": f"the certified header differs in {differing}"})
+        built = self.divergence.execute(block, self.built, self.builder, self.bodies.pooled)
+        if isinstance(built, str):
+            self.built = None
+            if built:
+                self._halt(DIVERGED, {"height": header.height, "reason": built, "keys": self.divergence.keys})
             return False
         self.built = built
         self._finalise(block.header, encode_certificate(block.certificate))

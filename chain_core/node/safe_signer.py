@@ -3,6 +3,7 @@
 - header vote: one header per (height, attempt), for ever;
 - PRE-PREPARE, PREPARE and COMMIT: one digest per (height, view, phase), only in the highest view in which this key
   signed anything or whose NEW-VIEW it logged, and not once it asked for that view to begin;
+- SKIP: one per (height, attempt), never beside a header vote there, in whichever order;
 - VIEW-CHANGE, NEW-VIEW: one per view;
 - all of them in one epoch only: the one of the height above the final one.
 
@@ -82,6 +83,22 @@ class SafeSigner:
         self.votes[(vote.height, vote.view, vote.phase)] = made
         return made
 
+    def skip(self, vote: Vote) -> SignedVote:
+        """Sign a SKIP, one an attempt and only where no header is signed; the one signed before is given again."""
+        place = (vote.height, vote.attempt, Phase.SKIP)
+        known = self.votes.get(place)
+        if known is not None:
+            if known.vote != vote:
+                raise self._refuse("another SKIP of this attempt is signed", vote.height, 0)
+            return known
+        self._own_epoch(vote.epoch, vote.height, 0)
+        if vote.signer != self.me or vote.height <= self.final_height or (vote.height, vote.attempt) in self.headers:
+            raise self._refuse("a SKIP beside a header vote or at a final height", vote.height, 0)
+        body = encode_vote(vote)
+        made = SignedVote(vote, body, self.sign(signed.message(signed.VOTE, self.genesis_hash, body)))
+        self.votes[place] = made
+        return made
+
     def header(self, header_bytes: bytes) -> HeaderVote:
         """Sign a header, or give the bytes signed before; SigningRefused for a second one at its height and attempt."""
         header = decode_header(header_bytes)
@@ -91,6 +108,8 @@ class SafeSigner:
                 raise self._refuse("another header of this height is signed", header.height, 0)
             return known
         self._own_epoch(header.epoch, header.height, 0)
+        if (header.height, header.attempt, Phase.SKIP) in self.votes:
+            raise self._refuse("a header at an attempt that this key asked to skip", header.height, 0)
         if header.height <= self.final_height:
             raise self._refuse("a header vote for a final height", header.height, 0)
         digest = header_hash(header_bytes)

@@ -20,6 +20,8 @@ Cast: TypeAlias = (
     | fx.CastPrepare
     | fx.CastCommit
     | fx.CastHeaderVote
+    | fx.CastSkip
+    | fx.StoreSkips
     | fx.CastViewChange
     | fx.CastNewView
     | fx.StoreNewView
@@ -51,6 +53,14 @@ class Voter:
                 self._store.log_write([journal.header_vote_record(header_vote)])
                 self._transport.broadcast(ConsensusFrame(header_vote))
                 return inp.OwnHeaderVote(header_vote)
+            case fx.CastSkip(vote):
+                skip = self.signer.skip(vote)
+                self._store.log_write([journal.own_skip_record(skip)])
+                self._transport.broadcast(ConsensusFrame(skip))
+                return inp.OwnVote(skip)
+            case fx.StoreSkips(votes):
+                self._store.log_write([journal.skips_record(votes)])
+                return None
             case fx.CastViewChange(message):
                 change = self.signer.change(message)
                 self._store.log_write([journal.view_change_record(change)])

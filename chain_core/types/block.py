@@ -14,6 +14,8 @@ class Phase(IntEnum):
     PRE_PREPARE = 1
     PREPARE = 2
     COMMIT = 3
+    SKIP = 4
+    """No phase of ordering: the signer asks to leave out an envelope whose execution breaks the engine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +57,7 @@ class Certificate:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What PBFT orders: a time and envelope ids. Its digest contains no view, so that any view can commit
-    it.
+    it. Ordered at attempt 0; executed at attempt k it names the k indices that are ``skipped``, ascending.
     """
 
     ledger: int
@@ -64,11 +66,12 @@ class Batch:
     attempt: int
     time_ms: int
     envelope_ids: tuple[bytes, ...]
+    skipped: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """The body of a PRE-PREPARE, PREPARE or COMMIT."""
+    """The body of a PRE-PREPARE, PREPARE or COMMIT; of a SKIP, whose ``view`` is the envelope's index."""
 
     phase: Phase
     ledger: int

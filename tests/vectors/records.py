@@ -137,10 +137,13 @@ def _transactions(s: Samples) -> tuple[Kind, ...]:
 def _blocks(s: Samples) -> tuple[Kind, ...]:
     certificate = encode_certificate(s.certificate)
     headers = (("height 0", s.genesis_header), ("height 1", s.header_bytes))
+    again = encode_batch(replace(s.batch, attempt=1, skipped=(1,)))
     return (
         Kind("header", decode_header, encode_header, headers),
         Kind("certificate", decode_certificate, encode_certificate, (("of height 1", certificate),)),
-        Kind("batch", decode_batch, encode_batch, (("two envelopes", encode_batch(s.batch)),)),
+        Kind(
+            "batch", decode_batch, encode_batch, (("two envelopes", encode_batch(s.batch)), ("second attempt", again))
+        ),
         Kind("block", decode_block, encode_block, (("height 1", encode_block(s.block)),)),
     )
 

@@ -113,11 +113,27 @@ def test_a_batch_of_too_many_is_refused_before_it_is_read(samples: Samples) -> N
 
 def test_a_batch_digest_commits_to_everything_but_the_view(samples: Samples) -> None:
     batch = samples.batch
-    changes = ("ledger", "epoch", "height", "attempt", "time_ms")
+    changes = ("ledger", "epoch", "height", "time_ms")
     variants = [replace(batch, **{name: getattr(batch, name) + 1}) for name in changes]
     variants += [replace(batch, envelope_ids=batch.envelope_ids[::-1]), replace(batch, envelope_ids=())]
+    variants += [replace(batch, attempt=1, skipped=(index,)) for index in range(2)]
     digests = {batch_digest(encode_batch(variant)) for variant in [batch, *variants]}
     assert len(digests) == len(variants) + 1
+
+
+@pytest.mark.parametrize(
+    ("attempt", "skipped"), [(0, (0,)), (1, ()), (1, (2,)), (2, (1, 0)), (2, (1, 1))],
+    ids=["at attempt 0", "none", "beyond its ids", "descending", "twice"],
+)  # fmt: skip
+def test_a_batch_at_attempt_k_skips_k_of_its_indices(samples: Samples, attempt: int, skipped: tuple[int, ...]) -> None:
+    odd = replace(samples.batch, attempt=attempt, skipped=skipped)
+    with pytest.raises(ValueError, match="skips k"):
+        encode_batch(odd)
+    good = bytearray(encode_batch(samples.batch))
+    good[21:25] = attempt.to_bytes(4, "big")
+    raw = bytes(good) + b"".join(index.to_bytes(4, "big") for index in skipped)
+    with pytest.raises(MalformedBytes):
+        decode_batch(raw)
 
 
 def test_a_block_has_as_many_envelopes_as_its_batch_names(samples: Samples) -> None:
@@ -147,7 +163,7 @@ def test_a_block_stays_below_its_limit_when_envelopes_do(samples: Samples) -> No
         decode_block(bytes(MAX_BLOCK_BYTES + 1))
 
 
-@pytest.mark.parametrize("phase", [0, 4, 255])
+@pytest.mark.parametrize("phase", [0, 5, 255])
 def test_a_vote_of_no_known_phase_is_refused(samples: Samples, phase: int) -> None:
     body = samples.vote(Phase.COMMIT, 3).body
     with pytest.raises(MalformedBytes, match=f"unknown phase {phase}"):

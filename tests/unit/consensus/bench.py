@@ -53,11 +53,16 @@ def validators(n: int) -> ValidatorSet:
     )
 
 
-def header_of(height: int, batch: Batch | None = None, salt: bytes = b"") -> bytes:
+def _place_of(header: bytes) -> tuple[int, int]:
+    decoded = decode_header(header)
+    return decoded.height, decoded.attempt
+
+
+def header_of(height: int, batch: Batch | None = None, salt: bytes = b"", attempt: int = 0) -> bytes:
     """The header that a batch leads to here; ``salt`` makes another execution's result."""
     content = sm3(salt + (encode_batch(batch) if batch is not None else b""))
     header = Header(
-        *(GENESIS_HASH, 0, 0, height, 0, NOW_MS + height, ZERO_HASH, ZERO_HASH, height),
+        *(GENESIS_HASH, 0, 0, height, attempt, NOW_MS + height, ZERO_HASH, ZERO_HASH, height),
         *(ZERO_HASH, 0, ZERO_HASH, 0, ZERO_HASH, 0, content, ZERO_HASH, ZERO_HASH, ZERO_HASH, ZERO_HASH),
     )
     return encode_header(header)
@@ -145,7 +150,10 @@ class Memory:
     """By height and view."""
     votes: list[SignedVote] = field(default_factory=list)
     prepared: dict[int, PreparedCertificate] = field(default_factory=dict)
-    headers: dict[int, HeaderVote] = field(default_factory=dict)
+    headers: dict[tuple[int, int], HeaderVote] = field(default_factory=dict)
+    """By height and attempt."""
+    skips: list[SignedVote] = field(default_factory=list)
+    skip_proofs: list[tuple[SignedVote, ...]] = field(default_factory=list)
     view_change: SignedViewChange | None = None
     new_view: SignedNewView | None = None
 
@@ -153,7 +161,11 @@ class Memory:
         asked = self.view_change.message.new_view if self.view_change else 0
         entered = self.new_view.message.view if self.new_view else 0
         view = max([asked, entered, *(v for _, v in self.accepted), *(v.vote.view for v in self.votes)])
-        heights = {h for h, _ in self.accepted} | {v.vote.height for v in self.votes} | {*self.prepared, *self.headers}
+        heights = (
+            {h for h, _ in self.accepted}
+            | {v.vote.height for v in self.votes}
+            | {*self.prepared, *(h for h, _ in self.headers)}
+        )
         return RecoveredLog(
             self.final_header,
             self.final_certificate,
@@ -172,7 +184,9 @@ class Memory:
             self.prepared.get(height),
             latest.get(Phase.PREPARE),
             latest.get(Phase.COMMIT),
-            self.headers.get(height),
+            tuple(v for (h, _), v in sorted(self.headers.items()) if h == height),
+            tuple(v for v in self.skips if v.vote.height == height),
+            tuple(p for p in self.skip_proofs if p[0].vote.height == height),
         )
 
     def finalised(self, header: bytes, proof: Certificate) -> None:
@@ -181,7 +195,7 @@ class Memory:
         self.accepted = {place: a for place, a in self.accepted.items() if place[0] > height}
         self.votes = [v for v in self.votes if v.vote.height > height]
         self.prepared = {h: p for h, p in self.prepared.items() if h > height}
-        self.headers = {h: v for h, v in self.headers.items() if h > height}
+        self.headers = {place: v for place, v in self.headers.items() if place[0] > height}
 
 
 class Bench:
@@ -195,6 +209,8 @@ class Bench:
         self.now_ms = NOW_MS
         self.pool: list[str] = []
         self.salt = b""
+        self.poison: set[int] = set()
+        """Indices whose execution breaks the engine here."""
         self.lacks: set[bytes] = set()
         """Digests whose bodies are not here."""
         self.sent: list[Message] = []
@@ -253,9 +269,13 @@ class Bench:
             case fx.HoldBodies():
                 if effect.digest not in self.lacks:
                     self._inputs.append(inp.BodiesHeld(effect.batch.height, effect.view, effect.digest))
-            case fx.Execute(proposed, digest):
-                header = header_of(proposed.height, proposed, self.salt)
-                self._inputs.append(inp.Executed(proposed.height, 0, digest, header))
+            case fx.Execute(proposed, digest, attempt, skipped):
+                poison = next((i for i in sorted(self.poison) if i not in skipped), None)
+                if poison is not None:
+                    self._inputs.append(inp.Faulted(proposed.height, attempt, digest, poison))
+                else:
+                    header = header_of(proposed.height, proposed, self.salt, attempt)
+                    self._inputs.append(inp.Executed(proposed.height, attempt, digest, header))
             case fx.Finalise(header, proof):
                 self.memory.finalised(header, proof)
                 self._inputs.append(inp.Finalised(header, encode_certificate(proof)))
@@ -278,7 +298,7 @@ class Bench:
                 memory.prepared[asked.height] = proof
                 own = self._own_vote(asked)
             case fx.CastHeaderVote(header) if self.me is not None:
-                made = memory.headers[decode_header(header).height] = header_vote(self.me, header)
+                made = memory.headers[_place_of(header)] = header_vote(self.me, header)
                 own = inp.OwnHeaderVote(made)
                 self._post(None, made)
             case fx.CastViewChange(message):
@@ -292,6 +312,13 @@ class Bench:
                 self._post(None, memory.new_view)
             case fx.StoreNewView(entered):
                 memory.new_view = entered
+            case fx.CastSkip(asked):
+                made = signed_vote(asked)
+                memory.skips.append(made)
+                self._post(None, made)
+                own = inp.OwnVote(made)
+            case fx.StoreSkips(votes):
+                memory.skip_proofs.append(votes)
             case _:
                 pass
         if own is not None:

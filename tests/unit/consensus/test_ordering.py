@@ -214,7 +214,7 @@ def test_a_commit_proof_commits_in_whatever_view() -> None:
 
 @pytest.mark.parametrize(
     "proof",
-    [proof_of(batch(2, "a")), proof_of(replace(A, epoch=1)), proof_of(replace(A, attempt=1))],
+    [proof_of(batch(2, "a")), proof_of(replace(A, epoch=1)), proof_of(replace(A, attempt=1, skipped=(0,)))],
     ids=["of another height", "of another epoch", "of another attempt"],
 )
 def test_a_commit_proof_of_something_else_is_dropped(proof: CommitProof) -> None:

@@ -7,10 +7,11 @@ import pytest
 from chain_core.codec.proofs import MAX_PACKET_BYTES, decode_packet
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
-from chain_core.execution.codes import Code, EngineFault, Refused
+from chain_core.execution.codes import Code, EngineFault, Poisoned, Refused
 from chain_core.execution.context import sequence_key
 from chain_core.execution.contract import Arguments, BlockOutcome, CallContext, Contract, Lane, Method, RuleText
 from chain_core.execution.executor import Executor
+from chain_core.ledger.errors import StoreFailed
 from chain_core.types.genesis import Genesis
 from chain_core.types.transaction import Operation
 from tests.unit.execution.world import GENESIS_HASH, World, account, genesis, key, op
@@ -199,11 +200,29 @@ def test_hooks_are_no_contract_that_could_be_called() -> None:
 def test_a_bug_is_no_receipt_but_leaves_with_its_place() -> None:
     world = World.begin()
     envelope = world.sign("alice", TRANSFER, op("coins", "break"))
-    with pytest.raises(ZeroDivisionError) as caught:
+    with pytest.raises(Poisoned) as caught:
         world.execute(world.sign("bob", TRANSFER), envelope)
-    (note,) = caught.value.__notes__
-    assert envelope.transaction_id.hex() in note
-    assert "index 1 of height 1, operation 1" in note
+    assert caught.value.index == 1 and isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert envelope.transaction_id.hex() in str(caught.value)
+    assert "index 1 of height 1, operation 1" in str(caught.value)
+
+
+def test_what_a_quorum_skips_runs_no_operation_and_uses_its_nonce() -> None:
+    world = World.begin()
+    broken, fine = world.sign("alice", TRANSFER, op("coins", "break")), world.sign("bob", TRANSFER)
+    result = world.executor.execute(world.context(), (broken, fine), world, world, (0,))
+    assert result.codes == (Code.SKIPPED, Code.OK) and len(result.seen_added) == 2
+
+
+def test_what_this_machine_cannot_do_is_no_reason_to_skip() -> None:
+    world = World.begin()
+
+    class Failing:
+        def get(self, key: bytes) -> bytes | None:
+            raise StoreFailed("the disk is gone", where="here", next_step="replace it")
+
+    with pytest.raises(StoreFailed):
+        world.executor.execute(world.context(), (world.sign("bob", TRANSFER),), Failing(), world)
 
 
 class Phases(Contract):

@@ -92,7 +92,7 @@ LIVES: list[tuple[str, list[fx.Effect], int, bool, Seen]] = [
         [fx.CastHeaderVote(header_of(1))],
         0,
         False,
-        lambda log, s: log.slots[0].own_header_vote == s.headers[1, 0],
+        lambda log, s: log.slots[0].own_header_votes == (s.headers[1, 0],),
     ),
     ("VIEW-CHANGE", [PREPARE, COMMIT, ASK_3], 3, True, has_asked(3)),
     ("what it prepared", [PREPARE, COMMIT, ASK_3], 3, True, lambda log, s: log.slots[0].prepared == COMMIT.prepared),

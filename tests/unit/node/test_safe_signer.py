@@ -183,3 +183,32 @@ def test_a_new_epoch_starts_at_view_0_under_its_own_index_and_nothing_of_the_old
     for again in (0, 1):
         with pytest.raises(SigningRefused, match="after epoch 1"):
             here.begin_epoch(again, 1)
+
+
+# -- SKIP
+
+
+def skips(index: int = 1, attempt: int = 0, height: int = 1) -> Vote:
+    return Vote(Phase.SKIP, 0, 0, height, index, attempt, A, 1)
+
+
+def test_one_skip_an_attempt_whatever_the_view() -> None:
+    here = signer()
+    here.change(asks(5))
+    assert here.skip(skips()) is here.skip(skips())
+    with pytest.raises(SigningRefused, match="another SKIP"):
+        here.skip(skips(2))
+    assert here.skip(skips(2, attempt=1)).vote.attempt == 1
+    with pytest.raises(SigningRefused):
+        here.skip(skips(height=0))
+
+
+def test_a_header_and_a_skip_exclude_each_other_at_one_attempt() -> None:
+    first, other = signer(), signer()
+    first.header(header_of(1))
+    with pytest.raises(SigningRefused, match="beside a header vote"):
+        first.skip(skips())
+    other.skip(skips())
+    with pytest.raises(SigningRefused, match="asked to skip"):
+        other.header(header_of(1))
+    assert other.header(header_of(1, attempt=1)).header.attempt == 1
