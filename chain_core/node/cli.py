@@ -43,7 +43,7 @@ def make_app(assemblies: Callable[[], Assemblies]) -> typer.Typer:
     @app.command()
     def run(config: Annotated[Path, typer.Option("--config", help="The node's TOML file.")]) -> None:
         """Run a node until SIGTERM or Ctrl-C. Exit codes: 0 stopped, 1 could not start, 3 failed while running."""
-        from chain_core.node.process import run_node
+        from chain_core.node.lifetime import run_node
 
         raise typer.Exit(run_node(load_config(config), assemblies()))
 

@@ -16,7 +16,7 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.transaction import decode_envelope
 from chain_core.codec.values import encode_value
 from chain_core.node.chain_view import VerifiedReceipt
-from chain_core.node.process import EXIT_FAULT, EXIT_STOPPED
+from chain_core.node.lifetime import EXIT_FAULT, EXIT_STOPPED
 from chain_core.types.errors import DualchainError
 from tests.integration.coins_node import app
 from tests.integration.network import Network, lay_out, run
