@@ -6,7 +6,7 @@ the votes were never sent. The same directory is copied to several nodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from benchmarks.market_load import lay_out
@@ -44,6 +44,7 @@ def grow(
     state_keys: int,
     now_ms: int,
     tell: Callable[[int], None] = lambda height: None,
+    parameters: Mapping[str, int] | None = None,
 ) -> tuple[Genesis, bytes, tuple[NodePlan, ...], Path]:
     """A network directory of ``nodes`` nodes, and the data directory of its first one with ``blocks`` blocks.
 
@@ -51,7 +52,7 @@ def grow(
     """
     retention = {"max_window_ms": 10 * WINDOW_MS, "seen_retention_ms": 10 * WINDOW_MS}
     start_ms = now_ms - (blocks + 60) * BLOCK_MS
-    genesis, plans = lay_out(directory, nodes, retention, start_ms)
+    genesis, plans = lay_out(directory, nodes, {**retention, **(parameters or {})}, start_ms)
     chain = genesis_hash(encode_genesis(genesis))
     data = directory / plans[0].name / "data"
     assembly = local_assembly(genesis)
