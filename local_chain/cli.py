@@ -27,6 +27,7 @@ from chain_core.node.provision import (
     new_network,
     write_network,
 )
+from chain_core.node.validators_cli import validators_app
 from chain_core.node.verifying_client import VerifyingClient
 from contracts.kernel.calendar import day_of, decode_calendar, is_weekday
 from contracts.kernel.records import (
@@ -45,6 +46,7 @@ from crosschain.regions import REGIONS
 from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
 
 app = typer.Typer(help="A market's chain 地方业务链: make it, and ask its books with proofs.", no_args_is_help=True)
+app.add_typer(validators_app(), name="validators")
 
 SECURITY_ID = Annotated[str, typer.Argument(help="Security id, 32 hexadecimal digits.")]
 ACCOUNT_ID = Annotated[str, typer.Argument(help="Account id of the holder, 32 hexadecimal digits.")]

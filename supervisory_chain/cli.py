@@ -13,6 +13,7 @@ from chain_core.codec.values import decode_map
 from chain_core.node import render
 from chain_core.node.command import GENESIS, JSON, NODES, PLANS, answer, identifier, read_plans, show
 from chain_core.node.provision import make_accounts, make_validators, new_network, write_network
+from chain_core.node.validators_cli import validators_app
 from chain_core.node.verifying_client import VerifyingClient
 from crosschain.following import decode_position
 from crosschain.packets import CLIENTS, INBOX, chain_record_key, client_key, count_in, directive_next_key
@@ -20,6 +21,7 @@ from supervisory_chain.directives import record_key
 from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
 
 app = typer.Typer(help="The regulator's chain 监管链: make it, and ask what it has verified.", no_args_is_help=True)
+app.add_typer(validators_app(), name="validators")
 
 CHAIN = Annotated[str, typer.Argument(help="Genesis hash of the market's chain, 64 hexadecimal digits.")]
 MARKET = Annotated[str, typer.Argument(help="Region code of the market (JR/T 0326), for example BJ.")]

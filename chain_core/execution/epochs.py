@@ -63,7 +63,7 @@ def current_epoch(state: StateReader) -> EpochInfo:
     raw = state.get(CURRENT_KEY)
     if raw is None:
         raise EngineFault("the state holds no validators: install the genesis writes first")
-    info = _decode(raw)
+    info = decode_epoch(raw)
     scheduled = scheduled_epoch(state)
     return info if scheduled is None else _ending(info, scheduled.start)
 
@@ -71,7 +71,7 @@ def current_epoch(state: StateReader) -> EpochInfo:
 def scheduled_epoch(state: StateReader) -> EpochInfo | None:
     """The epoch that was decided and has not begun."""
     raw = state.get(SCHEDULED_KEY)
-    return None if raw is None else _decode(raw)
+    return None if raw is None else decode_epoch(raw)
 
 
 def epoch_at(state: StateReader, height: int) -> EpochInfo:
@@ -113,13 +113,13 @@ def schedule(
     space: Namespace, epoch: int, start: int, validators: ValidatorSet, addresses: Mapping[str, str]
 ) -> EpochInfo:
     """The next epoch is decided; from here on nothing takes it back."""
-    return _decode(_record(space, SCHEDULED, epoch, start, validators, addresses))
+    return decode_epoch(_record(space, SCHEDULED, epoch, start, validators, addresses))
 
 
 def begin_due(space: Namespace, height: int) -> bool:
     """In the first block of the scheduled epoch: it is the one in force. Whether it was."""
     raw = space.get(SCHEDULED)
-    if raw is None or _decode(raw).start > height:
+    if raw is None or decode_epoch(raw).start > height:
         return False
     space.put(CURRENT, raw)
     space.delete(SCHEDULED)
@@ -129,7 +129,7 @@ def begin_due(space: Namespace, height: int) -> bool:
 def scheduled_start(space: Namespace) -> int | None:
     """``barrier``, for a contract in its own namespace."""
     raw = space.get(SCHEDULED)
-    return None if raw is None else _decode(raw).start
+    return None if raw is None else decode_epoch(raw).start
 
 
 def _record(
@@ -145,7 +145,8 @@ def _record(
 
 
 @lru_cache(maxsize=32)
-def _decode(raw: bytes) -> EpochInfo:
+def decode_epoch(raw: bytes) -> EpochInfo:
+    """The value of ``validators`` or ``next_validators``; remembered by its bytes."""
     row = decode_map(raw, "epoch")
     encoded = cast(bytes, row["set"])
     return EpochInfo(

@@ -9,23 +9,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+import pytest
+from typer.testing import CliRunner
+
 from chain_core.codec.block import decode_certificate, decode_header
 from chain_core.codec.seen import state_key
-from chain_core.codec.values import decode_value
-from chain_core.execution.epochs import CURRENT_KEY
+from chain_core.codec.values import decode_map, decode_value
+from chain_core.execution.parameters import PARAMETERS_KEY
 from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.node.client import NodeClient
 from chain_core.node.config import load_config
 from chain_core.node.epoch_following import closing_header
 from chain_core.node.provision import (
+    ACCOUNTS_DIRECTORY,
     AccountPlan,
     NodePlan,
+    genesis_account_id,
     make_accounts,
     make_validators,
     new_directory,
@@ -33,6 +39,7 @@ from chain_core.node.provision import (
     write_newcomer,
     write_next_key,
 )
+from chain_core.node.validators_cli import validators_app
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import DualchainError
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis
@@ -197,6 +204,22 @@ async def decide(story: Story, number: int, kind: str, **content: Any) -> None:
         await final(client, [second.sign(Operation("governance", "approve", {"proposal": number}))])
 
 
+async def asked(story: Story, *words: str, governor: str = "") -> dict[str, Any]:
+    """What `validators ...` of the command line prints."""
+    words += ("--node", story.address("two"), "--node", story.address("four"))
+    words += ("--genesis", str(story.directory / "genesis.bin"), "--json")
+    if governor:
+        key = story.directory / ACCOUNTS_DIRECTORY / f"{governor}.key"
+        words += ("--account", genesis_account_id(governor).hex(), "--key", str(key))
+    result = await asyncio.to_thread(CliRunner().invoke, validators_app(), words)
+    if isinstance(result.exception, DualchainError):
+        raise result.exception
+    assert result.exit_code == 0, (result.output, result.exception)
+    found = json.loads(result.stdout)
+    assert isinstance(found, dict) and found["verified"]
+    return found
+
+
 async def signers(node: NodeClient, start: int, count: int) -> set[int]:
     """Who signed the certificates of these heights."""
     found: set[int] = set()
@@ -239,14 +262,19 @@ async def the_changes(story: Story, follower: Follower) -> None:
     async with NodeClient(story.address("four")) as node:
         assert 4 in await signers(node, follower.client.start + 5, 10), "the newcomer does not vote"
 
-    await decide(story, 2, "remove_validator", name="one")
+    await asked(story, "remove", "one", governor=GOVERNORS[0])
+    with pytest.raises(DualchainError, match="own_proposal"):
+        await asked(story, "approve", "2", governor=GOVERNORS[0])
+    assert list((await asked(story, "proposals"))["proposals"]) == ["2"]
+    assert (await asked(story, "approve", "2", governor=GOVERNORS[1]))["status"] == "approved"
     await follower.reaches(2, above=3)
     async with NodeClient(story.address("one")) as node:
         told = await node.status()
         assert told.validator == -1 and told.node == "one"
     await story.stop("one")
 
-    await decide(story, 3, "rotate_validator_key", name="two", purpose="consensus", key=story.next_key)
+    await decide(story, 3, "parameters", set={"window_heights": 2, "max_block_transactions": 500})
+    await decide(story, 4, "rotate_validator_key", name="two", purpose="consensus", key=story.next_key)
     await follower.reaches(3, above=3)
     # Two with its new key, four, and five with its seat: without any one of them there is no quorum.
     await story.stop("three")
@@ -256,12 +284,18 @@ async def the_changes(story: Story, follower: Follower) -> None:
             story.progress.clear()
             await story.progress.wait()
     async with client_of(story, "five") as client:
-        header, values = await client.state([state_key("coins", other_account("treasury")), CURRENT_KEY])
+        header, values = await client.state([state_key("coins", other_account("treasury")), PARAMETERS_KEY])
         assert cast(int, decode_value(values[0] or b"")) >= story.minted - 5
+        parameters = decode_map(values[1] or b"")
+        assert (parameters["window_heights"], parameters["max_block_transactions"]) == (2, 500)
         names = [validator.name for validator in client.view.validators.validators]
         assert (header.epoch, names) == (3, ["two", "three", "four", "five"])
         assert client.view.validators.key(0) == story.next_key
     assert [epoch for epoch, _ in follower.epochs] == [1, 2, 3]
+    shown = await asked(story, "show")
+    assert (shown["epoch"], shown["quorum"], shown["scheduled"]) == (3, "3 of 4", None)
+    assert shown["validators"]["five"]["address"] == story.newcomer_port
+    assert shown["validators"]["two"]["consensus_key"] == story.next_key.hex()
 
 
 def test_validators_join_leave_and_rotate_keys_under_load(tmp_path: Path) -> None:

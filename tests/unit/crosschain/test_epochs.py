@@ -179,6 +179,20 @@ def test_a_fork_in_an_epoch_of_the_past_still_freezes(layers: Layers) -> None:
     assert decode_position(supervisory.store.get(client_key(local.hash))).frozen == barrier - 5
 
 
+def test_a_fork_of_the_epoch_that_the_same_transaction_left_freezes_too(layers: Layers) -> None:
+    local, supervisory = layers.local, layers.supervisory
+    barrier = propose(local, "add_validator", **newcomer(local, "beijing-4"))
+    local.block()
+    forged = encode_header(replace(decode_header(local.certified(barrier - 5)[0]), state_root=bytes(32)))
+    rows: list[Value] = [
+        local.row(barrier - 5),
+        closing_row(local, barrier - 1),
+        {"header": forged, "certificate": local.certify(forged)},
+    ]
+    assert supervisory.one("courier", op("clients", "submit_headers", chain=local.hash, headers=rows)).code == 0
+    assert decode_position(supervisory.store.get(client_key(local.hash))).frozen == barrier - 5
+
+
 def test_left_validators_cannot_freeze_the_client(layers: Layers) -> None:
     local, supervisory = layers.local, layers.supervisory
     barrier = propose(local, "add_validator", **newcomer(local, "beijing-4"))
