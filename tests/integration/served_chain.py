@@ -46,6 +46,7 @@ class ServedNode:
         handlers = {
             "Submit": self._submit,
             "QueryState": queries.state,
+            "GetHeader": queries.header,
             "GetHeaders": queries.headers,
             "GetOutbox": queries.outbox,
         }
