@@ -23,6 +23,7 @@ from chain_core.node.client import NodeClient
 from chain_core.node.config import load_config, read_genesis
 from chain_core.node.epoch_following import through_epochs
 from chain_core.node.events_cli import events
+from chain_core.node.replay_cli import replay
 from chain_core.node.submit_cli import submit
 from chain_core.types.errors import InvalidProof, MalformedBytes
 
@@ -47,7 +48,7 @@ def make_app(assemblies: Callable[[], Assemblies]) -> typer.Typer:
 
         raise typer.Exit(run_node(load_config(config), assemblies()))
 
-    for command in (status, header, block, receipt, state, scan, genesis, events, equivocations, submit):
+    for command in (status, header, block, receipt, state, scan, genesis, events, equivocations, submit, replay):
         app.command()(command)
     add_commands(app, assemblies)
     return app

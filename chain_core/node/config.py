@@ -106,6 +106,12 @@ class StorageSection(_Section):
     """A node further behind asks for a snapshot."""
 
 
+class RecorderSection(_Section):
+    """[recorder]: the flight recorder's ring in the data directory; 0 switches it off."""
+
+    megabytes: int = Field(default=32, ge=0, le=65_536)
+
+
 class NodeConfig(_Section):
     """The whole file. Relative paths count from the file's directory."""
 
@@ -118,6 +124,7 @@ class NodeConfig(_Section):
     log: LogSection = LogSection()
     storage: StorageSection = StorageSection()
     metrics: MetricsSection = MetricsSection()
+    recorder: RecorderSection = RecorderSection()
     file: str = ""
     """Where it was read from."""
 

@@ -47,7 +47,7 @@ class Instruments:
             heard,
             names,
         )
-        replica.watchers += [metrics.phases, ViewSummary(names, time.monotonic, _tell)]
+        replica.watchers.others += [metrics.phases, ViewSummary(names, time.monotonic, _tell)]
 
     def standing(self) -> Standing:
         """The replica's present state, for Status."""

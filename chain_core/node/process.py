@@ -38,6 +38,7 @@ from chain_core.node.metrics_page import NodeMetrics
 from chain_core.node.place import LiveNames, Place
 from chain_core.node.ports import FinalBlock, Ports
 from chain_core.node.queries import Queries
+from chain_core.node.recorder import FlightRecorder
 from chain_core.node.replica import Replica
 from chain_core.node.replication import Replication
 from chain_core.node.scope import OwnScope
@@ -51,6 +52,7 @@ from chain_core.types.genesis import Genesis
 log = logging.getLogger(__name__)
 
 LEDGER_DIRECTORY = "ledger-0"
+RECORDING_DIRECTORY = "recording"
 _GRACE_S = 1.0
 PRUNE_EVERY = 16
 """Blocks between two prunings of what ``storage.keep_blocks`` does not keep: a synced write less for all others."""
@@ -164,6 +166,11 @@ class Node:
         )
         heard = self.inbound.heard
         self.instruments = Instruments(self.metrics, self.replica, self.observer, self.links, self.queue, heard, names)
+        self.recorder: FlightRecorder | None = None
+        if self.config.recorder.megabytes:
+            directory = self.config.path(self.config.node.data_dir) / RECORDING_DIRECTORY
+            size = self.config.recorder.megabytes * 1_000_000
+            self.recorder = self.replica.watchers.recorder = FlightRecorder(directory, size, self.observer.alarm)
         self.replica.on_epoch.append(self._follow_members)
         self._serve_api(OwnScope(genesis.chain_id, member.genesis_hash, self.config.chain.ledger))
 
@@ -285,6 +292,8 @@ class Node:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self.timers.cancel_all()
         self.replica.snapshots.close()
+        if self.recorder is not None:
+            self.recorder.close()
         self.store.close()
 
     def _run(self, work: Coroutine[None, None, None], name: str) -> None:
@@ -326,6 +335,8 @@ class Node:
             self.replica.on_timer(timer)
             if timer is Timer.RESEND:
                 self.replication.ask_again()
+                if self.recorder is not None:
+                    self.recorder.flush()
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the node and is reported by ``serve``
             self._fail(error)
 

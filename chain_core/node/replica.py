@@ -33,7 +33,7 @@ from chain_core.node.divergence import Divergence
 from chain_core.node.epoch_turn import ClosingNotices, config_of, present_epoch
 from chain_core.node.intake import Intake
 from chain_core.node.outside import perform_outside
-from chain_core.node.ports import Admission, FinalBlock, Origin, Ports, Watcher
+from chain_core.node.ports import Admission, FinalBlock, Origin, Ports
 from chain_core.node.primary_watch import has_work, watch_primary
 from chain_core.node.quiet_start import QuietStart
 from chain_core.node.safe_signer import SafeSigner, Sign, SigningRefused
@@ -41,7 +41,7 @@ from chain_core.node.signer_questions import Lost, SignerQuestions, held_votes, 
 from chain_core.node.snapshot_exchange import SnapshotExchange
 from chain_core.node.twin_guard import foreign_certificate, foreign_vote
 from chain_core.node.voting import Cast, Voter
-from chain_core.node.watching import watched_step
+from chain_core.node.watching import Watchers
 from chain_core.types.block import Batch, CertifiedBlock
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER
@@ -94,7 +94,7 @@ class Replica:
         self.built: BuiltBlock | None = None
         self.divergence = Divergence(ports.observer)
         self.halted: str = ""
-        self.watchers: list[Watcher] = []
+        self.watchers = Watchers()
         self._inputs: deque[inp.Input] = deque()
         self._running = False
 
@@ -217,7 +217,7 @@ class Replica:
         try:
             while self._inputs:
                 event = self._inputs.popleft()
-                for effect in watched_step(self.core, self.watchers, event, self.ports.clock.now_ms()):
+                for effect in self.watchers.step(self.core, event, self.ports.clock.now_ms()):
                     self._perform(effect)
                 if isinstance(event, inp.Finalised):
                     self._turn_epoch()

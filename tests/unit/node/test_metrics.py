@@ -65,7 +65,7 @@ def test_each_phase_of_each_block_is_measured_once(tmp_path: Path) -> None:
     watches = [PhaseWatch(lambda: float(next(seconds))) for _ in world.nodes]
     for node, watch in zip(world.nodes, watches, strict=True):
         assert node.replica is not None
-        node.replica.watchers.append(watch)
+        node.replica.watchers.others.append(watch)
     for number in range(3):
         world.nodes[1].submit(world.promise(1, number).raw)
         world.advance(1_000)
@@ -83,7 +83,7 @@ def test_a_step_that_raises_is_seen_too(tmp_path: Path, monkeypatch: pytest.Monk
     world.begin()
     replica, told = world.nodes[0].replica, Told()
     assert replica is not None
-    replica.watchers.append(told)
+    replica.watchers.others.append(told)
 
     def broken(event: inp.Input, now_ms: int) -> list[fx.Effect]:
         raise ZeroDivisionError
@@ -102,7 +102,9 @@ def test_a_view_change_leaves_two_lines(tmp_path: Path) -> None:
     replica = world.nodes[1].replica
     assert replica is not None
     names = [validator.name for validator in world.chain.validators.validators]
-    replica.watchers.append(ViewSummary(names, lambda: world.schedule.now_ms / 1_000, lambda *line: lines.append(line)))
+    replica.watchers.others.append(
+        ViewSummary(names, lambda: world.schedule.now_ms / 1_000, lambda *line: lines.append(line))
+    )
     world.nodes[0].crash()
     world.nodes[2].submit(world.promise(1, 0).raw)
     world.advance(8_000)
