@@ -133,8 +133,7 @@ class Replica:
             self.snapshots.joiner.tick(now)
             self.exchange.ask_again(now)
             self.intake.drop_expired(now)
-            if self.me is not None:
-                self._inputs.extend(watch_primary(self.core.state, self.intake, self.peers, now))
+            self._inputs.extend(watch_primary(self.core.state, self.intake, self.peers, now))
         self._run(inp.TimerFired(timer))
 
     def admit(self, envelopes: Sequence[Verified[Envelope]], origin: Origin) -> list[Admission]:

@@ -176,7 +176,7 @@ class HugeView(Strategy):
         assert replica is not None
         state = replica.core.state
         view = FAR + self.random.randrange(1_000)
-        message = ViewChange(0, 0, view, node.index, state.final_header, state.final_certificate, ())
+        message = ViewChange(0, node.epoch, view, node.index, state.final_header, state.final_certificate, ())
         self.tell(node, self.peer(node), sign_view_change(node, message))
 
 
@@ -218,11 +218,11 @@ class Garbler(Strategy):
         replica = node.replica
         assert replica is not None
         height = replica.store.final_height + 1
-        batch = Batch(0, 0, height, 0, node.now_ms(), (self.random.randbytes(32),))
+        batch = Batch(0, node.epoch, height, 0, node.now_ms(), (self.random.randbytes(32),))
         digest = batch_digest(encode_batch(batch))
         forged = []
         for signer in range(node.world.chain.validators.q):
-            vote = Vote(Phase.COMMIT, 0, 0, height, replica.core.state.view, 0, digest, signer)
+            vote = Vote(Phase.COMMIT, 0, node.epoch, height, replica.core.state.view, 0, digest, signer)
             forged.append(SignedVote(vote, encode_vote(vote), self.random.randbytes(64)))
         self.tell(node, self.peer(node), self.random.choice(forged))
         self.tell(node, self.peer(node), CommitProof(batch, tuple(forged)))
@@ -265,7 +265,9 @@ class StaleFinal(Strategy):
     def tick(self, node: SimNode) -> None:
         claimed = self.random.choice((0, 3, FAR))
         sender = self.random.randrange(node.world.n)
-        self.tell(node, self.peer(node), Heartbeat(sender, claimed, 0, self.random.choice((0, FAR)), claimed == 3))
+        self.tell(
+            node, self.peer(node), Heartbeat(sender, claimed, node.epoch, self.random.choice((0, FAR)), claimed == 3)
+        )
 
 
 class OtherAttempt(Strategy):
@@ -335,5 +337,5 @@ class FarAhead(Strategy):
         for phase in (Phase.PREPARE, Phase.COMMIT) * 4:
             height = state.slot.height + self.random.choice((0, 1, 2, far))
             view = state.view + self.random.choice((0, 1, far))
-            vote = Vote(phase, 0, 0, height, view, 0, self.random.randbytes(32), node.index)
+            vote = Vote(phase, 0, node.epoch, height, view, 0, self.random.randbytes(32), node.index)
             self.tell(node, self.peer(node), sign_vote(node, vote))

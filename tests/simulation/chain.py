@@ -22,6 +22,8 @@ from tests.simulation.signatures import RealSm2, Signatures
 
 START_MS = 1_790_000_000_000
 CLIENTS = 6
+GOVERNORS = (CLIENTS, CLIENTS + 1)
+"""Two clients more, of two entities."""
 TOTAL = state_key("tally", b"total")
 _PRIVATE_KEYS: dict[bytes, bytes] = {}
 
@@ -70,9 +72,15 @@ def account_of(client: int) -> bytes:
 
 
 def amount_of(envelope: Envelope) -> int:
+    """What a transaction adds up: nothing, when it is one of a governor."""
+    if envelope.body.operations[0].contract != Tally.name:
+        return 0
     amount = envelope.body.operations[0].args["amount"]
     assert isinstance(amount, int)
     return amount
+
+
+_GOVERNANCE = {"governance_approvals": 1, "governance_delay": 1, "governance_expiry": 1_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,25 +99,32 @@ class Chain:
         """Somebody's signature over the message M of a body."""
         return self.signatures.sign(private_key(name), signed.message(kind, self.genesis_hash, body))
 
-    def transaction(self, client: int, nonce: int, valid_until_ms: int) -> Envelope:
-        """A transaction of a client; its amount follows from client and nonce."""
-        call = Operation("tally", "add", {"amount": 10 * nonce + client + 1})
+    def transaction(self, client: int, nonce: int, valid_until_ms: int, call: Operation | None = None) -> Envelope:
+        """A transaction of a client; without ``call`` it adds an amount that follows from client and nonce."""
+        call = call or Operation("tally", "add", {"amount": 10 * nonce + client + 1})
         body = encode_body(TransactionBody(0, account_of(client), nonce, valid_until_ms, (call,)))
         name = f"client {client}"
         signature = self.sign(name, signed.TX, body)
         return decode_envelope(encode_envelope(body, (Signer(public_key(name), signature),)))
 
 
+def newcomer(index: int) -> Validator:
+    """A validator that is none yet."""
+    name = f"v{index}"
+    return Validator(name, f"示例机构 {index}", public_key(name), public_key(f"transport {index}"))
+
+
 @cache
 def chain(n: int, **parameters: int) -> Chain:
     """A chain of ``n`` validators with small trees, else the default parameters."""
-    validators = ValidatorSet(
-        tuple(Validator(f"v{i}", f"示例机构 {i}", public_key(f"v{i}"), public_key(f"transport {i}")) for i in range(n))
-    )
+    validators = ValidatorSet(tuple(newcomer(index) for index in range(n)))
     accounts = tuple(
         GenesisAccount(account_of(c), f"client {c}", (), {"transaction": (public_key(f"client {c}"),)})
         for c in range(CLIENTS)
+    ) + tuple(
+        GenesisAccount(account_of(g), f"监管机构 {g}", ("governor",), {"transaction": (public_key(f"client {g}"),)})
+        for g in GOVERNORS
     )
-    chosen = {**DEFAULT_PARAMETERS, "state_buckets": 16, "idle_block_ms": 0, **parameters}
+    chosen = {**DEFAULT_PARAMETERS, "state_buckets": 16, "idle_block_ms": 0, **_GOVERNANCE, **parameters}
     genesis = Genesis("simulated", "supervisory", "", START_MS, validators, chosen, (), accounts)
     return Chain(genesis, genesis_hash(encode_genesis(genesis)))

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 from chain_core.codec.block import decode_certificate, decode_header, encode_certificate, header_hash
 from chain_core.codec.transaction import decode_receipt
+from chain_core.codec.validator_set import validator_set_hash
 from chain_core.codec.values import decode_value
 from chain_core.codec.votes import (
     decode_header_vote,
@@ -54,10 +55,11 @@ class Past:
 
     log: LogView = field(default_factory=LogView)
     signed: dict[tuple[object, ...], bytes] = field(default_factory=dict)
-    entered_view: int = 0
-    asked_view: int = 0
-    asked_by: dict[int, int] = field(default_factory=dict)
-    """Highest view of a VIEW-CHANGE by sender, heard since the last start."""
+    entered_view: tuple[int, int] = (0, 0)
+    """Epoch and view; so is ``asked_view``."""
+    asked_view: tuple[int, int] = (0, 0)
+    asked_by: dict[tuple[int, int], int] = field(default_factory=dict)
+    """Highest view of a VIEW-CHANGE by epoch and sender, heard since the last start."""
     committed: dict[int, int] = field(default_factory=dict)
     """Height -> highest view of a COMMIT."""
     final: dict[int, bytes] = field(default_factory=dict)
@@ -69,16 +71,32 @@ class Checker:
 
     def __init__(self, world: World) -> None:
         self.world = world
-        self.past = {index: Past() for index in range(world.n)}
+        self.past = {index: Past() for index in range(world.places)}
         self.chain: dict[int, bytes] = {}
         """Header hash by height, as the first correct node finalised it."""
         self.executed: dict[tuple[int, int], bytes] = {}
         """Header by height and attempt, as the first correct node signed it."""
-        self.judge = Judge(world.chain.validators, world.chain.genesis_hash, world.verify)
+        self.judges = {0: Judge(world.chain.validators, world.chain.genesis_hash, world.verify, self.judges_of)}
+        """By epoch."""
         self.successes: dict[bytes, tuple[int, bytes]] = {}
         """Transaction id -> height and envelope of its success."""
         self.may_halt: set[int] = set()
         self.halts: dict[int, str] = {}
+
+    def judge(self, index: int, epoch: int) -> Judge:
+        """Who judges what an epoch's validators signed; whom they are, a correct node's final state says."""
+        if epoch not in self.judges:
+            replica = self.world.nodes[index].replica
+            info = replica.executor.epoch(replica.store, epoch) if replica is not None else None
+            if info is None:
+                self._fail("epochs", index, f"acts in epoch {epoch}, which it does not know")
+            world = self.world
+            self.judges[epoch] = Judge(info.validators, world.chain.genesis_hash, world.verify, self.judges_of)
+        return self.judges[epoch]
+
+    def judges_of(self, epoch: int) -> Judge:
+        """The judge of an epoch that was seen before."""
+        return self.judges[epoch]
 
     def _fail(self, rule: str, index: int, what: str) -> NoReturn:
         raise Violation(f"{rule}: node {index} {what} (at {self.world.schedule.now_ms} ms)")
@@ -99,8 +117,9 @@ class Checker:
                 case Kind.OWN_VIEW_CHANGE:
                     self._asked(index, decode_signed_view_change(value))
                 case Kind.OWN_PREPARE | Kind.OWN_COMMIT | Kind.OWN_RE_PROPOSAL:
-                    self._voted(index, decode_signed_vote(value))
-                    if view != past.entered_view:
+                    vote = decode_signed_vote(value)
+                    self._voted(index, vote)
+                    if (vote.vote.epoch, view) != max(past.entered_view, (vote.vote.epoch, 0)):
                         what = f"votes in view {view}, its log holds the NEW-VIEW of {past.entered_view}"
                         self._fail("durability", index, what)
                     self._rests(index, log, height, kind, view)
@@ -118,9 +137,9 @@ class Checker:
 
     def _entered(self, index: int, message: SignedNewView) -> None:
         past = self.past[index]
-        past.entered_view = message.message.view
+        past.entered_view = (message.message.epoch, message.message.view)
         self.world.views.add(past.entered_view)
-        if fault := self.judge.new_view(message):
+        if fault := self.judge(index, message.message.epoch).new_view(message):
             self._fail("certificates", index, f"enters view {past.entered_view} by a NEW-VIEW that {fault}")
 
     def _header(self, index: int, vote: HeaderVote) -> None:
@@ -137,7 +156,7 @@ class Checker:
 
     def _voted(self, index: int, vote: SignedVote) -> None:
         v, past = vote.vote, self.past[index]
-        if v.view < past.asked_view:
+        if (v.epoch, v.view) < past.asked_view:
             self._fail("views", index, f"signs a {v.phase.name} in view {v.view}, having asked for {past.asked_view}")
         if v.phase.name == "COMMIT":
             past.committed[v.height] = max(past.committed.get(v.height, 0), v.view)
@@ -150,7 +169,7 @@ class Checker:
             if height > final and view > shown.get(height, -1):
                 what = f"asks for view {asked.new_view} without what it committed to at height {height}"
                 self._fail("view change", index, what)
-        past.asked_view = max(past.asked_view, asked.new_view)
+        past.asked_view = max(past.asked_view, (asked.epoch, asked.new_view))
 
     def booted(self, index: int, store: LedgerStore) -> None:
         """A node is back: what it reported final is there; what it had no time to report counts now."""
@@ -182,13 +201,20 @@ class Checker:
                 place = ("header", message.header.height, message.header.attempt)
                 self._signed(index, place, message.header_bytes, message.signature)
             case SignedViewChange() if message.message.signer == index:
-                self._signed(index, ("view change", message.message.new_view), message.body, message.signature)
+                self._signed(
+                    index,
+                    ("view change", message.message.epoch, message.message.new_view),
+                    message.body,
+                    message.signature,
+                )
             case SignedNewView() if message.message.signer == index:
-                self._signed(index, ("new view", message.message.view), message.body, message.signature)
+                self._signed(
+                    index, ("new view", message.message.epoch, message.message.view), message.body, message.signature
+                )
                 for vote in message.message.pre_prepares:
                     self._vote_sent(index, vote)
             case CommitProof():
-                if fault := self.judge.proof(message):
+                if fault := self.judge(index, message.batch.epoch).proof(message):
                     self._fail("certificates", index, f"sends a commit proof {fault}")
             case _:
                 pass
@@ -196,7 +222,7 @@ class Checker:
     def _vote_sent(self, index: int, vote: SignedVote) -> None:
         v = vote.vote
         if v.signer == index:
-            self._signed(index, (v.phase.name, v.height, v.view), vote.body, vote.signature)
+            self._signed(index, (v.phase.name, v.height, v.attempt, v.view), vote.body, vote.signature)
 
     def _signed(self, index: int, place: tuple[object, ...], body: bytes, signature: bytes) -> None:
         past = self.past[index]
@@ -217,7 +243,11 @@ class Checker:
         digest = header_hash(block.header_bytes)
         if self.chain.setdefault(block.height, digest) != digest:
             self._fail("agreement", index, f"finalises another block at height {block.height}")
-        if fault := self.judge.certificate(block.header_bytes, decode_certificate(block.certificate_bytes)):
+        header, certificate = decode_header(block.header_bytes), decode_certificate(block.certificate_bytes)
+        judge = self.judge(index, header.epoch)
+        if validator_set_hash(judge.validators) != header.validator_set_hash:
+            self._fail("epochs", index, f"finalises height {block.height} of epoch {header.epoch} under another set")
+        if fault := judge.certificate(block.header_bytes, certificate):
             self._fail("certificates", index, f"has a certificate {fault} at height {block.height}")
         self._time(index, block, store)
         if store.header(block.height) != block.header_bytes:
@@ -310,22 +340,23 @@ class Checker:
             return
         state, asked = replica.core.state, self.past[index].asked_by
         signer, view = change.message.signer, change.message.new_view
-        if change.message.epoch == state.config.epoch:
-            asked[signer] = max(asked.get(signer, 0), view)
-        higher = sorted(view for view in asked.values() if view > state.view)
-        if len(higher) > (self.world.n - 1) // 3:
+        place, epoch = (change.message.epoch, signer), state.config.epoch
+        asked[place] = max(asked.get(place, 0), view)
+        higher = sorted(view for (of, _), view in asked.items() if of == epoch and view > state.view)
+        if len(higher) > (state.config.validators.n - 1) // 3 and not state.closed:
             self._fail("views", index, f"stays in view {state.view}, though {len(higher)} ask for {higher}")
 
-    def standing(self) -> dict[int, int]:
+    def standing(self) -> dict[int, tuple[int, int]]:
         """The views that correct nodes are in, entered and not only asked for."""
         cores = {node.index: node.replica.core.state for node in self.world.nodes if node.replica and node.correct}
-        return {index: state.view for index, state in cores.items() if not state.view_changing}
+        return {i: (state.config.epoch, state.view) for i, state in cores.items() if not state.view_changing}
 
-    def together(self, before: dict[int, int]) -> None:
+    def together(self, before: dict[int, tuple[int, int]]) -> None:
         """Nobody is left in a lower view than one that others had entered a while ago."""
-        highest = max(before.values(), default=0)
+        highest = max(before.values(), default=(0, 0))
         for node in self.world.nodes:
             if node.correct and node.replica is not None:
                 state = node.replica.core.state
-                if state.may_vote and (state.view < highest or (state.view == highest and state.view_changing)):
-                    self._fail("views", node.index, f"is left at view {state.view}, others entered {highest}")
+                place = (state.config.epoch, state.view)
+                if state.may_vote and (place < highest or (place == highest and state.view_changing)):
+                    self._fail("views", node.index, f"is left at view {place}, others entered {highest}")

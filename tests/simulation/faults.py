@@ -29,7 +29,7 @@ class Faults:
         self.muffled: dict[str, set[int]] = {}
         """Kinds of messages that the network loses at present, and whom they do not reach."""
         self._jumped: SimNode | None = None
-        self._jumper = world.random.randrange(world.n)
+        self._jumper = world.random.randrange(world.places)
 
     def plan(self) -> None:
         """Faults at drawn times, and the healing."""
@@ -63,11 +63,11 @@ class Faults:
         away when the first one is back.
         """
         world = self.world
-        first, second = world.random.sample(range(world.n), 2)
-        others = set(range(world.n)) - {first}
+        first, second = world.random.sample(range(world.places), 2)
+        others = set(range(world.places)) - {first}
         world.note(f"only {first} hears PREPAREs, then only {second} hears COMMITs")
         world.counted["split preparations"] += 1
-        self.muffled["PREPARE"], self.muffled["COMMIT"] = others, set(range(world.n))
+        self.muffled["PREPARE"], self.muffled["COMMIT"] = others, set(range(world.places))
         at_ms = world.random.randint(200, 1_500)
 
         def apart() -> None:
@@ -79,7 +79,7 @@ class Faults:
         def back() -> None:
             if self.on:
                 self._unmuffle("COMMIT")
-                world.network.partition([{second}, set(range(world.n)) - {second}])
+                world.network.partition([{second}, set(range(world.places)) - {second}])
 
         world.schedule.after(at_ms, apart)
         world.schedule.after(at_ms + world.random.randint(3_000, 6_000), back)
@@ -88,9 +88,9 @@ class Faults:
     def _lone_commit(self) -> None:
         """One replica alone commits or finalises, and is away afterwards: the others must find the same."""
         world = self.world
-        alone = world.random.randrange(world.n)
+        alone = world.random.randrange(world.places)
         kind = world.random.choice(("COMMIT", "HEADER"))
-        others = set(range(world.n)) - {alone}
+        others = set(range(world.places)) - {alone}
         world.note(f"only {alone} hears {kind}s, then it is away")
         world.counted["lone commits"] += 1
         self.muffled[kind] = others
@@ -107,14 +107,14 @@ class Faults:
     # -- the network
 
     def _partition(self) -> None:
-        nodes = list(range(self.world.n))
+        nodes = list(range(self.world.places))
         self.world.random.shuffle(nodes)
-        self._apart(nodes, self.world.random.randint(1, self.world.n - 1))
+        self._apart(nodes, self.world.random.randint(1, self.world.places - 1))
 
     def _island(self) -> None:
         """Exactly the primary is alone, or exactly a quorum is together."""
         world = self.world
-        nodes = list(range(world.n))
+        nodes = list(range(world.places))
         world.random.shuffle(nodes)
         self._apart(nodes, world.random.choice((1, world.n - world.chain.validators.q)))
 
@@ -126,7 +126,7 @@ class Faults:
         world.schedule.after(world.random.randint(500, 9_000), world.network.heal)
 
     def _cut(self) -> None:
-        sender, receiver = self.world.random.sample(range(self.world.n), 2)
+        sender, receiver = self.world.random.sample(range(self.world.places), 2)
         self.world.note(f"cut {sender}>{receiver}")
         self.world.counted["one-way cuts"] += 1
         self.world.network.cut(sender, receiver)
@@ -147,7 +147,7 @@ class Faults:
         """An adversary in the network loses one kind of message: replicas stop in the middle of an agreement."""
         world = self.world
         kind = world.random.choice(LOSABLE)
-        deaf = set(world.random.sample(range(world.n), world.random.randint(1, world.n)))
+        deaf = set(world.random.sample(range(world.places), world.random.randint(1, world.places)))
         world.note(f"{kind} does not reach {sorted(deaf)}")
         self.muffled[kind] = deaf
         world.schedule.after(world.random.randint(500, 6_000), lambda: self._unmuffle(kind))

@@ -22,6 +22,7 @@ from chain_core.network.frame_codec import encode_frame
 from chain_core.network.frames import BlocksFrame, ConsensusFrame, EnvelopesFrame, Frame
 from chain_core.node.replica import Replica
 from chain_core.types.block import (
+    Batch,
     Certificate,
     HeaderVote,
     Phase,
@@ -106,7 +107,7 @@ class PreparedForger(Strategy):
             signers = signers[: validators.q]
         else:
             signers = [signers[0], node.index] if node.index != signers[0] else signers[:2]
-        votes = [self._vote(node, batch_vote(batch.height, view, digest, s, s == signers[0])) for s in signers]
+        votes = [self._vote(node, batch_vote(batch, view, digest, s, s == signers[0])) for s in signers]
         forged = PreparedCertificate(batch, votes[0], tuple(votes[1:]))
         rest = tuple(p for p in asked.prepared if p.batch.height != height)
         return [sign_view_change(node, replace(asked, prepared=(forged, *rest)))]
@@ -117,8 +118,8 @@ class PreparedForger(Strategy):
         return SignedVote(vote, encode_vote(vote), self.random.randbytes(64))
 
 
-def batch_vote(height: int, view: int, digest: bytes, signer: int, leads: bool) -> Vote:
-    return Vote(Phase.PRE_PREPARE if leads else Phase.PREPARE, 0, 0, height, view, 0, digest, signer)
+def batch_vote(batch: Batch, view: int, digest: bytes, signer: int, leads: bool) -> Vote:
+    return Vote(Phase.PRE_PREPARE if leads else Phase.PREPARE, 0, batch.epoch, batch.height, view, 0, digest, signer)
 
 
 class CertificateForger(Strategy):
@@ -338,7 +339,9 @@ class Junk(Strategy):
             self.count += 1
             height = state.final_height + self.random.choice((0, 1, 1, 2, 3, 70))
             phase = self.random.choice((Phase.PREPARE, Phase.COMMIT))
-            vote = Vote(phase, 0, 0, height, state.view + self.count % 90, 0, self.random.randbytes(32), node.index)
+            vote = Vote(
+                phase, 0, node.epoch, height, state.view + self.count % 90, 0, self.random.randbytes(32), node.index
+            )
             self.tell(node, self.peer(node), sign_vote(node, vote))
 
 

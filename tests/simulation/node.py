@@ -18,11 +18,12 @@ import plyvel
 from chain_core.consensus.inputs import Timer
 from chain_core.consensus.messages import PrePrepare
 from chain_core.execution.executor import Executor
+from chain_core.execution.overlay import Overlay
 from chain_core.execution.pool import PoolLimits, TransactionPool
 from chain_core.execution.roots import build_genesis_header
 from chain_core.ledger import keys
 from chain_core.ledger.store import NO_HEIGHT, LedgerStore
-from chain_core.network.epoch_book import StateEpochs
+from chain_core.network.epoch_book import StateEpochs, UnknownEpoch
 from chain_core.network.frame_codec import decode_frame, encode_frame
 from chain_core.network.frames import (
     BlocksFrame,
@@ -39,9 +40,9 @@ from chain_core.node.ports import Admission, FinalBlock, Origin, Ports
 from chain_core.node.replica import Replica
 from chain_core.node.signer_questions import SignerQuestions
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
-from chain_core.types.errors import MalformedBytes
+from chain_core.types.errors import MalformedBytes, PeerFault
 from chain_core.types.verified import Verified
-from tests.simulation.chain import START_MS, Tally, private_key
+from tests.simulation.chain import START_MS, Tally, private_of, public_key
 from tests.simulation.disk import Change, Disk, WatchedLevelDb
 
 if TYPE_CHECKING:
@@ -77,6 +78,7 @@ class SimNode:
         self.directory = directory if directory is not None else Path("simulated")
         self.disk = Disk(world.random, self) if directory is None else WatchedLevelDb(self)
         self.strategies = tuple(strategies)
+        self.keys = [f"v{index}"]
         self.crash_at = ""
         self.alarms: list[str] = []
         self.replica: Replica | None = None
@@ -120,17 +122,19 @@ class SimNode:
             staged = store.stage(dict(writes), {}, ())
             header = build_genesis_header(chain.genesis, chain.genesis_hash, staged.state_root, staged.seen_root)
             store.install_genesis(header, writes)
-        key = private_key(f"v{self.index}")
+        epoch = executor.epoch_at(store, store.final_height + 1)
+        others = [i for i in range(epoch.validators.n) if i != self.index]
         self.replica = replica = Replica(
             chain.genesis,
             chain.genesis_hash,
-            self.index,
-            lambda message: chain.signatures.sign(key, message),
+            self.index if self.index < chain.validators.n else None,
+            self._sign,
             store,
             executor,
             TransactionPool(PoolLimits.from_parameters(executor.parameters(store))),
             Ports(self, self, self, self),
-            SignerQuestions([p for p in range(self.world.n) if p != self.index], chain.validators.q - 1, self._draw),
+            SignerQuestions(others, epoch.validators.q - 1, self._draw),
+            own_keys=[public_key(name) for name in self.keys],
         )
         self.ingress = Ingress(
             chain.genesis_hash,
@@ -173,6 +177,34 @@ class SimNode:
             self.world.reboot_later(self)
             return None
 
+    # -- keys
+
+    def new_key(self) -> bytes:
+        """A consensus key more, in case governance makes it this member's."""
+        self.keys.append(f"v{self.index}/{len(self.keys)}")
+        if self.replica is not None:
+            self.replica.own_keys = tuple(public_key(name) for name in self.keys)
+        return public_key(self.keys[-1])
+
+    def _sign(self, message: bytes) -> bytes:
+        """With the key that this member has in the present epoch."""
+        assert self.replica is not None
+        config = self.replica.core.state.config
+        assert config.me is not None
+        private = private_of(config.validators.key(config.me))
+        assert private is not None
+        return self.world.chain.signatures.sign(private, message)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch this node is in."""
+        return self.replica.core.state.config.epoch if self.replica is not None else 0
+
+    @property
+    def state(self) -> Overlay:
+        """The final state, to be read only."""
+        return Overlay(self.store)
+
     # -- the disk
 
     def writing(self, changes: Sequence[Change]) -> None:
@@ -211,9 +243,15 @@ class SimNode:
         assert replica is not None and ingress is not None
         match frame:
             case ConsensusFrame(message=message):
-                verified = self._verified(ingress.check_messages((message,)))
-                if not verified and self.world.nodes[sender].correct:
-                    self.world.checker.misunderstood(sender, self.index, type(message).__name__)
+                check = ingress.check_messages((message,))
+                (outcome,) = check.conclude(self.world.verify(check.items))
+                verified = [outcome] if isinstance(outcome, Verified) else []
+                if isinstance(outcome, PeerFault) and not isinstance(outcome, UnknownEpoch):
+                    self.world.counted["messages refused"] += 1
+                    if self.world.nodes[sender].correct:
+                        self.world.checker.misunderstood(
+                            sender, self.index, f"{type(message).__name__}: {outcome.what}"
+                        )
                 for found in verified:
                     replica.on_message(found)
                     if self.correct and isinstance(message, SignedViewChange):
@@ -285,7 +323,7 @@ class SimNode:
             self.world.said[(self.index, *place)] = b""
 
     def broadcast(self, frame: Frame) -> None:
-        peers = [peer for peer in range(self.world.n) if peer != self.index]
+        peers = [peer for peer in range(len(self.world.nodes)) if peer != self.index]
         for place, peer in enumerate(peers):
             if place == len(peers) // 2:
                 self.maybe_crash(IN_BROADCAST)

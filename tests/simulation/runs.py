@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from multiprocessing import get_context
 from pathlib import Path
 
+from tests.simulation.governing import short_notice
 from tests.simulation.world import Outcome, Size, World
 
 _MEMORY = Path("/dev/shm")
@@ -34,7 +35,15 @@ def size_of(seed: int, *, small: bool = False, n: int | None = None) -> Size:
         return Size(n or 4, bad_weather_ms=6_000, transactions=8, faults=3, window=window)
     block = BLOCKS[seed % len(BLOCKS)] if window > 1 else 2_000
     idle_ms = 4_000 if seed % 4 == 3 else 0
-    return Size(n or SIZES[seed % len(SIZES)], heights=HEIGHTS, window=window, block=block, idle_ms=idle_ms)
+    proposals = 6 if seed % 3 else 0
+    return Size(
+        n or SIZES[seed % len(SIZES)],
+        heights=HEIGHTS,
+        window=window,
+        block=block,
+        idle_ms=idle_ms,
+        proposals=proposals,
+    )
 
 
 def is_real(seed: int) -> bool:
@@ -44,6 +53,11 @@ def is_real(seed: int) -> bool:
 
 def run_seed(seed: int, size: Size, *, real: bool = False, tell: Callable[[str], None] | None = None) -> Outcome:
     """Runs one seed. Raises Violation. ``real``: SM2 signatures, ledgers in LevelDB."""
+    with short_notice():
+        return _run(seed, size, real, tell)
+
+
+def _run(seed: int, size: Size, real: bool, tell: Callable[[str], None] | None) -> Outcome:
     if not real:
         return World(seed, size, None, tell=tell).run()
     place = _MEMORY if _MEMORY.is_dir() and os.access(_MEMORY, os.W_OK) else None

@@ -37,6 +37,8 @@ class Judge:
     validators: ValidatorSet
     genesis_hash: bytes
     verify: Callable[[Sequence[VerifyItem]], list[bool]]
+    other: Callable[[int], Judge]
+    """The judge of another epoch."""
 
     @property
     def n(self) -> int:
@@ -85,11 +87,12 @@ class Judge:
     def view_change(self, change: SignedViewChange) -> str:
         """Its certificates hold, and it is signed."""
         message = change.message
-        final = decode_header(message.final_header).height
+        header = decode_header(message.final_header)
+        final = header.height
         if message.final_certificate is None:
             if final:
                 return f"shows height {final} without a certificate"
-        elif fault := self.certificate(message.final_header, message.final_certificate):
+        elif fault := self.other(header.epoch).certificate(message.final_header, message.final_certificate):
             return f"shows a final header with a certificate {fault}"
         for prepared in message.prepared:
             if prepared.batch.height <= final or prepared.pre_prepare.vote.view >= message.new_view:

@@ -17,12 +17,13 @@ from random import Random
 from chain_core.crypto.provider import VerifyItem
 from chain_core.network.frames import Frame
 from chain_core.node.ports import Admission
-from chain_core.types.transaction import Envelope
+from chain_core.types.transaction import Envelope, Operation
 from tests.simulation.byzantine import Censor
 from tests.simulation.chain import CLIENTS, START_MS, Chain, chain, private_of
 from tests.simulation.checker import Checker, Violation
 from tests.simulation.faults import Faults
 from tests.simulation.forgers import Twin
+from tests.simulation.governing import Governing
 from tests.simulation.network import Network
 from tests.simulation.node import SimNode
 from tests.simulation.schedule import Schedule
@@ -52,6 +53,8 @@ class Size:
     block: int = 2_000
     """Transactions a block holds at most: with few, several heights are in flight."""
     idle_ms: int = 0
+    proposals: int = 0
+    """What governors propose; with any, there is a node more that may become a validator."""
 
 
 @dataclass(slots=True)
@@ -92,8 +95,8 @@ class World:
         if directory is None:
             self.chain = replace(self.chain, signatures=Tags(private_of))
         self.counted: Counter[str] = Counter()
-        self.views: set[int] = set()
-        """Views that a correct node entered."""
+        self.views: set[tuple[int, int]] = set()
+        """Epochs and views that a correct node entered by a NEW-VIEW."""
         self.said: dict[tuple[object, ...], bytes] = {}
         """What Byzantine members signed for each place; empty once they contradicted themselves there."""
         self.submitted: dict[bytes, Envelope] = {}
@@ -103,10 +106,12 @@ class World:
         self._trace = hashlib.sha256()
         self._tell = tell
         self._nonces: Counter[int] = Counter()
+        self.places = size.n + (size.proposals > 0)
         self.faults = Faults(self)
+        self.governing = Governing(self)
         self.checker = Checker(self)
         chosen = self._draw_byzantine() if byzantine is None else byzantine
-        self.nodes = [self._node(index, directory, f"node-{index}", chosen) for index in range(size.n)]
+        self.nodes = [self._node(index, directory, f"node-{index}", chosen) for index in range(self.places)]
         self.twins = {
             node.index: self._node(node.index, directory, f"twin-{node.index}", chosen)
             for node in self.nodes
@@ -150,6 +155,14 @@ class World:
         envelope = self.chain.transaction(client, nonce, START_MS + self.schedule.now_ms + valid_ms)
         self.submitted[envelope.envelope_id] = envelope
         return envelope
+
+    def govern(self, governor: int, call: Operation) -> None:
+        """A governor's transaction: nobody promises that it becomes final."""
+        nonce = self._nonces[governor]
+        self._nonces[governor] += 1
+        envelope = self.chain.transaction(governor, nonce, START_MS + self.schedule.now_ms + 30_000, call)
+        self.submitted[envelope.envelope_id] = envelope
+        self._hand_in(envelope, None)
 
     def passes(self, to: int, frame: Frame) -> bool:
         """Whether the network carries this frame to ``to`` at present."""
@@ -262,6 +275,8 @@ class World:
         for _ in range(self.size.transactions):
             self.schedule.after(self.random.randrange(self.size.bad_weather_ms), self._burst)
         self.faults.plan()
+        if self.size.proposals:
+            self.governing.plan(self.size.proposals)
         self.advance(self.size.bad_weather_ms)
         healed_at_ms = self.schedule.now_ms
         self.until(lambda: not self.missing(), self.liveness_ms, "the last promised transaction")
@@ -277,6 +292,7 @@ class World:
         correct = next(node for node in self.nodes if node.correct and node.up)
         assert correct.replica is not None
         self.counted["view changes"] = len(self.views)
+        self.counted["epochs begun"] = max(node.epoch for node in self.nodes)
         self.counted["heights"] = correct.store.final_height
         return Outcome(
             self.seed,
