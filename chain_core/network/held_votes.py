@@ -13,6 +13,7 @@ from chain_core.network.epoch_book import EpochBook, UnknownEpoch
 from chain_core.network.frames import HeldVotes
 from chain_core.network.message_signatures import certified_signatures
 from chain_core.types.errors import InvalidProof, MalformedBytes, PeerFault
+from chain_core.types.validator_set import ValidatorSet
 
 
 def held_signatures(answer: HeldVotes, asker: int, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
@@ -30,16 +31,11 @@ def held_signatures(answer: HeldVotes, asker: int, book: EpochBook, genesis_hash
             where=f"held votes of validator {asker}",
             next_step="drop it; a link that repeats this is cut",
         )
-    epoch = book.current()
     epochs = [vote.vote.epoch for vote in answer.votes] + [vote.header.epoch for vote in answer.header_votes]
     if answer.view_change is not None:
         epochs.append(answer.view_change.message.epoch)
-    if any(other != epoch.epoch for other in epochs):
-        raise UnknownEpoch(
-            "a vote of another epoch", where=f"held votes of validator {asker}", next_step="catch up first"
-        )
-    validators = epoch.validators
-    key = validators.key(asker)
+    validators = _validators(epochs, asker, book)
+    key = validators.key(asker) if epochs else b""
     items = [vote_signature(vote, validators, genesis_hash) for vote in answer.votes]
     items += [(key, header_message(genesis_hash, vote.header_hash), vote.signature) for vote in answer.header_votes]
     change = answer.view_change
@@ -51,3 +47,20 @@ def held_signatures(answer: HeldVotes, asker: int, book: EpochBook, genesis_hash
         except (InvalidProof, MalformedBytes) as error:
             raise PeerFault(error.what, where=error.where, next_step=error.next_step) from error
     return list(dict.fromkeys(items))
+
+
+def _validators(epochs: list[int], asker: int, book: EpochBook) -> ValidatorSet:
+    """The set of the votes' one epoch: the present one, or the scheduled one, which begins before its first block is
+    final and moves the asker from the state's present set into that one.
+    """
+    current, where = book.current(), f"held votes of validator {asker}"
+    info = current if not epochs else book.by_number(epochs[0])
+    if info is None or info.epoch < current.epoch or set(epochs) - {info.epoch}:
+        raise UnknownEpoch("a vote of another epoch", where=where, next_step="catch up first")
+    if epochs and asker >= info.validators.n:
+        raise PeerFault(
+            f"votes of replica {asker} in an epoch of {info.validators.n}",
+            where=where,
+            next_step="drop it; a link that repeats this is cut",
+        )
+    return info.validators

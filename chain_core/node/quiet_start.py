@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
+from chain_core.consensus.messages import FinalityNotice
 from chain_core.consensus.pbft import Pbft
 from chain_core.ledger.store import LedgerStore
-from chain_core.network.frames import HeldVotes
+from chain_core.network.frames import ConsensusFrame, HeldVotes
 from chain_core.node.ports import Observer, Transport
 from chain_core.node.safe_signer import SafeSigner
 from chain_core.node.signer_questions import Lost, SignerQuestions
@@ -47,6 +48,7 @@ class QuietStart:
     ) -> None:
         self.questions = questions
         self._told = False
+        self._shown: FinalityNotice | None = None
         self._signer, self._store, self._core, self._outside, self._window = signer, store, core, outside, window
 
     def follow(self, core: Pbft, signer: SafeSigner) -> None:
@@ -66,10 +68,17 @@ class QuietStart:
     def ask(self) -> None:
         """Questions get lost: put them again to whoever has not answered."""
         self.questions.ask(self._outside.transport)
+        if self._shown is not None and self.questions.open and self.questions.target > self._store.final_height:
+            # Whoever showed it may be the only one to have it, and serve nothing: with it the others, who may have
+            # executed that block and lack this signer's vote alone, are final there and serve it.
+            self._outside.transport.broadcast(ConsensusFrame(self._shown))
 
     def take(self, peer: int, answer: HeldVotes) -> None:
         """A verified answer."""
+        before = self.questions.target
         self._tell(self.questions.take(peer, answer, self._signer, self._window()))
+        if self.questions.target > before and answer.certificate is not None:
+            self._shown = FinalityNotice(answer.final_header, answer.certificate)
 
     def expects(self, vote: Lost) -> bool:
         """Whether a foreign vote may be one that this disk has forgotten: told once, no reason to halt."""

@@ -11,6 +11,8 @@ from chain_core.codec.votes import encode_view_change
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.execution.epochs import EpochInfo
 from chain_core.network.epoch_book import UnknownEpoch
+from chain_core.network.frames import HeldVotes
+from chain_core.network.held_votes import held_signatures
 from chain_core.network.ingress import Ingress
 from chain_core.network.message_signatures import signature_triples
 from chain_core.types.block import Certificate, Phase, SignedViewChange, SignedVote
@@ -124,3 +126,17 @@ def test_who_left_certifies_nothing_above_the_barrier() -> None:
     with pytest.raises(PeerFault):
         signature_triples(FinalityNotice(S.header_bytes, S.certificate), TwoEpochs(1), S.chain)
     assert encode_certificate(S.certificate)
+
+
+def test_held_votes_of_the_scheduled_epoch_are_verified_by_its_seats_and_a_missing_seat_is_refused() -> None:
+    """It begins before its first block is final: until then the state has the epoch before in force."""
+    vote = in_epoch(COMMIT, 1)
+    held = HeldVotes(bytes(32), b"", None, (vote,), (), None)
+    (item,) = held_signatures(held, 3, TwoEpochs(2), S.chain)
+    assert item[0] == LATER.key(3) != S.validators.key(3)
+    newcomer = replace(vote, vote=replace(vote.vote, signer=S.validators.n))
+    with pytest.raises(PeerFault):
+        held_signatures(replace(held, votes=(newcomer,)), S.validators.n, TwoEpochs(2), S.chain)
+    assert held_signatures(replace(held, votes=()), S.validators.n, TwoEpochs(2), S.chain) == []
+    with pytest.raises(UnknownEpoch):
+        held_signatures(replace(held, votes=(COMMIT, vote)), 3, TwoEpochs(2), S.chain)
