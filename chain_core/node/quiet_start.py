@@ -95,7 +95,7 @@ class QuietStart:
             return False
         self._core.state.silent = False
         self._signer.not_below(self.questions.view)
-        if self.questions.horizon:
+        if self.questions.first_lost:
             facts: dict[str, str | int] = {"height": self._store.final_height, "lost": self.questions.horizon}
             self._outside.observer.alarm(VOTES_AGAIN, facts)
         return True

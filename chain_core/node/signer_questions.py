@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from chain_core.codec.block import decode_header
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.consensus.state import ReplicaState
+from chain_core.network.frame_codec import MAX_HELD_VOTES
 from chain_core.network.frames import NONCE_SIZE, HeldVotes, WantVotes
 from chain_core.node.ports import Transport
 from chain_core.node.safe_signer import SafeSigner
 from chain_core.node.twin_guard import foreign_certificate, foreign_header, foreign_view_change, foreign_votes
-from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote, ViewChange
+from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote, ViewChange
 
 Draw = Callable[[int], bytes]
 """So many random bytes."""
@@ -97,7 +98,7 @@ class SignerQuestions:
     def done(self, final_height: int, window: int) -> bool:
         """Whether the signer may vote from now on."""
         if self.open and self.enough and final_height >= self.target:
-            self.open = self.horizon > 0 and final_height <= self.horizon + window
+            self.open = bool(self.first_lost) and final_height <= self.horizon + window
         return not self.open
 
     def words(self, final_height: int, window: int) -> str:
@@ -106,7 +107,7 @@ class SignerQuestions:
             return ""
         if not self.enough:
             return f"asking the others for its earlier votes: {len(self.answered)} of {self._needed} have answered"
-        if self.horizon:
+        if self.first_lost:
             return (
                 f"votes under its key are missing in its log ({self.first_lost}; was an old disk restored?): "
                 f"it votes again when the chain is final above {self.horizon + window}, it is at {final_height}"
@@ -117,14 +118,14 @@ class SignerQuestions:
 def held_votes(state: ReplicaState, asker: int, nonce: bytes) -> HeldVotes:
     """What this replica holds under the key of ``asker``, and its final height."""
     votes = dict.fromkeys(vote for vote in _ordering_votes(state) if vote.vote.signer == asker)
-    headers = [slot.header_votes[asker] for slot in state.ascending() if asker in slot.header_votes]
+    headers = [held[asker] for slot in state.ascending() for held in (slot.header_votes, slot.ahead) if asker in held]
     certificate = state.final_certificate
     return HeldVotes(
         nonce,
         state.final_header if certificate is not None else b"",
         certificate,
-        tuple(votes),
-        tuple(headers),
+        tuple(votes)[:MAX_HELD_VOTES],
+        tuple(headers)[:MAX_HELD_VOTES],
         state.view_changes.get(asker),
     )
 
@@ -140,12 +141,15 @@ def _ordering_votes(state: ReplicaState) -> Iterator[SignedVote]:
             yield from slot.prepared.prepares
         if slot.proof is not None:
             yield from slot.proof.commits
+        yield from slot.skips.values()
+        for skips in slot.proofs:
+            yield from skips
 
 
 def _lost_in(answer: HeldVotes, signer: SafeSigner) -> Iterator[Lost]:
     for vote in answer.votes:
         if what := foreign_votes((vote,), signer):
-            yield Lost(what, vote.vote.height, vote.vote.view)
+            yield Lost(what, *place_of(vote))
     for header_vote in answer.header_votes:
         if what := foreign_header(header_vote.header_bytes, signer):
             yield Lost(what, header_vote.header.height)
@@ -161,7 +165,7 @@ def place_of(message: Message) -> tuple[int, int]:
     """The highest (height, view) that a message names: how far its votes may reach."""
     match message:
         case PrePrepare(vote=vote) | (SignedVote() as vote):
-            return vote.vote.height, vote.vote.view
+            return vote.vote.height, 0 if vote.vote.phase is Phase.SKIP else vote.vote.view
         case CommitProof(commits=commits):
             return commits[0].vote.height, commits[0].vote.view
         case HeaderVote():

@@ -6,10 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from chain_core.codec.votes import decode_vote, encode_vote
 from chain_core.network.frames import HeldVotes, WantVotes
 from chain_core.node.safe_signer import SafeSigner
 from chain_core.node.signer_questions import Lost, SignerQuestions, place_of
-from chain_core.types.block import Phase
+from chain_core.types.block import Phase, SignedVote
 from tests.unit.node.stage import RecordingTransport
 from tests.vectors.keys import Signatures
 from tests.vectors.samples import Samples
@@ -84,6 +85,20 @@ def test_a_lost_vote_silences_until_the_chain_is_final_beyond_it(name: str) -> N
     for height in range(asked.horizon + W + 1):
         assert not asked.done(height, W) and "old disk" in asked.words(height, W)
     assert asked.done(asked.horizon + W + 1, W)
+
+
+def test_a_lost_view_change_at_the_genesis_waits_for_the_first_blocks() -> None:
+    asked = questions()
+    assert asked.saw(Lost("VIEW-CHANGE for view 3", 0, 3))
+    for place, peer in ((1, 2), (0, 0)):
+        asked.take(peer, answer(place), signer(0), W)
+    assert not asked.done(W, W) and asked.done(W + 1, W) and asked.view == 3
+
+
+def test_a_skip_names_no_view() -> None:
+    """Its view is the index of the envelope that is left out."""
+    body = encode_vote(replace(S.vote(Phase.COMMIT, 1).vote, phase=Phase.SKIP, view=1_999))
+    assert place_of(SignedVote(decode_vote(body), body, bytes(64))) == (NEXT, 0)
 
 
 def test_what_stands_in_the_log_is_not_lost() -> None:
