@@ -28,9 +28,10 @@ class Assembly:
         hooks: Sequence[Hook],
         grants: Mapping[str, Sequence[str]],
         known_flags: Sequence[str],
+        max_ledgers: int = 0,
     ) -> None:
         bounds = {name: limits for contract in contracts for name, limits in contract.parameters.items()}
-        self.governance = Governance(bounds, known_flags)
+        self.governance = Governance(bounds, known_flags, max_ledgers)
         self.contracts: tuple[Contract, ...] = (Accounts(), self.governance, *contracts)
         self.hooks = tuple(hooks)
         names = [contract.name for contract in self.contracts] + [hook.name for hook in self.hooks] + [OUTBOX]

@@ -26,9 +26,10 @@ from chain_core.execution.context import (
 from chain_core.execution.contract import BlockOutcome, Contract
 from chain_core.execution.errors import InvalidGenesis
 from chain_core.execution.overlay import Overlay, SeenReader, StateReader
+from chain_core.execution.sub_ledgers import Origin, begin
 from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis
-from chain_core.types.ids import NO_ACCOUNT
+from chain_core.types.ids import MAIN_LEDGER, NO_ACCOUNT
 from chain_core.types.transaction import Envelope, Receipt
 from chain_core.types.values import Value
 
@@ -62,12 +63,12 @@ class _EmptyState:
         return None
 
 
-def genesis_state(assembly: Assembly, genesis: Genesis, genesis_hash: bytes) -> dict[bytes, bytes]:
+def genesis_state(
+    assembly: Assembly, genesis: Genesis, genesis_hash: bytes, origin: Origin | None = None
+) -> dict[bytes, bytes]:
     """Every contract's writes of height 0, in order of assembly. Raises InvalidGenesis."""
     overlay = Overlay(_EmptyState())
-    ctx = EngineContext(
-        BlockContext(genesis_hash, 0, 0, 0, 0, genesis.time_ms), overlay, assembly.accounts, assembly.grants
-    )
+    ctx = EngineContext(_height_0(genesis, genesis_hash, origin), overlay, assembly.accounts, assembly.grants)
     ctx.parameters, ctx.flags = genesis.parameters, tuple(sorted(genesis.flags))
     for contract in assembly.contracts:
         ctx.begin_phase(contract.name)
@@ -80,9 +81,19 @@ def genesis_state(assembly: Assembly, genesis: Genesis, genesis_hash: bytes) -> 
                 next_step="correct the genesis document and begin again",
             ) from refusal
         overlay.commit()
+    if origin is not None:
+        ctx.begin_phase(assembly.governance.name)
+        begin(ctx, origin)
+        overlay.commit()
     if ctx.take_packets():
         raise EngineFault("a contract sent a packet at height 0, whose outbox is empty")
     return {key: value for key, value in overlay.writes().items() if value is not None}
+
+
+def _height_0(genesis: Genesis, genesis_hash: bytes, origin: Origin | None) -> BlockContext:
+    if origin is None:
+        return BlockContext(genesis_hash, MAIN_LEDGER, 0, 0, 0, genesis.time_ms)
+    return BlockContext(genesis_hash, origin.sub_ledger.ledger, 0, 0, 0, origin.time_ms)
 
 
 class BlockRun:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import cast
 
 from chain_core.codec.values import decode_map, decode_value
-from chain_core.execution import membership
+from chain_core.execution import membership, sub_ledgers
 from chain_core.execution.account_records import ACCOUNTS, ACTIVE, CLOSED, SUSPENDED
 from chain_core.execution.accounts import KEY_LIST, PURPOSE, ROLES
 from chain_core.execution.arguments import ACCOUNT, PUBLIC_KEY, Choice, Integer, Kind, ListOf, MapOf, Optional, Text
@@ -19,6 +19,7 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments
 from chain_core.execution.parameters import encode_flags, encode_parameters, wrong_parameter
 from chain_core.execution.registry import Registry
+from chain_core.types.ids import MAIN_LEDGER
 
 PARAMETERS, FLAGS, PARTY, KEY = "parameters", "flags", "party", "key"
 
@@ -34,14 +35,20 @@ CONTENTS: Mapping[str, Mapping[str, Kind]] = {
     },
     KEY: {"account": ACCOUNT, "purpose": PURPOSE, "attach": Optional(PUBLIC_KEY), "revoke": KEY_LIST},
     **membership.CONTENTS,
+    **sub_ledgers.CONTENTS,
 }
 """The fields of each kind's content. Parameters and flags are merged into those in force; roles replace all roles."""
+
+MAIN_LEDGER_ONLY = frozenset((PARAMETERS, FLAGS, *membership.CONTENTS, *sub_ledgers.CONTENTS))
+"""What ledger 0 decides for all ledgers of the chain."""
 
 Bounds = Mapping[str, tuple[int, int]]
 
 
-def decide(ctx: CallContext, bounds: Bounds, kind: str, content: Arguments) -> None:
+def decide(ctx: CallContext, bounds: Bounds, kind: str, content: Arguments, max_ledgers: int = 0) -> None:
     """Makes the change in the namespaces of governance and accounts, or refuses with a rule."""
+    if kind in MAIN_LEDGER_ONLY and ctx.block.ledger != MAIN_LEDGER:
+        ctx.refuse("governance.main_ledger_decides", kind)
     wrong = wrong_field(CONTENTS[kind], content)
     if wrong is not None:
         ctx.refuse("governance.bad_content", kind, wrong[:64])
@@ -51,6 +58,8 @@ def decide(ctx: CallContext, bounds: Bounds, kind: str, content: Arguments) -> N
         _set_flags(ctx, cast(Sequence[str], content["on"]), cast(Sequence[str], content["off"]))
     elif kind in membership.CONTENTS:
         membership.change_validators(ctx, kind, content)
+    elif kind == sub_ledgers.LEDGER:
+        sub_ledgers.create(ctx, content, max_ledgers)
     else:
         registry = Registry(ctx.within(ACCOUNTS))
         account = cast(bytes, content["account"])

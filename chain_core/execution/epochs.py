@@ -104,9 +104,9 @@ def epoch_by_number(state: StateReader, epoch: int) -> EpochInfo | None:
     return EpochInfo(epoch, start, decode_validator_set(raw), set_hash, after[0])
 
 
-def install(space: Namespace, validators: ValidatorSet) -> None:
+def install(space: Namespace, validators: ValidatorSet, addresses: Mapping[str, str] | None = None) -> None:
     """Epoch 0 at genesis."""
-    _record(space, CURRENT, 0, 0, validators, {})
+    _record(space, CURRENT, 0, 0, validators, addresses or {})
 
 
 def schedule(

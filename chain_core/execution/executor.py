@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from chain_core.execution import epochs
+from chain_core.execution import epochs, sub_ledgers
 from chain_core.execution.assembly import Assembly
 from chain_core.execution.block_run import BlockResult, BlockRun, genesis_state
 from chain_core.execution.context import BlockContext
@@ -21,7 +21,8 @@ class Executor:
 
     ``contracts`` come after the registry of accounts and governance, which every chain has. ``grants`` names, for a
     contract or hook, the other contracts in whose namespace it may write. ``known_flags`` are those this build
-    implements. Raises ValueError when two of them have one name, or a grant names a stranger.
+    implements, ``max_ledgers`` is how many sub-ledgers a chain of this kind may have. Raises ValueError when two of
+    them have one name, or a grant names a stranger.
     """
 
     def __init__(
@@ -31,12 +32,17 @@ class Executor:
         hooks: Sequence[Hook] = (),
         grants: Mapping[str, Sequence[str]] | None = None,
         known_flags: Sequence[str] = (),
+        max_ledgers: int = 0,
     ) -> None:
-        self.assembly = Assembly(contracts, hooks, grants or {}, known_flags)
+        self.assembly = Assembly(contracts, hooks, grants or {}, known_flags, max_ledgers)
 
-    def genesis_writes(self, genesis: Genesis, genesis_hash: bytes) -> dict[bytes, bytes]:
-        """The state of height 0. Raises InvalidGenesis for a document some contract cannot start from."""
-        return genesis_state(self.assembly, genesis, genesis_hash)
+    def genesis_writes(
+        self, genesis: Genesis, genesis_hash: bytes, origin: sub_ledgers.Origin | None = None
+    ) -> dict[bytes, bytes]:
+        """The state of height 0, of a sub-ledger when it has an ``origin``. Raises InvalidGenesis for a document some
+        contract cannot start from.
+        """
+        return genesis_state(self.assembly, genesis, genesis_hash, origin)
 
     def execute(
         self,
@@ -80,6 +86,10 @@ class Executor:
     def epoch(self, state: StateReader, number: int) -> epochs.EpochInfo | None:
         """An epoch by its number: of the past, the present or the scheduled one; None where ``state`` knows none."""
         return epochs.epoch_by_number(state, number)
+
+    def sub_ledgers(self, state: StateReader) -> tuple[sub_ledgers.SubLedger, ...]:
+        """The sub-ledgers that ``state`` of ledger 0 names."""
+        return sub_ledgers.sub_ledgers(state)
 
     def barrier(self, state: StateReader) -> int | None:
         """The first height of the scheduled epoch, None while no change of validators is scheduled."""

@@ -8,7 +8,7 @@ from typing import cast
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
-from chain_core.execution import epochs, membership
+from chain_core.execution import epochs, membership, sub_ledgers
 from chain_core.execution.account_records import ACCOUNTS
 from chain_core.execution.arguments import MAX_INTEGER, Choice, Document, Integer
 from chain_core.execution.context import CallContext
@@ -45,6 +45,7 @@ MAX_CONTENT_BYTES = 16_384
 
 RULES: Mapping[str, RuleText] = {
     **membership.RULES,
+    **sub_ledgers.RULES,
     "governance.bad_parameter": RuleText(
         "参数 {0} 不存在、不可更改或超出 {1} 至 {2}", "parameter {0} is unknown, fixed, or outside {1} to {2}"
     ),
@@ -82,8 +83,9 @@ class Governance(Contract):
     lane = Lane.GOVERNANCE
     rules = RULES
 
-    def __init__(self, bounds: Bounds, known_flags: Sequence[str]) -> None:
-        self._bounds = bounds
+    def __init__(self, bounds: Bounds, known_flags: Sequence[str], max_ledgers: int = 0) -> None:
+        """``max_ledgers``: how many sub-ledgers a chain of this kind may have."""
+        self._bounds, self._max_ledgers = bounds, max_ledgers
         self._known_flags = frozenset(known_flags)
         governor = frozenset((GOVERNOR,))
         number = {"proposal": Integer(1)}
@@ -124,7 +126,7 @@ class Governance(Contract):
             ctx.refuse("governance.too_many_proposals", MAX_OPEN)
         if sum(other is not None and other.proposer == ctx.account for other in pending) >= MAX_OPEN_OF_ONE:
             ctx.refuse("governance.too_many_of_yours", MAX_OPEN_OF_ONE)
-        refusal = ctx.rehearse(lambda: decide(ctx, self._bounds, kind, content))
+        refusal = ctx.rehearse(lambda: decide(ctx, self._bounds, kind, content, self._max_ledgers))
         if refusal is not None:
             raise refusal
         expiry = ctx.block.height + ctx.parameters["governance_expiry"]
@@ -207,7 +209,7 @@ class Governance(Contract):
     def _applied(self, ctx: CallContext, proposal: Proposal) -> Proposal:
         if not self._is_supported(ctx, proposal):  # who lost the role meanwhile supports nothing any more
             return replace(proposal, status=FAILED, outcome="governance.unsupported")
-        refusal = ctx.attempt(lambda: decide(ctx, self._bounds, proposal.kind, proposal.content))
+        refusal = ctx.attempt(lambda: decide(ctx, self._bounds, proposal.kind, proposal.content, self._max_ledgers))
         if refusal is None:
             return replace(proposal, status=APPLIED)
         return replace(proposal, status=FAILED, outcome=refusal.rule or refusal.code.name)

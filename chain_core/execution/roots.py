@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from chain_core.codec.block import decode_header, encode_header, header_hash, params_hash
 from chain_core.codec.validator_set import validator_set_hash
+from chain_core.codec.values import decode_map, decode_value
 from chain_core.crypto.merkle import merkle_root
 from chain_core.execution.block_run import BlockResult
 from chain_core.execution.codes import EngineFault
 from chain_core.execution.context import BlockContext
+from chain_core.execution.sub_ledgers import Origin
 from chain_core.types.block import Header
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER, ZERO_HASH
@@ -77,19 +80,30 @@ def build_header(
     )
 
 
-def build_genesis_header(genesis: Genesis, genesis_hash: bytes, state_root: bytes, seen_root: bytes) -> bytes:
-    """The uncertified header of height 0: everyone computes it from the genesis document."""
+def build_genesis_header(
+    genesis: Genesis, genesis_hash: bytes, state_root: bytes, seen_root: bytes, origin: Origin | None = None
+) -> bytes:
+    """The uncertified header of height 0: everyone computes it from the genesis document, and a sub-ledger's from its
+    ``origin`` too.
+    """
     empty = merkle_root(())
     validators = validator_set_hash(genesis.validators)
+    parameters, flags = genesis.parameters, genesis.flags
+    ledger, time_ms, previous = MAIN_LEDGER, genesis.time_ms, ZERO_HASH
+    if origin is not None:
+        validators, ledger = origin.epoch.set_hash, origin.sub_ledger.ledger
+        time_ms, previous = origin.time_ms, origin.header_hash
+        parameters = cast(dict[str, int], decode_map(origin.parameters, "parameters"))
+        flags = tuple(cast(list[str], decode_value(origin.flags, "flags")))
     return encode_header(
         Header(
             genesis_hash,
-            MAIN_LEDGER,
+            ledger,
             0,
             0,
             0,
-            genesis.time_ms,
-            ZERO_HASH,
+            time_ms,
+            previous,
             empty,
             0,
             empty,
@@ -102,6 +116,6 @@ def build_genesis_header(genesis: Genesis, genesis_hash: bytes, state_root: byte
             seen_root,
             validators,
             validators,
-            params_hash(genesis.parameters, genesis.flags),
+            params_hash(parameters, flags),
         )
     )

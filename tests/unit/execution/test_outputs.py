@@ -170,7 +170,7 @@ def test_codes_never_change_their_number() -> None:
 
 def test_every_rule_the_engine_refuses_with_has_its_text_and_its_place_in_the_specification() -> None:
     root = Path(__file__).parents[3]
-    pages = ("execution.md", "membership.md")
+    pages = ("execution.md", "membership.md", "sub-ledgers.md")
     specification = "".join((root / "docs/spec" / page).read_text("utf-8") for page in pages)
     used = set()
     for path in (root / "chain_core/execution").glob("*.py"):

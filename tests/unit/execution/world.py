@@ -171,6 +171,7 @@ class World:
     time_ms: int = START_MS
     nonces: dict[str, int] = field(default_factory=dict)
     last: BlockResult | None = None
+    ledger: int = 0
 
     @classmethod
     def begin(
@@ -182,9 +183,14 @@ class World:
         contracts: tuple[Contract, ...] = (),
         hooks: tuple[Hook, ...] = (),
         grants: dict[str, tuple[str, ...]] | None = None,
+        max_ledgers: int = 0,
     ) -> "World":
         executor = Executor(
-            (Coins(), Border(), *contracts), hooks=hooks, grants=grants, known_flags=known_flags or flags
+            (Coins(), Border(), *contracts),
+            hooks=hooks,
+            grants=grants,
+            known_flags=known_flags or flags,
+            max_ledgers=max_ledgers,
         )
         world = cls(executor)
         world.state.update(executor.genesis_writes(genesis(parameters, flags), GENESIS_HASH))
@@ -210,7 +216,7 @@ class World:
         on_behalf_of: bytes = NO_ACCOUNT,
         cosigners: tuple[str, ...] = (),
         cosigner_keys: tuple[str, ...] = (),
-        ledger: int = 0,
+        ledger: int | None = None,
         as_account: bytes | None = None,
         signature: bytes = bytes(64),
     ) -> Envelope:
@@ -218,7 +224,7 @@ class World:
             nonce = self.nonces[name] = self.nonces.get(name, 0) + 1
         ordered = sorted(cosigners, key=account)
         body = TransactionBody(
-            ledger,
+            self.ledger if ledger is None else ledger,
             account(name) if as_account is None else as_account,
             nonce,
             self.time_ms + valid_for_ms,
@@ -234,7 +240,7 @@ class World:
 
     def context(self, after_ms: int = 1_000) -> BlockContext:
         epoch = self.executor.epoch_at(self, self.height + 1).epoch
-        return BlockContext(GENESIS_HASH, 0, self.height + 1, epoch, 0, self.time_ms + after_ms)
+        return BlockContext(GENESIS_HASH, self.ledger, self.height + 1, epoch, 0, self.time_ms + after_ms)
 
     def execute(self, *envelopes: Envelope, after_ms: int = 1_000) -> BlockResult:
         """What the next block would do; nothing is kept."""
