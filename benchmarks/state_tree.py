@@ -20,13 +20,16 @@ from pathlib import Path
 
 from chain_core.codec import signed
 from chain_core.codec.block import encode_batch, encode_certificate, encode_header, header_hash
+from chain_core.codec.proofs import bucket_digest, bucket_of
 from chain_core.codec.seen import SeenEntry, encode_seen, seen_key
 from chain_core.codec.transaction import encode_receipt
-from chain_core.crypto.hashing import sm3, sm3_records
+from chain_core.crypto.hashing import sm3, sm3_many, sm3_records
 from chain_core.crypto.merkle import merkle_root
 from chain_core.crypto.providers import provider
-from chain_core.ledger.bucket_tree import BucketTree
+from chain_core.ledger.bucket_tree import ENTRIES_A_BUCKET, BucketTree
 from chain_core.ledger.database import Database
+from chain_core.ledger.keys import entry
+from chain_core.ledger.levels import rows_of
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
 from chain_core.ledger.store import BlockRecord, LedgerStore, Staged
 from chain_core.ledger.vote_log import record_key
@@ -35,7 +38,7 @@ from chain_core.types.ids import ZERO_HASH
 from chain_core.types.transaction import Receipt
 
 WRITES = 3_000
-FILL = 4_000
+FILL = 20_000
 TRANSACTIONS = 1_000
 GENESIS = sm3(b"benchmark")
 Writes = Mapping[bytes, bytes | None]
@@ -47,11 +50,21 @@ def keys(count: int) -> list[bytes]:
 
 
 def filled(directory: Path, name: str, names: list[bytes], buckets: int) -> tuple[Database, BucketTree]:
-    """A tree over ``names`` in a database of its own."""
+    """A tree over ``names`` in a database of its own, as it is after growing with them."""
     database = Database(directory / name)
     tree = BucketTree(database, b"s", signed.STATE_ROOT, buckets)
+    count = max(buckets, -(-len(names) // ENTRIES_A_BUCKET))
+    value_hash = sm3(b"filled")
+    contents: list[list[bytes]] = [[] for _ in range(count)]
     for start in range(0, len(names), FILL):
-        adopt(database, tree, dict.fromkeys(names[start : start + FILL], b"filled"))
+        batch = database.batch()
+        part = names[start : start + FILL]
+        for key, key_hash in zip(part, sm3_many(part), strict=True):
+            batch.put(entry(b"s", key_hash), value_hash + key)
+            contents[bucket_of(key_hash, count)].append(key_hash + value_hash)
+        database.write(batch)
+    digests = b"".join(bucket_digest(len(items), merkle_root(sorted(items))) for items in contents)
+    tree.restore(rows_of(digests), len(names))
     return database, tree
 
 

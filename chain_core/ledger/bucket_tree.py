@@ -31,9 +31,9 @@ CACHE_BYTES = 192 << 20
 _BUCKET_OVERHEAD = 250
 """Bytes that Python spends on a cached bucket beside its contents."""
 
-ENTRIES_A_BUCKET = 16
+ENTRIES_A_BUCKET = 8
 """Above this load buckets are split."""
-SPLITS_A_BLOCK = 256
+SPLITS_A_BLOCK = 512
 MAX_BUCKETS = 1 << 24
 
 
