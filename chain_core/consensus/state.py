@@ -237,16 +237,13 @@ class ReplicaState:
 
     @property
     def window_end(self) -> int:
-        """The highest height in flight: final + W, less when a NEW-VIEW over so many heights fitted into no frame, and
-        never of the next epoch.
-        """
+        """The highest height in flight: final + W, less when a NEW-VIEW over so many heights fitted into no frame."""
         p, q = self.config.parameters, self.config.validators.q
         fits = NEW_VIEW_BYTES // (q * (32 * p.max_block_transactions + 256 * (q + 1)))
-        end = self.final_height + max(1, min(p.window_heights, fits))
-        return end if self.config.barrier is None else min(end, self.config.barrier - 1)
+        return self.final_height + max(1, min(p.window_heights, fits))
 
     def slot_at(self, height: int) -> Slot | None:
-        """The slot of a height in flight, made when it is asked for first; None outside the window.
+        """The slot of a height in flight, made when first asked for; None outside the window and in the next epoch.
 
         A slot that a larger window opened stays when governance shrinks the window: what was prepared in it counts.
         """

@@ -240,8 +240,7 @@ def enter_view(state: ReplicaState, message: SignedNewView, out: list[Effect]) -
     for slot in state.slots.values():
         slot.accepted, slot.prepares = None, {}
         slot.wanted.clear()
-        # The driver lets go of what earlier views proposed: ask it anew before voting on such a batch.
-        slot.held = {slot.committed} if slot.committed is not None else set()
+        slot.held.clear()  # the driver lets go of what earlier views proposed: ask anew before voting on such a batch
     _owe(state, message.message)
     begin_above(state, message.message, out)
     kept = {due.message.vote.vote.digest for due in state.re_proposals.values()}

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from chain_core.consensus import effects as fx
-from chain_core.consensus.inputs import BarrierSet, Timer
+from chain_core.consensus.inputs import BarrierSet, RequestOverdue, Timer
 from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message
 from tests.unit.consensus.bench import (
     NOW_MS,
@@ -58,7 +58,7 @@ def test_nothing_from_the_barrier_on_is_accepted_or_stashed(final: int) -> None:
 def test_an_instance_whose_epoch_is_over_runs_no_timer_and_asks_for_no_view() -> None:
     bench = ending(1, 2)
     bench.now_ms = NOW_MS + 60_000
-    effects = bench.work("a") + bench.fire(Timer.ORDER)
+    effects = bench.work("a") + bench.fire(Timer.ORDER) + bench.do(RequestOverdue())
     effects += bench.hear(new_view(1, [view_change(i, 1) for i in (0, 2, 3)]))
     assert kinds(effects) == [] and bench.core.state.view == 0
     leader = ending(0, 2)

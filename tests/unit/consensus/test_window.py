@@ -86,6 +86,17 @@ def test_a_primary_that_fetches_blocks_proposes_nothing() -> None:
     assert bench.work("a") == []
 
 
+def test_a_new_primary_that_has_to_fetch_first_does_not_propose_above_what_it_lacks() -> None:
+    """What lies in the blocks that it lacks is still in its pool."""
+    bench = wide(1)
+    bench.pool = ["x", "y"]
+    changes = [view_change(i, 1, final=header_of(2, H[2])) for i in (0, 2, 3)]
+    assert "CastPrePrepare" not in kinds(bench.hear(*changes))
+    assert "CastPrePrepare" not in kinds(bench.block_arrives(H[1]) + bench.work())
+    effects = bench.block_arrives(H[2]) + bench.work()
+    assert [e.vote.height for e in effects if isinstance(e, fx.CastPrePrepare)] == [3]
+
+
 def test_the_new_primary_proposes_above_what_it_re_proposes() -> None:
     bench = wide(1)
     bench.pool = ["x", "y"]
