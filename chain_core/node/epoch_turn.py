@@ -11,6 +11,7 @@ from chain_core.consensus.state import ConsensusParameters, ReplicaConfig
 from chain_core.execution.epochs import EpochInfo
 from chain_core.execution.executor import Executor
 from chain_core.ledger.store import LedgerStore
+from chain_core.node.safe_signer import SafeSigner, Sign
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.validator_set import ValidatorSet
 
@@ -42,6 +43,13 @@ def config_of(
         parameters,
         barrier if barrier is not None and barrier > epoch.start else None,
     )
+
+
+def newcomer(config: ReplicaConfig, sign: Sign, final_height: int) -> SafeSigner | None:
+    """The signer of a node that signed nothing so far; None for an observer."""
+    if config.me is None:
+        return None
+    return SafeSigner(sign, config.me, config.genesis_hash, final_height, epoch=config.epoch)
 
 
 class ClosingNotices:

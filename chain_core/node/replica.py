@@ -30,13 +30,13 @@ from chain_core.node.block_exchange import BlockExchange
 from chain_core.node.bodies import Wanted
 from chain_core.node.certified_blocks import fits_its_header
 from chain_core.node.divergence import Divergence
-from chain_core.node.epoch_turn import ClosingNotices, config_of, present_epoch
+from chain_core.node.epoch_turn import ClosingNotices, config_of, newcomer, present_epoch
 from chain_core.node.intake import Intake
 from chain_core.node.outside import perform_outside
 from chain_core.node.ports import Admission, FinalBlock, Origin, Ports
 from chain_core.node.primary_watch import has_work, watch_primary
 from chain_core.node.quiet_start import QuietStart
-from chain_core.node.safe_signer import SafeSigner, Sign, SigningRefused
+from chain_core.node.safe_signer import Sign, SigningRefused
 from chain_core.node.signer_questions import Lost, SignerQuestions, held_votes, place_of
 from chain_core.node.snapshot_exchange import SnapshotExchange
 from chain_core.node.twin_guard import foreign_certificate, foreign_vote
@@ -348,7 +348,7 @@ class Replica:
         self.intake.finalised(built.batch.height, ids)
         if self.voter is not None:
             self.voter.signer.prune(built.batch.height)
-        self._adopt_parameters()
+        self.core.set_parameters(ConsensusParameters.from_chain(self.executor.parameters(self.store)))
         self._stop_at_unknown_flag()
         self._inputs.append(inp.Finalised(header_bytes, certificate_bytes))
         self._speak_if_safe()
@@ -385,21 +385,13 @@ class Replica:
         self.intake.follow(self.peers)
         self.exchange.follow(n, config.me)
         self.snapshots.follow(n, config.me)
-        if config.me is None:
-            self.voter = None
-        elif self.voter is not None:
-            self.voter.signer.begin_epoch(config.epoch, config.me)
+        if self.voter is None or config.me is None:
+            signer = newcomer(config, self._sign, self.store.final_height)
+            self.voter = Voter(signer, self.store, self.bodies, self.ports.transport) if signer is not None else None
         else:
-            final = self.store.final_height
-            signer = SafeSigner(self._sign, config.me, self.genesis_hash, final, epoch=config.epoch)
-            self.voter = Voter(signer, self.store, self.bodies, self.ports.transport)
+            self.voter.signer.begin_epoch(config.epoch, config.me)
         if self.quiet is not None and self.voter is not None:
             self.quiet.follow(self.core, self.voter.signer)
-
-    def _adopt_parameters(self) -> None:
-        parameters = ConsensusParameters.from_chain(self.executor.parameters(self.store))
-        if parameters != self.core.state.config.parameters:
-            self.core.set_parameters(parameters)
 
     def _stop_at_unknown_flag(self) -> None:
         """A height that runs under a rule this build does not know is neither voted on nor executed."""
