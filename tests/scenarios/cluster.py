@@ -2,9 +2,10 @@
 
 Commands (one a line; ``key=value`` filters take comma-separated values):
 
-``cluster N``                        N fresh replicas
+``cluster N [window= block=]``       N fresh replicas; heights in flight (1), ids a block holds (100)
+``poison R... index=``               executing the id at this index breaks R's engine
 ``work R names...``                  bodies wait at replica R
-``deliver [kind= from= to=]``        let waiting messages arrive, and those that follow from them, until quiet
+``deliver [kind= from= to= height=]``  let waiting messages arrive, and those that follow from them, until quiet
 ``drop [kind= from= to=]``           lose waiting messages
 ``waiting``                          what waits, counted
 ``timeout R...`` / ``resend R...``   a timer ends
@@ -18,6 +19,7 @@ Commands (one a line; ``key=value`` filters take comma-separated values):
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import assert_never
 
 from chain_core.codec.block import decode_header
@@ -26,7 +28,7 @@ from chain_core.consensus.inputs import Finalised, Started, Timer
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.crypto.hashing import sm3
 from chain_core.types.block import Batch, HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote
-from tests.unit.consensus.bench import Bench, digest_of, view_change
+from tests.unit.consensus.bench import PARAMETERS, Bench, digest_of, view_change
 
 KINDS = ("pre-prepare", "prepare", "commit", "proof", "header", "view-change", "new-view", "notice", "heartbeat")
 
@@ -53,6 +55,19 @@ def kind_of(message: Message) -> str:
             assert_never(message)
 
 
+def height_of(message: Message) -> int:
+    """0 for what is of no height."""
+    match message:
+        case PrePrepare(vote=vote):
+            return vote.vote.height
+        case SignedVote():
+            return message.vote.height
+        case HeaderVote():
+            return message.header.height
+        case _:
+            return 0
+
+
 class Cluster:
     """Runs one script; each command answers with the lines that belong below it."""
 
@@ -73,8 +88,10 @@ class Cluster:
 
     # -- commands
 
-    def do_cluster(self, words: list[str], _: dict[str, list[str]]) -> None:
-        self.benches = [Bench(i, int(words[0])) for i in range(int(words[0]))]
+    def do_cluster(self, words: list[str], filters: dict[str, list[str]]) -> None:
+        window, block = (int(filters.get(key, [default])[0]) for key, default in (("window", "1"), ("block", "100")))
+        parameters = replace(PARAMETERS, window_heights=window, max_block_transactions=block)
+        self.benches = [Bench(i, int(words[0]), parameters=parameters) for i in range(int(words[0]))]
         for index, bench in enumerate(self.benches):
             self._did(index, bench.do(Started()))
         self.queue.clear()
@@ -110,6 +127,11 @@ class Cluster:
     def do_resend(self, words: list[str], _: dict[str, list[str]]) -> None:
         for index in map(int, words):
             self._did(index, self.benches[index].fire(Timer.RESEND))
+
+    def do_poison(self, words: list[str], filters: dict[str, list[str]]) -> None:
+        for index in map(int, words):
+            self.benches[index].poison = set(map(int, filters["index"]))
+        self.lines.append(f"index {filters['index'][0]} breaks the engine of {', '.join(words)}")
 
     def do_clock(self, words: list[str], _: dict[str, list[str]]) -> None:
         for bench in self.benches:
@@ -148,7 +170,7 @@ class Cluster:
 
     def _passes(self, entry: tuple[int, int, Message], filters: dict[str, list[str]]) -> bool:
         sender, to, message = entry
-        found = {"kind": kind_of(message), "from": str(sender), "to": str(to)}
+        found = {"kind": kind_of(message), "from": str(sender), "to": str(to), "height": str(height_of(message))}
         return all(found[key] in values for key, values in filters.items())
 
     def _did(self, index: int, effects: list[fx.Effect]) -> None:
@@ -174,10 +196,8 @@ class Cluster:
             case fx.CastCommit(vote, prepared):
                 signers = [prepared.pre_prepare.vote.signer, *(p.vote.signer for p in prepared.prepares)]
                 return f"COMMIT {self._batch(prepared.batch)} h{vote.height} v{vote.view}, prepared by {signers}"
-            case fx.Execute(batch, _):
-                return f"executes {self._batch(batch)} at h{batch.height}"
-            case fx.CastHeaderVote(header):
-                return f"signs the header of h{decode_header(header).height}"
+            case fx.Execute() | fx.CastSkip() | fx.CastHeaderVote():
+                return self._execution_line(effect)
             case fx.Finalise(header, certificate):
                 signers = [i for i, _ in certificate.signatures]
                 return f"FINAL h{decode_header(header).height}, certified by {signers}"
@@ -202,7 +222,23 @@ class Cluster:
             case _:
                 return ""
 
+    def _execution_line(self, effect: fx.Execute | fx.CastSkip | fx.CastHeaderVote) -> str:
+        match effect:
+            case fx.Execute(batch, _, attempt, skipped):
+                again = f", attempt {attempt} without {list(skipped)}" if attempt else ""
+                return f"executes {self._batch(batch)} at h{batch.height}{again}"
+            case fx.CastSkip(vote):
+                return f"SKIP index {vote.view} of h{vote.height}, attempt {vote.attempt}"
+            case fx.CastHeaderVote(header):
+                decoded = decode_header(header)
+                at = f", attempt {decoded.attempt}" if decoded.attempt else ""
+                return f"signs the header of h{decoded.height}{at}"
+            case _:
+                assert_never(effect)
+
     def _batch(self, batch: Batch) -> str:
+        if not batch.envelope_ids:
+            return "{}"
         names = ",".join(self.names.get(i, i.hex()[:6]) for i in batch.envelope_ids)
         assert digest_of(batch)
         return "{" + names + "}"
