@@ -71,6 +71,11 @@ class LedgerStore:
         if final is not None:
             self._restore(int.from_bytes(final, "big"))
 
+    @property
+    def ledger(self) -> int:
+        """Whose blocks these are."""
+        return self._binding.ledger
+
     @classmethod
     def open(
         cls,
@@ -327,12 +332,13 @@ class LedgerStore:
     def _check_continues(self, header_bytes: bytes, staged: Staged) -> Header:
         header = decode_header(header_bytes)
         root, count = self.history.tree.root, self.history.tree.count
+        follows = header.height > 0 or not self.ledger  # a sub-ledger's first header names one of ledger 0
         checks = {
             "height": (header.height, self._final_height + 1),
             "height it was staged on": (staged.base_height, self._final_height),
             "genesis hash": (header.genesis_hash, self._binding.genesis_hash),
             "ledger": (header.ledger, self._binding.ledger),
-            "previous header hash": (header.prev_hash, self._final_hash),
+            "previous header hash": (header.prev_hash, self._final_hash if follows else header.prev_hash),
             "history root": ((header.history_root, header.history_count), (root, count)),
             "state root": (header.state_root, staged.state_root),
             "seen root": (header.seen_root, staged.seen_root),

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Protocol, TypeVar
 
 from chain_core.codec import signed
-from chain_core.codec.block import decode_block
+from chain_core.codec.block import decode_block, decode_header
 from chain_core.codec.transaction import decode_envelopes
 from chain_core.consensus.messages import Message
 from chain_core.crypto.hashing import sm3_many
@@ -23,6 +23,7 @@ from chain_core.network.epoch_book import EpochBook
 from chain_core.network.frames import HeldVotes
 from chain_core.network.held_votes import held_signatures
 from chain_core.network.message_signatures import certified_signatures, signature_triples
+from chain_core.network.own_ledger import require, require_held, require_message
 from chain_core.network.transaction_refusals import (
     BadSignature,
     Expired,
@@ -116,9 +117,12 @@ class Ingress:
         check = _MessageCheck()
         for message in messages:
             try:
+                require_message(message, self.ledger)
                 items = signature_triples(message, self.epochs, self.genesis_hash)
             except PeerFault as fault:
                 check.parts.append((fault, 0))
+            except MalformedBytes as error:
+                check.parts.append((PeerFault(error.what, where=error.where, next_step=_PEER_NEXT), 0))
             else:
                 check.parts.append((message, len(items)))
                 check.items.extend(items)
@@ -131,9 +135,12 @@ class Ingress:
     def check_held(self, answer: HeldVotes, asker: int) -> Check[HeldOutcome]:
         """The answer to this signer's question: everything in it must be signed by ``asker``, its key in ``items``."""
         try:
+            require_held(answer, self.ledger)
             items = held_signatures(answer, asker, self.epochs, self.genesis_hash)
         except PeerFault as fault:
             return _HeldCheck((), fault)
+        except MalformedBytes as error:
+            return _HeldCheck((), PeerFault(error.what, where=error.where, next_step=_PEER_NEXT))
         return _HeldCheck(items, answer)
 
     # ---- transactions
@@ -197,6 +204,7 @@ class Ingress:
         for raw in raws:
             try:
                 block = decode_block(raw)
+                require(decode_header(block.header).ledger, self.ledger, "block")
                 header, items = certified_signatures(block.header, block.certificate, self.epochs, self.genesis_hash)
                 check_block_contents(block, header)
             except PeerFault as fault:

@@ -37,7 +37,7 @@ from chain_core.types.block import (
     ViewChange,
 )
 from chain_core.types.errors import InvalidProof, MalformedBytes, PeerFault
-from chain_core.types.ids import ZERO_HASH
+from chain_core.types.ids import MAIN_LEDGER, ZERO_HASH
 from chain_core.types.validator_set import ValidatorSet
 
 _NEXT = "drop the message; a link that repeats this is cut"
@@ -189,8 +189,9 @@ def _final_header(
     if header.ledger != message.ledger:
         raise _fault(f"its final header is of ledger {header.ledger}", where)
     if message.final_certificate is None:
+        before = header.prev_hash if header.ledger != MAIN_LEDGER else ZERO_HASH  # a sub-ledger springs from a header
         first = (header.height, header.epoch, header.attempt, header.prev_hash, header.genesis_hash)
-        if first != (0, 0, 0, ZERO_HASH, genesis_hash):
+        if first != (0, 0, 0, before, genesis_hash):
             raise _fault(f"the header of height {header.height} has no certificate", where)
         return header, []
     if header.epoch != message.epoch and header.height != info.start - 1:

@@ -12,7 +12,6 @@ from chain_core.execution.epochs import EpochInfo
 from chain_core.execution.executor import Executor
 from chain_core.ledger.store import LedgerStore
 from chain_core.node.safe_signer import SafeSigner, Sign
-from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.validator_set import ValidatorSet
 
 
@@ -37,7 +36,7 @@ def config_of(
     return ReplicaConfig(
         epoch.validators,
         me,
-        MAIN_LEDGER,
+        store.ledger,
         epoch.epoch,
         genesis_hash,
         parameters,

@@ -44,7 +44,6 @@ from chain_core.node.voting import Cast, Voter
 from chain_core.node.watching import Watchers
 from chain_core.types.block import Batch, CertifiedBlock
 from chain_core.types.genesis import Genesis
-from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.transaction import Envelope
 from chain_core.types.verified import Verified
 
@@ -239,7 +238,7 @@ class Replica:
                 self._cast(effect)
             case fx.BuildBatch():
                 epoch = self.core.state.config.epoch
-                empty = Batch(MAIN_LEDGER, epoch, effect.height, effect.attempt, self.ports.clock.now_ms(), ())
+                empty = Batch(self.store.ledger, epoch, effect.height, effect.attempt, self.ports.clock.now_ms(), ())
                 batch = self.intake.build(empty, effect.view, full=effect.full)
                 self._inputs.append(inp.BatchBuilt(effect.height, effect.view, batch))
             case fx.HoldBodies(batch, view, digest, sources, fresh):

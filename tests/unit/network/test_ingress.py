@@ -11,10 +11,11 @@ from chain_core.codec import signed
 from chain_core.codec.block import batch_digest, encode_batch, encode_block
 from chain_core.codec.transaction import decode_envelope, encode_body, encode_envelope
 from chain_core.codec.votes import encode_vote
-from chain_core.consensus.messages import CommitProof, Heartbeat, PrePrepare
+from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.crypto.provider import VerifyItem
 from chain_core.crypto.providers import provider, signing_provider
 from chain_core.network import ingress as module
+from chain_core.network.frames import HeldVotes
 from chain_core.network.ingress import EnvelopeOutcome, Ingress, VerifiedCache
 from chain_core.network.signing import sign_transaction
 from chain_core.network.transaction_refusals import (
@@ -202,6 +203,45 @@ def commit_proof(*, signers: tuple[int, ...] = (0, 1, 3), spoil: int = -1, **cha
             signature = signature[:-1] + bytes((signature[-1] ^ 1,))
         votes.append(SignedVote(vote, body, signature))
     return CommitProof(S.next_batch, tuple(votes))
+
+
+MESSAGES: dict[str, Message] = {
+    "PRE-PREPARE": PrePrepare(S.vote(Phase.PRE_PREPARE, 0), S.next_batch),
+    "PREPARE": S.vote(Phase.PREPARE, 1),
+    "commit proof": CommitProof(S.next_batch, S.commits),
+    "header vote": S.header_votes[2],
+    "finality notice": FinalityNotice(S.header_bytes, S.certificate),
+    "VIEW-CHANGE": S.view_change(1),
+    "NEW-VIEW": S.new_view,
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_what_is_signed_for_one_ledger_is_shown_on_no_other(name: str) -> None:
+    """The validators' keys are the same on all ledgers: only the ledger's number tells such a message apart."""
+    message = MESSAGES[name]
+
+    assert made().verify_messages([message]) == [Verified(message)]
+    (outcome,) = replace(made(), ledger=1).verify_messages([message])
+    assert isinstance(outcome, PeerFault) and "of ledger 0 on a link of ledger 1" in outcome.what
+
+
+def test_nor_are_blocks_and_answers_to_a_signers_question() -> None:
+    other = replace(made(), ledger=1)
+    (outcome,) = other.verify_blocks([encode_block(S.block)])
+    assert isinstance(outcome, PeerFault) and "of ledger 0" in outcome.what
+
+    own = S.vote(Phase.PREPARE, 1)
+    answers = (
+        HeldVotes(bytes(16), b"", None, (own,), (), None),
+        HeldVotes(bytes(16), b"", None, (), (S.header_votes[1],), None),
+        HeldVotes(bytes(16), b"", None, (), (), S.view_change(1)),
+        HeldVotes(bytes(16), S.header_bytes, S.certificate, (), (), None),
+    )
+    for answer in answers:
+        assert not isinstance(made().check_held(answer, 1).conclude([True] * 9)[0], PeerFault)
+        (held,) = other.check_held(answer, 1).conclude([True] * 9)
+        assert isinstance(held, PeerFault) and "of ledger 0" in held.what
 
 
 def test_messages_are_verified_one_by_one() -> None:
