@@ -344,3 +344,17 @@ def makers(source: str) -> list[int]:
 def test_only_ingress_makes_verified_values() -> None:
     found = {str(path.relative_to(ROOT)) for path in modules(*PACKAGES) if makers(path.read_text("utf-8"))}
     assert found == {"chain_core/network/ingress.py"}
+
+
+def test_nothing_but_the_replay_of_recordings_vouches_for_what_it_read() -> None:
+    """``recorded`` makes Verified values without looking at a signature: offline, of what this node had verified."""
+    users = {
+        str(path.relative_to(ROOT))
+        for path in modules(*PACKAGES)
+        if "ingress import recorded" in path.read_text("utf-8")
+    }
+    assert users == {"chain_core/node/recording_codec.py"}
+    decoders = {
+        str(path.relative_to(ROOT)) for path in modules(*PACKAGES) if "recording_codec" in path.read_text("utf-8")
+    }
+    assert decoders == {"chain_core/node/recorder.py", "chain_core/node/replay.py"}
