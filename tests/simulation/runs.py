@@ -20,7 +20,7 @@ from tests.simulation.world import Outcome, Size, World
 _MEMORY = Path("/dev/shm")
 """Where a synced write costs no disk: hundreds of them make a run, and a simulated crash loses no page anyway."""
 
-SIZES = (4, 4, 4, 7, 4, 4, 4, 10, 4, 7)
+SIZES = (4, 4, 4, 7, 4, 4, 4, 4, 4, 7, 4, 4, 4, 4, 4, 7, 4, 4, 4, 10)
 WINDOWS = (1, 2, 4, 8)
 BLOCKS = (1, 2, 3)
 HEIGHTS = 50
@@ -30,10 +30,10 @@ REAL_EVERY = 10
 
 def size_of(seed: int, *, small: bool = False, n: int | None = None) -> Size:
     """Mostly four validators, else seven or ten; the window goes through 1, 2, 4, 8."""
-    window = WINDOWS[seed // len(SIZES) % len(WINDOWS)]
+    window = WINDOWS[seed // 4 % len(WINDOWS)]
     if small:
         return Size(n or 4, bad_weather_ms=6_000, transactions=8, faults=3, window=window)
-    block = BLOCKS[seed % len(BLOCKS)] if window > 1 else 2_000
+    block = BLOCKS[seed // 16 % len(BLOCKS)] if window > 1 else 2_000
     idle_ms = 4_000 if seed % 4 == 3 else 0
     proposals = 6 if seed % 3 else 0
     return Size(

@@ -229,7 +229,8 @@ class World:
             if node.up:
                 for strategy in node.strategies:
                     strategy.tick(node)
-        self.checker.bounded()
+        if self.schedule.now_ms % (4 * TICK_MS) < TICK_MS:
+            self.checker.bounded()
         self.schedule.after(TICK_MS, self._tick)
 
     # -- the run

@@ -74,7 +74,17 @@ def hunt(patch: Path, seeds: int) -> Verdict:
         copy_code(tree)
         if refusal := apply(patch, tree):
             return verdict(False, 0, f"the patch does not apply: {refusal}")
-        command = [sys.executable, "-m", "tests.simulation", "--seeds", f"0-{seeds - 1}", "--n", "4", "--no-real", "--hunt"]
+        command = [
+            sys.executable,
+            "-m",
+            "tests.simulation",
+            "--seeds",
+            f"0-{seeds - 1}",
+            "--n",
+            "4",
+            "--no-real",
+            "--hunt",
+        ]
         environment = {**os.environ, "PYTHONPATH": str(tree), "PYTHONDONTWRITEBYTECODE": "1"}
         try:
             done = subprocess.run(
