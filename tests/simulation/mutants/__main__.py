@@ -14,8 +14,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -105,12 +104,11 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     options = parser.parse_args(arguments)
     chosen = patches(options.only)
-    task: Callable[[Path], Verdict] = lambda patch: hunt(patch, options.seeds)  # noqa: E731
     with ThreadPoolExecutor(options.workers) as executor:
         verdicts = []
-        for verdict in executor.map(task, chosen):
-            verdicts.append(verdict)
-            print(line_of(verdict), flush=True)
+        for done in as_completed(executor.submit(hunt, patch, options.seeds) for patch in chosen):
+            verdicts.append(done.result())
+            print(line_of(verdicts[-1]), flush=True)
     missed = [verdict for verdict in verdicts if not verdict.caught]
     print(f"{len(verdicts) - len(missed)} of {len(verdicts)} mutants caught")
     return 1 if missed or not verdicts else 0
