@@ -21,7 +21,7 @@ from chain_core.network.hello import Hello, check_hello, decode_hello, encode_he
 from chain_core.network.identity import Caller
 from chain_core.network.link_quality import SignatureQuality
 from chain_core.network.link_queue import Entry, LinkQueue, Usefulness
-from chain_core.network.raw_rpc import Method, RawChannel, RawStream, Stream, parse
+from chain_core.network.raw_rpc import RawChannel, RawStream, parse
 from chain_core.network.refusals import Overloaded
 from chain_core.network.roster import Roster
 from chain_core.types.errors import DualchainError, MalformedBytes, PeerFault
@@ -30,7 +30,6 @@ log = logging.getLogger(__name__)
 
 LINK_METHOD: Final = "/dualchain.p2p.v1.PeerService/Link"
 
-_HELLO_PATIENCE_S = 5.0
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 5.0
 _SETTLED_S = 5.0
 _CUT_S = 30.0
@@ -200,10 +199,6 @@ class PeerLinks:
 
     # ---- life
 
-    def methods(self) -> dict[str, Method]:
-        """What the peer port serves."""
-        return {LINK_METHOD: Stream(self._serve)}
-
     async def run(self) -> None:
         """Keep all outgoing links up until cancelled; what it raises is a defect."""
         async with asyncio.TaskGroup() as group:
@@ -274,13 +269,12 @@ class PeerLinks:
 
     # ---- incoming
 
-    async def _serve(self, caller: Caller, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    async def serve(self, caller: Caller, theirs: Hello, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """A link that somebody opened with ``theirs``; ``requests`` are the messages after it (``link_door``)."""
         loop = asyncio.get_running_loop()
         if self._cut_until.get(caller.name, 0.0) > loop.time():
             raise LinkCut("this link is cut for a while", where=caller.name, next_step="mend the sender, then wait")
-        link = await self._opened(caller, requests)
-        if link is None:
-            return
+        link = self._opened(caller, theirs)
         streams = self._incoming.setdefault(link.name, [])
         if len(streams) >= _STREAMS_A_VALIDATOR:
             raise Overloaded("too many links of this validator", where="hello.node", retry_after_ms=5_000)
@@ -296,15 +290,7 @@ class PeerLinks:
         finally:
             streams.remove(link)
 
-    async def _opened(self, caller: Caller, requests: AsyncIterator[bytes]) -> IncomingLink | None:
-        try:
-            async with asyncio.timeout(_HELLO_PATIENCE_S):
-                first = await anext(requests, None)
-        except TimeoutError:
-            raise PeerFault("no Hello in time", where="first message", next_step="see docs/spec/network.md") from None
-        if first is None:
-            return None
-        theirs = decode_hello(first)
+    def _opened(self, caller: Caller, theirs: Hello) -> IncomingLink:
         try:
             check_hello(theirs, self._hello, self._roster.names)
         except PeerFault as fault:

@@ -129,7 +129,7 @@ def _size(store: LedgerStore) -> int:
 @contextmanager
 def _ledger(config: Path, assemblies: Callable[[], Assemblies]) -> Iterator[tuple[LedgerStore, bytes]]:
     """The ledger of a stopped node, and its genesis document."""
-    from chain_core.node.process import open_ledger
+    from chain_core.node.ledger_files import open_ledger
 
     loaded = load_config(config)
     member = join(loaded)

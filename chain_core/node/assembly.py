@@ -6,14 +6,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 from chain_core.execution.contract import Contract, Hook
 from chain_core.execution.executor import Executor
 from chain_core.execution.messages import Messages
+from chain_core.execution.parameters import GOVERNANCE
+from chain_core.execution.sub_ledgers import MAX_LEDGERS
 from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis
+from chain_core.types.ids import MAIN_LEDGER
 
 
 class UnknownKind(LocalFault):
@@ -31,10 +34,25 @@ class Assembly:
     hooks: Sequence[Hook] = ()
     grants: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known_flags: Sequence[str] = ()
+    followers: Sequence[Contract] = ()
+    """What a sub-ledger has besides, to follow ledger 0: it may write in governance. A chain without has none."""
 
     def executor(self) -> Executor:
         """A fresh executor of this assembly."""
-        return Executor(self.contracts, hooks=self.hooks, grants=self.grants, known_flags=self.known_flags)
+        return Executor(
+            self.contracts,
+            hooks=self.hooks,
+            grants=self.grants,
+            known_flags=self.known_flags,
+            max_ledgers=MAX_LEDGERS if self.followers else 0,
+        )
+
+    def of_ledger(self, ledger: int) -> Assembly:
+        """The assembly of one of the chain's ledgers; this one is ledger 0's."""
+        if ledger == MAIN_LEDGER:
+            return self
+        grants = {**self.grants, **{contract.name: (GOVERNANCE,) for contract in self.followers}}
+        return replace(self, contracts=(*self.contracts, *self.followers), grants=grants, followers=())
 
     def messages(self) -> Messages:
         """The texts of its receipts."""

@@ -194,7 +194,7 @@ class NodeClient:
 
     async def status(self) -> pb.GetStatusResponse:
         """How the node is doing."""
-        return await self._call("GetStatus", pb.GetStatusRequest(), pb.GetStatusResponse)
+        return await self._call("GetStatus", pb.GetStatusRequest(scope=self._scope), pb.GetStatusResponse)
 
 
 def _receipt(answer: pb.GetReceiptResponse) -> ReceiptAnswer:

@@ -12,7 +12,6 @@ from chain_core.network.verification import VerificationQueue
 from chain_core.node.log import event
 from chain_core.node.loop_ports import ShellObserver
 from chain_core.node.metrics_page import NodeMetrics
-from chain_core.node.metrics_port import MetricsPort
 from chain_core.node.progress import Waiting, activity
 from chain_core.node.replica import Replica
 from chain_core.node.status import Standing
@@ -34,7 +33,7 @@ class Instruments:
         heard: dict[int, int],
         names: Sequence[str],
     ) -> None:
-        self.metrics, self.port = metrics, MetricsPort(metrics.text)
+        self.metrics = metrics
         self._replica, self._observer, self._links, self._queue, self._names = replica, observer, links, queue, names
         store = replica.store
         store.measure_writes(metrics.sync.observe)

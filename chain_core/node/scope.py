@@ -28,6 +28,6 @@ class OwnScope:
             raise WrongChain(
                 f"this node runs ledger {self.ledger} of {self.chain_id}",
                 where=f"scope.ledger {scope.ledger}",
-                next_step=f"ask for ledger {self.ledger}: this release runs no other",
+                next_step=f"ask for ledger {self.ledger}",
                 code="WRONG_LEDGER",
             )

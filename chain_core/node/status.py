@@ -14,6 +14,7 @@ from chain_core.network.raw_rpc import parse
 from chain_core.network.roster import Roster
 from chain_core.node.progress import NO_WORK
 from chain_core.types.genesis import Genesis
+from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.validator_set import ValidatorSet
 
 _IDLE_AFTER_S = 5.0
@@ -73,9 +74,9 @@ class Standpoint(Protocol):
         """Its own among them."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class StatusReport:
-    """The GetStatus method of one node."""
+    """The GetStatus method of one ledger of a node."""
 
     genesis: Genesis
     genesis_hash: bytes
@@ -89,6 +90,9 @@ class StatusReport:
     counters: Callable[[], Counter[str]]
     started: float
     """Monotonic seconds."""
+    ledger: int = MAIN_LEDGER
+    others: Callable[[], Sequence[StatusReport]] = tuple
+    """Those of the sub-ledgers, which the one of ledger 0 shows in brief."""
 
     async def status(self, caller: Caller, data: bytes) -> bytes:
         """GetStatus."""
@@ -105,6 +109,7 @@ class StatusReport:
             not_progressing=self._obstacle(now, names),
             chain_id=self.genesis.chain_id,
             genesis_hash=self.genesis_hash,
+            ledger=self.ledger,
             node=self.place.name,
             validator=-1 if index is None else index,
             height=now.height,
@@ -122,6 +127,7 @@ class StatusReport:
             counters=self.counters(),
             activity=now.activity,
         )
+        response.ledgers.extend(other.brief() for other in self.others())
         reached = 0
         for peer, address in sorted(self.peers.addresses().items()):
             out, into = self.peers.connected_out(peer), self.peers.connected_in(peer)
@@ -134,12 +140,26 @@ class StatusReport:
                 connected_in=into,
                 final_height=self.heard.get(peer, 0),
             )
+        ledger = f", ledger {self.ledger}" if self.ledger != MAIN_LEDGER else ""
         response.summary = (
-            f"{self.place.name} of {self.genesis.chain_id}: height {now.height}, "
+            f"{self.place.name} of {self.genesis.chain_id}{ledger}: height {now.height}, "
             f"view {now.view} under {primary}, {reached} of {len(self.peers.addresses())} peers, "
             f"{now.pool_transactions} transactions waiting; " + (response.not_progressing or "all is well")
         )
         return response
+
+    def brief(self) -> pb.LedgerStatus:
+        """The present state in a few words."""
+        now, index = self.standing(), self.place.index
+        return pb.LedgerStatus(
+            ledger=self.ledger,
+            height=now.height,
+            epoch=now.epoch,
+            view=now.view,
+            validator=-1 if index is None else index,
+            halted=now.halted,
+            not_progressing=self._obstacle(now, self.place.roster.names),
+        )
 
     def _obstacle(self, now: Standing, names: Sequence[str]) -> str:
         """Why no block is being made here; empty when nothing is in the way or nothing is to be done."""

@@ -18,7 +18,7 @@ from chain_core.crypto.providers import signing_provider
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.signing import sign_transaction
 from chain_core.node.block_builder import BlockBuilder
-from chain_core.node.process import open_ledger
+from chain_core.node.ledger_files import open_ledger
 from chain_core.node.provision import NodePlan, account_key
 from chain_core.types.block import Batch, Certificate
 from chain_core.types.genesis import Genesis

@@ -12,6 +12,9 @@ from pathlib import Path
 from chain_core.codec.signed import derive_id
 from chain_core.crypto.providers import signing_provider
 from chain_core.ledger.store import LedgerStore
+from chain_core.network.link_door import LinkDoor
+from chain_core.network.links import PeerLinks
+from chain_core.network.raw_rpc import Method
 from chain_core.network.signing import sign_transaction
 from chain_core.node.assembly import Assembly
 from chain_core.node.chain_view import ChainView
@@ -95,6 +98,13 @@ class Wallet:
 
 def other_account(name: str) -> bytes:
     return derive_id(bytes(32), "test", bytes(16), name)
+
+
+def served(*links: PeerLinks) -> dict[str, Method]:
+    """A peer port with these links, of ledger 0, 1 and so on."""
+    door = LinkDoor()
+    door.links |= dict(enumerate(links))
+    return door.methods()
 
 
 class Network:

@@ -14,7 +14,7 @@ import pytest
 
 from chain_core.ledger.store import KEPT_HEIGHTS
 from chain_core.node.client import NodeClient
-from chain_core.node.process import open_ledger
+from chain_core.node.ledger_files import open_ledger
 from chain_core.node.provision import NodePlan
 from chain_core.types.errors import DualchainError
 from local_chain.assembly import local_assembly

@@ -21,6 +21,7 @@ from chain_core.network.refusals import ServiceRefusal
 from chain_core.network.roster import Roster
 from chain_core.types.block import Phase
 from chain_core.types.errors import MalformedBytes, PeerFault
+from tests.integration.network import served
 from tests.vectors.keys import Signatures
 from tests.vectors.samples import Samples
 
@@ -56,7 +57,7 @@ class Station:
         self.counters: Counter[str] = Counter()
         self.changed = asyncio.Event()
         self.links = self.made({})
-        self.server = RawServer(self.links.methods())
+        self.server = RawServer(served(self.links))
         self.address = self.server.bind("127.0.0.1:0")
         self.task: asyncio.Task[None] | None = None
 
@@ -176,7 +177,7 @@ def test_a_peer_that_is_away_gets_bodies_when_it_comes_back_and_no_stale_votes()
         one.out.broadcast(EnvelopesFrame((S.envelope.raw,)))
         three = Station(1)
         try:
-            three.server = RawServer(three.links.methods())
+            three.server = RawServer(served(three.links))
             assert three.server.bind(two.address) == two.address
             await three.serve()
             await one.until(lambda: one.ups == [1, 1])
@@ -244,7 +245,6 @@ STRANGERS = {
     "another chain": (replace(GENUINE, genesis_hash=b"h" * 32), "genesis_hash"),
     "no chain": (replace(GENUINE, genesis_hash=b""), "genesis_hash"),
     "another protocol": (replace(GENUINE, protocol_version=2), "protocol_version"),
-    "another ledger": (replace(GENUINE, ledger=1), "ledger"),
     "no member": (replace(GENUINE, node="five"), "node"),
     "the node itself": (replace(GENUINE, node="two"), "node"),
 }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chain_core.node.process import RECORDING_DIRECTORY
+from chain_core.node.ledger_files import RECORDING_DIRECTORY
 from tests.integration.network import NAMES, Network, lay_out, run
 
 pytestmark = pytest.mark.integration
@@ -50,7 +50,7 @@ def test_it_can_be_switched_off(tmp_path: Path) -> None:
 
     async def story(network: Network) -> None:
         await asyncio.sleep(0)
-        assert network.nodes["one"].recorder is None
+        assert network.nodes["one"].instances[0].recorder is None
 
     run(tmp_path / "net", story, "one")
     assert not (tmp_path / "net" / "one" / "data" / RECORDING_DIRECTORY).exists()

@@ -20,7 +20,7 @@ from chain_core.network.identity import Caller
 from chain_core.network.refusals import NotFound, Pruned
 from chain_core.node.archive import Archive, ArchiveRefused, LedgerSource, put_back
 from chain_core.node.block_proofs import BlockProofs
-from chain_core.node.process import LEDGER_DIRECTORY, open_ledger
+from chain_core.node.ledger_files import LEDGER_DIRECTORY, open_ledger
 from chain_core.node.queries import Queries
 from chain_core.node.scope import OwnScope
 from chain_core.types.errors import InvalidProof

@@ -15,7 +15,7 @@ from chain_core.ledger.store import LedgerStore
 from chain_core.network.frame_codec import decode_frame, encode_frame
 from chain_core.network.frames import Frame, PrunedFrame, SnapshotKind, SnapshotPart, SnapshotRequest
 from chain_core.node import snapshot_joining
-from chain_core.node.process import open_ledger
+from chain_core.node.ledger_files import open_ledger
 from chain_core.node.snapshot_exchange import SnapshotExchange
 from chain_core.node.snapshot_joining import OFFERS_MS, PATIENCE_MS, PEER_LIES, REST_MS
 from chain_core.types.genesis import Genesis

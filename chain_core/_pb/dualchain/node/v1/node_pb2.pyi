@@ -40,6 +40,12 @@ class Scope(_message.Message):
     ledger: int
     def __init__(self, genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ...) -> None: ...
 
+class AnyRequest(_message.Message):
+    __slots__ = ("scope",)
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    scope: Scope
+    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ...) -> None: ...
+
 class CertifiedHeader(_message.Message):
     __slots__ = ("header", "certificate")
     HEADER_FIELD_NUMBER: _ClassVar[int]
@@ -339,8 +345,28 @@ class GetGenesisResponse(_message.Message):
     def __init__(self, genesis: _Optional[bytes] = ...) -> None: ...
 
 class GetStatusRequest(_message.Message):
-    __slots__ = ()
-    def __init__(self) -> None: ...
+    __slots__ = ("scope",)
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    scope: Scope
+    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ...) -> None: ...
+
+class LedgerStatus(_message.Message):
+    __slots__ = ("ledger", "height", "epoch", "view", "validator", "halted", "not_progressing")
+    LEDGER_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    VIEW_FIELD_NUMBER: _ClassVar[int]
+    VALIDATOR_FIELD_NUMBER: _ClassVar[int]
+    HALTED_FIELD_NUMBER: _ClassVar[int]
+    NOT_PROGRESSING_FIELD_NUMBER: _ClassVar[int]
+    ledger: int
+    height: int
+    epoch: int
+    view: int
+    validator: int
+    halted: str
+    not_progressing: str
+    def __init__(self, ledger: _Optional[int] = ..., height: _Optional[int] = ..., epoch: _Optional[int] = ..., view: _Optional[int] = ..., validator: _Optional[int] = ..., halted: _Optional[str] = ..., not_progressing: _Optional[str] = ...) -> None: ...
 
 class PeerStatus(_message.Message):
     __slots__ = ("name", "validator", "address", "connected_out", "connected_in", "final_height")
@@ -359,7 +385,7 @@ class PeerStatus(_message.Message):
     def __init__(self, name: _Optional[str] = ..., validator: _Optional[int] = ..., address: _Optional[str] = ..., connected_out: _Optional[bool] = ..., connected_in: _Optional[bool] = ..., final_height: _Optional[int] = ...) -> None: ...
 
 class GetStatusResponse(_message.Message):
-    __slots__ = ("summary", "not_progressing", "chain_id", "genesis_hash", "ledger", "node", "validator", "height", "epoch", "view", "view_changing", "primary", "peers", "pool_transactions", "pool_bytes", "crypto_provider", "halted", "version", "assembly", "uptime_ms", "counters", "activity")
+    __slots__ = ("summary", "not_progressing", "chain_id", "genesis_hash", "ledger", "node", "validator", "height", "epoch", "view", "view_changing", "primary", "peers", "pool_transactions", "pool_bytes", "crypto_provider", "halted", "version", "assembly", "uptime_ms", "counters", "ledgers", "activity")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -388,6 +414,7 @@ class GetStatusResponse(_message.Message):
     ASSEMBLY_FIELD_NUMBER: _ClassVar[int]
     UPTIME_MS_FIELD_NUMBER: _ClassVar[int]
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
+    LEDGERS_FIELD_NUMBER: _ClassVar[int]
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
     summary: str
     not_progressing: str
@@ -410,5 +437,6 @@ class GetStatusResponse(_message.Message):
     assembly: str
     uptime_ms: int
     counters: _containers.ScalarMap[str, int]
+    ledgers: _containers.RepeatedCompositeFieldContainer[LedgerStatus]
     activity: str
-    def __init__(self, summary: _Optional[str] = ..., not_progressing: _Optional[str] = ..., chain_id: _Optional[str] = ..., genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., node: _Optional[str] = ..., validator: _Optional[int] = ..., height: _Optional[int] = ..., epoch: _Optional[int] = ..., view: _Optional[int] = ..., view_changing: _Optional[bool] = ..., primary: _Optional[str] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., pool_transactions: _Optional[int] = ..., pool_bytes: _Optional[int] = ..., crypto_provider: _Optional[str] = ..., halted: _Optional[str] = ..., version: _Optional[str] = ..., assembly: _Optional[str] = ..., uptime_ms: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., activity: _Optional[str] = ...) -> None: ...
+    def __init__(self, summary: _Optional[str] = ..., not_progressing: _Optional[str] = ..., chain_id: _Optional[str] = ..., genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., node: _Optional[str] = ..., validator: _Optional[int] = ..., height: _Optional[int] = ..., epoch: _Optional[int] = ..., view: _Optional[int] = ..., view_changing: _Optional[bool] = ..., primary: _Optional[str] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., pool_transactions: _Optional[int] = ..., pool_bytes: _Optional[int] = ..., crypto_provider: _Optional[str] = ..., halted: _Optional[str] = ..., version: _Optional[str] = ..., assembly: _Optional[str] = ..., uptime_ms: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., ledgers: _Optional[_Iterable[_Union[LedgerStatus, _Mapping]]] = ..., activity: _Optional[str] = ...) -> None: ...
