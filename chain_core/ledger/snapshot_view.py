@@ -11,7 +11,7 @@ from chain_core.ledger.database import Image
 from chain_core.ledger.errors import corrupt
 from chain_core.ledger.levels import Rows
 
-PART_BYTES = 512 * 1_024
+PART_BYTES = 128 * 1_024
 """A part of several buckets is closed before it grows above this."""
 TREE_NAMES = (b"s", b"u")
 _VALUES = (keys.STATE, keys.SEEN)
