@@ -182,10 +182,14 @@ def test_forged_files(genesis: Genesis, store: LedgerStore, tmp_path: Path) -> N
     others = [replace(blocks[0], receipts=blocks[1].receipts), *blocks[1:]]
     foreign = [replace(blocks[0], block=replace(blocks[0].block, certificate=blocks[1].block.certificate)), *blocks[1:]]
     extra = [*blocks, blocks[0]]
-    for forged in (swapped, no_events, others, foreign, extra, blocks[:-1]):
+    first = blocks[0].block
+    (signer, signature), *signatures = first.certificate.signatures
+    bad = replace(first.certificate, signatures=((signer, signature[::-1]), *signatures))
+    unsigned = [replace(blocks[0], block=replace(first, certificate=bad)), *blocks[1:]]
+    for forged in (swapped, no_events, others, foreign, unsigned, extra, blocks[:-1]):
         path.write_bytes(encode_file(head, [encode_archived(block) for block in forged]))
-        with pytest.raises(InvalidProof):
-            archive.verify()
+        with pytest.raises(InvalidProof):  # by its contents, whatever the manifest says
+            archive.check().check(ArchiveFile(path))
     path.write_bytes(encode_file(replace(head, genesis_hash=bytes(32)), list(map(encode_archived, blocks))))
     with pytest.raises(InvalidProof, match="another chain"):
         archive.verify()

@@ -207,6 +207,11 @@ def _another_header(part: SnapshotPart) -> SnapshotPart:
     return replace(part, parts=(header + first[408:], *part.parts[1:]))
 
 
+def _left_out(part: SnapshotPart) -> SnapshotPart:
+    """True headers with true certificates, but not the next ones."""
+    return replace(part, parts=part.parts[1:]) if part.kind is SnapshotKind.HEADERS else part
+
+
 def _noise(part: SnapshotPart) -> SnapshotPart:
     return part if part.kind is SnapshotKind.MANIFEST else replace(part, parts=(b"\xff" * 50,))
 
@@ -220,6 +225,7 @@ LIES: dict[str, Change] = {
     "another page": _another_page,
     "no used nonces": _without_seen,
     "another header": _another_header,
+    "a header left out": _left_out,
     "noise": _noise,
     "more than was asked for": _more,
 }
@@ -253,6 +259,19 @@ def test_a_made_up_manifest(world: World) -> None:
     world.changes = {0: other_roots, 1: other_roots, 2: other_header}
     world.join()
     assert {0, 1} <= {peer for peer, _ in world.alarms} <= {0, 1, 2}
+
+
+def test_most_offer_a_header_that_is_not_the_chains(world: World) -> None:
+    def other_header(part: SnapshotPart) -> SnapshotPart:
+        if part.kind is not SnapshotKind.MANIFEST or not part.parts:
+            return part
+        manifest = decode_manifest(part.parts[0])
+        header = encode_header(replace(decode_header(manifest.header), time_ms=1))
+        return replace(part, parts=(encode_manifest(replace(manifest, header=header)),))
+
+    world.changes = dict.fromkeys(range(3), other_header)
+    world.join()
+    assert {peer for peer, _ in world.alarms} == {0, 1, 2}
 
 
 def test_nobody_has_a_snapshot(world: World) -> None:
