@@ -8,10 +8,12 @@ from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
 from contracts.assembly import market_contracts, market_grants
 from crosschain.packets import REPORTING, SUPERVISION
+from local_chain.main_ledger import NAME as MAIN_LEDGER_CONTRACT
+from local_chain.main_ledger import MainLedger
 from local_chain.reporting import Reporting
 from local_chain.supervision import Supervision
 
-QUIET = (ACCOUNTS, GOVERNANCE, SUPERVISION, REPORTING)
+QUIET = (ACCOUNTS, GOVERNANCE, SUPERVISION, REPORTING, MAIN_LEDGER_CONTRACT)
 """Contracts whose use is no business: a block with nothing else in it is not reported."""
 
 
@@ -23,4 +25,5 @@ def local_assembly(genesis: Genesis) -> Assembly:
         contracts=(*contracts, Supervision(), Reporting(QUIET)),
         hooks=hooks,
         grants=market_grants(SUPERVISION),
+        followers=(MainLedger(),),
     )

@@ -192,7 +192,7 @@ class Chain:
 
     def sign(self, name: str, *operations: Operation) -> Envelope:
         nonce = self.nonces[name] = self.nonces.get(name, 0) + 1
-        body = TransactionBody(0, account(name), nonce, self.time_ms + 300_000, operations)
+        body = TransactionBody(self.store.ledger, account(name), nonce, self.time_ms + 300_000, operations)
         raw_body = encode_body(body)
         signers = (Signer(key_of(name), bytes(64)),)
         raw = encode_envelope(raw_body, signers)
@@ -202,7 +202,7 @@ class Chain:
         store, height = self.store, self.height + 1
         self.time_ms += after_ms
         now, after = (self.executor.epoch_at(store, h) for h in (height, height + 1))
-        context = BlockContext(self.hash, 0, height, now.epoch, 0, self.time_ms)
+        context = BlockContext(self.hash, store.ledger, height, now.epoch, 0, self.time_ms)
         result = self.executor.execute(context, envelopes, store, store)
         staged = store.stage(result.writes, result.seen_added, result.seen_removed)
         parent = store.header(height - 1)
@@ -214,7 +214,7 @@ class Chain:
             BlockRecord(
                 header,
                 self.certify(header),
-                encode_batch(Batch(0, now.epoch, height, 0, self.time_ms, ids)),
+                encode_batch(Batch(store.ledger, now.epoch, height, 0, self.time_ms, ids)),
                 tuple(envelope.raw for envelope in envelopes),
                 result.receipts,
                 result.events,
@@ -228,7 +228,7 @@ class Chain:
     def try_one(self, name: str, *operations: Operation) -> Receipt:
         """The receipt that this transaction would have in the next block; nothing is kept."""
         epoch = self.executor.epoch_at(self.store, self.height + 1).epoch
-        context = BlockContext(self.hash, 0, self.height + 1, epoch, 0, self.time_ms + 1_000)
+        context = BlockContext(self.hash, self.store.ledger, self.height + 1, epoch, 0, self.time_ms + 1_000)
         result = self.executor.execute(context, [self.sign(name, *operations)], self.store, self.store)
         return decode_receipt(result.receipts[0])
 
