@@ -17,6 +17,7 @@ LOSABLE = (
     *("PRE_PREPARE", "PREPARE", "COMMIT", "COMMIT", "HEADER", "HEADER", "NEW-VIEW", "VIEW-CHANGE"),
     *("PROOF", "NOTICE", "BODIES", "BLOCKS"),
 )
+_NIGHT_MS = 26_000
 JUMPS_MS = (-3_600_000, -20_000, 20_000, 3_600_000)
 
 
@@ -41,6 +42,8 @@ class Faults:
         )
         for _ in range(size.faults):
             world.schedule.after(random.randrange(size.bad_weather_ms), random.choice(kinds))
+        if random.random() < 0.2 and size.bad_weather_ms > _NIGHT_MS:
+            world.schedule.after(random.randrange(size.bad_weather_ms - _NIGHT_MS), self._night)
         world.schedule.after(size.bad_weather_ms, self.heal)
 
     def heal(self) -> None:
@@ -84,6 +87,20 @@ class Faults:
         world.schedule.after(at_ms, apart)
         world.schedule.after(at_ms + world.random.randint(3_000, 6_000), back)
         world.schedule.after(at_ms + 12_000, world.network.heal)
+
+    def _night(self) -> None:
+        """For a long time nothing is committed and no view begins: every timer grows as far as it may."""
+        world = self.world
+        world.note("nothing is committed, no view begins")
+        world.counted["nights"] += 1
+        everybody = set(range(world.places))
+        self.muffled["COMMIT"] = self.muffled["NEW-VIEW"] = everybody
+
+        def dawn() -> None:
+            self._unmuffle("COMMIT")
+            self._unmuffle("NEW-VIEW")
+
+        world.schedule.after(_NIGHT_MS, dawn)
 
     def _lone_commit(self) -> None:
         """One replica alone commits or finalises, and is away afterwards: the others must find the same."""

@@ -7,6 +7,7 @@ the same.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -41,6 +42,7 @@ class Governing:
     def __init__(self, world: World) -> None:
         self.world = world
         self._keys = 0
+        self._approvals: Counter[int] = Counter()
 
     def plan(self, proposals: int) -> None:
         """Proposals at drawn times; approvals all along."""
@@ -64,7 +66,8 @@ class Governing:
             book = ProposalBook(Namespace(world.random.choice(nodes).state, GOVERNANCE))
             for number, _ in book.agenda():
                 proposal = book.find(number)
-                if proposal is not None and proposal.status == OPEN:
+                if proposal is not None and proposal.status == OPEN and self._approvals[number] < 3:
+                    self._approvals[number] += 1
                     world.govern(GOVERNORS[1], Operation(GOVERNANCE, "approve", {"proposal": number}))
         world.schedule.after(PERIOD_MS, self._approve)
 
