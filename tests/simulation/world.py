@@ -221,7 +221,8 @@ class World:
     def _go_on(self) -> None:
         """After healing clients hand in one by one until the chain is high enough."""
         if max(self.checker.chain, default=0) < self.size.heights:
-            self._client()
+            if max(self.missing().values(), default=0) < 2 * self.size.window:
+                self._client()
             self.schedule.after(PACE_MS, self._go_on)
 
     def _tick(self) -> None:
