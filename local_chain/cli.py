@@ -44,9 +44,11 @@ from contracts.kernel.records import (
 from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_roll
 from crosschain.regions import REGIONS
 from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
+from local_chain.ledgers_cli import ledgers_app
 
 app = typer.Typer(help="A market's chain 地方业务链: make it, and ask its books with proofs.", no_args_is_help=True)
 app.add_typer(validators_app(), name="validators")
+app.add_typer(ledgers_app, name="ledgers")
 
 SECURITY_ID = Annotated[str, typer.Argument(help="Security id, 32 hexadecimal digits.")]
 ACCOUNT_ID = Annotated[str, typer.Argument(help="Account id of the holder, 32 hexadecimal digits.")]

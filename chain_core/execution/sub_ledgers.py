@@ -40,7 +40,7 @@ RULES: Mapping[str, RuleText] = {
 }
 
 COUNT, ORIGIN = b"ledgers", b"origin"
-_VALIDATORS, _PARAMETERS, _FLAGS = epochs.CURRENT, b"parameters", b"flags"
+VALIDATORS, _PARAMETERS, _FLAGS = epochs.CURRENT, b"parameters", b"flags"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,29 +76,29 @@ def create(ctx: CallContext, content: Arguments, limit: int) -> None:
     name, count = cast(str, content["name"]), _count(ctx.get(COUNT))
     if count >= limit:
         ctx.refuse("governance.ledger_limit", limit)
-    if any(_named(ctx.get(ledger_key(ledger)), ledger).name == name for ledger in range(1, count + 1)):
+    if any(decode_sub_ledger(ctx.get(ledger_key(ledger)), ledger).name == name for ledger in range(1, count + 1)):
         ctx.refuse("governance.ledger_exists", name)
     ledger = count + 1
     ctx.put(COUNT, encode_value(ledger))
     ctx.put(ledger_key(ledger), encode_value({"name": name, "created": ctx.block.height}))
-    for field in (_VALIDATORS, _PARAMETERS, _FLAGS):
-        ctx.put(_origin_key(ledger, field), ctx.get(field) or b"")
+    for field in (VALIDATORS, _PARAMETERS, _FLAGS):
+        ctx.put(origin_key(ledger, field), ctx.get(field) or b"")
 
 
 def sub_ledgers(state: StateReader) -> tuple[SubLedger, ...]:
     """Those that ``state`` of ledger 0 names, ascending; none on a sub-ledger."""
     count = _count(state.get(state_key(GOVERNANCE, COUNT)))
-    return tuple(_named(state.get(state_key(GOVERNANCE, ledger_key(k))), k) for k in range(1, count + 1))
+    return tuple(decode_sub_ledger(state.get(state_key(GOVERNANCE, ledger_key(k))), k) for k in range(1, count + 1))
 
 
 def origin_of(state: StateReader, sub_ledger: SubLedger, header: bytes) -> Origin:
     """``header``: ledger 0's at the height of creation. EngineFault when it is another."""
     decoded = decode_header(header)
     raw = {
-        field: state.get(state_key(GOVERNANCE, _origin_key(sub_ledger.ledger, field)))
-        for field in (_VALIDATORS, _PARAMETERS, _FLAGS)
+        field: state.get(state_key(GOVERNANCE, origin_key(sub_ledger.ledger, field)))
+        for field in (VALIDATORS, _PARAMETERS, _FLAGS)
     }
-    validators, parameters, flags = raw[_VALIDATORS], raw[_PARAMETERS], raw[_FLAGS]
+    validators, parameters, flags = raw[VALIDATORS], raw[_PARAMETERS], raw[_FLAGS]
     if decoded.height != sub_ledger.created or validators is None or parameters is None or flags is None:
         raise EngineFault(f"ledger {sub_ledger.ledger} does not begin at height {decoded.height} of ledger 0")
     return Origin(sub_ledger, header_hash(header), decoded.time_ms, epochs.decode_epoch(validators), parameters, flags)
@@ -121,7 +121,8 @@ def begin(space: Namespace, origin: Origin) -> None:
     space.put(ORIGIN, encode_value(row))
 
 
-def _origin_key(ledger: int, field: bytes) -> bytes:
+def origin_key(ledger: int, field: bytes) -> bytes:
+    """Key inside ``governance`` of ledger 0 of a value that a sub-ledger begins from."""
     return b"origin/" + ledger.to_bytes(4, "big") + b"/" + field
 
 
@@ -129,7 +130,8 @@ def _count(raw: bytes | None) -> int:
     return 0 if raw is None else cast(int, decode_value(raw, "number of ledgers"))
 
 
-def _named(raw: bytes | None, ledger: int) -> SubLedger:
+def decode_sub_ledger(raw: bytes | None, ledger: int) -> SubLedger:
+    """The value under ``ledger_key``. EngineFault when there is none."""
     if raw is None:
         raise EngineFault(f"the state counts ledger {ledger} and does not name it")
     row = decode_map(raw, "sub-ledger")

@@ -68,13 +68,23 @@ class ChainView:
     nothing under height 0 can be believed, for no certificate covers it.
     """
 
-    def __init__(self, genesis: bytes, *, ledger: int = MAIN_LEDGER, genesis_header: bytes = b"") -> None:
-        self.genesis = decode_genesis(genesis)
+    def __init__(
+        self,
+        genesis: bytes,
+        *,
+        ledger: int = MAIN_LEDGER,
+        genesis_header: bytes = b"",
+        first: ValidatorSet | None = None,
+    ) -> None:
+        """``first``: the validators of epoch 0 where the genesis document's are not: a sub-ledger's, as proven under
+        ledger 0 (``sub_ledger_view``).
+        """
+        self.genesis_bytes, self.genesis = genesis, decode_genesis(genesis)
         self.genesis_hash = genesis_hash(genesis)
         self.ledger = ledger
         self._genesis_header = genesis_header
         self._headers: OrderedDict[int, tuple[bytes, Header]] = OrderedDict()
-        self._epochs = [(0, self.genesis.validators)]
+        self._epochs = [(0, first or self.genesis.validators)]
 
     @property
     def epoch(self) -> int:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.providers import signing_provider
+from chain_core.execution.contract import Contract
 from chain_core.execution.epochs import CURRENT_KEY, SCHEDULED_KEY, EpochInfo, decode_epoch
 from chain_core.execution.governance import Governance
 from chain_core.execution.membership import ADD, REMOVE, REPLACE, ROTATE
@@ -128,12 +130,12 @@ def add(
 ) -> None:
     """Propose that a validator joins."""
     content = _newcomer(name, entity, consensus_key, transport_key, address)
-    _propose(ADD, content, account, key, node, genesis, as_json)
+    propose(ADD, content, account, key, node, genesis, as_json)
 
 
 def remove(name: NAME, account: ACCOUNT, key: KEY, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
     """Propose that a validator leaves."""
-    _propose(REMOVE, {"name": name}, account, key, node, genesis, as_json)
+    propose(REMOVE, {"name": name}, account, key, node, genesis, as_json)
 
 
 def replace(
@@ -151,7 +153,7 @@ def replace(
 ) -> None:
     """Propose that another validator takes one's place."""
     newcomer = _newcomer(by, entity, consensus_key, transport_key, address)
-    _propose(REPLACE, {"name": name, "by": newcomer}, account, key, node, genesis, as_json)
+    propose(REPLACE, {"name": name, "by": newcomer}, account, key, node, genesis, as_json)
 
 
 def rotate(
@@ -166,7 +168,7 @@ def rotate(
 ) -> None:
     """Propose that a validator changes its key."""
     content: dict[str, Value] = {"name": name, "purpose": purpose, "key": _public(new_key, "--new-key")}
-    _propose(ROTATE, content, account, key, node, genesis, as_json)
+    propose(ROTATE, content, account, key, node, genesis, as_json)
 
 
 def approve(number: NUMBER, account: ACCOUNT, key: KEY, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
@@ -222,13 +224,14 @@ def _public(text: str, where: str) -> bytes:
     return identifier(text, where, PUBLIC_KEY_SIZE)
 
 
-def _propose(
+def propose(
     kind: str, content: dict[str, Value], account: str, key: Path, node: list[str], genesis: Path, as_json: bool
 ) -> None:
+    """A governor's proposal of any kind: handed in, final, and printed with its number."""
     args: dict[str, Value] = {"kind": kind, "content": content, "effective_height": 0}
 
     async def ask(client: VerifyingClient) -> render.Row:
-        row = await _submit(client, account, key, Operation(GOVERNANCE, "propose", args))
+        row = await submit_one(client, account, key, Operation(GOVERNANCE, "propose", args))
         _, (last,) = await client.state([state_key(GOVERNANCE, b"last")])
         return row | {"kind": kind, "last_proposal": None if last is None else render.plain(decode_value(last))}
 
@@ -237,7 +240,7 @@ def _propose(
 
 def _vote(method: str, number: int, account: str, key: Path, node: list[str], genesis: Path, as_json: bool) -> None:
     async def ask(client: VerifyingClient) -> render.Row:
-        row = await _submit(client, account, key, Operation(GOVERNANCE, method, {"proposal": number}))
+        row = await submit_one(client, account, key, Operation(GOVERNANCE, method, {"proposal": number}))
         _, (raw,) = await client.state([state_key(GOVERNANCE, proposal_key(number))])
         if raw is None:
             return row
@@ -247,18 +250,28 @@ def _vote(method: str, number: int, account: str, key: Path, node: list[str], ge
     answer(genesis, node, ask, as_json)
 
 
-async def _submit(client: VerifyingClient, account: str, key: Path, operation: Operation) -> render.Row:
-    """A governor's transaction, final and in effect. Raises NotDecided when its receipt says no."""
+async def submit_one(
+    client: VerifyingClient,
+    account: str,
+    key: Path,
+    *operations: Operation,
+    contracts: Sequence[Contract] = (Governance({}, ()),),
+) -> render.Row:
+    """A transaction of the client's ledger, final and in effect. Raises NotDecided when its receipt says no, in the
+    words of ``contracts``.
+    """
     private = load_private_key(key)
     until = time.time_ns() // 1_000_000 + _WINDOW_MS
-    body = TransactionBody(0, identifier(account, "--account"), secrets.randbits(63), until, (operation,))
+    body = TransactionBody(
+        client.view.ledger, identifier(account, "--account"), secrets.randbits(63), until, operations
+    )
     signer = (private, signing_provider().sm2_public_key(private))
     (settled,) = await client.submit_until_final([sign_transaction(client.view.genesis_hash, body, [signer])])
     if not isinstance(settled, VerifiedReceipt):
         raise settled.refusal
     receipt = settled.receipt
     if receipt.code:
-        texts = Messages((Governance({}, ()),))
+        texts = Messages(contracts)
         raise NotDecided(
             texts.render(receipt.code, receipt.rule, receipt.parameters, "en"),
             where=f"height {settled.header.height}",

@@ -33,6 +33,7 @@ from chain_core.node.provision import (
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis
 from chain_core.types.transaction import Operation, TransactionBody
+from local_chain.main_ledger import MainLedger
 from tests.unit.execution.world import Coins
 
 NAMES = ("one", "two", "three", "four")
@@ -40,7 +41,7 @@ ACCOUNTS = ("alice", "bob", "carol")
 
 
 def assembly(genesis: Genesis) -> Assembly:
-    return Assembly("coins", (Coins(),))
+    return Assembly("coins", (Coins(),), followers=(MainLedger(),))
 
 
 def now_ms() -> int:
