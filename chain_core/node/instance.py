@@ -171,9 +171,9 @@ class Instance:
                 logging.INFO,
                 "MEMBERS",
                 {
-                    "ledger": self.ledger,
                     "epoch": self.place.epoch.epoch,
                     "linked": ",".join(self.place.roster.names),
+                    "ledger": self.ledger,
                 },
             )
 

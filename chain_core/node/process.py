@@ -23,6 +23,7 @@ from chain_core.node.log import event
 from chain_core.node.loop_ports import ShellObserver
 from chain_core.node.metrics_port import MetricsPort
 from chain_core.node.ports import FinalBlock
+from chain_core.node.replica import Replica
 from chain_core.node.shared_port import SharedTable, merged_metrics
 from chain_core.types.ids import MAIN_LEDGER
 
@@ -79,6 +80,11 @@ class Node:
     def observer(self) -> ShellObserver:
         """Ledger 0's."""
         return self.instances[MAIN_LEDGER].observer
+
+    @property
+    def replica(self) -> Replica:
+        """Ledger 0's."""
+        return self.instances[MAIN_LEDGER].replica
 
     def _add(self, store: LedgerStore) -> Instance:
         """An instance takes its place at the ports; it is not started yet."""
@@ -200,7 +206,7 @@ class Node:
     def open_again(self, ledger: int, height: int) -> None:
         """The node ends, and is opened once more by whoever runs it: a snapshot waits to be built."""
         event(
-            log, logging.INFO, "SNAPSHOT", {"ledger": ledger, "height": height, "next": "the ledger is built from it"}
+            log, logging.INFO, "SNAPSHOT", {"height": height, "ledger": ledger, "next": "the ledger is built from it"}
         )
         self.again = True
         self.ask_to_stop()

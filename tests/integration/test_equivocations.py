@@ -51,7 +51,7 @@ def test_a_proof_reaches_who_asks_for_it(tmp_path: Path) -> None:
         for bad in (forged, made[:-1], encode_equivocation(replace(found, ledger=1))):
             with pytest.raises(InvalidProof):
                 network.view.check_equivocation(bad)
-        assert "dualchain_equivocation_proofs 1" in network.nodes["one"].metrics.text()
+        assert "dualchain_equivocation_proofs 1" in network.nodes["one"].instances[0].metrics.text()
 
         command = [sys.executable, "-m", "tests.integration.coins_node", "equivocations", "--node", address, "--json"]
         command += ["--genesis", str(tmp_path / "net" / "genesis.bin")]

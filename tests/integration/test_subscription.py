@@ -129,7 +129,7 @@ def test_refusals(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "MAX_SUBSCRIPTIONS", 0)
         with pytest.raises(Overloaded):
             await first(from_height=1)
-        assert not len(network.nodes["one"].subscriptions)
+        assert not len(network.nodes["one"].instances[0].subscriptions)
 
     run(directory, story)
 
@@ -183,7 +183,7 @@ LIES = {
 def test_a_lying_node_is_left_for_another(directory: Path, name: str) -> None:
     async def story(network: Network) -> None:
         await make(network, 2)
-        honest = network.nodes["one"].subscriptions
+        honest = network.nodes["one"].instances[0].subscriptions
 
         async def lying(caller: object, data: bytes) -> AsyncGenerator[bytes, None]:
             async with aclosing(honest.subscribe(caller, data)) as answers:  # type: ignore[arg-type]
@@ -215,7 +215,7 @@ def test_a_stream_broken_in_a_block_goes_on_behind_what_was_handed_out(directory
         client = network.client("one")
         alice, bob = network.wallets["alice"], network.wallets["bob"]
         await client.submit_until_final([alice.transfer(bob.account, 1) for _ in range(12)])
-        honest = network.nodes["one"].subscriptions
+        honest = network.nodes["one"].instances[0].subscriptions
 
         async def breaking(caller: object, data: bytes) -> AsyncGenerator[bytes, None]:
             async with aclosing(honest.subscribe(caller, data)) as answers:  # type: ignore[arg-type]
