@@ -14,15 +14,15 @@ from chain_core.types.errors import InvalidProof
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 from crosschain.light_client import ClientState
-from local_chain.main_ledger import ADOPTED, FOLLOWED, NAME, POSITION, VALUES, adopted, followed, own_key
+from local_chain.main_ledger import FOLLOWED, NAME, POSITION, VALUES, followed, own_key
 
 MAX_EPOCHS = 32
 """Walked by one transaction; the next one goes on."""
 
 
-async def standing(sub: VerifyingClient) -> tuple[Header, ClientState, int]:
-    """A sub-ledger's proven header, its client of ledger 0, and the epoch of ledger 0 it adopted last."""
-    keys = [FOLLOWED, POSITION, ADOPTED]
+async def standing(sub: VerifyingClient) -> tuple[Header, ClientState]:
+    """A sub-ledger's proven header, and its client of ledger 0."""
+    keys = [FOLLOWED, POSITION]
     full = [*(own_key(key) for key in keys), state_key(GOVERNANCE, ORIGIN), CURRENT_KEY]
     header, values = await sub.state(full)
     own = dict(zip(keys, values, strict=False)).get
@@ -31,12 +31,12 @@ async def standing(sub: VerifyingClient) -> tuple[Header, ClientState, int]:
     def governance(contract: str, key: bytes) -> bytes | None:
         return by_key[state_key(contract, key)]
 
-    return header, followed(sub.view.genesis_hash, own, governance), adopted(own, governance)
+    return header, followed(sub.view.genesis_hash, own, governance)
 
 
 async def operations(main: VerifyingClient, sub: VerifyingClient) -> list[Operation]:
     """The next transaction's: through the epochs of ledger 0 to its latest header. Empty when nothing is newer."""
-    _, client, _ = await standing(sub)
+    _, client = await standing(sub)
 
     async def ask(node: NodeClient) -> list[Operation]:
         answer = await node.state(list(VALUES.values()))

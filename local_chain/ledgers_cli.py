@@ -32,7 +32,7 @@ def list_ledgers(node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
         for one in named:
             sub = await sub_ledger_client(main, one.ledger)
             try:
-                header, followed, epoch = await standing(sub)
+                header, followed = await standing(sub)
             finally:
                 await sub.close()
             rows[str(one.ledger)] = {
@@ -43,7 +43,7 @@ def list_ledgers(node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
                 "followed_height": followed.height,
                 "followed_time_ms": followed.time_ms,
                 "lag_ms": max(0, latest.time_ms - followed.time_ms),
-                "adopted_epoch": epoch,
+                "followed_epoch": followed.epoch,
             }
         return {"height": latest.height, "epoch": latest.epoch, "ledgers": rows}
 
@@ -81,9 +81,9 @@ def follow_main(
             row: render.Row = {"ledger": ledger, "calls": len(calls)}
             if calls:
                 row |= await submit_one(sub, account, key, *calls, contracts=(MainLedger(),))
-            _, followed, epoch = await standing(sub)
+            _, followed = await standing(sub)
         finally:
             await sub.close()
-        return row | {"followed_height": followed.height, "followed_epoch": followed.epoch, "adopted_epoch": epoch}
+        return row | {"followed_height": followed.height, "followed_epoch": followed.epoch}
 
     answer(genesis, node, ask, as_json)

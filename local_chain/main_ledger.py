@@ -1,8 +1,7 @@
 """The contract ``main-ledger`` of a sub-ledger: follows ledger 0, which decides validators, parameters and flags.
 
 Nothing about ledger 0 is believed: a light client of it is kept in state, values are proven under its headers
-(docs/spec/sub-ledgers.md §3). State keys: ``v``: the epoch followed; ``s``: the last header; ``e``: which epoch of
-ledger 0 the newest validators here are of.
+(docs/spec/sub-ledgers.md §3). State keys: ``v``: the epoch followed; ``s``: the last header.
 """
 
 from __future__ import annotations
@@ -12,7 +11,7 @@ from typing import cast
 
 from chain_core.codec.proofs import check_state_proof, decode_state_proof
 from chain_core.codec.seen import state_key
-from chain_core.codec.values import decode_map, decode_value, encode_value
+from chain_core.codec.values import decode_map
 from chain_core.execution import epochs
 from chain_core.execution.arguments import Octets, Optional, Record
 from chain_core.execution.context import CallContext
@@ -29,7 +28,7 @@ from crosschain.light_client import ClientState, Finding, Verdict, examine_next
 NAME = "main-ledger"
 MAX_PROOF_BYTES = 8_192
 
-FOLLOWED, POSITION, ADOPTED = b"v", b"s", b"e"
+FOLLOWED, POSITION = b"v", b"s"
 
 VALUES: Mapping[str, bytes] = {
     "validators": epochs.CURRENT_KEY,
@@ -87,12 +86,11 @@ class MainLedger(Contract):
     def _adopt(ctx: CallContext, newest: epochs.EpochInfo) -> bool:
         """Whether these validators are scheduled here now. While others are, they wait for a later ``follow``."""
         governance = ctx.within(GOVERNANCE)
-        if newest.epoch <= adopted(ctx.get, ctx.read) or epochs.scheduled_start(governance) is not None:
+        if epochs.scheduled_start(governance) is not None:
             return False
-        ctx.put(ADOPTED, encode_value(newest.epoch))
         present = epochs.decode_epoch(governance.get(epochs.CURRENT) or b"")
         if newest.set_hash == present.set_hash:
-            return False  # changed there, and changed back: no header could close the epoch
+            return False  # nothing new; or changed there, and changed back: no header could close the epoch
         barrier = ctx.block.height + epochs.NOTICE
         epochs.schedule(governance, present.epoch + 1, barrier, newest.validators, newest.addresses)
         return True
@@ -118,14 +116,6 @@ def followed(genesis_hash: bytes, own: Read, governance: Callable[[str, bytes], 
         header_hash=cast(bytes, row["header_hash"]),
         start=cast(int, row["start"]),
     )
-
-
-def adopted(own: Read, governance: Callable[[str, bytes], bytes | None]) -> int:
-    """The epoch of ledger 0 whose validators are the newest here, scheduled ones too."""
-    raw = own(ADOPTED)
-    if raw is not None:
-        return cast(int, decode_value(raw, "adopted epoch"))
-    return cast(int, decode_map(governance(GOVERNANCE, ORIGIN) or b"", "origin")["epoch"])
 
 
 def own_key(key: bytes) -> bytes:
