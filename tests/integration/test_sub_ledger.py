@@ -13,11 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
 from typer.testing import CliRunner
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, decode_value
 from chain_core.execution.parameters import PARAMETERS_KEY
+from chain_core.network.refusals import NotFound
 from chain_core.node.answers import ItemStatus
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.node.client import NodeClient
@@ -101,6 +103,9 @@ async def the_group_begins(story: Story, main: VerifyingClient) -> Group:
     async def named() -> bool:
         return bool(await named_ledgers(main))
 
+    await until_minted(story, 5)
+    with pytest.raises(NotFound, match="has no ledger 1"):
+        await sub_ledger_client(main, 1)
     await decide(story, 1, "ledger", name="bonds")
     await until(story, named)
     await until(story, lambda: runs_everywhere(story))
