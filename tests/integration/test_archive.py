@@ -8,7 +8,7 @@ import pytest
 
 from chain_core.ledger import store as ledger_store
 from chain_core.network.refusals import Pruned
-from chain_core.node import process
+from chain_core.node import instance
 from chain_core.node.archive import Archive, NodeSource
 from chain_core.node.client import NodeClient
 from chain_core.types.ids import MAX_U64
@@ -22,7 +22,7 @@ BLOCKS = 9
 
 def test_archived_while_it_runs_and_pruned_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ledger_store, "KEPT_HEIGHTS", 2)
-    monkeypatch.setattr(process, "PRUNE_EVERY", 1)
+    monkeypatch.setattr(instance, "PRUNE_EVERY", 1)
     lay_out(tmp_path / "net")
 
     async def story(network: Network) -> None:

@@ -341,6 +341,8 @@ class Checker:
             return
         state, asked = replica.core.state, self.past[index].asked_by
         signer, view = change.message.signer, change.message.new_view
+        if change.message.epoch > state.config.epoch:
+            return  # it has not begun here: dropped, and sent again
         place, epoch = (change.message.epoch, signer), state.config.epoch
         asked[place] = max(asked.get(place, 0), view)
         higher = sorted(view for (of, _), view in asked.items() if of == epoch and view > state.view)
