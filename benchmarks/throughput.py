@@ -32,8 +32,8 @@ from chain_core.node.client import NodeClient
 from chain_core.types.errors import DualchainError
 from contracts.kernel.records import decode_holding
 
-CALL_ENVELOPES = 250
-CALLS_A_NODE = 4
+CALL_ENVELOPES = 125
+CALLS_A_NODE = 3
 LIGHT_TPS = 10
 LIGHT_SECONDS = 15
 PRESIGN_SECONDS = 40
