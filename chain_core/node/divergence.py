@@ -33,6 +33,8 @@ class Divergence:
         """The second try differed, too: nothing is executed here any more."""
         self.keys = ""
         """The keys that the suspect execution wrote, as far as they are named."""
+        self.resynced = ""
+        """For the status: what the first result had otherwise, once the certified one is here."""
 
     def suspect(self, built: BuiltBlock) -> None:
         """This execution does not lead to the certified header, or its header stands alone."""
@@ -70,6 +72,10 @@ class Divergence:
         fields = differing_fields(suspect.header_bytes, again.header_bytes)
         if decode_header(suspect.header_bytes).height == again.batch.height:
             facts["fields"] = ", ".join(fields)
+        self.resynced = (
+            f"{RESYNCED} at height {again.batch.height}, where the keys that differed are {facts['keys']}; "
+            "it follows the chain and votes again after a restart"
+        )
         self._observer.alarm(RESYNCED, facts)
 
 

@@ -58,7 +58,7 @@ class Instruments:
             state.config.epoch,
             state.view,
             state.view_changing,
-            self._observer.halt,
+            "; ".join(filter(None, (self._observer.halt, replica.divergence.resynced))),
             replica.quiet.words if replica.quiet is not None else "",
             replica.exchange.behind,
             len(replica.pool),

@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import socket
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,14 +57,14 @@ def drawn_ports(count: int) -> list[int]:
         return [int(one.getsockname()[1]) for one in sockets]
 
 
-def lay_out(directory: Path, **parameters: int) -> bytes:
-    """Keys, genesis document and configurations of four nodes; the genesis hash."""
+def lay_out(directory: Path, governors: Sequence[str] = (), **parameters: int) -> bytes:
+    """Keys, genesis document and configurations of four nodes; the genesis hash. ``governors`` are of ACCOUNTS."""
     new_directory(directory)
     ports = drawn_ports(8)
     plans = [
         NodePlan(name, f"entity {name}", "127.0.0.1", ports[2 * i], ports[2 * i + 1]) for i, name in enumerate(NAMES)
     ]
-    roles = {"alice": ("issuer",)}
+    roles = {"alice": ("issuer",), **dict.fromkeys(governors, ("governor",))}
     accounts = make_accounts(directory, [AccountPlan(name, f"entity {name}", roles.get(name, ())) for name in ACCOUNTS])
     genesis = Genesis(
         "coins-of-four",

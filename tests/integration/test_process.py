@@ -6,7 +6,7 @@ import resource
 import signal
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -38,12 +38,26 @@ class Started:
     def __init__(self, process: Process) -> None:
         self.process = process
         self.log: list[str] = []
+        self.more = asyncio.Event()
         self.reader = asyncio.create_task(self.read())
 
     async def read(self) -> None:
         assert self.process.stderr is not None
         async for line in self.process.stderr:
             self.log.append(line.decode())
+            self.more.set()
+        self.more.set()
+
+    async def says(self, text: str) -> str:
+        """The first log line with this text, which may be still to come."""
+        async with asyncio.timeout(TIMEOUT_S):
+            while True:
+                self.more.clear()
+                found = next((line for line in self.log if text in line), "")
+                if found:
+                    return found
+                assert not self.reader.done(), self.text
+                await self.more.wait()
 
     async def ready(self) -> str:
         assert self.process.stdout is not None
@@ -65,9 +79,9 @@ def limit_files(node: Started, size_bytes: int) -> None:
     resource.prlimit(node.process.pid, resource.RLIMIT_FSIZE, (size_bytes, size_bytes))
 
 
-async def launch(directory: Path, name: str) -> Started:
+async def launch(directory: Path, name: str, program: Sequence[str] = PROGRAM) -> Started:
     config = directory / name / "node.toml"
-    arguments = (*PROGRAM, "run", "--config", str(config))
+    arguments = (*program, "run", "--config", str(config))
     return Started(await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdout=PIPE, stderr=PIPE))
 
 

@@ -1,0 +1,236 @@
+"""Builds at fault, on real node processes: one or two execute otherwise, all break on a transaction, one is old."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import urllib.request
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from chain_core.codec.block import decode_certificate, decode_header
+from chain_core.codec.seen import state_key
+from chain_core.codec.values import encode_value
+from chain_core.execution.codes import Code
+from chain_core.node.chain_view import VerifiedReceipt
+from chain_core.node.client import NodeClient
+from chain_core.node.event_filter import EventFilter
+from chain_core.types.transaction import Operation
+from chain_core.types.values import Value
+from tests.integration.altered_node import NEW_FLAG, ODD, ODD_KEY, POISON
+from tests.integration.network import NAMES, Network, drawn_ports, lay_out, other_account
+from tests.integration.test_process import PROGRAM, Started, launch
+
+pytestmark = pytest.mark.integration
+
+BOB = other_account("bob")
+ORDER_TIMEOUT_MS = 1_000
+DELAY = 2
+PATIENCE_S = 60
+
+
+def altered(fault: str) -> tuple[str, ...]:
+    return (sys.executable, "-m", "tests.integration.altered_node", fault)
+
+
+class Processes(Network):
+    """Four node processes; ``faults`` names the fault of a node's build, the others are sound."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self.running: dict[str, Started] = {}
+        self.pages: dict[str, str] = {}
+        for name, port in zip(NAMES, drawn_ports(len(NAMES)), strict=True):
+            self.pages[name] = f"http://127.0.0.1:{port}/metrics"
+            with (directory / name / "node.toml").open("a", encoding="utf-8") as file:
+                file.write(f'\n[metrics]\nlisten = "127.0.0.1:{port}"\n')
+
+    async def begin(self, name: str, fault: str = "") -> None:
+        self.running[name] = await launch(self.directory, name, altered(fault) if fault else PROGRAM)
+        assert (await self.running[name].ready()).startswith("READY"), self.running[name].text
+
+    async def end(self, name: str) -> Started:
+        node = self.running.pop(name)
+        if node.process.returncode is None:
+            node.process.terminate()
+        await node.ended()
+        return node
+
+    async def pay(self, to: bytes, amount: int = 1, *names: str) -> VerifiedReceipt:
+        """A transfer that is final, whatever became of it; handed in at the first two nodes or the named ones."""
+        client = self.client(*(names or NAMES[:2]))
+        try:
+            (settled,) = await client.submit_until_final([self.wallets["alice"].transfer(to, amount)], within_s=20)
+        finally:
+            await client.close()
+        assert isinstance(settled, VerifiedReceipt), settled
+        return settled
+
+    async def obstacle(self, name: str) -> str:
+        """Why it makes no progress, as ``node status`` prints it."""
+        async with NodeClient(self.addresses(name)[0]) as node:
+            return (await node.status()).not_progressing
+
+    async def height_of(self, name: str) -> int:
+        async with NodeClient(self.addresses(name)[0]) as node:
+            return (await node.status()).height
+
+    async def follow_to(self, name: str, height: int) -> None:
+        """Until this node is final there: it says so by its event stream."""
+        node = NodeClient(self.addresses(name)[0])
+        async with node, asyncio.timeout(PATIENCE_S), aclosing(node.subscribe(EventFilter(), 1)) as blocks:
+            async for block in blocks:
+                if decode_header(block.header.header).height >= height:
+                    return
+
+    async def metric(self, name: str, which: str) -> float:
+        page = await asyncio.to_thread(lambda: urllib.request.urlopen(self.pages[name], timeout=20).read().decode())
+        found = re.search(rf"^{re.escape(which)} (\S+)$", page, re.MULTILINE)
+        assert found is not None, page
+        return float(found[1])
+
+
+@asynccontextmanager
+async def processes(directory: Path, **faults: str) -> AsyncIterator[Processes]:
+    lay_out(
+        directory,
+        ("bob", "carol"),
+        order_timeout_ms=ORDER_TIMEOUT_MS,
+        order_timeout_max_ms=4_000,
+        governance_delay=DELAY,
+    )
+    net = Processes(directory)
+    try:
+        async with asyncio.timeout(PATIENCE_S):
+            await asyncio.gather(*(net.begin(name, faults.get(name, "")) for name in NAMES))
+            yield net
+    finally:
+        for name in tuple(net.running):
+            await net.end(name)
+
+
+def told(story: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await story()
+
+    asyncio.run(main())
+
+
+def test_one_replica_that_executes_otherwise_stops_names_the_key_resyncs_and_votes_again(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with processes(tmp_path / "net", four="diverge") as net:
+            await net.pay(BOB)
+            assert await net.obstacle("four") == ""
+            height = (await net.pay(ODD)).header.height
+            four = net.running["four"]
+            halted = await four.says("HALTED")
+            assert "EXECUTION_DIVERGED" in halted and f"height={height}" in halted and ODD_KEY.hex() in halted
+            resynced = await four.says("RESYNCED")
+            assert f"keys={ODD_KEY.hex()}" in resynced and "fields=state_root" in resynced
+            why = await net.obstacle("four")
+            assert "stopped voting: EXECUTION_DIVERGED" in why
+            assert f"RESYNCED at height {height}, where the keys that differed are {ODD_KEY.hex()};" in why
+
+            reached = (await net.pay(BOB)).header.height  # the chain goes on without its vote, and it follows
+            await net.follow_to("four", reached)
+            _, (value,) = await net.client("four").state([ODD_KEY])
+            assert value == encode_value(1)
+            for name in NAMES[:3]:
+                assert await net.metric(name, "dualchain_halted") == 0 and await net.obstacle(name) == ""
+
+            await net.end("four")
+            await net.begin("four")
+            await net.end("three")  # now nothing becomes final without it
+            after = await net.pay(ODD)
+            assert 3 in signers(after)
+            assert await net.obstacle("four") == ""
+
+    told(story)
+
+
+def test_two_of_four_that_execute_otherwise_halt_the_chain_without_a_view_change_storm(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with processes(tmp_path / "net", three="diverge-always", four="diverge-always") as net:
+            first = await net.pay(BOB)
+            client = net.client("one")
+            raws = [net.wallets["alice"].transfer(to, 1) for to in (ODD, BOB)]
+            await asyncio.gather(*(client.nodes[0].submit([raw]) for raw in raws))
+            for name in NAMES:
+                halted = await net.running[name].says("HALTED")
+                assert "EXECUTION_DIVERGED" in halted and "no header can reach a quorum any more" in halted
+            begun = await uptime_ms(net, "one")
+            while await uptime_ms(net, "one") < begun + 4 * ORDER_TIMEOUT_MS:
+                assert {await net.metric(name, "dualchain_view") for name in NAMES} == {0}
+            for name in NAMES:
+                why = await net.obstacle(name)
+                assert "EXECUTION_DIVERGED" in why and ODD_KEY.hex() in why, why
+                assert await net.height_of(name) == first.header.height
+                assert await net.metric(name, "dualchain_view_changing") == 0
+            await client.close()
+
+    told(story)
+
+
+def signers(settled: VerifiedReceipt) -> set[int]:
+    """Who signed the certificate of its block."""
+    return {index for index, _ in decode_certificate(settled.certified.certificate).signatures}
+
+
+async def uptime_ms(net: Processes, name: str) -> int:
+    async with NodeClient(net.addresses(name)[0]) as node:
+        return (await node.status()).uptime_ms
+
+
+def test_a_poison_transaction_is_skipped_by_the_quorum_and_the_chain_goes_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with processes(tmp_path / "net", **dict.fromkeys(NAMES, "poison")) as net:
+            skipped = await net.pay(BOB, POISON)
+            assert (skipped.receipt.code, skipped.header.attempt) == (Code.SKIPPED, 1)
+            for name in NAMES:
+                fault = await net.running[name].says("ENGINE_FAULT")
+                assert "ZeroDivisionError" in fault and skipped.receipt.transaction_id.hex() in fault
+            following = await net.pay(BOB, 5)
+            assert (following.receipt.code, following.header.attempt) == (0, 0)
+            _, (value,) = await net.client("three").state([state_key("coins", BOB)])
+            assert value == encode_value(5)
+            assert {await net.metric(name, "dualchain_view") for name in NAMES} == {0}
+            assert {await net.obstacle(name) for name in NAMES} == {""}
+
+    told(story)
+
+
+def test_an_old_node_stops_before_a_flag_that_it_does_not_know_and_a_newer_build_goes_on(tmp_path: Path) -> None:
+    async def story() -> None:
+        async with processes(tmp_path / "net", **dict.fromkeys(NAMES[:3], "newer")) as net:
+            bob, carol = net.wallets["bob"], net.wallets["carol"]
+            content: dict[str, Value] = {"on": [NEW_FLAG], "off": []}
+            propose: dict[str, Value] = {"kind": "flags", "content": content, "effective_height": 0}
+            client = net.client("one", "two")
+            due = 0
+            for raw in (
+                bob.sign(Operation("governance", "propose", propose)),
+                carol.sign(Operation("governance", "approve", {"proposal": 1})),
+            ):
+                (settled,) = await client.submit_until_final([raw], within_s=20)
+                assert isinstance(settled, VerifiedReceipt) and settled.receipt.code == 0, settled
+                due = settled.header.height + DELAY
+            await client.close()
+            while (await net.pay(BOB)).header.height < due:
+                pass
+            halted = await net.running["four"].says("HALTED")
+            assert f"code=UNKNOWN_FLAG height={due} flags={NEW_FLAG}" in halted
+            why = await net.obstacle("four")
+            assert "stopped voting: UNKNOWN_FLAG" in why and NEW_FLAG in why
+            assert await net.height_of("four") == due - 1, "it executed what it does not know"
+
+            await net.end("four")
+            await net.begin("four", "newer")
+            await net.end("one")
+            after = await net.pay(BOB, 1, "two", "three")
+            assert 3 in signers(after)
+
+    told(story)
