@@ -3,114 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import re
-import sys
-import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
 
-from chain_core.codec.block import decode_certificate, decode_header
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import encode_value
 from chain_core.execution.codes import Code
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.node.client import NodeClient
-from chain_core.node.event_filter import EventFilter
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 from tests.integration.altered_node import NEW_FLAG, ODD, ODD_KEY, POISON
-from tests.integration.network import NAMES, Network, drawn_ports, lay_out, other_account
-from tests.integration.test_process import PROGRAM, Started, launch
+from tests.integration.network import NAMES, other_account
+from tests.integration.processes import DELAY, ORDER_TIMEOUT_MS, Processes, processes, signers
 
 pytestmark = pytest.mark.integration
 
 BOB = other_account("bob")
-ORDER_TIMEOUT_MS = 1_000
-DELAY = 2
-PATIENCE_S = 60
-
-
-def altered(fault: str) -> tuple[str, ...]:
-    return (sys.executable, "-m", "tests.integration.altered_node", fault)
-
-
-class Processes(Network):
-    """Four node processes; ``faults`` names the fault of a node's build, the others are sound."""
-
-    def __init__(self, directory: Path) -> None:
-        super().__init__(directory)
-        self.running: dict[str, Started] = {}
-        self.pages: dict[str, str] = {}
-        for name, port in zip(NAMES, drawn_ports(len(NAMES)), strict=True):
-            self.pages[name] = f"http://127.0.0.1:{port}/metrics"
-            with (directory / name / "node.toml").open("a", encoding="utf-8") as file:
-                file.write(f'\n[metrics]\nlisten = "127.0.0.1:{port}"\n')
-
-    async def begin(self, name: str, fault: str = "") -> None:
-        self.running[name] = await launch(self.directory, name, altered(fault) if fault else PROGRAM)
-        assert (await self.running[name].ready()).startswith("READY"), self.running[name].text
-
-    async def end(self, name: str) -> Started:
-        node = self.running.pop(name)
-        if node.process.returncode is None:
-            node.process.terminate()
-        await node.ended()
-        return node
-
-    async def pay(self, to: bytes, amount: int = 1, *names: str) -> VerifiedReceipt:
-        """A transfer that is final, whatever became of it; handed in at the first two nodes or the named ones."""
-        client = self.client(*(names or NAMES[:2]))
-        try:
-            (settled,) = await client.submit_until_final([self.wallets["alice"].transfer(to, amount)], within_s=20)
-        finally:
-            await client.close()
-        assert isinstance(settled, VerifiedReceipt), settled
-        return settled
-
-    async def obstacle(self, name: str) -> str:
-        """Why it makes no progress, as ``node status`` prints it."""
-        async with NodeClient(self.addresses(name)[0]) as node:
-            return (await node.status()).not_progressing
-
-    async def height_of(self, name: str) -> int:
-        async with NodeClient(self.addresses(name)[0]) as node:
-            return (await node.status()).height
-
-    async def follow_to(self, name: str, height: int) -> None:
-        """Until this node is final there: it says so by its event stream."""
-        node = NodeClient(self.addresses(name)[0])
-        async with node, asyncio.timeout(PATIENCE_S), aclosing(node.subscribe(EventFilter(), 1)) as blocks:
-            async for block in blocks:
-                if decode_header(block.header.header).height >= height:
-                    return
-
-    async def metric(self, name: str, which: str) -> float:
-        page = await asyncio.to_thread(lambda: urllib.request.urlopen(self.pages[name], timeout=20).read().decode())
-        found = re.search(rf"^{re.escape(which)} (\S+)$", page, re.MULTILINE)
-        assert found is not None, page
-        return float(found[1])
-
-
-@asynccontextmanager
-async def processes(directory: Path, **faults: str) -> AsyncIterator[Processes]:
-    lay_out(
-        directory,
-        ("bob", "carol"),
-        order_timeout_ms=ORDER_TIMEOUT_MS,
-        order_timeout_max_ms=4_000,
-        governance_delay=DELAY,
-    )
-    net = Processes(directory)
-    try:
-        async with asyncio.timeout(PATIENCE_S):
-            await asyncio.gather(*(net.begin(name, faults.get(name, "")) for name in NAMES))
-            yield net
-    finally:
-        for name in tuple(net.running):
-            await net.end(name)
 
 
 def told(story: Callable[[], Awaitable[None]]) -> None:
@@ -122,7 +33,7 @@ def told(story: Callable[[], Awaitable[None]]) -> None:
 
 def test_one_replica_that_executes_otherwise_stops_names_the_key_resyncs_and_votes_again(tmp_path: Path) -> None:
     async def story() -> None:
-        async with processes(tmp_path / "net", four="diverge") as net:
+        async with processes(tmp_path / "net", {"four": "diverge"}) as net:
             await net.pay(BOB)
             assert await net.obstacle("four") == ""
             height = (await net.pay(ODD)).header.height
@@ -154,7 +65,7 @@ def test_one_replica_that_executes_otherwise_stops_names_the_key_resyncs_and_vot
 
 def test_two_of_four_that_execute_otherwise_halt_the_chain_without_a_view_change_storm(tmp_path: Path) -> None:
     async def story() -> None:
-        async with processes(tmp_path / "net", three="diverge-always", four="diverge-always") as net:
+        async with processes(tmp_path / "net", dict.fromkeys(("three", "four"), "diverge-always")) as net:
             first = await net.pay(BOB)
             client = net.client("one")
             raws = [net.wallets["alice"].transfer(to, 1) for to in (ODD, BOB)]
@@ -175,11 +86,6 @@ def test_two_of_four_that_execute_otherwise_halt_the_chain_without_a_view_change
     told(story)
 
 
-def signers(settled: VerifiedReceipt) -> set[int]:
-    """Who signed the certificate of its block."""
-    return {index for index, _ in decode_certificate(settled.certified.certificate).signatures}
-
-
 async def uptime_ms(net: Processes, name: str) -> int:
     async with NodeClient(net.addresses(name)[0]) as node:
         return (await node.status()).uptime_ms
@@ -187,7 +93,7 @@ async def uptime_ms(net: Processes, name: str) -> int:
 
 def test_a_poison_transaction_is_skipped_by_the_quorum_and_the_chain_goes_on(tmp_path: Path) -> None:
     async def story() -> None:
-        async with processes(tmp_path / "net", **dict.fromkeys(NAMES, "poison")) as net:
+        async with processes(tmp_path / "net", dict.fromkeys(NAMES, "poison")) as net:
             skipped = await net.pay(BOB, POISON)
             assert (skipped.receipt.code, skipped.header.attempt) == (Code.SKIPPED, 1)
             for name in NAMES:
@@ -205,7 +111,7 @@ def test_a_poison_transaction_is_skipped_by_the_quorum_and_the_chain_goes_on(tmp
 
 def test_an_old_node_stops_before_a_flag_that_it_does_not_know_and_a_newer_build_goes_on(tmp_path: Path) -> None:
     async def story() -> None:
-        async with processes(tmp_path / "net", **dict.fromkeys(NAMES[:3], "newer")) as net:
+        async with processes(tmp_path / "net", dict.fromkeys(NAMES[:3], "newer")) as net:
             bob, carol = net.wallets["bob"], net.wallets["carol"]
             content: dict[str, Value] = {"on": [NEW_FLAG], "off": []}
             propose: dict[str, Value] = {"kind": "flags", "content": content, "effective_height": 0}
