@@ -12,6 +12,7 @@ from chain_core.execution.executor import Executor
 from chain_core.execution.pool import Outcome, TransactionPool
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frames import EnvelopesFrame, WantEnvelopes
+from chain_core.node.block_pace import BlockPace
 from chain_core.node.block_room import room
 from chain_core.node.bodies import Bodies, Wanted
 from chain_core.node.forwarding import Forwarding
@@ -42,6 +43,7 @@ class Intake:
         self.pool = pool
         self.bodies = Bodies(store.logged_body)
         self.forwarding = Forwarding()
+        self.pace = BlockPace()
         self._store, self._executor, self._transport = store, executor, transport
         self._peers = tuple(peers)
 
@@ -127,10 +129,11 @@ class Intake:
     def build(self, empty: Batch, view: int, *, full: bool = False) -> Batch | None:
         """``empty`` with ids of verified bodies in it, or None when there are none, or (``full``) they would not fill
         it; the bodies are pinned."""
-        limits = room(self._executor.parameters(self._store))
-        if full and not self._fills(*limits):
+        count, size_bytes = room(self._executor.parameters(self._store))
+        count = self.pace.limit(count)
+        if full and not self._fills(count, size_bytes):
             return None
-        ids = self.pool.take(*limits)
+        ids = self.pool.take(count, size_bytes)
         if not ids:
             return None
         batch = Batch(empty.ledger, empty.epoch, empty.height, empty.attempt, empty.time_ms, tuple(ids))
@@ -196,8 +199,10 @@ class Intake:
             self.bodies.pooled.pop(envelope_id, None)
         self.forwarding.gone(envelope_ids)
 
-    def finalised(self, height: int, envelope_ids: tuple[bytes, ...]) -> None:
+    def finalised(self, height: int, envelope_ids: tuple[bytes, ...], now_ms: int) -> None:
         """A block is final: its bodies leave."""
+        order_timeout_ms = self._executor.parameters(self._store)["order_timeout_ms"]
+        self.pace.finalised(height, len(envelope_ids), now_ms, order_timeout_ms)
         self.pool.forget(envelope_ids)
         self.bodies.finalised(height, envelope_ids)
         self.forwarding.gone(envelope_ids)

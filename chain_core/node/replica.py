@@ -243,6 +243,7 @@ class Replica:
                 self._inputs.append(inp.BatchBuilt(effect.height, effect.view, batch))
             case fx.HoldBodies(batch, view, digest, sources, fresh):
                 leads = self.core.state.is_primary
+                self.intake.pace.proposed(batch.height, self.ports.clock.now_ms())
                 wanted = self.intake.hold(batch, view, digest, sources, fresh=fresh, own=leads)
                 if not wanted.missing or not wanted.fits:
                     self._bodies_settled(wanted)
@@ -344,7 +345,7 @@ class Replica:
         self.store.commit_block(built.record(certificate_bytes))
         self.built = None
         ids = built.batch.envelope_ids
-        self.intake.finalised(built.batch.height, ids)
+        self.intake.finalised(built.batch.height, ids, self.ports.clock.now_ms())
         if self.voter is not None:
             self.voter.signer.prune(built.batch.height)
         self.core.set_parameters(ConsensusParameters.from_chain(self.executor.parameters(self.store)))

@@ -8,6 +8,7 @@ import pytest
 from chain_core.execution.executor import Executor
 from chain_core.execution.pool import PoolLimits, TransactionPool
 from chain_core.network.frames import EnvelopesFrame, WantEnvelopes
+from chain_core.node.block_pace import LEAST
 from chain_core.node.intake import Intake, chunks
 from chain_core.node.ports import Admission, Origin
 from chain_core.types.block import Batch
@@ -132,3 +133,11 @@ def test_bodies_are_served_in_frames_of_about_the_limit(intake: Intake) -> None:
     assert sent(intake) == [(3, frame(one, two))]
     assert chunks([b"aaa", b"bb", b"cccc", b"d"], 5) == [[b"aaa", b"bb"], [b"cccc", b"d"]]
     assert chunks([b"a" * 9], 5) == [[b"a" * 9]]
+
+
+def test_a_primary_proposes_no_more_than_the_chain_lately_finalised_in_time(intake: Intake) -> None:
+    admit(intake, envelopes(LEAST + 1))
+    intake.pace.proposed(1, NOW)
+    intake.finalised(1, (bytes(32),), NOW + 60_000)
+    batch = intake.build(EMPTY, 0)
+    assert batch is not None and len(batch.envelope_ids) == LEAST
