@@ -1,9 +1,7 @@
 """A chain of four nodes in one event loop: real gRPC on drawn ports, real LevelDB, a toy ledger of coins."""
 
 import asyncio
-import contextlib
 import itertools
-import socket
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -33,6 +31,7 @@ from chain_core.node.provision import (
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis
 from chain_core.types.transaction import Operation, TransactionBody
+from dualchain.demo.ports import draw_ports
 from local_chain.main_ledger import MainLedger
 from tests.unit.execution.world import Coins
 
@@ -49,12 +48,8 @@ def now_ms() -> int:
 
 
 def drawn_ports(count: int) -> list[int]:
-    """Ports nobody has; all are taken before the first is given back."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        return [int(one.getsockname()[1]) for one in sockets]
+    """Ports that nobody has, and that no outgoing connection of the tests is given meanwhile."""
+    return draw_ports(count)
 
 
 def lay_out(directory: Path, governors: Sequence[str] = (), **parameters: int) -> bytes:

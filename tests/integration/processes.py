@@ -20,10 +20,12 @@ from chain_core.node.event_filter import EventFilter
 from tests.integration.network import NAMES, Network, drawn_ports, lay_out
 from tests.integration.test_process import PROGRAM, Started, launch
 
-ORDER_TIMEOUT_MS = 1_000
+ORDER_TIMEOUT_MS = 4_000
+"""So long that a busy machine deposes nobody."""
 DELAY = 2
 """Blocks from a proposal's approval to its effect."""
-PATIENCE_S = 60
+PATIENCE_S = 120
+FINAL_WITHIN_S = 40
 
 
 def altered(fault: str) -> tuple[str, ...]:
@@ -51,6 +53,12 @@ class Processes(Network):
         self.running[name] = await launch(self.directory, name, altered(fault) if fault else PROGRAM)
         assert (await self.running[name].ready()).startswith("READY"), self.running[name].text
 
+    async def votes(self, name: str) -> None:
+        """Until it casts votes; its status is asked again and again."""
+        while await self.metric(name, "dualchain_silent"):
+            await self.obstacle(name)
+        assert await self.metric(name, "dualchain_halted") == 0
+
     async def end(self, name: str) -> Started:
         node = self.running.pop(name)
         if node.process.returncode is None:
@@ -63,7 +71,9 @@ class Processes(Network):
         """A transfer that is final, whatever became of it; handed in at the first two nodes or the named ones."""
         client = self.client(*(names or NAMES[:2]))
         try:
-            (settled,) = await client.submit_until_final([self.wallets["alice"].transfer(to, amount)], within_s=20)
+            (settled,) = await client.submit_until_final(
+                [self.wallets["alice"].transfer(to, amount)], within_s=FINAL_WITHIN_S
+            )
         finally:
             await client.close()
         assert isinstance(settled, VerifiedReceipt), settled
@@ -95,13 +105,17 @@ class Processes(Network):
 
 @asynccontextmanager
 async def processes(
-    directory: Path, faults: Mapping[str, str] = MappingProxyType({}), *, start: bool = True
+    directory: Path,
+    faults: Mapping[str, str] = MappingProxyType({}),
+    *,
+    start: bool = True,
+    order_timeout_ms: int = ORDER_TIMEOUT_MS,
 ) -> AsyncIterator[Processes]:
     """A new chain; ``faults`` names the faulty build that a node is of. Whatever runs is ended at the end."""
     lay_out(
         directory,
         ("bob", "carol"),
-        order_timeout_ms=ORDER_TIMEOUT_MS,
+        order_timeout_ms=order_timeout_ms,
         order_timeout_max_ms=4_000,
         governance_delay=DELAY,
     )
@@ -110,6 +124,7 @@ async def processes(
         async with asyncio.timeout(PATIENCE_S):
             if start:
                 await asyncio.gather(*(net.begin(name, faults.get(name, "")) for name in NAMES))
+                await asyncio.gather(*map(net.votes, NAMES))
             yield net
     finally:
         for name in tuple(net.running):

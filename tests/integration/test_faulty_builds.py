@@ -17,9 +17,15 @@ from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 from tests.integration.altered_node import NEW_FLAG, ODD, ODD_KEY, POISON
 from tests.integration.network import NAMES, other_account
-from tests.integration.processes import DELAY, ORDER_TIMEOUT_MS, Processes, processes, signers
+from tests.integration.processes import DELAY, FINAL_WITHIN_S, Processes, processes, signers
 
 pytestmark = pytest.mark.integration
+
+TWO_DIVERGE = {"three": "diverge-always", "four": "diverge-always"}
+SHORT_MS = 1_000
+"""An ordering timeout of which several pass within a test."""
+VIEWS = 1
+"""A busy machine may cost one before the fault; a storm would be one a timeout."""
 
 BOB = other_account("bob")
 
@@ -65,17 +71,19 @@ def test_one_replica_that_executes_otherwise_stops_names_the_key_resyncs_and_vot
 
 def test_two_of_four_that_execute_otherwise_halt_the_chain_without_a_view_change_storm(tmp_path: Path) -> None:
     async def story() -> None:
-        async with processes(tmp_path / "net", dict.fromkeys(("three", "four"), "diverge-always")) as net:
+        async with processes(
+            tmp_path / "net", dict.fromkeys(("three", "four"), "diverge-always"), order_timeout_ms=SHORT_MS
+        ) as net:
             first = await net.pay(BOB)
             client = net.client("one")
             raws = [net.wallets["alice"].transfer(to, 1) for to in (ODD, BOB)]
-            await asyncio.gather(*(client.nodes[0].submit([raw]) for raw in raws))
+            await client.nodes[0].submit(raws)
             for name in NAMES:
                 halted = await net.running[name].says("HALTED")
                 assert "EXECUTION_DIVERGED" in halted and "no header can reach a quorum any more" in halted
             begun = await uptime_ms(net, "one")
-            while await uptime_ms(net, "one") < begun + 4 * ORDER_TIMEOUT_MS:
-                assert {await net.metric(name, "dualchain_view") for name in NAMES} == {0}
+            while await uptime_ms(net, "one") < begun + 4 * SHORT_MS:
+                assert max([await net.metric(name, "dualchain_view") for name in NAMES]) <= VIEWS
             for name in NAMES:
                 why = await net.obstacle(name)
                 assert "EXECUTION_DIVERGED" in why and ODD_KEY.hex() in why, why
@@ -121,7 +129,7 @@ def test_an_old_node_stops_before_a_flag_that_it_does_not_know_and_a_newer_build
                 bob.sign(Operation("governance", "propose", propose)),
                 carol.sign(Operation("governance", "approve", {"proposal": 1})),
             ):
-                (settled,) = await client.submit_until_final([raw], within_s=20)
+                (settled,) = await client.submit_until_final([raw], within_s=FINAL_WITHIN_S)
                 assert isinstance(settled, VerifiedReceipt) and settled.receipt.code == 0, settled
                 due = settled.header.height + DELAY
             await client.close()

@@ -53,12 +53,6 @@ class Twins:
         rewrite(self.net, name, {self.peer[self.dialled[name]]: self.peer[which]})
         self.dialled[name] = which
 
-    async def votes(self, name: str) -> None:
-        """Until it casts votes; its status is asked again and again."""
-        while await self.net.metric(name, "dualchain_silent"):
-            await self.net.obstacle(name)
-        assert await self.net.metric(name, "dualchain_halted") == 0
-
     async def stopped(self, name: str) -> None:
         """It stopped voting for a vote that it never cast, and says so."""
         said = await self.net.running[name].says("HALTED")
@@ -92,11 +86,11 @@ def test_each_of_two_processes_with_one_key_stops_on_the_others_vote(tmp_path: P
             twins = Twins(net)
             twins.dials("three", "twin")
             await asyncio.gather(*(net.begin(name) for name in ("one", "two", "three", "four")))
-            await twins.votes("four")
+            await net.votes("four")
             await net.end("one")
             twins.dials("one", "twin")
             await asyncio.gather(net.begin("one"), net.begin("twin"))
-            await asyncio.gather(*map(twins.votes, ("one", "three", "twin")))
+            await asyncio.gather(*map(net.votes, ("one", "three", "twin")))
 
             await needed(net, "two", "one", "three")  # the twin's vote; only node two tells four of it
             await twins.stopped("four")
