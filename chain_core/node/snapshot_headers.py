@@ -8,16 +8,22 @@ from chain_core.codec.block import HEADER_SIZE, decode_certificate, decode_heade
 from chain_core.codec.certificates import certificate_signatures
 from chain_core.codec.validator_set import decode_validator_set
 from chain_core.crypto.provider import VerifyItem
-from chain_core.crypto.providers import provider
 from chain_core.types.errors import InvalidProof, MalformedBytes
 
 _NEXT = "drop the peer that sent it and ask another one"
 KnownSet = Callable[[bytes], bytes | None]
 """Encoded validator set by hash."""
+Verify = Callable[[Sequence[VerifyItem]], list[bool]]
+"""A verdict for each signature."""
 
 
 def check_headers(
-    previous: bytes, parts: Sequence[bytes], sets: Mapping[bytes, bytes], known: KnownSet, genesis_hash: bytes
+    previous: bytes,
+    parts: Sequence[bytes],
+    sets: Mapping[bytes, bytes],
+    known: KnownSet,
+    genesis_hash: bytes,
+    verify: Verify,
 ) -> list[tuple[bytes, bytes]]:
     """(header, certificate) of each part, which follow ``previous`` one by one and are certified.
 
@@ -43,6 +49,6 @@ def check_headers(
         items.extend(certificate_signatures(raw, decode_certificate(encoded), validators, genesis_hash)[1])
         found.append((raw, encoded))
         before, before_hash = header, header_hash(raw)
-    if items and not all(provider().sm2_verify_many(items)):
+    if items and not all(verify(items)):
         raise InvalidProof("a signature in a certificate does not verify", where="headers", next_step=_NEXT)
     return found

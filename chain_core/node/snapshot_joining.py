@@ -14,13 +14,14 @@ from chain_core.codec.block import decode_header
 from chain_core.codec.seen import state_key
 from chain_core.codec.snapshot import PAGE_BUCKETS, Manifest, check_manifest, decode_manifest
 from chain_core.codec.validator_set import hash_of_encoded_set
+from chain_core.crypto.providers import provider
 from chain_core.execution.epochs import set_key
 from chain_core.execution.parameters import GOVERNANCE
 from chain_core.ledger.snapshot_import import Range, SnapshotImport
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frames import SnapshotKind, SnapshotPart, SnapshotRequest
 from chain_core.node.ports import Transport
-from chain_core.node.snapshot_headers import check_headers
+from chain_core.node.snapshot_headers import Verify, check_headers
 from chain_core.types.errors import InvalidProof, MalformedBytes
 
 PATIENCE_MS = 3_000
@@ -48,6 +49,7 @@ class SnapshotJoiner:
     def __init__(self, store: LedgerStore, transport: Transport, alarm: Alarm) -> None:
         self._store, self._transport, self._alarm = store, transport, alarm
         self.on_ready: Callable[[int], None] = lambda height: None
+        self.verify: Verify = lambda items: provider().sm2_verify_many(items)
         self.active = self.ready = False
         self.liars: set[int] = set()
         self.peers: tuple[int, ...] = ()
@@ -289,7 +291,7 @@ class SnapshotJoiner:
             return stored or self._store.get(state_key(GOVERNANCE, set_key(set_hash)))
 
         previous = incoming.header(part.start - 1) or b""
-        certified = check_headers(previous, part.parts, sets, known, self._store.genesis_hash)
+        certified = check_headers(previous, part.parts, sets, known, self._store.genesis_hash, self.verify)
         named = {decode_header(raw).next_validator_set_hash for raw, _ in certified}
         incoming.add_headers(certified, {digest: sets[digest] for digest in named if digest in sets})
 

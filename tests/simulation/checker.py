@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NoReturn
 from chain_core.codec.block import decode_certificate, decode_header, encode_certificate, header_hash
 from chain_core.codec.transaction import decode_receipt
 from chain_core.codec.validator_set import validator_set_hash
-from chain_core.codec.values import decode_value
 from chain_core.codec.votes import (
     decode_header_vote,
     decode_signed_new_view,
@@ -29,9 +28,10 @@ from chain_core.network.frames import ConsensusFrame, Frame
 from chain_core.node.journal import Kind, decode_pre_prepare
 from chain_core.node.ports import FinalBlock
 from chain_core.node.safe_signer import SigningRefused
+from chain_core.node.snapshot_joining import PEER_LIES
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from tests.simulation import bounds
-from tests.simulation.chain import START_MS, TOTAL, amount_of
+from tests.simulation.chain import START_MS
 from tests.simulation.disk import Change
 from tests.simulation.logview import LogView
 from tests.simulation.soundness import Judge
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 _AHEAD_MS = 7_500
 """Clock tolerance, and how far clocks are off."""
-_BLAME = ("EQUIVOCATION", "BAD_NEW_VIEW", "BAD_PROPOSAL")
+_BLAME = ("EQUIVOCATION", "BAD_NEW_VIEW", "BAD_PROPOSAL", PEER_LIES)
 _NEW_VIEW = record_key(None, Kind.NEW_VIEW, 0)
 
 
@@ -80,6 +80,10 @@ class Checker:
         """By epoch."""
         self.successes: dict[bytes, tuple[int, bytes]] = {}
         """Transaction id -> height and envelope of its success."""
+        self.contents: dict[int, Sequence[bytes]] = {}
+        """Envelope ids by height, as the first correct node reported them."""
+        self.awaited: dict[int, set[int]] = {}
+        """Heights that came by snapshot before anybody reported them, and to whom."""
         self.may_halt: set[int] = set()
         self.halts: dict[int, str] = {}
 
@@ -89,7 +93,7 @@ class Checker:
             replica = self.world.nodes[index].replica
             info = replica.executor.epoch(replica.store, epoch) if replica is not None else None
             if info is None:
-                self._fail("epochs", index, f"acts in epoch {epoch}, which it does not know")
+                self.fail("epochs", index, f"acts in epoch {epoch}, which it does not know")
             world = self.world
             self.judges[epoch] = Judge(info.validators, world.chain.genesis_hash, world.verify, self.judges_of)
         return self.judges[epoch]
@@ -98,7 +102,7 @@ class Checker:
         """The judge of an epoch that was seen before."""
         return self.judges[epoch]
 
-    def _fail(self, rule: str, index: int, what: str) -> NoReturn:
+    def fail(self, rule: str, index: int, what: str) -> NoReturn:
         raise Violation(f"{rule}: node {index} {what} (at {self.world.schedule.now_ms} ms)")
 
     # -- disk
@@ -121,7 +125,7 @@ class Checker:
                     self._voted(index, vote)
                     if (vote.vote.epoch, view) != max(past.entered_view, (vote.vote.epoch, 0)):
                         what = f"votes in view {view}, its log holds the NEW-VIEW of {past.entered_view}"
-                        self._fail("durability", index, what)
+                        self.fail("durability", index, what)
                     self._rests(index, log, height, kind, view)
                 case Kind.OWN_HEADER_VOTE:
                     self._header(index, decode_header_vote(value))
@@ -131,7 +135,7 @@ class Checker:
                         self._voted(index, proposal.vote)
                     lacking = log.lacks(proposal.batch.envelope_ids)
                     if lacking:
-                        self._fail("durability", index, f"logs a proposal of height {height} without {lacking} bodies")
+                        self.fail("durability", index, f"logs a proposal of height {height} without {lacking} bodies")
                 case _:
                     pass
 
@@ -140,24 +144,24 @@ class Checker:
         past.entered_view = (message.message.epoch, message.message.view)
         self.world.views.add(past.entered_view)
         if fault := self.judge(index, message.message.epoch).new_view(message):
-            self._fail("certificates", index, f"enters view {past.entered_view} by a NEW-VIEW that {fault}")
+            self.fail("certificates", index, f"enters view {past.entered_view} by a NEW-VIEW that {fault}")
 
     def _header(self, index: int, vote: HeaderVote) -> None:
         """Correct nodes execute what is committed, and it leads them all to one header."""
         place = (vote.header.height, vote.header.attempt)
         if self.executed.setdefault(place, vote.header_bytes) != vote.header_bytes and not self.may_halt:
-            self._fail("agreement", index, f"votes for another header of height {vote.header.height}")
+            self.fail("agreement", index, f"votes for another header of height {vote.header.height}")
 
     def _rests(self, index: int, log: LogView, height: int | None, kind: int, view: int) -> None:
         """A COMMIT rests on its prepared certificate, a PREPARE on the PRE-PREPARE."""
         under = {Kind.OWN_COMMIT: Kind.PREPARED, Kind.OWN_PREPARE: Kind.ACCEPTED}.get(Kind(kind))
         if under is not None and record_key(height, under, view) not in log.records:
-            self._fail("durability", index, f"logs a {Kind(kind).name} of height {height} without {under.name}")
+            self.fail("durability", index, f"logs a {Kind(kind).name} of height {height} without {under.name}")
 
     def _voted(self, index: int, vote: SignedVote) -> None:
         v, past = vote.vote, self.past[index]
         if (v.epoch, v.view) < past.asked_view:
-            self._fail("views", index, f"signs a {v.phase.name} in view {v.view}, having asked for {past.asked_view}")
+            self.fail("views", index, f"signs a {v.phase.name} in view {v.view}, having asked for {past.asked_view}")
         if v.phase.name == "COMMIT":
             past.committed[v.height] = max(past.committed.get(v.height, 0), v.view)
 
@@ -168,7 +172,7 @@ class Checker:
         for height, view in past.committed.items():
             if height > final and view > shown.get(height, -1):
                 what = f"asks for view {asked.new_view} without what it committed to at height {height}"
-                self._fail("view change", index, what)
+                self.fail("view change", index, what)
         past.asked_view = max(past.asked_view, (asked.epoch, asked.new_view))
 
     def booted(self, index: int, store: LedgerStore) -> None:
@@ -178,13 +182,35 @@ class Checker:
         for height, digest in past.final.items():
             header = store.header(height)
             if header is None or header_hash(header) != digest:
-                self._fail("final survives", index, f"has lost height {height}")
+                self.fail("final survives", index, f"has lost height {height}")
         for height in range(max(past.final, default=0) + 1, store.final_height + 1):
             block = store.block(height)
-            assert block is not None
+            if block is None:  # it came past this height by a snapshot
+                self._joined(index, height, store)
+                continue
             certificate = encode_certificate(block.certificate)
             ids, receipts = block.batch.envelope_ids, store.receipts(height)
             self.finalised(index, FinalBlock(height, block.header, certificate, ids, receipts), store)
+
+    @property
+    def height(self) -> int:
+        """The highest height that a correct node reported."""
+        return max(self.chain, default=0)
+
+    def forget(self, index: int) -> None:
+        """A node's disk is gone, with all that it ever wrote."""
+        self.past[index] = Past()
+
+    def _joined(self, index: int, height: int, store: LedgerStore) -> None:
+        """A height without a body: its header and certificate came with a snapshot, its contents are the chain's."""
+        raw, certificate = store.header(height), store.certificate(height)
+        if raw is None or certificate is None:
+            self.fail("final survives", index, f"has no header of height {height}")
+        self._final_header(index, height, raw, certificate)
+        if height in self.contents:
+            self.past[index].envelopes.update(self.contents[height])
+        else:  # nobody but Byzantine members had reported it
+            self.awaited.setdefault(height, set()).add(index)
 
     # -- wire
 
@@ -215,7 +241,7 @@ class Checker:
                     self._vote_sent(index, vote)
             case CommitProof():
                 if fault := self.judge(index, message.batch.epoch).proof(message):
-                    self._fail("certificates", index, f"sends a commit proof {fault}")
+                    self.fail("certificates", index, f"sends a commit proof {fault}")
             case _:
                 pass
 
@@ -227,35 +253,40 @@ class Checker:
     def _signed(self, index: int, place: tuple[object, ...], body: bytes, signature: bytes) -> None:
         past = self.past[index]
         if past.signed.setdefault(place, body) != body:
-            self._fail("no double vote", index, f"signs a second {place}")
+            self.fail("no double vote", index, f"signs a second {place}")
         if not past.log.knows(signature):
-            self._fail("durability", index, f"sends {place} before it is durable")
+            self.fail("durability", index, f"sends {place} before it is durable")
 
     def misunderstood(self, sender: int, receiver: int, what: str) -> None:
         """A correct node refuses what a correct one said."""
-        self._fail("one language", receiver, f"refuses a {what} of the correct node {sender}")
+        self.fail("one language", receiver, f"refuses a {what} of the correct node {sender}")
 
     # -- finality
 
     def finalised(self, index: int, block: FinalBlock, store: LedgerStore) -> None:
         """A node reports a block final."""
-        past = self.past[index]
-        digest = header_hash(block.header_bytes)
-        if self.chain.setdefault(block.height, digest) != digest:
-            self._fail("agreement", index, f"finalises another block at height {block.height}")
-        header, certificate = decode_header(block.header_bytes), decode_certificate(block.certificate_bytes)
-        judge = self.judge(index, header.epoch)
-        if validator_set_hash(judge.validators) != header.validator_set_hash:
-            self._fail("epochs", index, f"finalises height {block.height} of epoch {header.epoch} under another set")
-        if fault := judge.certificate(block.header_bytes, certificate):
-            self._fail("certificates", index, f"has a certificate {fault} at height {block.height}")
+        self._final_header(index, block.height, block.header_bytes, block.certificate_bytes)
         self._time(index, block, store)
         if store.header(block.height) != block.header_bytes:
-            self._fail("durability", index, f"reports height {block.height} before it is on disk")
-        past.final[block.height] = digest
-        past.envelopes.update(block.envelope_ids)
+            self.fail("durability", index, f"reports height {block.height} before it is on disk")
+        self.contents.setdefault(block.height, block.envelope_ids)
+        for other in (index, *self.awaited.pop(block.height, ())):
+            self.past[other].envelopes.update(block.envelope_ids)
         for envelope_id, raw in zip(block.envelope_ids, block.receipts, strict=True):
             self._receipt(index, block.height, envelope_id, raw)
+
+    def _final_header(self, index: int, height: int, raw: bytes, encoded: bytes) -> None:
+        """A header is final for this node: the one that others have, certified by its epoch's set."""
+        digest = header_hash(raw)
+        if self.chain.setdefault(height, digest) != digest:
+            self.fail("agreement", index, f"finalises another block at height {height}")
+        header = decode_header(raw)
+        judge = self.judge(index, header.epoch)
+        if validator_set_hash(judge.validators) != header.validator_set_hash:
+            self.fail("epochs", index, f"finalises height {height} of epoch {header.epoch} under another set")
+        if fault := judge.certificate(raw, decode_certificate(encoded)):
+            self.fail("certificates", index, f"has a certificate {fault} at height {height}")
+        self.past[index].final[height] = digest
 
     def _time(self, index: int, block: FinalBlock, store: LedgerStore) -> None:
         """f+1 correct nodes took the proposal, all but one by a clock that is about right."""
@@ -264,30 +295,30 @@ class Checker:
         assert parent is not None
         ahead_ms = time_ms - START_MS - self.world.schedule.now_ms
         if time_ms > decode_header(parent).time_ms + 1 and ahead_ms > _AHEAD_MS:
-            self._fail("validity", index, f"finalises height {block.height} {ahead_ms} ms ahead of time")
+            self.fail("validity", index, f"finalises height {block.height} {ahead_ms} ms ahead of time")
 
     def _receipt(self, index: int, height: int, envelope_id: bytes, raw: bytes) -> None:
         receipt = decode_receipt(raw)
         if envelope_id not in self.world.submitted or receipt.envelope_id != envelope_id:
-            self._fail("validity", index, f"finalises an envelope that nobody submitted, at height {height}")
+            self.fail("validity", index, f"finalises an envelope that nobody submitted, at height {height}")
         place = (height, envelope_id)
         if receipt.code == 0 and self.successes.setdefault(receipt.transaction_id, place) != place:
-            self._fail("validity", index, f"lets a transaction succeed twice, at height {height}")
+            self.fail("validity", index, f"lets a transaction succeed twice, at height {height}")
 
     def alarmed(self, index: int, code: str, facts: dict[str, str | int]) -> None:
         """A correct node has something to tell; its core never asks the signer for what the signer refuses."""
         if code == SigningRefused.code:
-            self._fail("the core obeys", index, f"was refused a signature: {facts}")
-        blamed = facts.get("signer", facts.get("primary"))
+            self.fail("the core obeys", index, f"was refused a signature: {facts}")
+        blamed = facts.get("signer", facts.get("primary", facts.get("peer")))
         governed = code == "BAD_PROPOSAL" and self.world.size.proposals  # blocks got smaller while it was on its way
         if code in _BLAME and not governed and isinstance(blamed, int) and self.world.nodes[blamed].correct:
-            self._fail("no correct node is blamed", index, f"raises {code} {facts}")
+            self.fail("no correct node is blamed", index, f"raises {code} {facts}")
 
     def halted(self, index: int, code: str, facts: dict[str, str | int]) -> None:
         """A correct node stopped voting."""
         self.halts[index] = code
         if index not in self.may_halt:
-            self._fail("nobody halts", index, f"halts with {code} {facts}")
+            self.fail("nobody halts", index, f"halts with {code} {facts}")
 
     # -- at the end
 
@@ -295,44 +326,27 @@ class Checker:
         """Whether all correct nodes that are up have the same height."""
         return len({node.store.final_height for node in self.world.nodes if node.correct and node.up}) == 1
 
-    def the_end(self) -> None:
-        """All correct nodes that are up hold the same chain, and their state is what the receipts say."""
-        up = [node for node in self.world.nodes if node.correct and node.up]
-        heights = {node.store.final_height for node in up}
-        if len(heights) != 1:
-            raise Violation(f"agreement: the correct nodes end at heights {sorted(heights)}")
-        total = sum(amount_of(self.world.submitted[envelope_id]) for _, envelope_id in self.successes.values())
-        for node in up:
-            for height in range(1, node.store.final_height + 1):
-                header = node.store.header(height)
-                if header is None or header_hash(header) != self.chain[height]:
-                    self._fail("agreement", node.index, f"holds another block at height {height}")
-            raw = node.store.get(TOTAL)
-            if (decode_value(raw) if raw is not None else 0) != total:
-                self._fail("validity", node.index, f"has a state that does not add up to {total}")
-            self._bounded(node.index)
-
     def bounded(self) -> None:
         """What correct nodes keep in memory is bounded at every time."""
         for node in self.world.nodes:
             if node.correct and node.up:
-                self._bounded(node.index)
+                self.bounded_at(node.index)
 
-    def _bounded(self, index: int) -> None:
+    def bounded_at(self, index: int) -> None:
         replica = self.world.nodes[index].replica
         assert replica is not None
         state, n = replica.core.state, self.world.n
         if state.view > self.world.schedule.now_ms // state.config.parameters.order_timeout_ms + n:
-            self._fail("views", index, f"was moved to view {state.view}, faster than any timer runs")
+            self.fail("views", index, f"was moved to view {state.view}, faster than any timer runs")
         if excess := bounds.excess(replica, n):
-            self._fail("bounds", index, f"keeps too much: {excess}")
+            self.fail("bounds", index, f"keeps too much: {excess}")
 
     # -- views
 
     def timer(self, index: int, after_ms: int, longest_ms: int) -> None:
         """A correct node sets a timer."""
         if after_ms > longest_ms:
-            self._fail("views", index, f"sets a timer of {after_ms} ms, the longest is {longest_ms}")
+            self.fail("views", index, f"sets a timer of {after_ms} ms, the longest is {longest_ms}")
 
     def heard(self, index: int, change: SignedViewChange) -> None:
         """A correct node took a verified VIEW-CHANGE: f+1 of them for higher views must have moved it."""
@@ -347,7 +361,7 @@ class Checker:
         asked[place] = max(asked.get(place, 0), view)
         higher = sorted(view for (of, _), view in asked.items() if of == epoch and view > state.view)
         if len(higher) > (state.config.validators.n - 1) // 3 and not state.closed:
-            self._fail("views", index, f"stays in view {state.view}, though {len(higher)} ask for {higher}")
+            self.fail("views", index, f"stays in view {state.view}, though {len(higher)} ask for {higher}")
 
     def standing(self) -> dict[int, tuple[int, int]]:
         """The views that correct nodes are in, entered and not only asked for."""
@@ -362,4 +376,4 @@ class Checker:
                 state = node.replica.core.state
                 place = (state.config.epoch, state.view)
                 if state.may_vote and (place < highest or (place == highest and state.view_changing)):
-                    self._fail("views", node.index, f"is left at view {place}, others entered {highest}")
+                    self.fail("views", node.index, f"is left at view {place}, others entered {highest}")

@@ -5,19 +5,30 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from chain_core.consensus.messages import CommitProof, FinalityNotice, PrePrepare
-from chain_core.network.frames import BlocksFrame, ConsensusFrame, EnvelopesFrame, Frame
+from chain_core.network.frames import (
+    BlocksFrame,
+    ConsensusFrame,
+    EnvelopesFrame,
+    Frame,
+    PrunedFrame,
+    SnapshotPart,
+    SnapshotRequest,
+)
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from tests.simulation.network import CALM, Weather
-from tests.simulation.node import CRASH_POINTS, SimNode
+from tests.simulation.node import CRASH_POINTS, IN_JOINING, SimNode
 
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
 LOSABLE = (
     *("PRE_PREPARE", "PREPARE", "COMMIT", "COMMIT", "HEADER", "HEADER", "NEW-VIEW", "VIEW-CHANGE"),
-    *("PROOF", "NOTICE", "BODIES", "BLOCKS"),
+    *("PROOF", "NOTICE", "BODIES", "BLOCKS", "SNAPSHOT"),
 )
 _NIGHT_MS = 26_000
+_LOOK_MS = 200
+_EMPTIED = 0.6
+"""How often a node that never voted begins anew with an empty disk when all heals."""
 JUMPS_MS = (-3_600_000, -20_000, 20_000, 3_600_000)
 
 
@@ -30,6 +41,7 @@ class Faults:
         self.muffled: dict[str, set[int]] = {}
         """Kinds of messages that the network loses at present, and whom they do not reach."""
         self._jumped: SimNode | None = None
+        self._absent: SimNode | None = None
         self._jumper = world.random.randrange(world.places)
 
     def plan(self) -> None:
@@ -38,12 +50,15 @@ class Faults:
         kinds = (
             *(self._partition, self._island, self._blow, self._cut, self._muffle, self._muffle),
             *(self._crash, self._crash, self._crash, self._blackout, self._set_clock, self._jump),
-            *(self._split_prepared, self._lone_commit),
+            *(self._split_prepared, self._lone_commit, self._absence, self._absence),
         )
         for _ in range(size.faults):
             world.schedule.after(random.randrange(size.bad_weather_ms), random.choice(kinds))
         if random.random() < 0.2 and size.bad_weather_ms > _NIGHT_MS:
             world.schedule.after(random.randrange(size.bad_weather_ms - _NIGHT_MS), self._night)
+        for node in world.nodes[world.n :]:  # it begins when there is a chain
+            if not node.up:
+                self._arrive_late(node, random.randint(6_000, 38_000))
         world.schedule.after(size.bad_weather_ms, self.heal)
 
     def heal(self) -> None:
@@ -57,6 +72,8 @@ class Faults:
         self.muffled.clear()
         for node in world.nodes:
             node.crash_at = ""
+            if node.up and not world.checker.past[node.index].signed and world.random.random() < _EMPTIED:
+                node.lose_disk()
             self.reboot(node)
 
     # -- two stories that break a wrong view change (PBFT §4.4)
@@ -235,9 +252,42 @@ class Faults:
         delay = self.world.random.randint(200, 6_000) if self.on else 500
         self.world.schedule.after(delay, lambda: self.reboot(node))
 
+    def _absence(self) -> None:
+        """A node is away so long that it comes back by a snapshot, perhaps killed once more while it gets one."""
+        world = self.world
+        up = [node for node in world.nodes if node.up and node.correct]
+        if self.on and up and not self._absent:
+            node = self._absent = world.random.choice(up)
+            world.counted["absences"] += 1
+            node.crash()
+            self._arrive_late(node, world.random.randint(6_000, 15_000))
+
+    def _arrive_late(self, node: SimNode, within_ms: int) -> None:
+        """When the chain is so far on that it asks for a snapshot, and some heights more; or after ``within_ms``."""
+        world = self.world
+        height = world.checker.height + world.size.snapshot_distance + world.random.randint(2, 12)
+        until_ms = world.schedule.now_ms + within_ms
+
+        def look() -> None:
+            if world.checker.height >= height or world.schedule.now_ms >= until_ms:
+                self._arrive(node)
+            elif self.on:
+                world.schedule.after(_LOOK_MS, look)
+
+        look()
+
+    def _arrive(self, node: SimNode) -> None:
+        """A node that is new, or was away."""
+        if node is self._absent:
+            self._absent = None
+        if not node.up:
+            if self.on and self.world.random.random() < 0.4:
+                node.crash_at, node.parts_left = IN_JOINING, self.world.random.randrange(6)
+            node.boot()
+
     def reboot(self, node: SimNode) -> None:
         """Boot a node that is down."""
-        if not node.up:
+        if not node.up and (node is not self._absent or not self.on):
             node.boot()
 
 
@@ -247,6 +297,8 @@ def _kind(frame: Frame) -> str:
             return "BODIES"
         case BlocksFrame():
             return "BLOCKS"
+        case SnapshotRequest() | SnapshotPart() | PrunedFrame():
+            return "SNAPSHOT"
         case ConsensusFrame():
             pass
         case _:

@@ -6,11 +6,12 @@ that disk.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 from unittest.mock import patch
 
 import plyvel
@@ -23,27 +24,22 @@ from chain_core.execution.pool import PoolLimits, TransactionPool
 from chain_core.execution.roots import build_genesis_header
 from chain_core.ledger import keys
 from chain_core.ledger.store import NO_HEIGHT, LedgerStore
-from chain_core.network.epoch_book import StateEpochs, UnknownEpoch
+from chain_core.network.epoch_book import StateEpochs
 from chain_core.network.frame_codec import decode_frame, encode_frame
 from chain_core.network.frames import (
-    BlocksFrame,
     ConsensusFrame,
-    EnvelopesFrame,
     Frame,
-    HeldVotes,
-    WantBlocks,
-    WantEnvelopes,
-    WantVotes,
 )
-from chain_core.network.ingress import Check, Ingress
+from chain_core.network.ingress import Ingress
 from chain_core.node.ports import Admission, FinalBlock, Origin, Ports
 from chain_core.node.replica import Replica
 from chain_core.node.signer_questions import SignerQuestions
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
-from chain_core.types.errors import MalformedBytes, PeerFault
-from chain_core.types.verified import Verified
+from chain_core.types.errors import MalformedBytes
+from tests.simulation import receiving
 from tests.simulation.chain import START_MS, Tally, private_of, public_key
-from tests.simulation.disk import Change, Disk, WatchedLevelDb
+from tests.simulation.disk import Change, Content, Disk, WatchedLevelDb
+from tests.simulation.snapshots import Progress, is_import
 
 if TYPE_CHECKING:
     from tests.simulation.byzantine import Strategy
@@ -58,6 +54,7 @@ _encode = lru_cache(16)(encode_frame)
 BEFORE_LOG, AFTER_LOG = "before a log write", "after a log write"
 BEFORE_COMMIT, AFTER_COMMIT = "before a commit", "after a commit"
 IN_BROADCAST = "in a broadcast"
+IN_JOINING = "after a part of a snapshot"
 CRASH_POINTS = (BEFORE_LOG, AFTER_LOG, AFTER_LOG, IN_BROADCAST, BEFORE_COMMIT, AFTER_COMMIT)
 
 
@@ -80,6 +77,9 @@ class SimNode:
         self.strategies = tuple(strategies)
         self.keys = [f"v{index}"]
         self.crash_at = ""
+        self.joining = Progress()
+        self.parts_left = 0
+        """Parts of a snapshot that are still stored before a crash at IN_JOINING."""
         self.alarms: list[str] = []
         self.replica: Replica | None = None
         self.ingress: Ingress | None = None
@@ -136,6 +136,7 @@ class SimNode:
             SignerQuestions(others, epoch.validators.q - 1, self._draw),
             own_keys=[public_key(name) for name in self.keys],
         )
+        self._keep_house(replica)
         self.ingress = Ingress(
             chain.genesis_hash,
             0,
@@ -152,16 +153,46 @@ class SimNode:
             self.world.checker.booted(self.index, store)
         replica.start()
 
-    def crash(self) -> None:
-        """Everything in memory is gone, and what was not synced; what was written and synced stays."""
-        self.world.note(f"{self.index} crashes")
-        self.world.counted["crashes"] += 1
-        self.crash_at = ""
+    def _keep_house(self, replica: Replica) -> None:
+        """Snapshots as a node's configuration says, and what follows one that is whole: the node is opened again."""
+        size, snapshots = self.world.size, replica.snapshots
+        snapshots.distance, snapshots.server.every = size.snapshot_distance, size.snapshot_every
+        snapshots.joiner.verify = self.world.verify
+        snapshots.joiner.on_ready = lambda _: self.world.schedule.after(0, lambda: self._open_again(replica))
+        self.joining.booted()
+
+    def lose_disk(self) -> None:
+        """A new disk with nothing on it. Only for who never voted: all others would have forgotten their votes."""
+        self.crash()
+        self.world.note(f"{self.index} has an empty disk")
+        self.world.counted["disks lost"] += 1
+        self.world.checker.forget(self.index)
+        if isinstance(self.disk, Disk):
+            self.disk.restore(Content())
+        else:
+            shutil.rmtree(self.directory)
+
+    def _open_again(self, replica: Replica) -> None:
+        if self.replica is replica:
+            self.world.note(f"{self.index} opens its ledger again")
+            self._down()
+            self.boot()
+
+    def _down(self) -> None:
+        if self.replica is not None:
+            self.replica.snapshots.close()
         self.replica = self.ingress = None
         self._timers.clear()
         if self._store is not None:
             self._store.close()
         self._store = None
+
+    def crash(self) -> None:
+        """Everything in memory is gone, and what was not synced; what was written and synced stays."""
+        self.world.note(f"{self.index} crashes")
+        self.world.counted["crashes"] += 1
+        self.crash_at = ""
+        self._down()
         self.world.counted["unsynced writes lost"] += self.disk.crash()
 
     def maybe_crash(self, point: str) -> None:
@@ -213,11 +244,17 @@ class SimNode:
 
     def durable(self, changes: Sequence[Change]) -> None:
         if self.correct:
+            for told in self.joining.written(changes):
+                self.world.counted[told] += 1
             self.world.checker.durable(self.index, changes)
 
     def written(self, changes: Sequence[Change]) -> None:
         if self.crash_at in (AFTER_LOG, AFTER_COMMIT):
             self.maybe_crash(AFTER_COMMIT if _commits(changes) else AFTER_LOG)
+        if self.crash_at == IN_JOINING and is_import(changes):
+            self.parts_left -= 1
+            if self.parts_left < 0:
+                self.maybe_crash(IN_JOINING)
 
     # -- in
 
@@ -236,53 +273,14 @@ class SimNode:
         except MalformedBytes:
             self.world.counted["frames refused"] += 1
             return
-        self._guard(lambda: self._take(sender, frame))
-
-    def _take(self, sender: int, frame: Frame) -> None:
-        replica, ingress = self.replica, self.ingress
-        assert replica is not None and ingress is not None
-        match frame:
-            case ConsensusFrame(message=message):
-                check = ingress.check_messages((message,))
-                (outcome,) = check.conclude(self.world.verify(check.items))
-                verified = [outcome] if isinstance(outcome, Verified) else []
-                if isinstance(outcome, PeerFault) and not isinstance(outcome, UnknownEpoch):
-                    self.world.counted["messages refused"] += 1
-                    if self.world.nodes[sender].correct:
-                        self.world.checker.misunderstood(
-                            sender, self.index, f"{type(message).__name__}: {outcome.what}"
-                        )
-                for found in verified:
-                    replica.on_message(found)
-                    if self.correct and isinstance(message, SignedViewChange):
-                        self.world.checker.heard(self.index, message)
-            case EnvelopesFrame(envelopes=raws):
-                replica.admit(self._verified(ingress.check_envelopes(raws, from_peer=True)), Origin.PEER)
-            case BlocksFrame(blocks=blocks):
-                replica.on_blocks(self._verified(ingress.check_blocks(blocks)))
-            case WantEnvelopes(ids=ids):
-                replica.on_want_envelopes(sender, ids)
-            case WantBlocks(start=start, count=count):
-                replica.on_want_blocks(sender, start, count)
-            case WantVotes(nonce=nonce):
-                replica.on_want_votes(sender, nonce)
-            case HeldVotes(nonce=nonce):
-                if replica.awaits(sender, nonce):
-                    for found in self._verified(ingress.check_held(frame, self.index)):
-                        replica.on_held_votes(sender, found)
-
-    def _verified(self, check: Check[Any]) -> list[Any]:
-        outcomes = check.conclude(self.world.verify(check.items))
-        good = [outcome for outcome in outcomes if isinstance(outcome, Verified)]
-        self.world.counted["messages refused"] += len(outcomes) - len(good)
-        return good
+        self._guard(lambda: receiving.take(self, sender, frame))
 
     def submit(self, raw: bytes) -> Admission | None:
         """A client hands in an envelope; None when the node is down or refuses it at the door."""
         replica, ingress = self.replica, self.ingress
         if replica is None or ingress is None:
             return None
-        good = self._verified(ingress.check_envelopes((raw,)))
+        good = receiving.verified(self.world, ingress.check_envelopes((raw,)))
         if not good:
             return None
         answers = self._guard(lambda: replica.admit(good, Origin.CLIENT))

@@ -23,6 +23,8 @@ _MEMORY = Path("/dev/shm")
 SIZES = (4, 4, 4, 7, 4, 4, 4, 4, 4, 7, 4, 4, 4, 4, 4, 7, 4, 4, 4, 10)
 WINDOWS = (1, 2, 4, 8)
 BLOCKS = (1, 2, 3)
+DISTANCES = (3, 5, 8)
+"""How far behind a node is, beyond the window, that joins by snapshot; and of which heights snapshots are kept."""
 HEIGHTS = 50
 REAL_EVERY = 10
 """Every so many seeds run with SM2 and LevelDB; the place in between is that of a seed with four validators."""
@@ -43,6 +45,8 @@ def size_of(seed: int, *, small: bool = False, n: int | None = None) -> Size:
         block=block,
         idle_ms=idle_ms,
         proposals=proposals,
+        snapshot_distance=window + DISTANCES[seed // 2 % len(DISTANCES)],
+        snapshot_every=DISTANCES[seed // 6 % len(DISTANCES)],
     )
 
 

@@ -40,10 +40,12 @@ from tests.simulation.forgers import (
     TwoViews,
     WrongDigest,
 )
+from tests.simulation.snapshots import SnapshotForger, SnapshotQuitter, WrongSnapshot
 
 Maker = Callable[[Random, int], Strategy]
 Makers = Sequence[Maker]
 
+SNAPSHOT_LIARS: tuple[Maker, ...] = (SnapshotForger, WrongSnapshot, SnapshotQuitter)
 STRATEGIES: tuple[Maker, ...] = (
     SilentPrimary,
     Slow,
@@ -75,4 +77,5 @@ STRATEGIES: tuple[Maker, ...] = (
     Censor,
     Silent,
     Dies,
+    *SNAPSHOT_LIARS,
 )

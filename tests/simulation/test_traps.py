@@ -15,6 +15,7 @@ from chain_core.network.frames import BlocksFrame, ConsensusFrame, Frame
 from chain_core.node.replica import KEY_USED_ELSEWHERE
 from chain_core.types.block import HeaderVote, Phase, SignedVote, Vote
 from tests.simulation.byzantine import Censor, Outgoing, Strategy
+from tests.simulation.ending import the_end
 from tests.simulation.node import SimNode
 from tests.simulation.world import CENSORED_LIVENESS_MS, Size, World
 
@@ -36,7 +37,7 @@ def submit(world: World, node: int, nonce: int, client: int = 1) -> None:
 def all_final(world: World, within_ms: int = 10_000) -> None:
     world.until(lambda: not world.missing(), within_ms, "finality")
     world.advance(2_000)
-    world.checker.the_end()
+    the_end(world.checker)
 
 
 class DiesAfterCommit(Strategy):

@@ -21,6 +21,7 @@ from chain_core.types.transaction import Envelope, Operation
 from tests.simulation.byzantine import Censor
 from tests.simulation.chain import CLIENTS, START_MS, Chain, chain, private_of
 from tests.simulation.checker import Checker, Violation
+from tests.simulation.ending import the_end
 from tests.simulation.faults import Faults
 from tests.simulation.forgers import Twin
 from tests.simulation.governing import Governing
@@ -28,7 +29,7 @@ from tests.simulation.network import Network
 from tests.simulation.node import SimNode
 from tests.simulation.schedule import Schedule
 from tests.simulation.signatures import Tags
-from tests.simulation.strategies import STRATEGIES, Makers
+from tests.simulation.strategies import SNAPSHOT_LIARS, STRATEGIES, Makers
 
 LIVENESS_MS = 60_000
 """Simulated time after healing: some view changes of at most 8 s each, one for each Byzantine member and some more."""
@@ -38,6 +39,8 @@ RETRY_MS = 3_000
 TICK_MS = 400
 ASKING_MS = 50
 PACE_MS = 20
+NO_SNAPSHOTS = 2_000
+"""Heights that no run reaches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,10 @@ class Size:
     block: int = 2_000
     """Transactions a block holds at most: with few, several heights are in flight."""
     idle_ms: int = 0
+    snapshot_distance: int = NO_SNAPSHOTS
+    """Certified heights further ahead than this are not fetched block by block."""
+    snapshot_every: int = NO_SNAPSHOTS
+    """Of which heights snapshots are kept; a node that is no validator yet begins when there is a chain."""
     proposals: int = 0
     """What governors propose; with any, there is a node more that may become a validator."""
 
@@ -131,7 +138,8 @@ class World:
         for place, member in enumerate(members):
             first = STRATEGIES[(self.seed + place) % len(STRATEGIES)]
             others = self.random.sample(STRATEGIES, self.random.choice((0, 0, 1, 2)))
-            drawn[member] = (first, *(other for other in others if other is not first))
+            liar = [self.random.choice(SNAPSHOT_LIARS)] if self.random.random() < 0.3 else []
+            drawn[member] = (first, *(other for other in [*others, *liar] if other is not first))
         return drawn
 
     # -- what nodes and clients use
@@ -220,7 +228,7 @@ class World:
 
     def _go_on(self) -> None:
         """After healing clients hand in one by one until the chain is high enough."""
-        if max(self.checker.chain, default=0) < self.size.heights:
+        if self.checker.height < self.size.heights:
             if max(self.missing().values(), default=0) < 2 * self.size.window:
                 self._client()
             self.schedule.after(PACE_MS, self._go_on)
@@ -253,8 +261,10 @@ class World:
 
     def begin(self) -> None:
         """Boot all nodes, let their signers ask each other; then Byzantine ones begin to act."""
+        late = self.nodes[self.n :] if self.size.snapshot_every < NO_SNAPSHOTS else []
         for node in (*self.nodes, *self.twins.values()):
-            node.boot()
+            if node not in late:
+                node.boot()
         self.advance(ASKING_MS)
         self.schedule.after(TICK_MS, self._tick)
 
@@ -284,13 +294,13 @@ class World:
         self.until(lambda: not self.missing(), self.liveness_ms, "the last promised transaction")
         healed_ms = self.schedule.now_ms - healed_at_ms
         self._go_on()
-        self.until(lambda: max(self.checker.chain) >= self.size.heights, self.liveness_ms, "the height to reach")
+        self.until(lambda: self.checker.height >= self.size.heights, self.liveness_ms, "the height to reach")
         self.until(lambda: not self.missing(), self.liveness_ms, "the last promised transaction")
         standing = self.checker.standing()
         self.advance(3_000)
         self.checker.together(standing)
         self.until(self.checker.level, 2_000, "one height")  # an idle block may be on its way
-        self.checker.the_end()
+        the_end(self.checker)
         correct = next(node for node in self.nodes if node.correct and node.up)
         assert correct.replica is not None
         self.counted["view changes"] = len(self.views)
