@@ -145,6 +145,11 @@ class SnapshotImport:
         counts = self._aimed().bucket_counts
         return [(t, n) for t in TREES for n in range(page_count(counts[t])) if n not in self._pages[t]]
 
+    @property
+    def pages(self) -> tuple[int, int]:
+        """How many pages are here, of how many."""
+        return sum(map(len, self._pages)), sum(map(page_count, self._aimed().bucket_counts))
+
     def missing_buckets(self, most: int) -> Iterator[Range]:
         """Ranges of at most ``most`` buckets: the missing ones of all pages that are here, and empty ones between."""
         for tree in TREES:

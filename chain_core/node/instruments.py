@@ -61,6 +61,7 @@ class Instruments:
             "; ".join(filter(None, (self._observer.halt, replica.divergence.resynced))),
             replica.quiet.words if replica.quiet is not None else "",
             replica.exchange.behind,
+            replica.snapshots.joiner.progress,
             len(replica.pool),
             replica.pool.size_bytes,
             activity(state, waiting, self._names),

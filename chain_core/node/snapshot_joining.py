@@ -63,18 +63,28 @@ class SnapshotJoiner:
         self._todo: deque[Range] = deque()
         self._pages: deque[tuple[int, int]] = deque()
         self._checked = False
+        self._lacking: int | None = None
+        """Buckets that are not here; None until all pages are, which say so."""
 
     @property
     def progress(self) -> str:
         """In words, for the status; empty when there is nothing to say."""
-        if not self.active or self._import is None:
+        if self._import is None or not (self.active or self.ready):
             return ""
         manifest = self._import.manifest
         if manifest is None or self._offers_until_ms:
-            return "asking for a snapshot"
+            return f"joining by snapshot: asking {len(self._honest())} peers what they have"
+        what = f"joining by snapshot of height {manifest.height}"
+        if self.ready:
+            return f"{what}: all of it is here, the ledger is built from it"
         if not self._checked:
-            return f"headers of the snapshot: {self._import.headers.count - 1} of {manifest.height}"
-        return f"snapshot of height {manifest.height}: {len(self._pages)} pages, {len(self._todo)} ranges to ask for"
+            done = f"headers {self._import.headers.count - 1} of {manifest.height}"
+        elif self._lacking is None:
+            done = "pages {} of {}".format(*self._import.pages)
+        else:
+            buckets = sum(manifest.bucket_counts)
+            done = f"buckets {buckets - self._lacking} of {buckets}"
+        return f"{what}: {done}, from {len(self._sources)} peers"
 
     def begin(self, now_ms: int) -> None:
         """Ask all peers what they have; nothing when this goes on already or just failed."""
@@ -138,7 +148,7 @@ class SnapshotJoiner:
         self._sources.clear()
         self._todo.clear()
         self._pages.clear()
-        self._checked = False
+        self._checked, self._lacking = False, None
         self._offers_until_ms = now_ms + OFFERS_MS
         for peer in self._honest():
             self._send(peer, SnapshotRequest(0, SnapshotKind.MANIFEST), now_ms)
@@ -212,6 +222,7 @@ class SnapshotJoiner:
             self._pages.extend(incoming.missing_pages())
             if not self._pages:
                 self._todo.extend(incoming.missing_buckets(BUCKETS_AT_ONCE))
+                self._lacking = sum(stop - start for _, start, stop in self._todo)
         return len(self._pages) + len(self._todo)
 
     def _next_work(self, incoming: SnapshotImport) -> tuple[SnapshotRequest, Range | None] | None:
@@ -269,6 +280,7 @@ class SnapshotJoiner:
             if len(part.parts) > stop - start:
                 raise InvalidProof("more buckets than were asked for", where=f"bucket {start}")
             incoming.add_buckets(part.tree, part.start, part.parts)
+            self._lacking = max(0, (self._lacking or 0) - len(part.parts))
             if start + len(part.parts) < stop:
                 self._todo.appendleft((part.tree, start + len(part.parts), stop))
 

@@ -33,6 +33,8 @@ class Standing:
     """Why it casts no votes yet (docs/spec/pbft.md §6); empty when it may."""
     behind: bool
     """Certified blocks above ``height`` are known to exist and are being fetched."""
+    joining: str
+    """How far a snapshot has come in, in words; empty when none is on its way."""
     pool_transactions: int
     pool_bytes: int
     activity: str
@@ -176,6 +178,8 @@ class StatusReport:
             missing = [names[peer] for peer in self.peers.addresses() if not self.peers.connected_out(peer)]
             away = f" ({', '.join(missing)} cannot be reached)" if missing else ""
             return f"{present} of {validators.n} validators are connected here, a quorum is {validators.q}{away}"
+        if now.joining:
+            return now.joining
         if now.silent:
             return now.silent
         if now.behind:

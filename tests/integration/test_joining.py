@@ -58,6 +58,16 @@ async def until(question: Callable[[], Awaitable[int]], least: int) -> int:
     raise AssertionError(f"height {height} after {PATIENCE_S} s, {least} was expected")
 
 
+async def joins(plan: NodePlan) -> None:
+    """Until the node says that parts of a snapshot come in."""
+    async with NodeClient(f"{plan.host}:{plan.client_port}") as client, asyncio.timeout(PATIENCE_S):
+        while True:
+            status = await client.status()
+            if "joining by snapshot of height" in status.not_progressing:
+                return
+            assert status.height < BLOCKS, "it has joined already"
+
+
 def test_an_empty_node_joins_by_snapshot(tmp_path: Path) -> None:
     directory = tmp_path / "network"
     often = {"idle_block_ms": 1_000}
@@ -75,7 +85,7 @@ def test_an_empty_node_joins_by_snapshot(tmp_path: Path) -> None:
     async def story() -> None:
         running = [await started(directory, plan) for plan in plans[:4]]
         newcomer = await started(directory, joining)
-        await asyncio.sleep(0.5)
+        await joins(joining)
         newcomer.kill()
         await newcomer.wait()
         newcomer = await started(directory, joining)

@@ -116,7 +116,7 @@ class Peers:
         return {peer: f"127.0.0.1:{7000 + peer}" for peer in (1, 2, 3)}
 
 
-WELL = Standing(12, 0, 1, False, "", "", False, 0, 0, "no work", 0.1)
+WELL = Standing(12, 0, 1, False, "", "", False, "", 0, 0, "no work", 0.1)
 
 OBSTACLES: dict[str, tuple[Standing, tuple[int, ...], str]] = {
     "nothing": (WELL, (1, 2, 3), ""),
@@ -126,6 +126,7 @@ OBSTACLES: dict[str, tuple[Standing, tuple[int, ...], str]] = {
     "halted": (replace(WELL, halted="EXECUTION_DIVERGED"), (1, 2, 3), "stopped voting: EXECUTION_DIVERGED"),
     "silent": (replace(WELL, silent="asking the others"), (1, 2, 3), "asking the others"),
     "behind": (replace(WELL, behind=True), (1, 2, 3), "fetching blocks above 12 from the others (node-1 is at 11)"),
+    "joining": (replace(WELL, silent="fetching", behind=True, joining="buckets 3 of 9"), (1, 2, 3), "buckets 3 of 9"),
     "view change": (replace(WELL, view_changing=True, activity="changing to view 2"), (1, 2, 3), "changing to view 2"),
     "slow primary": (
         replace(WELL, pool_transactions=5, activity="they wait", quiet_s=9.0),

@@ -1,5 +1,6 @@
 """A node far behind gets a certified state from several peers, some of which are silent, forgetful, or lie."""
 
+import re
 import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ import pytest
 
 from chain_core.codec.block import decode_header, encode_header
 from chain_core.codec.genesis import encode_genesis, genesis_hash
-from chain_core.codec.snapshot import SEEN, decode_manifest, encode_manifest
+from chain_core.codec.snapshot import SEEN, decode_manifest, encode_manifest, page_count
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frame_codec import decode_frame, encode_frame
 from chain_core.network.frames import Frame, PrunedFrame, SnapshotKind, SnapshotPart, SnapshotRequest
@@ -128,6 +129,29 @@ def world(grown: tuple[Genesis, Path], tmp_path: Path, monkeypatch: pytest.Monke
     world = World(*grown, tmp_path)
     yield world
     world.close()
+
+
+def test_the_status_says_how_far_it_is(world: World) -> None:
+    joiner, what = world.node.joiner, f"joining by snapshot of height {BLOCKS}"
+    words = [joiner.progress]
+    world.node.behind(BLOCKS, world.now_ms)
+    while not world.ready:
+        words.append(joiner.progress)
+        world.deliver(1)
+    assert joiner.progress == f"{what}: all of it is here, the ledger is built from it"
+    assert words[:2] == ["", "joining by snapshot: asking 4 peers what they have"]
+    told = [re.fullmatch(rf"{what}: (\w+) (\d+) of (\d+), from 4 peers", w) for w in words if what in w]
+    steps = [(m[1], int(m[2]), int(m[3])) for m in told if m is not None]
+    assert len(steps) == len(told), words
+    manifest = decode_manifest(world.servers[0].server.answer(SnapshotRequest(0, SnapshotKind.MANIFEST)).parts[0])
+    counts = manifest.bucket_counts
+    totals = {"headers": BLOCKS, "pages": sum(map(page_count, counts)), "buckets": sum(counts)}
+    assert list(dict.fromkeys(name for name, _, _ in steps)) == list(totals)
+    for name, total in totals.items():
+        counted = [here for step, here, of in steps if step == name and of == total]
+        assert counted == sorted(counted) and counted[0] < counted[-1] <= total
+    world.restart()
+    assert world.node.joiner.progress == ""
 
 
 def test_all_peers_help(world: World) -> None:
