@@ -25,7 +25,6 @@ from chain_core.network.hello import Hello
 from chain_core.network.ingress import Ingress
 from chain_core.network.links import IncomingLink, PeerLinks
 from chain_core.network.raw_rpc import Method
-from chain_core.network.refusals import Overloaded, Unavailable
 from chain_core.network.verification import VerificationQueue
 from chain_core.node import api
 from chain_core.node.assembly import Assembly
@@ -43,16 +42,15 @@ from chain_core.node.ports import FinalBlock, Ports
 from chain_core.node.queries import Queries
 from chain_core.node.recorder import FlightRecorder
 from chain_core.node.replica import Replica
-from chain_core.node.replication import Replication
+from chain_core.node.replication import Replication, pool_again
 from chain_core.node.scope import OwnScope
 from chain_core.node.signer_questions import SignerQuestions
 from chain_core.node.status import StatusReport
-from chain_core.node.submit import MAX_ENVELOPES, Submissions
+from chain_core.node.submit import Submissions
 from chain_core.node.subscriptions import Subscriptions
 
 log = logging.getLogger(__name__)
 
-POOL_PAUSE_S = 1.0
 PRUNE_EVERY = 16
 """Blocks between two prunings of what ``storage.keep_blocks`` does not keep: a synced write less for all others."""
 
@@ -224,7 +222,8 @@ class Instance:
         self._host.run(self.queue.run(), f"verification {self.ledger}")
         self._host.run(self.links.run(), f"links {self.ledger}")
         self.replica.start()
-        self._host.run(self._pool_kept(), f"kept bodies {self.ledger}")
+        kept = self.store.kept.load(self.replica.ports.clock.now_ms())
+        self._host.run(pool_again(kept, self.inbound.submit), f"kept bodies {self.ledger}")
 
     def close(self) -> None:
         """When its tasks have ended. Everything final is on disk already."""
@@ -233,18 +232,6 @@ class Instance:
         if self.recorder is not None:
             self.recorder.close()
         self.store.close()
-
-    async def _pool_kept(self) -> None:
-        """What this node keeps for clients is pooled again, verified anew, and pushed to the others."""
-        raws = self.store.kept.load(self.replica.ports.clock.now_ms())
-        while raws:
-            try:
-                await self.inbound.submit(raws[:MAX_ENVELOPES])
-                del raws[:MAX_ENVELOPES]
-            except Overloaded:
-                await asyncio.sleep(POOL_PAUSE_S)
-            except Unavailable:
-                return  # the node stops; they stay on disk
 
     # ---- what the loop calls
 

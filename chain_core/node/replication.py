@@ -7,17 +7,22 @@ that peer's address was sent. A body that is final meanwhile needs no keeping.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from chain_core.ledger.kept import KeptBodies
 from chain_core.network.frames import NONCE_SIZE, BodiesKept, EnvelopesFrame, KeepBodies
+from chain_core.network.refusals import Overloaded, Unavailable
 from chain_core.node.intake import PUSH_BYTES, chunks
 from chain_core.node.ports import Clock, FinalBlock, Transport
 from chain_core.types.transaction import Envelope
 
 MAX_CALLS = 64
 """Calls that wait at once; each has at most 2,000 envelopes."""
+POOLED_AT_ONCE = 2_000
+"""Kept bodies pooled in one go, as many as a client may hand in."""
+LEAST_PAUSE_MS = 10
+"""For a refusal that names no time."""
 
 
 @dataclass(slots=True)
@@ -138,3 +143,23 @@ class Replication:
         for keeping in self._open.values():
             for name in block.envelope_ids:
                 keeping.settle(name)
+
+
+async def pool_again(
+    raws: Sequence[bytes],
+    submit: Callable[[Sequence[bytes]], Awaitable[object]],
+    pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+) -> None:
+    """At start: what this node keeps for clients is pooled again, verified anew, and pushed to the others.
+
+    Goes on when there is room again, as the refusal says; ends when the node does, whose disk still has the rest.
+    """
+    waiting = list(raws)
+    while waiting:
+        try:
+            await submit(waiting[:POOLED_AT_ONCE])
+            del waiting[:POOLED_AT_ONCE]
+        except Overloaded as refusal:
+            await pause(max(refusal.retry_after_ms, LEAST_PAUSE_MS) / 1_000)
+        except Unavailable:
+            return

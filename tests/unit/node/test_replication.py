@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -9,9 +11,10 @@ import pytest
 from chain_core.ledger.database import Database
 from chain_core.ledger.kept import KeptBodies
 from chain_core.network.frames import BodiesKept, EnvelopesFrame, KeepBodies
+from chain_core.network.refusals import Overloaded, ServiceRefusal, Unavailable
 from chain_core.node import replication as module
 from chain_core.node.ports import FinalBlock
-from chain_core.node.replication import Replication
+from chain_core.node.replication import Replication, pool_again
 from chain_core.types.transaction import Envelope
 from tests.simulation.chain import START_MS
 from tests.unit.node.stage import RecordingTransport, envelopes
@@ -136,3 +139,34 @@ def test_calls_are_bounded(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Non
     assert first is not None and stage.side.begin([TWO]) is None
     stage.side.end(first)
     assert stage.side.begin([TWO]) is not None
+
+
+@pytest.mark.parametrize(
+    ("refusals", "pauses", "pooled"),
+    [
+        ([], [], [2, 2, 1]),
+        ([Overloaded("no room", retry_after_ms=700), Overloaded("no room")], [0.7, 0.01], [2, 2, 1]),
+        ([Unavailable("the node stops")], [], []),
+    ],
+    ids=["room", "no room for a while", "stopping"],
+)
+def test_kept_bodies_are_pooled_again_as_there_is_room(
+    monkeypatch: pytest.MonkeyPatch, refusals: list[ServiceRefusal], pauses: list[float], pooled: list[int]
+) -> None:
+    monkeypatch.setattr(module, "POOLED_AT_ONCE", 2)
+    waited: list[float] = []
+    taken: list[list[bytes]] = []
+    left = list(refusals)
+
+    async def submit(raws: Sequence[bytes]) -> None:
+        if left:
+            raise left.pop(0)
+        taken.append(list(raws))
+
+    async def pause(seconds: float) -> None:
+        waited.append(seconds)
+
+    raws = [bytes([number]) for number in range(5)]
+    asyncio.run(pool_again(raws, submit, pause))
+    assert waited == pauses and [len(part) for part in taken] == pooled
+    assert b"".join(b"".join(part) for part in taken) == b"".join(raws)[: sum(pooled)]
