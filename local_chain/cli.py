@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import csv
 import time
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from itertools import islice
@@ -43,12 +42,14 @@ from contracts.kernel.records import (
 )
 from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_roll
 from crosschain.regions import REGIONS
-from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
+from local_chain.genesis import MarketCalendar, check_votes, market_accounts, market_genesis
 from local_chain.ledgers_cli import ledgers_app
+from local_chain.successor_cli import successor
 
 app = typer.Typer(help="A market's chain 地方业务链: make it, and ask its books with proofs.", no_args_is_help=True)
 app.add_typer(validators_app(), name="validators")
 app.add_typer(ledgers_app, name="ledgers")
+app.command()(successor)
 
 SECURITY_ID = Annotated[str, typer.Argument(help="Security id, 32 hexadecimal digits.")]
 ACCOUNT_ID = Annotated[str, typer.Argument(help="Account id of the holder, 32 hexadecimal digits.")]
@@ -108,13 +109,7 @@ def _check_parties(plans: Sequence[NodePlan], named: Mapping[str, str]) -> None:
     for option, name in named.items():
         if not name.strip():
             raise ProvisionRefused("no name is given", where=option, next_step="write the institution's legal name")
-    for entity, votes in Counter(plan.entity for plan in plans).items():
-        if 3 * votes >= len(plans):
-            raise ProvisionRefused(
-                f"{entity} would run {votes} of {len(plans)} nodes, a third or more",
-                where="--node",
-                next_step="let no legal entity hold a third of the votes: such a chain is not admitted (art. 7)",
-            )
+    check_votes(plans)
 
 
 def read_calendar(path: Path) -> MarketCalendar:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from chain_core.node.provision import AccountPlan
+from chain_core.node.provision import AccountPlan, NodePlan, ProvisionRefused
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
@@ -19,6 +20,17 @@ class MarketCalendar:
     holidays: tuple[int, ...] = ()
     workdays: tuple[int, ...] = ()
     opened: tuple[int, ...] = ()
+
+
+def check_votes(plans: Sequence[NodePlan]) -> None:
+    """ProvisionRefused when one legal entity would run a third of the nodes or more (guideline art. 16)."""
+    for entity, votes in Counter(plan.entity for plan in plans).items():
+        if 3 * votes >= len(plans):
+            raise ProvisionRefused(
+                f"{entity} would run {votes} of {len(plans)} nodes, a third or more",
+                where="--node",
+                next_step="let no legal entity hold a third of the votes: such a chain is not admitted (art. 7)",
+            )
 
 
 def market_accounts(operator_entity: str, bank_entity: str) -> tuple[AccountPlan, ...]:

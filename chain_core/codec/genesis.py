@@ -6,20 +6,25 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+from chain_core.codec import signed
+from chain_core.codec.block import HEADER_SIZE, decode_header, header_hash
 from chain_core.codec.validator_set import MAX_LABEL_BYTES
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.codec.wire import is_identifier
 from chain_core.crypto.hashing import sm3
 from chain_core.types.errors import MalformedBytes
-from chain_core.types.genesis import DEFAULT_PARAMETERS, KINDS, Genesis, GenesisAccount
+from chain_core.types.genesis import DEFAULT_PARAMETERS, KINDS, Genesis, GenesisAccount, Predecessor
 from chain_core.types.ids import (
     ACCOUNT_ID_SIZE,
     FORMAT_VERSION,
+    HASH_SIZE,
+    MAIN_LEDGER,
     MAX_U64,
     NO_ACCOUNT,
     PROTOCOL_VERSION,
     PUBLIC_KEY_SIZE,
     PURPOSES,
+    ZERO_HASH,
 )
 from chain_core.types.validator_set import Validator, ValidatorSet
 from chain_core.types.values import Value
@@ -41,6 +46,8 @@ _FIELDS = {
     "documents",
     "supervisory_genesis",
 }
+_PREDECESSOR = "predecessor"
+_SIZES = {"header": HEADER_SIZE, "lineage": HASH_SIZE, "state_root": HASH_SIZE}
 
 
 def encode_genesis(genesis: Genesis) -> bytes:
@@ -75,12 +82,24 @@ def encode_genesis(genesis: Genesis) -> bytes:
         "documents": genesis.documents,
         "supervisory_genesis": genesis.supervisory_genesis,
     }
+    if genesis.predecessor is not None:
+        past = genesis.predecessor
+        document[_PREDECESSOR] = {"header": past.header, "lineage": past.lineage, "state_root": past.state_root}
     try:
         raw = encode_value(document)
     except (ValueError, TypeError) as error:
         raise _refuse(str(error), "document") from error
     decode_genesis(raw)
     return raw
+
+
+def lineage(before: Genesis, last_header: bytes) -> bytes:
+    """Names a line of chains up to the last header of the latest one: H(lineage tag, what the document of that chain
+    says of its own line or zeros || its genesis hash || hash of the header).
+    """
+    earlier = ZERO_HASH if before.predecessor is None else before.predecessor.lineage
+    header = decode_header(last_header)
+    return signed.tagged_hash(signed.LINEAGE, earlier + header.genesis_hash + header_hash(last_header))
 
 
 def genesis_hash(raw: bytes) -> bytes:
@@ -156,7 +175,7 @@ def _decode(raw: bytes, kinds: tuple[str, ...]) -> Genesis:
     if len(raw) > MAX_GENESIS_BYTES:
         raise _refuse(f"{len(raw)} bytes where at most {MAX_GENESIS_BYTES} are allowed", "document")
     row = decode_map(raw, "genesis")
-    _exact(row, _FIELDS, "document")
+    _exact(row, _FIELDS | ({_PREDECESSOR} & set(row)), "document")
     version = (_number(row, "format"), _number(row, "protocol"))
     if version != (FORMAT_VERSION, PROTOCOL_VERSION):
         raise _refuse(f"version {version[0]}.{version[1]} is unknown to this build", "format")
@@ -183,6 +202,7 @@ def _decode(raw: bytes, kinds: tuple[str, ...]) -> Genesis:
         _accounts(row),
         documents,
         upward,
+        _predecessor(row) if _PREDECESSOR in row else None,
     )
 
 
@@ -193,6 +213,24 @@ def _check_local(market: str, upward: bytes) -> None:
         _decode(upward, ("supervisory",))
     except MalformedBytes as error:
         raise _refuse(error.what, f"supervisory_genesis, {error.where}") from error
+
+
+def _predecessor(row: Mapping[str, Value]) -> Predecessor:
+    past = cast(Mapping[str, Value], _typed(row, _PREDECESSOR, dict, _PREDECESSOR))
+    _exact(past, set(_SIZES), _PREDECESSOR)
+    parts = {name: cast(bytes, _typed(past, name, bytes, _PREDECESSOR)) for name in _SIZES}
+    for name, size in _SIZES.items():
+        if len(parts[name]) != size:
+            raise _refuse(f"{name} has {len(parts[name])} bytes, not {size}", _PREDECESSOR)
+    try:
+        header = decode_header(parts["header"])
+    except MalformedBytes as error:
+        raise _refuse(error.what, f"{_PREDECESSOR}.header") from error
+    if header.ledger != MAIN_LEDGER or header.height == 0:
+        raise _refuse("a successor begins from a certified header of ledger 0", f"{_PREDECESSOR}.header")
+    if _number(row, "time_ms") <= header.time_ms:
+        raise _refuse("the chain begins before the header that it continues", "time_ms")
+    return Predecessor(parts["header"], parts["lineage"], parts["state_root"])
 
 
 def _validators(row: Mapping[str, Value]) -> ValidatorSet:

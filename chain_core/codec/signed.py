@@ -32,6 +32,7 @@ EVENTS = tag("dualchain/events/v1")
 STATE_ROOT = tag("dualchain/state/v1")
 SEEN_ROOT = tag("dualchain/seen/v1")
 DERIVED_ID = tag("dualchain/id/v1")
+LINEAGE = tag("dualchain/lineage/v1")
 
 
 def message(kind: bytes, genesis_hash: bytes, body: bytes) -> bytes:

@@ -113,12 +113,15 @@ def decode_bucket(data: bytes) -> Items:
     return items
 
 
-def check_buckets(start: int, bucket_count: int, buckets: Sequence[Items], digests: Sequence[bytes]) -> None:
-    """InvalidProof unless the buckets from number ``start`` on have these digests; all are hashed in one batch."""
+def bucket_digests(start: int, bucket_count: int, buckets: Sequence[Items]) -> list[bytes]:
+    """Digests of the buckets from number ``start`` on, all hashed in one batch. InvalidProof for entries that are out
+    of order or do not belong there.
+    """
     flat = [part for items in buckets for pair in items for part in pair]
     hashes = sm3_many(flat)
     at = 0
-    for offset, (items, digest) in enumerate(zip(buckets, digests, strict=True)):
+    found = []
+    for offset, items in enumerate(buckets):
         key_hashes = hashes[at : at + 2 * len(items) : 2]
         leaves = [hashes[at + i] + hashes[at + i + 1] for i in range(0, 2 * len(items), 2)]
         at += 2 * len(items)
@@ -127,5 +130,14 @@ def check_buckets(start: int, bucket_count: int, buckets: Sequence[Items], diges
             raise InvalidProof("the entries are not ascending by key hash", where=where, next_step=_NEXT)
         if any(bucket_of(key_hash, bucket_count) != start + offset for key_hash in key_hashes):
             raise InvalidProof("an entry belongs to another bucket", where=where, next_step=_NEXT)
-        if bucket_digest(len(items), merkle_root(leaves)) != digest:
-            raise InvalidProof("the entries do not have the bucket's digest", where=where, next_step=_NEXT)
+        found.append(bucket_digest(len(items), merkle_root(leaves)))
+    return found
+
+
+def check_buckets(start: int, bucket_count: int, buckets: Sequence[Items], digests: Sequence[bytes]) -> None:
+    """InvalidProof unless the buckets from number ``start`` on have these digests."""
+    found = bucket_digests(start, bucket_count, buckets)
+    for offset, (one, digest) in enumerate(zip(found, digests, strict=True)):
+        if one != digest:
+            what, where = "the entries do not have the bucket's digest", f"bucket {start + offset}"
+            raise InvalidProof(what, where=where, next_step=_NEXT)

@@ -109,6 +109,18 @@ def install(space: Namespace, validators: ValidatorSet, addresses: Mapping[str, 
     _record(space, CURRENT, 0, 0, validators, addresses or {})
 
 
+def forget(space: Namespace) -> None:
+    """All epochs go: those of a predecessor mean nothing to its successor's heights."""
+    number = 0
+    while (raw := space.get(epoch_key(number))) is not None:
+        _, set_hash = cast(Sequence[Value], decode_value(raw, "epoch history"))
+        space.delete(set_key(cast(bytes, set_hash)))
+        space.delete(epoch_key(number))
+        number += 1
+    space.delete(CURRENT)
+    space.delete(SCHEDULED)
+
+
 def schedule(
     space: Namespace, epoch: int, start: int, validators: ValidatorSet, addresses: Mapping[str, str]
 ) -> EpochInfo:

@@ -10,6 +10,7 @@ from chain_core.execution.block_run import BlockResult, BlockRun, genesis_state
 from chain_core.execution.context import BlockContext
 from chain_core.execution.contract import Contract, Hook, Lane
 from chain_core.execution.overlay import SeenReader, StateReader
+from chain_core.execution.successor import succession_writes
 from chain_core.types.genesis import Genesis
 from chain_core.types.transaction import Envelope, TransactionBody
 
@@ -43,6 +44,10 @@ class Executor:
         contract cannot start from.
         """
         return genesis_state(self.assembly, genesis, genesis_hash, origin)
+
+    def succession_writes(self, genesis: Genesis, state: StateReader) -> dict[bytes, bytes | None]:
+        """What a successor's height 0 changes of its predecessor's last ``state``. Raises InvalidGenesis."""
+        return succession_writes(genesis, state)
 
     def execute(
         self,

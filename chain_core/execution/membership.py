@@ -72,6 +72,11 @@ def claim_keys(space: Namespace, epoch: int, validators: Sequence[Validator]) ->
             space.put(_used(key), encode_value(epoch))
 
 
+def is_used(space: Namespace, key: bytes) -> bool:
+    """Whether a validator had this key before."""
+    return space.get(_used(key)) is not None
+
+
 def change_validators(ctx: CallContext, kind: str, content: Arguments) -> None:
     """Schedules the set that ``content`` (fitting ``CONTENTS``) leads to, or refuses with a rule."""
     latest = _latest(ctx)
@@ -145,7 +150,7 @@ def _rotated(ctx: CallContext, member: Validator, content: Arguments) -> Validat
 def _check_key(ctx: CallContext, key: bytes) -> None:
     if not is_on_curve(key):
         ctx.refuse("governance.validator_key", sm3(key))
-    if ctx.get(_used(key)) is not None:
+    if is_used(ctx, key):
         ctx.refuse("governance.validator_key_used", sm3(key))
 
 

@@ -90,6 +90,8 @@ def build_genesis_header(
     validators = validator_set_hash(genesis.validators)
     parameters, flags = genesis.parameters, genesis.flags
     ledger, time_ms, previous = MAIN_LEDGER, genesis.time_ms, ZERO_HASH
+    if genesis.predecessor is not None:
+        previous = header_hash(genesis.predecessor.header)
     if origin is not None:
         validators, ledger = origin.epoch.set_hash, origin.sub_ledger.ledger
         time_ms, previous = origin.time_ms, origin.header_hash

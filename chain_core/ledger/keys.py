@@ -12,6 +12,7 @@ META_BINDING = b"Mbinding"
 META_FINAL = b"Mfinal"
 META_PRUNED = b"Mpruned"
 META_HISTORY = b"Mhistory"
+META_FOUNDATION = b"Mfoundation"
 FORMAT_NAME = b"dualchain/ledger"
 
 HISTORY_NODE = b"Y"

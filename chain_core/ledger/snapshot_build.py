@@ -40,7 +40,7 @@ def build_if_due(database: Database) -> None:
     for prefix in (keys.STATE, keys.SEEN, keys.EXPIRY, keys.ENTRY, *digests.PREFIXES):
         clear(database, prefix)
     for tree in (STATE, SEEN):
-        entries = _Entries(database, tree).write_all(manifest)
+        entries = _write_entries(database, manifest, tree)
         digests.write_pages(database, TREE_NAMES[tree], _pages(database, manifest, tree), entries, manifest.height)
     height = manifest.height.to_bytes(8, "big")
     batch = database.batch()
@@ -62,26 +62,35 @@ def _pages(database: Database, manifest: Manifest, tree: int) -> bytes:
     return whole
 
 
-class _Entries:
-    """Writes the entries of one tree, a bounded batch at a time."""
+def _write_entries(database: Database, manifest: Manifest, tree: int) -> int:
+    """All stored buckets of one tree; how many entries they have."""
+    writer, prefix = EntryWriter(database, tree), keys.IMPORT_BUCKET + bytes((tree,))
+    wanted = _pages(database, manifest, tree)
+    for key, encoded in database.pairs(prefix, keys.after(prefix)):
+        _, index = _PLACE.unpack(key[-_PLACE.size :])
+        digest = database.get(keys.IMPORT_DIGEST + _PLACE.pack(tree, index))
+        if digest == wanted[index * HASH_SIZE : (index + 1) * HASH_SIZE]:  # else of an older manifest, empty now
+            writer.add(decode_bucket(encoded), len(encoded))
+    return writer.finish()
+
+
+class EntryWriter:
+    """Writes the entries of one tree, values and indexes with them, a bounded batch at a time."""
 
     def __init__(self, database: Database, tree: int) -> None:
         self._database, self._tree = database, tree
         self._waiting: Items = []
         self._size = self._count = 0
 
-    def write_all(self, manifest: Manifest) -> int:
-        """All buckets; how many entries they have."""
-        database, prefix = self._database, keys.IMPORT_BUCKET + bytes((self._tree,))
-        wanted = _pages(database, manifest, self._tree)
-        for key, encoded in database.pairs(prefix, keys.after(prefix)):
-            _, index = _PLACE.unpack(key[-_PLACE.size :])
-            digest = database.get(keys.IMPORT_DIGEST + _PLACE.pack(self._tree, index))
-            if digest == wanted[index * HASH_SIZE : (index + 1) * HASH_SIZE]:  # else of an older manifest, empty now
-                self._waiting.extend(decode_bucket(encoded))
-                self._size += len(encoded)
-            if self._size > _BATCH_BYTES:
-                self._flush()
+    def add(self, items: Items, size_bytes: int) -> None:
+        """Entries of a bucket, which are about so many bytes."""
+        self._waiting.extend(items)
+        self._size += size_bytes
+        if self._size > _BATCH_BYTES:
+            self._flush()
+
+    def finish(self) -> int:
+        """Writes what waits; how many entries there were in all."""
         self._flush()
         return self._count
 

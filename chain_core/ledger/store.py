@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import NoReturn
 
 from chain_core.codec import signed
@@ -67,9 +66,11 @@ class LedgerStore:
         self.history = HistoryStore(database)
         self._final_height = NO_HEIGHT
         self._final_hash = ZERO_HASH
-        final = database.get(keys.META_FINAL)
+        final, self.foundation = database.get(keys.META_FINAL), database.get(keys.META_FOUNDATION)
         if final is not None:
             self._restore(int.from_bytes(final, "big"))
+        elif self.foundation is not None:
+            self._restore_trees(self.foundation, NO_HEIGHT)
 
     @property
     def ledger(self) -> int:
@@ -111,9 +112,7 @@ class LedgerStore:
     def __enter__(self) -> LedgerStore:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self.close()
 
     # -- final chain
@@ -247,11 +246,11 @@ class LedgerStore:
             seen,
         )
 
-    def install_genesis(self, header_bytes: bytes, writes: Mapping[bytes, bytes]) -> None:
+    def install_genesis(self, header_bytes: bytes, writes: Mapping[bytes, bytes | None]) -> None:
         """Makes height 0 durable: the uncertified header and the state it commits to. Raises BlockRefused."""
         if self._final_height != NO_HEIGHT:
             self._refuse("the genesis is installed already")
-        staged = self.stage(dict(writes), {}, ())
+        staged = self.stage(writes, {}, ())
         self._check_continues(header_bytes, staged)
         batch = self._database.batch()
         batch.put(keys.at_height(keys.HEADER, 0), header_bytes)
@@ -318,21 +317,26 @@ class LedgerStore:
         if raw is None or frontier is None:
             self._corrupt(f"the final height is {height}, but its header or the history is missing")
         try:
-            header = decode_header(raw)
             self.history.restore(frontier)
+            self._restore_trees(raw, height)
         except (MalformedBytes, MalformedTree) as error:
             self._corrupt(f"final header or history cannot be read: {error}")
+        if self.history.tree.count != height + 1:
+            self._corrupt(f"the history does not end at header {height}")
+        self._final_height, self._final_hash = height, header_hash(raw)
+
+    def _restore_trees(self, raw: bytes, height: int) -> None:
         self._state_digests.restore(self._state_tree, height)
         self._seen_digests.restore(self._seen_tree, height)
-        roots = (self._state_tree.root, self._seen_tree.root)
-        if roots != (header.state_root, header.seen_root) or self.history.tree.count != height + 1:
-            self._corrupt(f"the stored trees do not have the roots of header {height}")
-        self._final_height, self._final_hash = height, header_hash(raw)
+        header = decode_header(raw)
+        if (self._state_tree.root, self._seen_tree.root) != (header.state_root, header.seen_root):
+            self._corrupt(f"the stored trees do not have the roots of header {header.height}")
 
     def _check_continues(self, header_bytes: bytes, staged: Staged) -> Header:
         header = decode_header(header_bytes)
         root, count = self.history.tree.root, self.history.tree.count
-        follows = header.height > 0 or not self.ledger  # a sub-ledger's first header names one of ledger 0
+        # A sub-ledger's first header names one of ledger 0, a successor's one of its predecessor.
+        follows = header.height > 0 or not (self.ledger or self.foundation)
         checks = {
             "height": (header.height, self._final_height + 1),
             "height it was staged on": (staged.base_height, self._final_height),

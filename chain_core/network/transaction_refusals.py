@@ -53,6 +53,12 @@ class NonceUsed(InvalidTransaction):
     code = "NONCE_USED"
 
 
+class ExecutedBefore(InvalidTransaction):
+    """It was executed in a block that this node does not have: pruned, or of the predecessor chain."""
+
+    code = "EXECUTED_BEFORE"
+
+
 class PoolFull(InvalidTransaction):
     """No room in the pool now; the same transaction may be handed in again after ``retry_after_ms``."""
 

@@ -57,7 +57,7 @@ def _add_archive(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None
                 _show_rows(await target.write(NodeSource(client), through or MAX_U64, blocks_per_file, tell), as_json)
 
         if config is not None:
-            with _ledger(config, assemblies) as (store, raw):
+            with stopped_ledger(config, assemblies) as (store, raw):
                 target = Archive(to, raw)
                 written = target.write(LedgerSource(store), through or MAX_U64, blocks_per_file, tell)
                 _show_rows(asyncio.run(written), as_json)
@@ -78,7 +78,7 @@ def _add_prune(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None:
         """Remove bodies and receipts of old blocks and give the room back. Archive and verify them first."""
         if bool(below) == bool(keep):
             raise typer.BadParameter("give --below or --keep")
-        with _ledger(config, assemblies) as (store, _):
+        with stopped_ledger(config, assemblies) as (store, _):
             through, removed = (below - 1 if below else store.final_height - (keep or 0)), 0
             before = _size(store)
             while count := store.prune(through):
@@ -96,7 +96,7 @@ def _add_import(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None:
         as_json: JSON = False,
     ) -> None:
         """Put archived blocks back into a ledger that pruned them, or that began with a snapshot."""
-        with _ledger(config, assemblies) as (store, raw):
+        with stopped_ledger(config, assemblies) as (store, raw):
             done = put_back(Archive.open(directory, raw), store, _teller(as_json))
             show({"imported": done, "pruned_through": store.pruning.height}, as_json)
 
@@ -127,7 +127,7 @@ def _size(store: LedgerStore) -> int:
 
 
 @contextmanager
-def _ledger(config: Path, assemblies: Callable[[], Assemblies]) -> Iterator[tuple[LedgerStore, bytes]]:
+def stopped_ledger(config: Path, assemblies: Callable[[], Assemblies]) -> Iterator[tuple[LedgerStore, bytes]]:
     """The ledger of a stopped node, and its genesis document."""
     from chain_core.node.ledger_files import open_ledger
 

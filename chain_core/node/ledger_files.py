@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from chain_core.execution.errors import InvalidGenesis
 from chain_core.execution.roots import build_genesis_header
 from chain_core.execution.sub_ledgers import Origin, SubLedger, origin_of
 from chain_core.ledger.store import NO_HEIGHT, LedgerStore
 from chain_core.node.assembly import Assembly
 from chain_core.types.errors import LocalFault
-from chain_core.types.genesis import Genesis
+from chain_core.types.genesis import Genesis, Predecessor
 from chain_core.types.ids import MAIN_LEDGER
 
 LEDGER_DIRECTORY = "ledger-0"
@@ -43,14 +44,52 @@ def open_ledger(
     )
     try:
         if store.final_height == NO_HEIGHT:
-            writes = assembly.of_ledger(ledger).executor().genesis_writes(genesis, genesis_hash, origin)
-            staged = store.stage(dict(writes), {}, ())
+            executor = assembly.of_ledger(ledger).executor()
+            writes: dict[bytes, bytes | None] = {}
+            if genesis.predecessor is not None and origin is None:
+                _check_foundation(store, genesis.predecessor)
+                writes.update(executor.succession_writes(genesis, store))
+            else:
+                writes.update(executor.genesis_writes(genesis, genesis_hash, origin))
+            staged = store.stage(writes, {}, ())
+            if genesis.predecessor is not None and origin is None:
+                _check_root(genesis.predecessor, staged.state_root)
             header = build_genesis_header(genesis, genesis_hash, staged.state_root, staged.seen_root, origin)
             store.install_genesis(header, writes)
     except BaseException:
         store.close()
         raise
     return store
+
+
+class NotBegun(LocalFault):
+    """A successor's node whose ledger does not stand on its predecessor's state yet."""
+
+    code = "NOT_BEGUN"
+
+
+def _check_foundation(store: LedgerStore, predecessor: Predecessor) -> None:
+    if store.foundation is None:
+        raise NotBegun(
+            "this chain is a successor, and the predecessor's state is not here",
+            where=str(store.path),
+            next_step="run `dualchain node begin` with the predecessor's snapshot, then start the node",
+        )
+    if store.foundation != predecessor.header:
+        raise NotBegun(
+            "this ledger holds the state of another header than the one the genesis document names",
+            where=str(store.path),
+            next_step="move the directory away and run `dualchain node begin` with the right snapshot",
+        )
+
+
+def _check_root(predecessor: Predecessor, state_root: bytes) -> None:
+    if state_root != predecessor.state_root:
+        raise InvalidGenesis(
+            f"the state of height 0 has the root {state_root.hex()}, not the one that the document names",
+            where="predecessor.state_root",
+            next_step="make the document with `dualchain ... successor` of this release",
+        )
 
 
 def open_sub_ledger(

@@ -73,6 +73,12 @@ class Queries:
         if value is None:
             return encode_state_proof(proof)
         entry = decode_seen(value)
+        if self.store.foundation is not None and self.store.locate(entry.transaction_id) is None:
+            raise NotFound(
+                f"transaction {entry.transaction_id.hex()} used this nonce, on the predecessor or in a pruned block",
+                where=f"nonce {asked.nonce}",
+                next_step="look for its receipt in an archive",
+            )
         return entry.height, entry.index
 
     async def state(self, caller: Caller, data: bytes) -> bytes:

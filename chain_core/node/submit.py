@@ -14,7 +14,7 @@ from chain_core.network.identity import Caller
 from chain_core.network.ingress import EnvelopeOutcome
 from chain_core.network.raw_rpc import parse
 from chain_core.network.refusals import Overloaded, Oversize, to_message
-from chain_core.network.transaction_refusals import NonceUsed, NotServing, PoolFull
+from chain_core.network.transaction_refusals import ExecutedBefore, NonceUsed, NotServing, PoolFull
 from chain_core.node import receipt_view
 from chain_core.node.block_proofs import BlockProofs
 from chain_core.node.finality import FinalityWaits, Wait
@@ -104,6 +104,8 @@ class Submissions:
                 continue
             envelope = outcome.value
             match admission:
+                case Admission.ALREADY_FINAL if self.store.locate(envelope.transaction_id) is None:
+                    self._refuse(item, _EXECUTED_BEFORE)
                 case Admission.ACCEPTED | Admission.ALREADY_FINAL:
                     item.status = pb.ACCEPTED
                     if not self._final_already(item, envelope):
@@ -175,6 +177,11 @@ class Submissions:
 
 _POOL_FULL = PoolFull(
     "the pool has no room for it", where="pool", next_step="hand it in again after retry_after_ms, or to another node"
+)
+_EXECUTED_BEFORE = ExecutedBefore(
+    "this transaction was executed in a block that is not here: pruned, or of the predecessor chain",
+    where="body",
+    next_step="look for its receipt in an archive; sign another transaction if it is to be done twice",
 )
 _NOT_SERVING = NotServing(
     "this node takes no transactions now", where="node", next_step="hand it in to another node; see its status"

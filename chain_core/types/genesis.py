@@ -21,13 +21,26 @@ class GenesisAccount:
 
 
 @dataclass(frozen=True, slots=True)
+class Predecessor:
+    """The chain that a successor takes the place of (docs/spec/successor.md).
+
+    ``header``: its last certified header, 408 bytes; ``lineage``: hash over the whole line of chains up to that header;
+    ``state_root``: of the successor's height 0, the predecessor's state with other validators.
+    """
+
+    header: bytes
+    lineage: bytes
+    state_root: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Genesis:
     """One chain's genesis. ``market`` is the JR/T 0326 region code of a local chain, empty for the
     supervisory one.
 
     ``documents`` holds what system contracts read at height 0 (calendar, templates, securities ...), by
     contract name. ``supervisory_genesis`` is the whole encoded supervisory genesis document in a local
-    chain, empty elsewhere.
+    chain, empty elsewhere. ``predecessor`` is there in a successor's document only.
     """
 
     chain_id: str
@@ -40,6 +53,7 @@ class Genesis:
     accounts: tuple[GenesisAccount, ...]
     documents: dict[str, Value] = field(default_factory=dict)
     supervisory_genesis: bytes = b""
+    predecessor: Predecessor | None = None
 
 
 DEFAULT_PARAMETERS: dict[str, int] = {
