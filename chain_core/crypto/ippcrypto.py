@@ -38,9 +38,12 @@ def unavailable(what: str, next_step: str = _OTHER) -> CryptoUnavailable:
 class IppCrypto:
     """The loaded library; calls take raw addresses, the caller keeps the memory behind them alive."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        def bind(name: str, result: Any, *arguments: Any) -> Any:
-            function = getattr(library, name)
+    def __init__(self, file: str) -> None:
+        """OSError when it does not load, AttributeError when it lacks a call."""
+        holding, releasing = ctypes.PyDLL(file), ctypes.CDLL(file)  # the GIL: not worth giving up for 16 short texts
+
+        def bind(name: str, result: Any, *arguments: Any, dear: bool = False) -> Any:
+            function = getattr(releasing if dear else holding, name)
             function.restype, function.argtypes = result, arguments
             return function
 
@@ -48,9 +51,9 @@ class IppCrypto:
         # messages, lengths, digests
         self.sm3_digest = bind("mbx_sm3_msg_digest_mb16", ctypes.c_uint64, _VOID, _VOID, _VOID)
         # r, s, user ids, id lengths, messages, message lengths, x, y, z (NULL: affine), buffer
-        self.sm2_verify = bind("mbx_sm2_ecdsa_verify_mb8", ctypes.c_uint32, *[_VOID] * 10)
+        self.sm2_verify = bind("mbx_sm2_ecdsa_verify_mb8", ctypes.c_uint32, *[_VOID] * 10, dear=True)
         # r, s, user ids, id lengths, messages, message lengths, nonces, private keys, x, y, z, buffer
-        self.sm2_sign = bind("mbx_sm2_ecdsa_sign_mb8", ctypes.c_uint32, *[_VOID] * 12)
+        self.sm2_sign = bind("mbx_sm2_ecdsa_sign_mb8", ctypes.c_uint32, *[_VOID] * 12, dear=True)
 
     def check_width(self) -> None:
         """Raises CryptoUnavailable unless the library runs SM2 and SM3 in lanes on this CPU."""
@@ -82,7 +85,7 @@ def load() -> IppCrypto:
         # Kept open by the process; libcrypto_mb then finds them by their names.
         for name in _RUNTIME:
             ctypes.CDLL(str(runtime.get(name, name)))
-        loaded = IppCrypto(ctypes.CDLL(str(library)))
+        loaded = IppCrypto(str(library))
     except (OSError, AttributeError) as error:
         raise unavailable(f"libcrypto_mb does not load: {error}", _INSTALL) from error
     loaded.check_width()

@@ -1,7 +1,8 @@
 """ctypes binding of the system's libcrypto >= 3: the few EVP calls that SM2 and SM3 need.
 
-ctypes releases the GIL during each call, so verifications in worker threads run in parallel. Every object
-made here is freed by the Python object that owns it.
+The GIL is released during the dear calls only, so verifications in worker threads run in parallel: who gives it up for
+a call of a microsecond may wait milliseconds to get it back from a thread that computes. Every object made here is
+freed by the Python object that owns it.
 """
 
 from __future__ import annotations
@@ -39,9 +40,12 @@ class OsslParam(ctypes.Structure):
 class LibCrypto:
     """The loaded library with typed entry points; made once by ``libcrypto()``."""
 
-    def __init__(self, library: ctypes.CDLL) -> None:
-        def bind(name: str, result: Any, *arguments: Any) -> Any:
-            function = getattr(library, name)
+    def __init__(self, candidate: str) -> None:
+        """OSError when there is none of this name, AttributeError when it lacks a call."""
+        holding, releasing = ctypes.PyDLL(candidate), ctypes.CDLL(candidate)  # the GIL, during a call
+
+        def bind(name: str, result: Any, *arguments: Any, dear: bool = False) -> Any:
+            function = getattr(releasing if dear else holding, name)
             function.restype, function.argtypes = result, arguments
             return function
 
@@ -54,9 +58,9 @@ class LibCrypto:
         self.from_data = bind("EVP_PKEY_fromdata", _INT, _VOID, _VOID, _INT, _VOID)
         self.key_free = bind("EVP_PKEY_free", None, _VOID)
         self.verify_init = bind("EVP_PKEY_verify_init", _INT, _VOID)
-        self.verify = bind("EVP_PKEY_verify", _INT, _VOID, _CHARS, _SIZE, _CHARS, _SIZE)
+        self.verify = bind("EVP_PKEY_verify", _INT, _VOID, _CHARS, _SIZE, _CHARS, _SIZE, dear=True)
         self.sign_init = bind("EVP_PKEY_sign_init", _INT, _VOID)
-        self.sign = bind("EVP_PKEY_sign", _INT, _VOID, _VOID, _VOID, _CHARS, _SIZE)
+        self.sign = bind("EVP_PKEY_sign", _INT, _VOID, _VOID, _VOID, _CHARS, _SIZE, dear=True)
         self.group_by_name = bind("EC_GROUP_new_by_curve_name", _VOID, _INT)
         self.point_new = bind("EC_POINT_new", _VOID, _VOID)
         self.point_free = bind("EC_POINT_free", None, _VOID)
@@ -74,17 +78,15 @@ def libcrypto() -> LibCrypto:
     found = ctypes.util.find_library("crypto")
     for candidate in (*_CANDIDATES, *([found] if found else [])):
         try:
-            library = ctypes.CDLL(candidate)
-            break
+            loaded = LibCrypto(candidate)
         except OSError:
             continue
+        except AttributeError as error:
+            what = f"{candidate} is not OpenSSL 3 with SM2 and SM3 ({error})"
+            raise CryptoUnavailable(what, where="openssl", next_step=_INSTALL) from error
+        break
     else:
         raise CryptoUnavailable("libcrypto 3 was not found", where="openssl", next_step=_INSTALL)
-    try:
-        loaded = LibCrypto(library)
-    except AttributeError as error:
-        what = f"{candidate} is not OpenSSL 3 with SM2 and SM3 ({error})"
-        raise CryptoUnavailable(what, where="openssl", next_step=_INSTALL) from error
     if loaded.version() < 0x30000000:
         raise CryptoUnavailable(f"{candidate} is older than OpenSSL 3", where="openssl", next_step=_INSTALL)
     return loaded

@@ -1,8 +1,8 @@
-"""Signatures are verified in batches on one worker thread: while one batch is verified, the next one accumulates.
+"""Signatures are verified in batches on worker threads: while one batch is verified, the next one accumulates.
 
-Four waiting lines, all bounded (docs/spec/network.md §5). Votes go first, then what this node asked for, then what
-peers pushed, in order of arrival. Clients' work comes last but never starves: overload is felt by those who can be
-told to come back.
+Four waiting lines, all bounded (docs/spec/network.md §5). Votes have a thread of their own: each round of consensus
+would wait for a batch of bodies otherwise. Of the rest, what this node asked for goes first, then what peers pushed, in
+order of arrival. Clients' work comes last but never starves: overload is felt by those who can be told to come back.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Outcome = TypeVar("Outcome")
 Result = TypeVar("Result")
 
 ROUND_SIGNATURES = 256
-"""A batch is closed once it holds as many: enough to fill the lanes, few enough that votes need not wait long."""
+"""A batch is closed once it holds as many: enough to fill the lanes, few enough that proposals' bodies wait little."""
 
 MAX_VOTES = 8_192
 MAX_NEEDED_SIGNATURES = 8_192
@@ -112,8 +112,7 @@ class VerificationQueue:
         self._needed = _Line(MAX_NEEDED_SIGNATURES, MAX_LINE_BYTES)
         self._peers = _Line(MAX_PEER_SIGNATURES, MAX_LINE_BYTES)
         self._clients = _Line(MAX_CLIENT_SIGNATURES, MAX_LINE_BYTES)
-        self._work = asyncio.Event()
-        self._worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="verify")
+        self._votes_wait, self._bodies_wait = asyncio.Event(), asyncio.Event()
         self._closed = False
 
     @property
@@ -128,22 +127,22 @@ class VerificationQueue:
 
     def add_vote(self, job: Job[Any]) -> bool:
         """A consensus message that must not wait behind bodies; False: no room, it is lost (votes are re-sent)."""
-        return self._add(self._votes, job, "ingress_votes_dropped")
+        return self._add(self._votes, job, self._votes_wait, "ingress_votes_dropped")
 
     def add_needed(self, job: Job[Any]) -> bool:
         """Bodies of proposals, and blocks: this node asked for them; False: no room, it will ask again."""
-        return self._add(self._needed, job, "ingress_needed_dropped")
+        return self._add(self._needed, job, self._bodies_wait, "ingress_needed_dropped")
 
     def add_from_peer(self, job: Job[Any]) -> bool:
         """What peers pushed, in order of arrival; False: no room (what is needed is asked for again)."""
-        return self._add(self._peers, job, "ingress_bodies_dropped")
+        return self._add(self._peers, job, self._bodies_wait, "ingress_bodies_dropped")
 
-    def _add(self, line: _Line, job: Job[Any], dropped: str) -> bool:
+    def _add(self, line: _Line, job: Job[Any], work: asyncio.Event, dropped: str) -> bool:
         if self._closed or not line.has_room(job.weight, job.size_bytes):
             self._counters[dropped] += 1
             return False
         line.add(job)
-        self._work.set()
+        work.set()
         return True
 
     async def for_client(self, jobs: Sequence[ClientJob[Outcome, Result]]) -> list[Result]:
@@ -164,25 +163,42 @@ class VerificationQueue:
             future: asyncio.Future[Result] = loop.create_future()
             futures.append(future)
             self._clients.add(Job(job.prepare, _settle(future, job.finish), job.weight, job.size_bytes))
-        self._work.set()
+        self._bodies_wait.set()
         return list(await asyncio.gather(*futures))
 
     async def run(self) -> None:
         """Verify until cancelled."""
+        turns = [
+            asyncio.create_task(
+                self._take_turns("votes", self._votes_wait, lambda: self._votes.take(ROUND_SIGNATURES))
+            ),
+            asyncio.create_task(self._take_turns("bodies", self._bodies_wait, self._next_round)),
+        ]
+        try:
+            await asyncio.gather(*turns)
+        finally:
+            self._closed = True
+            for turn in turns:
+                turn.cancel()
+            await asyncio.gather(*turns, return_exceptions=True)
+
+    async def _take_turns(self, name: str, work: asyncio.Event, next_round: Callable[[], list[Job[Any]]]) -> None:
+        """Batch after batch of some lines, on a thread of their own."""
         loop = asyncio.get_running_loop()
+        worker = ThreadPoolExecutor(max_workers=1, thread_name_prefix=f"verify-{name}")
         try:
             while True:
-                await self._work.wait()
-                jobs = self._next_round()
+                await work.wait()
+                jobs = next_round()
                 if not jobs:
-                    self._work.clear()
+                    work.clear()
                     continue
                 checks = [job.prepare() for job in jobs]
                 items = [item for check in checks for item in check.items]
                 valid: list[bool] = []
                 if items:
                     began = loop.time()
-                    valid = await loop.run_in_executor(self._worker, self._verify, items)
+                    valid = await loop.run_in_executor(worker, self._verify, items)
                     if self._measured is not None:
                         self._measured(len(items), loop.time() - began)
                     self._counters["signatures_verified"] += len(items)
@@ -190,16 +206,15 @@ class VerificationQueue:
                     self._counters["verification_batches"] += 1
                 _deliver(jobs, checks, valid)
         finally:
-            self._closed = True
-            self._worker.shutdown(wait=False, cancel_futures=True)
+            worker.shutdown(wait=False, cancel_futures=True)
 
     def _next_round(self) -> list[Job[Any]]:
-        jobs = self._votes.take(ROUND_SIGNATURES * 4)
+        """What was asked for, then what peers pushed, with room for clients."""
         room = ROUND_SIGNATURES - CLIENT_SHARE if self._clients else ROUND_SIGNATURES
-        from_peers = self._needed.take(room)
-        from_peers += self._peers.take(room - sum(job.weight for job in from_peers))
-        used = sum(job.weight for job in from_peers)
-        return [*jobs, *from_peers, *self._clients.take(max(CLIENT_SHARE, ROUND_SIGNATURES - used))]
+        jobs = self._needed.take(room)
+        jobs += self._peers.take(room - sum(job.weight for job in jobs))
+        used = sum(job.weight for job in jobs)
+        return jobs + self._clients.take(max(CLIENT_SHARE, ROUND_SIGNATURES - used))
 
 
 def _settle(

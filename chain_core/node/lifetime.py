@@ -10,6 +10,7 @@ import asyncio
 import gc
 import logging
 import signal
+import sys
 
 from chain_core.node.assembly import Assemblies, Assembly, assembly_for
 from chain_core.node.config import Membership, NodeConfig, join
@@ -19,6 +20,9 @@ from chain_core.types.errors import DualchainError
 
 log = logging.getLogger(__name__)
 
+SWITCH_S = 0.0001
+"""A thread that has verified a signature gets the interpreter back within this time. With the default of 5 ms the event
+loop, while it executes a block, held verification to an eighth of its rate (benchmarks/threads.py)."""
 EXIT_STOPPED = 0
 EXIT_FAULT = 3
 
@@ -31,6 +35,7 @@ def run_node(config: NodeConfig, assemblies: Assemblies) -> int:
     set_up(config.log.level, config.log.format)
     membership = join(config)
     _calm_collector()
+    sys.setswitchinterval(SWITCH_S)
     return asyncio.run(_main(config, membership, assembly_for(membership.genesis, assemblies)))
 
 
