@@ -8,13 +8,13 @@ import pytest
 
 from chain_core.codec import signed as signed_as
 from chain_core.codec.votes import decode_vote, encode_vote
-from chain_core.consensus.messages import FinalityNotice, Message
+from chain_core.consensus.messages import Message
 from chain_core.execution.pool import TransactionPool
 from chain_core.network.frame_codec import encode_frame
-from chain_core.network.frames import BlocksFrame, ConsensusFrame, Frame
+from chain_core.network.frames import ConsensusFrame
 from chain_core.node.replica import KEY_USED_ELSEWHERE
 from chain_core.types.block import HeaderVote, Phase, SignedVote, Vote
-from tests.simulation.byzantine import Censor, Outgoing, Strategy
+from tests.simulation.byzantine import Censor, Strategy
 from tests.simulation.ending import the_end
 from tests.simulation.node import SimNode
 from tests.simulation.world import CENSORED_LIVENESS_MS, Size, World
@@ -298,43 +298,6 @@ def test_a_signer_without_enough_answers_follows_and_signs_nothing(tmp_path: Pat
     submit(world, 3, 1)
     all_final(world)
     assert all(node.replica is not None and not node.replica.core.state.silent for node in world.nodes)
-    world.close()
-
-
-class Hoarder(Strategy):
-    """Takes what makes a block final, and gives none of it to others."""
-
-    def say(self, node: SimNode, to: int, message: Message) -> list[Message]:
-        return [] if isinstance(message, HeaderVote | FinalityNotice) else [message]
-
-    def alter_other(self, node: SimNode, to: int, frame: Frame) -> Outgoing:
-        return [] if isinstance(frame, BlocksFrame) else [(to, frame)]
-
-
-def test_a_signer_that_starts_passes_on_the_certificate_that_only_a_liar_has(tmp_path: Path) -> None:
-    """It waits for the block before it votes; the others, who executed it, wait for its vote."""
-    world = quiet(tmp_path, v3=Hoarder)
-    world.faults.muffled["HEADER"] = {0, 1, 2}
-    submit(world, 0, 0)
-    world.advance(400)
-    assert [node.store.final_height for node in world.nodes] == [0, 0, 0, 1]
-    world.nodes[2].crash()
-    world.network.cut(1, 2)  # node 0 and the liar answer
-    world.nodes[2].boot()
-    world.advance(200)
-    world.faults.muffled.clear()
-    all_final(world)
-    world.close()
-
-
-def test_an_observer_gives_a_body_again_that_was_lost(tmp_path: Path) -> None:
-    """It is no member yet: nobody waits for it, and its clients wait all the same."""
-    world = World(SEED, Size(4, proposals=1), tmp_path, byzantine={})
-    world.begin()
-    world.network.partition([{4}, {0, 1, 2, 3}])
-    submit(world, 4, 0)
-    world.network.heal()
-    all_final(world)
     world.close()
 
 

@@ -1,0 +1,108 @@
+"""The silence of a start: what is told to others meanwhile, and to the operator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from chain_core.consensus.messages import FinalityNotice
+from chain_core.network.frames import ConsensusFrame, HeldVotes, WantVotes
+from chain_core.node.ports import FinalBlock
+from chain_core.node.quiet_start import VOTES_AGAIN, VOTES_LOST, QuietStart
+from chain_core.node.safe_signer import SafeSigner
+from chain_core.node.signer_questions import SignerQuestions
+from chain_core.types.block import Phase
+from tests.unit.node.stage import RecordingTransport, open_ledger
+from tests.vectors.keys import Signatures
+from tests.vectors.samples import Samples
+
+S = Samples(Signatures(may_sign=True))
+ME = 1
+OTHERS = (0, 2, 3)
+EMPTY = HeldVotes(b"", b"", None, (), (), None)
+OF_OTHERS = replace(S.certificate, signatures=tuple((i + 2, s) for i, s in S.certificate.signatures))
+"""A certificate without this signer's name."""
+SHOWN = ConsensusFrame(FinalityNotice(S.header_bytes, OF_OTHERS))
+
+
+@dataclass
+class Told:
+    """What the replica's ports recorded."""
+
+    transport: RecordingTransport = field(default_factory=RecordingTransport)
+    alarms: list[str] = field(default_factory=list)
+
+    @property
+    def observer(self) -> Told:
+        return self
+
+    def alarm(self, code: str, facts: dict[str, str | int]) -> None:
+        self.alarms.append(code)
+
+    def halted(self, code: str, facts: dict[str, str | int]) -> None:
+        raise AssertionError(code)
+
+    def finalised(self, block: FinalBlock) -> None:
+        raise AssertionError(block)
+
+
+class Stage:
+    """A validator that starts on an empty ledger of height 0."""
+
+    def __init__(self, directory: Path) -> None:
+        self.store, self.told = open_ledger(directory), Told()
+        self.state = SimpleNamespace(silent=False)
+        core: Any = SimpleNamespace(state=self.state)
+        nonces = iter(OTHERS)
+        self.questions = SignerQuestions(OTHERS, 2, lambda count: bytes([next(nonces)]) * count)
+        signer = SafeSigner(lambda message: bytes(64), ME, S.chain, 0)
+        self.quiet = QuietStart(self.questions, signer, self.store, core, self.told, lambda: 1)
+        self.quiet.begin()
+
+    def answer(self, peer: int, **changes: Any) -> None:
+        self.quiet.take(peer, replace(EMPTY, nonce=bytes([peer]) * 16, **changes))
+
+    def said(self) -> list[object]:
+        """What goes out in the next re-sending period."""
+        self.told.transport.events.clear()
+        self.quiet.ask()
+        return self.told.transport.events
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Iterator[Stage]:
+    made = Stage(tmp_path / "ledger")
+    yield made
+    made.store.close()
+
+
+def test_a_certificate_that_an_answer_shows_goes_to_everybody_until_its_height_is_final_here(stage: Stage) -> None:
+    """Whoever showed it may serve nothing else; the others, who lack this signer's vote alone, are final by it."""
+    assert stage.said() == [(peer, WantVotes(bytes([peer]) * 16)) for peer in OTHERS]
+    stage.answer(3, final_header=S.header_bytes, certificate=OF_OTHERS)
+    assert stage.said() == [(0, WantVotes(bytes(16))), (2, WantVotes(bytes([2]) * 16)), (None, SHOWN)]
+    stage.answer(0)
+    assert stage.said() == [(None, SHOWN)], "enough have answered, and it still waits for the block"
+    assert stage.state.silent and not stage.quiet.ends()
+    stage.questions.target = 0  # as if that height were final here
+    assert stage.said() == []
+    assert stage.quiet.ends() and not stage.state.silent and not stage.told.alarms
+
+
+def test_a_lower_certificate_does_not_take_its_place(stage: Stage) -> None:
+    stage.answer(3, final_header=S.header_bytes, certificate=OF_OTHERS)
+    stage.answer(0, final_header=S.header_bytes, certificate=replace(OF_OTHERS, signatures=OF_OTHERS.signatures[:1]))
+    assert stage.said() == [(None, SHOWN)]
+
+
+def test_lost_votes_are_told_once_and_so_is_their_end(stage: Stage) -> None:
+    stage.answer(3, votes=(S.vote(Phase.COMMIT, ME), S.vote(Phase.PREPARE, ME)))
+    stage.answer(0, votes=(S.vote(Phase.COMMIT, ME),))
+    assert stage.told.alarms == [VOTES_LOST] and not stage.quiet.ends()
+    stage.questions.horizon = -2  # as if the chain were final beyond what was lost
+    assert stage.quiet.ends() and stage.told.alarms == [VOTES_LOST, VOTES_AGAIN]
