@@ -20,7 +20,7 @@ from chain_core.codec.block import (
     encode_header,
 )
 from chain_core.codec.evidence import decode_equivocation, encode_equivocation, equivocation
-from chain_core.codec.genesis import decode_genesis, encode_genesis
+from chain_core.codec.genesis import decode_genesis, encode_genesis, lineage
 from chain_core.codec.proofs import (
     decode_consistency,
     decode_inclusion,
@@ -59,9 +59,11 @@ from chain_core.codec.votes import (
     encode_view_change,
     encode_vote,
 )
+from chain_core.crypto.hashing import sm3
 from chain_core.crypto.merkle import MerkleTree, consistency_path
 from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote, ViewChange
 from chain_core.types.evidence import Statement
+from chain_core.types.genesis import Predecessor
 from chain_core.types.packet import ConsistencyProof
 from chain_core.types.transaction import Envelope
 from chain_core.types.values import Value
@@ -119,7 +121,12 @@ def _values(s: Samples) -> tuple[Kind, ...]:
         Kind("map", decode_map, encode_value, (("two keys", encode_value({"ab": 1, "c": b""})),)),
         Kind("seen-key", split_seen_key, lambda fields: seen_key(*fields), (("nonce 0", nonce_key),)),
         Kind("seen-value", decode_seen, encode_seen, (("nonce 0", s.seen.values[nonce_key]),)),
-        Kind("genesis", decode_genesis, encode_genesis, (("local chain", s.genesis_bytes),)),
+        Kind(
+            "genesis",
+            decode_genesis,
+            encode_genesis,
+            (("local chain", s.genesis_bytes), ("successor", successor_bytes(s))),
+        ),
     )
 
 
@@ -196,6 +203,13 @@ def _proofs(s: Samples) -> tuple[Kind, ...]:
         Kind("consistency-proof", decode_consistency, encode_consistency, (("3 of 7 headers", history),)),
         Kind("state-proof", decode_state_proof, encode_state_proof, states),
     )
+
+
+def successor_bytes(s: Samples) -> bytes:
+    """The document of a chain that goes on after the sample chain's header; its state root is made up."""
+    before, last = decode_genesis(s.genesis_bytes), s.header_bytes
+    past = Predecessor(last, lineage(before, last), sm3(b"state of the successor"))
+    return encode_genesis(replace(before, time_ms=decode_header(last).time_ms + 1, predecessor=past))
 
 
 def kinds(s: Samples) -> tuple[Kind, ...]:
