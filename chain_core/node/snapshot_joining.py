@@ -156,7 +156,11 @@ class SnapshotJoiner:
     def _choose(self, now_ms: int) -> None:
         incoming = self._incoming()
         least = max(self._store.final_height + 1, incoming.headers.count - 1)
-        offered = [manifest for manifest in self._offers.values() if manifest and manifest.height >= least]
+        good = {peer: made for peer, made in self._offers.items() if made and made.height >= least}
+        awake = [made for peer, made in good.items() if self._awake(peer, now_ms)]
+        if not awake:  # better a source that was silent than none
+            self._silent_until_ms.clear()
+        offered = awake or list(good.values())
         self._offers_until_ms = 0
         self._open.clear()
         if not offered:
@@ -177,7 +181,7 @@ class SnapshotJoiner:
     def _ask(self, now_ms: int) -> None:
         """Give every source that is free something to do."""
         incoming = self._incoming()
-        if not self._sources and not self._open:
+        if not self._open and not any(self._awake(peer, now_ms) for peer in self._sources):
             self._ask_for_offers(now_ms)
             return
         if not self._checked and not self._check_headers(incoming):
@@ -188,13 +192,15 @@ class SnapshotJoiner:
             self.on_ready(self._aim().height)
             return
         free = [peer for peer in sorted(self._sources) if peer not in self._open]
-        awake = [peer for peer in free if self._silent_until_ms.get(peer, 0) <= now_ms]
-        for peer in awake or free:
+        for peer in [peer for peer in free if self._awake(peer, now_ms)]:
             work = self._next_work(incoming)
             if work is None:
                 return
             request, part = work
             self._send(peer, request, now_ms, part)
+
+    def _awake(self, peer: int, now_ms: int) -> bool:
+        return not 0 < self._silent_until_ms.get(peer, 0) - now_ms <= REST_MS  # a clock may be set back
 
     def _check_headers(self, incoming: SnapshotImport) -> bool:
         """Whether to go on; once all headers are here, the manifest is checked against its own."""
@@ -268,6 +274,8 @@ class SnapshotJoiner:
             self._take_manifest(peer, part)
             return
         if not part.parts:
+            if part.kind is SnapshotKind.HEADERS:  # a view may be dropped, headers stay for ever
+                raise InvalidProof("no headers up to the height that it offered", where=f"height {part.start}")
             self._give_back(question)
             self._sources.discard(peer)
             return

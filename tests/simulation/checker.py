@@ -32,7 +32,7 @@ from chain_core.node.snapshot_joining import PEER_LIES
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from tests.simulation import bounds
 from tests.simulation.chain import START_MS
-from tests.simulation.disk import Change
+from tests.simulation.disk import Change, Content
 from tests.simulation.logview import LogView
 from tests.simulation.soundness import Judge
 
@@ -201,6 +201,17 @@ class Checker:
         """A node's disk is gone, with all that it ever wrote."""
         self.past[index] = Past()
 
+    def restored(self, index: int, image: Content, height: int) -> None:
+        """A node has its disk of ``height`` back. What it signed since stays signed; what it kept is gone."""
+        past = self.past[index]
+        past.final = {at: digest for at, digest in past.final.items() if at <= height}
+        past.envelopes = {name for at in past.final for name in self.contents.get(at, ())}
+        past.log.restored(tuple(image.values.items()))
+        newest = past.log.records.get(_NEW_VIEW)
+        entered = decode_signed_new_view(newest).message if newest is not None else None
+        past.entered_view = (entered.epoch, entered.view) if entered is not None else (0, 0)
+        past.asked_view, past.committed = (0, 0), {}
+
     def _joined(self, index: int, height: int, store: LedgerStore) -> None:
         """A height without a body: its header and certificate came with a snapshot, its contents are the chain's."""
         raw, certificate = store.header(height), store.certificate(height)
@@ -317,7 +328,7 @@ class Checker:
     def halted(self, index: int, code: str, facts: dict[str, str | int]) -> None:
         """A correct node stopped voting."""
         self.halts[index] = code
-        if index not in self.may_halt:
+        if index not in self.may_halt and index != self.world.forgetful:
             self.fail("nobody halts", index, f"halts with {code} {facts}")
 
     # -- at the end

@@ -59,6 +59,8 @@ class Faults:
         for node in world.nodes[world.n :]:  # it begins when there is a chain
             if not node.up:
                 self._arrive_late(node, random.randint(6_000, 38_000))
+        if world.forgetful is not None:
+            world.schedule.after(random.randrange(size.bad_weather_ms // 2), self._back_up)
         world.schedule.after(size.bad_weather_ms, self.heal)
 
     def heal(self) -> None:
@@ -251,6 +253,21 @@ class Faults:
         """A crashed node comes back some time later, in bad weather; at once afterwards."""
         delay = self.world.random.randint(200, 6_000) if self.on else 500
         self.world.schedule.after(delay, lambda: self.reboot(node))
+
+    def _back_up(self) -> None:
+        """A disk is copied; some time later an operator puts the copy back, and what was voted since is forgotten."""
+        world = self.world
+        assert world.forgetful is not None
+        node = world.nodes[world.forgetful]
+        image = node.image()
+        world.note(f"{node.index} is backed up")
+
+        def restore() -> None:
+            if self.on and image is not None:
+                node.restore(image)
+                self.reboot(node)
+
+        world.schedule.after(world.random.randint(1_000, world.size.bad_weather_ms // 2), restore)
 
     def _absence(self) -> None:
         """A node is away so long that it comes back by a snapshot, perhaps killed once more while it gets one."""

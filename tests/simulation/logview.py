@@ -40,6 +40,12 @@ class LogView:
                     self.bodies[key] = set(items[: len(items) // 2])
         return written
 
+    def restored(self, changes: Sequence[Change]) -> None:
+        """The disk holds only this from now on; what was durable before was so all the same."""
+        self.records.clear()
+        self.bodies.clear()
+        self.durable(changes)
+
     def lacks(self, envelope_ids: Iterable[bytes]) -> int:
         """How many of these bodies are not logged."""
         return sum(not any(name in names for names in self.bodies.values()) for name in envelope_ids)

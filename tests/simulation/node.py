@@ -51,11 +51,11 @@ _decode = lru_cache(256)(decode_frame)
 _encode = lru_cache(16)(encode_frame)
 """A broadcast is the same bytes for everybody, and frames are values."""
 
-BEFORE_LOG, AFTER_LOG = "before a log write", "after a log write"
+BEFORE_LOG, AFTER_LOG = "before a log write", "between sync and send"
 BEFORE_COMMIT, AFTER_COMMIT = "before a commit", "after a commit"
 IN_BROADCAST = "in a broadcast"
 IN_JOINING = "after a part of a snapshot"
-CRASH_POINTS = (BEFORE_LOG, AFTER_LOG, AFTER_LOG, IN_BROADCAST, BEFORE_COMMIT, AFTER_COMMIT)
+CRASH_POINTS = (BEFORE_LOG, AFTER_LOG, AFTER_LOG, AFTER_LOG, IN_BROADCAST, BEFORE_COMMIT, AFTER_COMMIT)
 
 
 class Crashed(Exception):
@@ -171,6 +171,21 @@ class SimNode:
             self.disk.restore(Content())
         else:
             shutil.rmtree(self.directory)
+
+    def image(self) -> Content | None:
+        """A backup of the disk; of simulated ones only."""
+        return self.disk.image() if isinstance(self.disk, Disk) else None
+
+    def restore(self, image: Content) -> None:
+        """The node is stopped, and a backup put back: later votes and blocks are forgotten."""
+        self.crash()
+        assert isinstance(self.disk, Disk)
+        self.disk.restore(image)
+        self.joining = Progress()
+        height = int.from_bytes(image.values[keys.META_FINAL], "big")
+        self.world.note(f"{self.index} is set back to height {height}")
+        self.world.counted["disks restored"] += 1
+        self.world.checker.restored(self.index, image, height)
 
     def _open_again(self, replica: Replica) -> None:
         if self.replica is replica:
@@ -363,9 +378,9 @@ class SimNode:
 
     def alarm(self, code: str, facts: dict[str, str | int]) -> None:
         self.alarms.append(code)
-        self.world.counted[f"alarms {code}"] += self.correct
         self.world.note(f"{self.index} alarm {code}")
         if self.correct:
+            self.world.counted[f"alarms {code}"] += 1
             self.world.checker.alarmed(self.index, code, facts)
 
     def halted(self, code: str, facts: dict[str, str | int]) -> None:

@@ -38,6 +38,7 @@ CENSORED_LIVENESS_MS = LIVENESS_MS + 2 * 64_000
 RETRY_MS = 3_000
 TICK_MS = 400
 ASKING_MS = 50
+_FORGETFUL = 0.2
 PACE_MS = 20
 NO_SNAPSHOTS = 2_000
 """Heights that no run reaches."""
@@ -117,6 +118,8 @@ class World:
         self.faults = Faults(self)
         self.governing = Governing(self)
         self.checker = Checker(self)
+        self.forgetful: int | None = None
+        """Who gets an older copy of its disk back, in the place of a Byzantine member."""
         chosen = self._draw_byzantine() if byzantine is None else byzantine
         self.nodes = [self._node(index, directory, f"node-{index}", chosen) for index in range(self.places)]
         self.twins = {
@@ -140,6 +143,8 @@ class World:
             others = self.random.sample(STRATEGIES, self.random.choice((0, 0, 1, 2)))
             liar = [self.random.choice(SNAPSHOT_LIARS)] if self.random.random() < 0.3 else []
             drawn[member] = (first, *(other for other in [*others, *liar] if other is not first))
+        if len(drawn) == f and self.random.random() < _FORGETFUL:
+            self.forgetful, _ = drawn.popitem()
         return drawn
 
     # -- what nodes and clients use

@@ -339,3 +339,21 @@ def test_answers_to_no_question_are_nothing(world: World) -> None:
     assert not world.alarms
     world.deliver(2_000)
     assert world.ready == [BLOCKS]
+
+
+@pytest.mark.parametrize("mute", [False, True])
+def test_a_height_that_only_one_peer_offers_and_does_not_have(world: World, mute: bool) -> None:
+    """The higher one of two offers is made up: its headers end where the chain does, in empty answers or in silence."""
+
+    def far(part: SnapshotPart) -> SnapshotPart | None:
+        if part.kind is not SnapshotKind.MANIFEST:
+            return None if mute else part
+        manifest = decode_manifest(part.parts[0])
+        header = encode_header(replace(decode_header(manifest.header), height=1 << 40))
+        return replace(part, parts=(encode_manifest(replace(manifest, header=header)),))
+
+    world.changes = {0: far, 1: lambda part: None, 2: lambda part: None}
+    start = world.now_ms
+    world.join()
+    assert {peer for peer, _ in world.alarms} == (set() if mute else {0})
+    assert world.now_ms - start < 5 * (PATIENCE_MS + OFFERS_MS)
