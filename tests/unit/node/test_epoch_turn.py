@@ -6,17 +6,23 @@ from pathlib import Path
 
 import pytest
 
-from chain_core.codec.block import decode_header
+from chain_core.codec.block import decode_header, encode_certificate
 from chain_core.codec.validator_set import validator_set_hash
 from chain_core.consensus.messages import FinalityNotice, Heartbeat
+from chain_core.consensus.state import ConsensusParameters, ReplicaConfig
 from chain_core.execution.epochs import EpochInfo
 from chain_core.network.frames import ConsensusFrame
-from chain_core.node.epoch_turn import index_of
+from chain_core.node.epoch_turn import ClosingNotices, index_of
+from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.verified import Verified
 from tests.simulation.node import SimNode
 from tests.simulation.world import Size, World
+from tests.unit.node.stage import CHAIN
+from tests.vectors.keys import Signatures
+from tests.vectors.samples import Samples
 
 BARRIER = 3
+S = Samples(Signatures(may_sign=True))
 
 
 class Scheduled:
@@ -127,3 +133,63 @@ def test_who_is_no_member_of_the_next_epoch_follows_it_and_signs_nothing(
         block(world, nonce)
     assert removed.me is None and removed.voter is None and world.nodes[3].store.final_height == 4
     removed.own_keys = (world.chain.genesis.validators.key(3),)
+
+
+ENDED = EpochInfo(0, 0, CHAIN.genesis.validators, bytes(32), 5)
+"""The epoch that is over, its last height 4."""
+*STAYING, LEAVING = CHAIN.genesis.validators.validators
+NOW = ReplicaConfig(
+    ValidatorSet((*reversed(STAYING), replace(LEAVING, name="newcomer"))),
+    0,
+    0,
+    1,
+    CHAIN.genesis_hash,
+    ConsensusParameters.from_chain(dict(CHAIN.genesis.parameters)),
+    None,
+)
+BEAT = Heartbeat(2, 1, 0, 0, False)
+
+
+class Kept:
+    """A ledger that has all headers, and an executor that knows some epochs."""
+
+    def __init__(self, *, certificate: bytes = encode_certificate(S.certificate), **epochs: EpochInfo) -> None:
+        self.signed, self.epochs = certificate, {int(name[1:]): info for name, info in epochs.items()}
+
+    def header(self, height: int) -> bytes:
+        return f"header {height}".encode()
+
+    def certificate(self, height: int) -> bytes:
+        return self.signed
+
+    def epoch(self, store: object, number: int) -> EpochInfo | None:
+        return self.epochs.get(number)
+
+    def notices(self) -> ClosingNotices:
+        return ClosingNotices(self, self)  # type: ignore[arg-type]
+
+
+def test_who_has_not_left_an_epoch_is_told_under_its_index_of_now_once_a_period() -> None:
+    notices = Kept(e0=ENDED).notices()
+    told = [(0, FinalityNotice(b"header 4", S.certificate))]
+    assert list(notices.answer(BEAT, NOW)) == told
+    assert list(notices.answer(BEAT, NOW)) == []
+    assert [peer for peer, _ in notices.answer(replace(BEAT, sender=0), NOW)] == [2]
+    notices.period_over()
+    assert list(notices.answer(BEAT, NOW)) == told
+
+
+UNANSWERED = {
+    "of the present epoch": (replace(BEAT, epoch=1), Kept(e1=replace(ENDED, epoch=1))),
+    "of a later epoch": (replace(BEAT, epoch=2), Kept(e2=replace(ENDED, epoch=2))),
+    "of an unknown epoch": (BEAT, Kept()),
+    "from nobody": (replace(BEAT, sender=4), Kept(e0=ENDED)),
+    "from below": (replace(BEAT, sender=-4), Kept(e0=ENDED)),
+    "from who is no member now": (replace(BEAT, sender=3), Kept(e0=ENDED)),
+    "while nothing is certified here": (BEAT, Kept(e0=ENDED, certificate=b"")),
+}
+
+
+@pytest.mark.parametrize(("beat", "kept"), UNANSWERED.values(), ids=UNANSWERED)
+def test_a_heartbeat_that_is_not_answered(beat: Heartbeat, kept: Kept) -> None:
+    assert list(kept.notices().answer(beat, NOW)) == []

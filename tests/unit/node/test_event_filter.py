@@ -63,3 +63,13 @@ def test_a_name_that_stands_elsewhere_in_the_bytes_is_no_event() -> None:
     tricky = encode_events([("coins", "moved", {"memo": "written", "to": OTHER})])
     assert not fits(tricky, kinds=of("written"))
     assert not fits(tricky, contracts=of("moved"))
+
+
+@pytest.mark.parametrize(
+    "lists", [{}, {"contracts": of("coins")}, {"kinds": of("moved")}], ids=["", "contract", "kind"]
+)
+def test_an_account_within_other_bytes_is_not_named(lists: dict[str, frozenset[object]]) -> None:
+    """The quick look at the encoded events finds it, the fields do not hold it."""
+    inside = encode_events([("coins", "moved", {"memo": NAMED + b"!", "to": LISTED})])
+    assert NAMED in inside and not fits(inside, accounts=of(NAMED), **lists)
+    assert fits(inside, accounts=of(LISTED), **lists)
