@@ -174,8 +174,9 @@ def acceptable(state: ReplicaState, message: PrePrepare, now_ms: int, out: list[
         return False
     if not batch.envelope_ids and not _idle_due(state, batch, out):
         return False
-    if len(batch.envelope_ids) > p.max_block_transactions:
-        out.append(Alarm("BAD_PROPOSAL", (("primary", vote.signer), ("transactions", len(batch.envelope_ids)))))
+    if len(batch.envelope_ids) > p.proposal_transactions:
+        if batch.height == state.final_height + 1:  # heights below may have made blocks larger: it comes again
+            out.append(Alarm("BAD_PROPOSAL", (("primary", vote.signer), ("transactions", len(batch.envelope_ids)))))
         return False
     if abs(batch.time_ms - now_ms) > p.clock_tolerance_ms:
         facts = (("primary", vote.signer), ("time_ms", batch.time_ms), ("now_ms", now_ms))

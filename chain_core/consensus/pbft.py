@@ -232,7 +232,7 @@ class Pbft:
         if barrier is not None and _height_of(message) >= barrier:
             return  # of the next epoch, whatever it says of itself
         if isinstance(message, PrePrepare):
-            if len(message.batch.envelope_ids) > state.config.parameters.max_block_transactions:
+            if len(message.batch.envelope_ids) > state.config.parameters.proposal_transactions:
                 return
         known = state.stash.get((kind, signer, place))
         if place or known is None or _height_of(message) <= _height_of(known):

@@ -40,9 +40,16 @@ class ConsensusParameters:
     window_heights: int
     idle_block_ms: int
     """An idle chain gets an empty block so long after its last one; 0: never."""
+    former_block_transactions: int = 0
+    """The largest ``max_block_transactions`` that was in force when a height in flight may have been proposed."""
+
+    @property
+    def proposal_transactions(self) -> int:
+        """How many ids a correct primary may have proposed for a height in flight."""
+        return max(self.max_block_transactions, self.former_block_transactions)
 
     @classmethod
-    def from_chain(cls, parameters: dict[str, int]) -> ConsensusParameters:
+    def from_chain(cls, parameters: dict[str, int], former_block_transactions: int = 0) -> ConsensusParameters:
         """Pick the core's parameters out of the chain's."""
         return cls(
             parameters["order_timeout_ms"],
@@ -52,6 +59,7 @@ class ConsensusParameters:
             parameters["max_block_transactions"],
             parameters["window_heights"],
             parameters["idle_block_ms"],
+            former_block_transactions,
         )
 
 

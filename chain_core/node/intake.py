@@ -12,6 +12,7 @@ from chain_core.execution.executor import Executor
 from chain_core.execution.pool import Outcome, TransactionPool
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frames import EnvelopesFrame, WantEnvelopes
+from chain_core.node.block_limits import RecentLimits
 from chain_core.node.block_pace import BlockPace
 from chain_core.node.block_room import room
 from chain_core.node.bodies import Bodies, Wanted
@@ -46,6 +47,7 @@ class Intake:
         self.pace = BlockPace()
         self._store, self._executor, self._transport = store, executor, transport
         self._peers = tuple(peers)
+        self.limits = RecentLimits(store, executor)
 
     def follow(self, peers: Sequence[int]) -> None:
         """Another epoch has begun: these are the others now, and no proposal is in flight."""
@@ -148,10 +150,10 @@ class Intake:
     def hold(
         self, batch: Batch, view: int, digest: bytes, sources: tuple[int, ...], *, fresh: bool = True, own: bool = False
     ) -> Wanted:
-        """Collect a proposal's bodies; what is missing is asked for. ``fresh``: the chain's present limits bind it,
-        else those of the format. ``own``: this node leads, and must not propose them again at another height.
+        """Collect a proposal's bodies; what is missing is asked for. ``fresh``: the chain's limits bind it, else
+        those of the format. ``own``: this node leads, and must not propose them again at another height.
         """
-        limit = self._executor.parameters(self._store)["max_block_bytes"] if fresh else MAX_BLOCK_BYTES
+        limit = self.limits.size_bytes if fresh else MAX_BLOCK_BYTES
         wanted = self.bodies.want(batch, view, digest, sources, limit)
         if own:
             self.pool.mark_in_flight(batch.envelope_ids)
@@ -205,6 +207,7 @@ class Intake:
         self.pace.finalised(height, len(envelope_ids), now_ms, order_timeout_ms)
         self.pool.forget(envelope_ids)
         self.bodies.finalised(height, envelope_ids)
+        self.limits.finalised(height)
         self.forwarding.gone(envelope_ids)
 
 

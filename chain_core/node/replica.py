@@ -17,7 +17,7 @@ from chain_core.consensus import inputs as inp
 from chain_core.consensus.finality import DIVERGED
 from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message
 from chain_core.consensus.pbft import Pbft
-from chain_core.consensus.state import ConsensusParameters, RecoveredLog, ReplicaConfig
+from chain_core.consensus.state import RecoveredLog, ReplicaConfig
 from chain_core.execution.codes import Poisoned
 from chain_core.execution.epochs import EpochInfo
 from chain_core.execution.executor import Executor
@@ -82,7 +82,7 @@ class Replica:
         self.exchange = BlockExchange(store, ports.transport, n, self.me, self.snapshots)
         log, signer = journal.recover(store, self.me, genesis_hash, sign, config.epoch)
         self.voter = Voter(signer, store, self.bodies, ports.transport) if signer is not None else None
-        self.core = Pbft(config, log)
+        self.core = Pbft(replace(config, parameters=self.intake.limits.parameters()), log)
         self.closing = ClosingNotices(store, executor)
         self.on_epoch: list[Callable[[EpochInfo], None]] = []
         """Told when an epoch begins, before anything is sent in it: indices are those of its set from then on."""
@@ -298,9 +298,9 @@ class Replica:
     def _bodies_settled(self, wanted: Wanted) -> None:
         if wanted.fits:
             self._inputs.append(inp.BodiesHeld(wanted.batch.height, wanted.view, wanted.digest))
-        else:
-            facts: dict[str, str | int] = {"height": wanted.batch.height, "view": wanted.view}
-            self.ports.observer.alarm("BAD_PROPOSAL", facts | {"bytes": wanted.size_bytes})
+        elif wanted.batch.height == self.store.final_height + 1 and wanted.size_bytes > self.intake.limits.size_bytes:
+            facts = {"height": wanted.batch.height, "view": wanted.view, "bytes": wanted.size_bytes}
+            self.ports.observer.alarm("BAD_PROPOSAL", {**facts})
 
     # -- blocks ----------------------------------------------------------------------------------------------------
 
@@ -348,7 +348,7 @@ class Replica:
         self.intake.finalised(built.batch.height, ids, self.ports.clock.now_ms())
         if self.voter is not None:
             self.voter.signer.prune(built.batch.height)
-        self.core.set_parameters(ConsensusParameters.from_chain(self.executor.parameters(self.store)))
+        self.core.set_parameters(self.intake.limits.parameters())
         self._stop_at_unknown_flag()
         self._inputs.append(inp.Finalised(header_bytes, certificate_bytes))
         self._speak_if_safe()
