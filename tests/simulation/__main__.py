@@ -14,6 +14,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", default="0-23", help="A-B or one seed")
     parser.add_argument("--n", type=int, help="validators; else as the seed has it")
     parser.add_argument("--small", action="store_true", help="short runs, as in the portable test")
+    parser.add_argument("--told", action="store_true", help="short runs, mostly of stories told on purpose")
     parser.add_argument("--real", action=argparse.BooleanOptionalAction, help="SM2 and LevelDB, or neither")
     parser.add_argument("--trace", action="store_true", help="print what happens (one process)")
     parser.add_argument("--workers", type=int, default=1, help="processes; 0: one a core")
@@ -22,7 +23,7 @@ def main(arguments: list[str]) -> int:
     options = parser.parse_args(arguments)
     first, _, last = options.seeds.partition("-")
     seeds = range(int(first), int(last or first) + 1)
-    order = Order(options.n, options.small, options.real)
+    order = Order(options.n, options.small, options.told, options.real)
     total = Total()
     runs = (
         (attempt(seed, order, print) for seed in seeds)

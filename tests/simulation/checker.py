@@ -33,6 +33,7 @@ from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, 
 from tests.simulation import bounds
 from tests.simulation.chain import START_MS
 from tests.simulation.disk import Change, Content
+from tests.simulation.duties import Duties
 from tests.simulation.logview import LogView
 from tests.simulation.soundness import Judge
 
@@ -86,6 +87,7 @@ class Checker:
         """Heights that came by snapshot before anybody reported them, and to whom."""
         self.may_halt: set[int] = set()
         self.halts: dict[int, str] = {}
+        self.duties = Duties(self)
 
     def judge(self, index: int, epoch: int) -> Judge:
         """Who judges what an epoch's validators signed; whom they are, a correct node's final state says."""
@@ -103,6 +105,7 @@ class Checker:
         return self.judges[epoch]
 
     def fail(self, rule: str, index: int, what: str) -> NoReturn:
+        """A correct node broke a rule."""
         raise Violation(f"{rule}: node {index} {what} (at {self.world.schedule.now_ms} ms)")
 
     # -- disk
@@ -300,12 +303,15 @@ class Checker:
         self.past[index].final[height] = digest
 
     def _time(self, index: int, block: FinalBlock, store: LedgerStore) -> None:
-        """f+1 correct nodes took the proposal, all but one by a clock that is about right."""
+        """f+1 correct nodes took the proposal, all but one by a clock that is about right; an empty one was due."""
         time_ms = decode_header(block.header_bytes).time_ms
         parent = store.header(block.height - 1)
         assert parent is not None
         ahead_ms = time_ms - START_MS - self.world.schedule.now_ms
-        if time_ms > decode_header(parent).time_ms + 1 and ahead_ms > _AHEAD_MS:
+        parent_ms, idle_ms = decode_header(parent).time_ms, self.world.size.idle_ms
+        if not block.envelope_ids and time_ms != parent_ms + 1 and (not idle_ms or time_ms < parent_ms + idle_ms):
+            self.fail("validity", index, f"finalises an empty block that was not due, at height {block.height}")
+        if time_ms > parent_ms + 1 and ahead_ms > _AHEAD_MS:
             self.fail("validity", index, f"finalises height {block.height} {ahead_ms} ms ahead of time")
 
     def _receipt(self, index: int, height: int, envelope_id: bytes, raw: bytes) -> None:
@@ -321,8 +327,7 @@ class Checker:
         if code == SigningRefused.code:
             self.fail("the core obeys", index, f"was refused a signature: {facts}")
         blamed = facts.get("signer", facts.get("primary", facts.get("peer")))
-        governed = code == "BAD_PROPOSAL" and self.world.size.proposals  # blocks got smaller while it was on its way
-        if code in _BLAME and not governed and isinstance(blamed, int) and self.world.nodes[blamed].correct:
+        if code in _BLAME and isinstance(blamed, int) and self.world.nodes[blamed].correct:
             self.fail("no correct node is blamed", index, f"raises {code} {facts}")
 
     def halted(self, index: int, code: str, facts: dict[str, str | int]) -> None:
@@ -342,6 +347,7 @@ class Checker:
         for node in self.world.nodes:
             if node.correct and node.up:
                 self.bounded_at(node.index)
+        self.duties.look()
 
     def bounded_at(self, index: int) -> None:
         replica = self.world.nodes[index].replica
@@ -359,8 +365,8 @@ class Checker:
         if after_ms > longest_ms:
             self.fail("views", index, f"sets a timer of {after_ms} ms, the longest is {longest_ms}")
 
-    def heard(self, index: int, change: SignedViewChange) -> None:
-        """A correct node took a verified VIEW-CHANGE: f+1 of them for higher views must have moved it."""
+    def asked_for(self, index: int, change: SignedViewChange) -> None:
+        """f+1 VIEW-CHANGEs for higher views must have moved a node."""
         replica = self.world.nodes[index].replica
         if replica is None or not replica.core.state.may_vote:
             return

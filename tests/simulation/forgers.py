@@ -309,6 +309,7 @@ class ShortPrepared(Strategy):
             vote = proposal.vote.vote
             votes = [v for s, v in sorted(self.prepares.get(digest, {}).items()) if s != vote.signer]
             votes = [v for v in votes if v.vote.view == vote.view][: node.world.chain.validators.q - 1]
+            votes = votes[: self.random.choice((1, len(votes)))]
             known = shown.get(vote.height)
             if votes and final < vote.height and vote.view < asked.new_view:
                 if known is None or known.pre_prepare.vote.view <= vote.view:

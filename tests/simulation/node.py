@@ -310,6 +310,7 @@ class SimNode:
         for to, one in frames:
             if self.correct:
                 self.world.checker.sent(self.index, one)
+                self.world.checker.duties.sent(self.index, to, one)
             else:
                 self._count_equivocation(one)
             if self.world.passes(to, one):

@@ -21,7 +21,6 @@ from chain_core.network.frames import (
 )
 from chain_core.network.ingress import Check
 from chain_core.node.ports import Origin
-from chain_core.types.block import SignedViewChange
 from chain_core.types.errors import PeerFault
 from chain_core.types.verified import Verified
 
@@ -62,8 +61,8 @@ def _message(node: SimNode, sender: int, message: Message) -> None:
     (outcome,) = check.conclude(world.verify(check.items))
     if isinstance(outcome, Verified):
         replica.on_message(outcome)
-        if node.correct and isinstance(message, SignedViewChange):
-            world.checker.heard(node.index, message)
+        if node.correct:
+            world.checker.duties.took(node.index, message)
     elif isinstance(outcome, PeerFault) and not isinstance(outcome, UnknownEpoch):
         world.counted["messages refused"] += 1
         if world.nodes[sender].correct:

@@ -30,9 +30,12 @@ REAL_EVERY = 10
 """Every so many seeds run with SM2 and LevelDB; the place in between is that of a seed with four validators."""
 
 
-def size_of(seed: int, *, small: bool = False, n: int | None = None) -> Size:
-    """Mostly four validators, else seven or ten; the window goes through 1, 2, 4, 8."""
+def size_of(seed: int, *, small: bool = False, told: bool = False, n: int | None = None) -> Size:
+    """Mostly four validators, else seven or ten; the window goes through 1, 2, 4, 8. ``told``: stories for the most."""
     window = WINDOWS[seed // 4 % len(WINDOWS)]
+    if told:
+        block = BLOCKS[seed // 16 % len(BLOCKS)] if window > 1 else 2_000
+        return Size(n or 4, bad_weather_ms=4_000, transactions=8, faults=3, window=window, block=block, stories=5)
     if small:
         return Size(n or 4, bad_weather_ms=6_000, transactions=8, faults=3, window=window)
     block = BLOCKS[seed // 16 % len(BLOCKS)] if window > 1 else 2_000
@@ -47,6 +50,7 @@ def size_of(seed: int, *, small: bool = False, n: int | None = None) -> Size:
         proposals=proposals,
         snapshot_distance=window + DISTANCES[seed // 2 % len(DISTANCES)],
         snapshot_every=DISTANCES[seed // 6 % len(DISTANCES)],
+        stories=1,
     )
 
 
@@ -91,13 +95,14 @@ class Order:
 
     n: int | None = None
     small: bool = False
+    told: bool = False
     real: bool | None = None
     """None: as ``is_real`` says."""
 
 
 def attempt(seed: int, order: Order, tell: Callable[[str], None] | None = None) -> Run:
     """Runs one seed, whatever becomes of it."""
-    size = size_of(seed, small=order.small, n=order.n)
+    size = size_of(seed, small=order.small, told=order.told, n=order.n)
     began = time.process_time()
     try:
         outcome = run_seed(seed, size, real=is_real(seed) if order.real is None else order.real, tell=tell)

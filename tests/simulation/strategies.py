@@ -40,6 +40,7 @@ from tests.simulation.forgers import (
     TwoViews,
     WrongDigest,
 )
+from tests.simulation.proposers import MisleadsOne, ProposesTwice
 from tests.simulation.snapshots import SnapshotForger, SnapshotQuitter, WrongSnapshot
 
 Maker = Callable[[Random, int], Strategy]
@@ -75,6 +76,8 @@ STRATEGIES: tuple[Maker, ...] = (
     Twin,
     FarAhead,
     Censor,
+    ProposesTwice,
+    MisleadsOne,
     Silent,
     Dies,
     *SNAPSHOT_LIARS,

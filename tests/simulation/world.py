@@ -29,6 +29,7 @@ from tests.simulation.network import Network
 from tests.simulation.node import SimNode
 from tests.simulation.schedule import Schedule
 from tests.simulation.signatures import Tags
+from tests.simulation.stories import Stories
 from tests.simulation.strategies import SNAPSHOT_LIARS, STRATEGIES, Makers
 
 LIVENESS_MS = 60_000
@@ -61,6 +62,8 @@ class Size:
     """Certified heights further ahead than this are not fetched block by block."""
     snapshot_every: int = NO_SNAPSHOTS
     """Of which heights snapshots are kept; a node that is no validator yet begins when there is a chain."""
+    stories: int = 0
+    """Stories told after the weather (``stories.py``)."""
     proposals: int = 0
     """What governors propose; with any, there is a node more that may become a validator."""
 
@@ -117,6 +120,7 @@ class World:
         self.places = size.n + (size.proposals > 0)
         self.faults = Faults(self)
         self.governing = Governing(self)
+        self.stories = Stories(self)
         self.checker = Checker(self)
         self.forgetful: int | None = None
         """Who gets an older copy of its disk back, in the place of a Byzantine member."""
@@ -179,7 +183,7 @@ class World:
 
     def passes(self, to: int, frame: Frame) -> bool:
         """Whether the network carries this frame to ``to`` at present."""
-        return self.faults.passes(to, frame)
+        return self.faults.passes(to, frame) and self.stories.passes(to, frame)
 
     def reboot_later(self, node: SimNode) -> None:
         """A crashed node comes back."""
@@ -219,6 +223,15 @@ class World:
         envelope = self.transaction(client, nonce, 500_000)
         self.promised.add(envelope.envelope_id)
         return envelope
+
+    def hand_in(self, client: int | None = None) -> bytes:
+        """A correct client hands in a transaction until it is final; its envelope id."""
+        client = self.random.randrange(CLIENTS) if client is None else client
+        nonce = self._nonces[client]
+        self._nonces[client] += 1
+        envelope = self.promise(client, nonce)
+        self._hand_in(envelope, None, anybody=False)
+        return envelope.envelope_id
 
     def _hand_in(self, envelope: Envelope, known: SimNode | None, *, anybody: bool = True) -> None:
         """A client hands in and hands in again until some correct node reports FINAL."""
@@ -298,6 +311,7 @@ class World:
         healed_at_ms = self.schedule.now_ms
         self.until(lambda: not self.missing(), self.liveness_ms, "the last promised transaction")
         healed_ms = self.schedule.now_ms - healed_at_ms
+        self.stories.tell(self.size.stories)
         self._go_on()
         self.until(lambda: self.checker.height >= self.size.heights, self.liveness_ms, "the height to reach")
         self.until(lambda: not self.missing(), self.liveness_ms, "the last promised transaction")
