@@ -15,14 +15,13 @@ import pytest
 
 from chain_core.node.client import NodeClient
 from chain_core.node.replica import KEY_USED_ELSEWHERE
-from tests.integration.network import drawn_ports, other_account
+from chain_core.types.evidence import Equivocation, Statement
+from tests.integration.network import NAMES, drawn_ports, other_account
 from tests.integration.processes import Processes, processes, signers
 
 pytestmark = pytest.mark.integration
 
 BOB = other_account("bob")
-KEY = 3
-"""The validator whose key is used twice."""
 
 
 def rewrite(net: Processes, name: str, changes: dict[str, str]) -> None:
@@ -37,16 +36,26 @@ def rewrite(net: Processes, name: str, changes: dict[str, str]) -> None:
 
 
 class Twins:
-    """Four and its twin; ``peer`` is the address of each."""
+    """A node and its twin; ``peer`` is the address of each, ``dialled`` to whom the others send."""
 
-    def __init__(self, net: Processes) -> None:
-        self.net = net
-        shutil.copytree(net.directory / "four", net.directory / "twin")
-        four = net.configs["four"]
+    def __init__(self, net: Processes, name: str) -> None:
+        self.net, self.index = net, NAMES.index(name)
+        shutil.copytree(net.directory / name, net.directory / "twin")
+        first = net.configs[name]
         peer, client, metrics = (f"127.0.0.1:{port}" for port in drawn_ports(3))
-        rewrite(net, "twin", {four.listen.peer: peer, four.listen.client: client, four.metrics.listen: metrics})
-        self.peer = {"four": four.listen.peer, "twin": peer}
-        self.dialled = dict.fromkeys(("one", "two", "three"), "four")
+        rewrite(net, "twin", {first.listen.peer: peer, first.listen.client: client, first.metrics.listen: metrics})
+        self.peer = {name: first.listen.peer, "twin": peer}
+        self.dialled = {other: name for other in NAMES if other != name}
+
+    async def both_vote(self, name: str, always: str, later: str) -> None:
+        """Both begin to vote: the first one while all but ``always`` send to it, the twin when ``later`` is moved."""
+        self.dials(always, "twin")
+        await asyncio.gather(*map(self.net.begin, NAMES))
+        await self.net.votes(name)
+        await self.net.end(later)
+        self.dials(later, "twin")
+        await asyncio.gather(self.net.begin(later), self.net.begin("twin"))
+        await asyncio.gather(*map(self.net.votes, (*NAMES, "twin")))
 
     def dials(self, name: str, which: str) -> None:
         """From its next start this node sends to that one of the two."""
@@ -59,40 +68,39 @@ class Twins:
         assert f"code={KEY_USED_ELSEWHERE}" in said and "header vote at height" in said, said
         assert f"stopped voting: {KEY_USED_ELSEWHERE}" in await self.net.obstacle(name)
 
+    async def needed(self, away: str, *present: str) -> None:
+        """A block that the key has to certify: one of the three others is away, and then comes back."""
+        await self.net.end(away)
+        settled = await self.net.pay(BOB, 1, *present)
+        assert self.index in signers(settled)
+        await self.net.begin(away)
 
-async def needed(net: Processes, away: str, *present: str) -> None:
-    """A block that the key has to certify: one of the three others is away, and then comes back."""
-    await net.end(away)
-    settled = await net.pay(BOB, 1, *present)
-    assert KEY in signers(settled)
-    await net.begin(away)
+    async def proofs(self) -> list[Equivocation]:
+        """What the others keep; verified, and about nobody but the key that was used twice."""
+        found = []
+        for address in self.net.addresses(*self.dialled):
+            async with NodeClient(address) as node:
+                found += [self.net.view.check_equivocation(proof) for proof in await node.equivocations()]
+        assert {proof.signer for proof in found} <= {self.index}
+        return found
 
-
-async def check(net: Processes) -> None:
-    """One chain, and nobody accused but the key that was used twice."""
-    nodes = [NodeClient(address) for address in net.addresses("one", "two", "three")]
-    height = min([(await node.status()).height for node in nodes])
-    for at in range(1, height + 1):
-        assert len({(await node.header(at)).header for node in nodes}) == 1
-    for node in nodes:
-        for proof in await node.equivocations():
-            assert net.view.check_equivocation(proof).signer == KEY
-        await node.close()
+    async def one_chain(self) -> None:
+        """The others have the same header at each height."""
+        nodes = [NodeClient(address) for address in self.net.addresses(*self.dialled)]
+        height = min([(await node.status()).height for node in nodes])
+        for at in range(1, height + 1):
+            assert len({(await node.header(at)).header for node in nodes}) == 1
+        for node in nodes:
+            await node.close()
 
 
 def test_each_of_two_processes_with_one_key_stops_on_the_others_vote(tmp_path: Path) -> None:
     async def story() -> None:
         async with processes(tmp_path / "net", start=False) as net:
-            twins = Twins(net)
-            twins.dials("three", "twin")
-            await asyncio.gather(*(net.begin(name) for name in ("one", "two", "three", "four")))
-            await net.votes("four")
-            await net.end("one")
-            twins.dials("one", "twin")
-            await asyncio.gather(net.begin("one"), net.begin("twin"))
-            await asyncio.gather(*map(net.votes, ("one", "three", "twin")))
+            twins = Twins(net, "four")
+            await twins.both_vote("four", "three", "one")
 
-            await needed(net, "two", "one", "three")  # the twin's vote; only node two tells four of it
+            await twins.needed("two", "one", "three")  # the twin's vote; only node two tells four of it
             await twins.stopped("four")
             await net.pay(BOB)
 
@@ -104,10 +112,34 @@ def test_each_of_two_processes_with_one_key_stops_on_the_others_vote(tmp_path: P
             await four.says("VOTES_LOST")
             while not any("VOTES_AGAIN" in line for line in four.log):
                 await net.pay(BOB)
-            await needed(net, "three", "one", "two")  # four's vote; only node three tells the twin of it
+            await twins.needed("three", "one", "two")  # four's vote; only node three tells the twin of it
             net.running["twin"].process.send_signal(signal.SIGCONT)
             await twins.stopped("twin")
             await net.pay(BOB)
-            await check(net)
+            await twins.one_chain()
+            await twins.proofs()
+
+    asyncio.run(story())
+
+
+def test_a_primary_that_runs_twice_is_proven_to_and_the_chain_goes_on(tmp_path: Path) -> None:
+    """Each of the two proposes another first block: nobody has decided yet which one, the others see both at once."""
+
+    async def story() -> None:
+        async with processes(tmp_path / "net", start=False, order_timeout_ms=2_000) as net:
+            twins = Twins(net, "one")
+            await twins.both_vote("one", "four", "three")
+            others = [net.running[name].process for name in twins.dialled]
+            for process in others:
+                process.send_signal(signal.SIGSTOP)
+            for name in ("one", "twin"):
+                async with NodeClient(net.addresses(name)[0], genesis_hash=net.view.genesis_hash) as node:
+                    await node.submit([net.wallets["alice"].transfer(BOB, 1)])
+            for process in others:
+                process.send_signal(signal.SIGCONT)
+            await net.pay(BOB, 1, "two", "three")
+            assert Statement.ORDERING in {proof.statement for proof in await twins.proofs()}
+            await net.pay(BOB, 1, "two", "three")
+            await twins.one_chain()
 
     asyncio.run(story())
