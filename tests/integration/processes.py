@@ -59,6 +59,10 @@ class Processes(Network):
             await self.obstacle(name)
         assert await self.metric(name, "dualchain_halted") == 0
 
+    async def halted(self, name: str) -> bool:
+        """Whether it stopped voting."""
+        return bool(await self.metric(name, "dualchain_halted"))
+
     async def end(self, name: str) -> Started:
         node = self.running.pop(name)
         if node.process.returncode is None:
