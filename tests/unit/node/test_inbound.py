@@ -322,7 +322,7 @@ class Nowhere:
 
 ANSWERS = {
     Admission.ACCEPTED: (pb.ACCEPTED, ""),
-    Admission.ALREADY_FINAL: (pb.ACCEPTED, ""),
+    Admission.ALREADY_FINAL: (pb.REFUSED, "EXECUTED_BEFORE"),  # and not on this chain: on the one that it succeeds
     Admission.NONCE_USED: (pb.REFUSED, "NONCE_USED"),
     Admission.POOL_FULL: (pb.REFUSED, "RESOURCE_EXHAUSTED"),
     Admission.NOT_SERVING: (pb.REFUSED, "NOT_SERVING"),
