@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from chain_core.codec import signed
 from chain_core.codec.block import decode_block, decode_header
@@ -44,6 +44,7 @@ BlockOutcome = Verified[CertifiedBlock] | PeerFault
 HeldOutcome = Verified[HeldVotes] | PeerFault
 
 OutcomeT = TypeVar("OutcomeT")
+PartT = TypeVar("PartT")
 
 _CACHED_ENVELOPES = 65_536
 _PEER_NEXT = "drop it; a link that repeats this is cut"
@@ -114,18 +115,17 @@ class Ingress:
 
     def check_messages(self, messages: Sequence[Message]) -> Check[MessageOutcome]:
         """Structure of consensus messages; every signature in them, nested ones too, is left to verify."""
-        check = _MessageCheck()
+        check = _PartsCheck(_bad_message)
         for message in messages:
             try:
                 require_message(message, self.ledger)
                 items = signature_triples(message, self.epochs, self.genesis_hash)
             except PeerFault as fault:
-                check.parts.append((fault, 0))
+                check.add(fault)
             except MalformedBytes as error:
-                check.parts.append((PeerFault(error.what, where=error.where, next_step=_PEER_NEXT), 0))
+                check.add(_fault(error))
             else:
-                check.parts.append((message, len(items)))
-                check.items.extend(items)
+                check.add(message, items)
         return check
 
     def verify_messages(self, messages: Sequence[Message]) -> list[MessageOutcome]:
@@ -134,14 +134,15 @@ class Ingress:
 
     def check_held(self, answer: HeldVotes, asker: int) -> Check[HeldOutcome]:
         """The answer to this signer's question: everything in it must be signed by ``asker``, its key in ``items``."""
+        check: _PartsCheck[HeldVotes] = _PartsCheck(lambda part: _bad_part("it", "held votes"))
         try:
             require_held(answer, self.ledger)
-            items = held_signatures(answer, asker, self.epochs, self.genesis_hash)
+            check.add(answer, held_signatures(answer, asker, self.epochs, self.genesis_hash))
         except PeerFault as fault:
-            return _HeldCheck((), fault)
+            check.add(fault)
         except MalformedBytes as error:
-            return _HeldCheck((), PeerFault(error.what, where=error.where, next_step=_PEER_NEXT))
-        return _HeldCheck(items, answer)
+            check.add(_fault(error))
+        return check
 
     # ---- transactions
 
@@ -200,7 +201,7 @@ class Ingress:
         The envelopes' own signatures are not verified again: the certified transaction root commits to their ids,
         and a quorum verified them before it voted.
         """
-        check = _BlockCheck()
+        check: _PartsCheck[CertifiedBlock] = _PartsCheck(lambda part: _bad_part("the certificate", "block"))
         for raw in raws:
             try:
                 block = decode_block(raw)
@@ -208,12 +209,11 @@ class Ingress:
                 header, items = certified_signatures(block.header, block.certificate, self.epochs, self.genesis_hash)
                 check_block_contents(block, header)
             except PeerFault as fault:
-                check.parts.append((fault, 0))
+                check.add(fault)
             except (MalformedBytes, InvalidProof) as error:
-                check.parts.append((PeerFault(error.what, where=error.where, next_step=_PEER_NEXT), 0))
+                check.add(_fault(error))
             else:
-                check.parts.append((block, len(items)))
-                check.items.extend(items)
+                check.add(block, items)
         return check
 
     def verify_blocks(self, raws: Sequence[bytes]) -> list[BlockOutcome]:
@@ -276,59 +276,43 @@ def check_block_contents(block: CertifiedBlock, header: Header) -> None:
 
 
 @dataclass(slots=True)
-class _MessageCheck:
-    items: list[VerifyItem] = field(default_factory=list)
-    parts: list[tuple[Message | PeerFault, int]] = field(default_factory=list)
+class _PartsCheck(Generic[PartT]):
+    """Parts judged one by one, each by its next so many signatures; a fault is its own verdict."""
 
-    def conclude(self, valid: Sequence[bool]) -> list[MessageOutcome]:
-        outcomes: list[MessageOutcome] = []
+    bad: Callable[[PartT], PeerFault]
+    """What a part is refused with when one of its signatures does not hold."""
+    items: list[VerifyItem] = field(default_factory=list)
+    parts: list[tuple[PartT | PeerFault, int]] = field(default_factory=list)
+
+    def add(self, part: PartT | PeerFault, items: Sequence[VerifyItem] = ()) -> None:
+        """The next part with its signatures."""
+        self.parts.append((part, len(items)))
+        self.items.extend(items)
+
+    def conclude(self, valid: Sequence[bool]) -> list[Verified[PartT] | PeerFault]:
+        outcomes: list[Verified[PartT] | PeerFault] = []
         start = 0
         for part, count in self.parts:
             good = all(valid[start : start + count])
             start += count
             if isinstance(part, PeerFault):
                 outcomes.append(part)
-            elif good:
-                outcomes.append(Verified(part))
             else:
-                name = type(part).__name__
-                outcomes.append(PeerFault(f"a signature in a {name} does not verify", where=name, next_step=_PEER_NEXT))
+                outcomes.append(Verified(part) if good else self.bad(part))
         return outcomes
 
 
-@dataclass(frozen=True, slots=True)
-class _HeldCheck:
-    items: Sequence[VerifyItem]
-    part: HeldVotes | PeerFault
-
-    def conclude(self, valid: Sequence[bool]) -> list[HeldOutcome]:
-        if isinstance(self.part, PeerFault):
-            return [self.part]
-        if not all(valid):
-            return [PeerFault("a signature in it does not verify", where="held votes", next_step=_PEER_NEXT)]
-        return [Verified(self.part)]
+def _fault(error: MalformedBytes | InvalidProof) -> PeerFault:
+    return PeerFault(error.what, where=error.where, next_step=_PEER_NEXT)
 
 
-@dataclass(slots=True)
-class _BlockCheck:
-    items: list[VerifyItem] = field(default_factory=list)
-    parts: list[tuple[CertifiedBlock | PeerFault, int]] = field(default_factory=list)
+def _bad_part(what: str, where: str) -> PeerFault:
+    return PeerFault(f"a signature in {what} does not verify", where=where, next_step=_PEER_NEXT)
 
-    def conclude(self, valid: Sequence[bool]) -> list[BlockOutcome]:
-        outcomes: list[BlockOutcome] = []
-        start = 0
-        for part, count in self.parts:
-            good = all(valid[start : start + count])
-            start += count
-            if isinstance(part, PeerFault):
-                outcomes.append(part)
-            elif good:
-                outcomes.append(Verified(part))
-            else:
-                outcomes.append(
-                    PeerFault("a signature in the certificate does not verify", where="block", next_step=_PEER_NEXT)
-                )
-        return outcomes
+
+def _bad_message(message: Message) -> PeerFault:
+    name = type(message).__name__
+    return _bad_part(f"a {name}", name)
 
 
 class _EnvelopeCheck:

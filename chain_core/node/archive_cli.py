@@ -34,19 +34,24 @@ def add_commands(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None
 def _add_archive(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None:
     @app.command()
     def archive(
-        to: Annotated[Path, typer.Option("--to", help="Directory of the archive; an existing one goes on.")],
+        to: Annotated[Path, typer.Option("--to", help="Directory of the archive; one that exists is continued.")],
         config: Annotated[Path | None, typer.Option("--config", help="TOML file of a node that is stopped.")] = None,
-        node: Annotated[str, typer.Option("--node", help="Or the client port of a running node, host:port.")] = "",
-        genesis: Annotated[Path | None, typer.Option("--genesis", help="Genesis document; with --node.")] = None,
+        node: Annotated[str, typer.Option("--node", help="Client port of a node that runs, host:port.")] = "",
+        genesis: Annotated[
+            Path | None, typer.Option("--genesis", help="The chain's genesis document; needed with --node.")
+        ] = None,
         through: Annotated[
-            int | None, typer.Option("--through", min=1, help="Last height; without it the final one.")
+            int | None, typer.Option("--through", min=1, help="Highest block to copy; without it the latest final one.")
         ] = None,
         blocks_per_file: Annotated[
-            int, typer.Option("--blocks-per-file", min=1, help="At most so many.")
+            int, typer.Option("--blocks-per-file", min=1, help="At most so many blocks in one file.")
         ] = BLOCKS_A_FILE,
         as_json: JSON = False,
     ) -> None:
-        """Write blocks, receipts and certificates to files that can be verified with the genesis document alone."""
+        """Copy blocks to files, which anybody can verify with the genesis document alone.
+
+        From a node that runs: --node and --genesis. From one that is stopped: --config. Nothing is removed from it.
+        """
         tell = _teller(as_json)
         if (config is None) == (not node) or (node and genesis is None):
             raise typer.BadParameter("give --config, or --node with --genesis")
@@ -69,13 +74,20 @@ def _add_prune(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None:
     @app.command()
     def prune(
         config: CONFIG,
-        below: Annotated[int | None, typer.Option("--below", min=1, help="Prune all heights below this one.")] = None,
+        below: Annotated[
+            int | None, typer.Option("--below", min=1, help="Delete from all blocks below this height.")
+        ] = None,
         keep: Annotated[
-            int | None, typer.Option("--keep", min=KEPT_HEIGHTS, help="Or keep so many final heights.")
+            int | None, typer.Option("--keep", min=KEPT_HEIGHTS, help="Or: from all but the latest so many blocks.")
         ] = None,
         as_json: JSON = False,
     ) -> None:
-        """Remove bodies and receipts of old blocks and give the room back. Archive and verify them first."""
+        """Delete the contents of old blocks from a stopped node's disk: transactions, receipts and events.
+
+        Headers, certificates and the whole state stay, so the node works as before; for a block it deleted it answers
+        PRUNED. Whether an archive exists is not asked: run `archive` and `verify-archive` first. `import` puts blocks
+        back. A running node prunes by itself when storage.keep_blocks is set.
+        """
         if bool(below) == bool(keep):
             raise typer.BadParameter("give --below or --keep")
         with stopped_ledger(config, assemblies) as (store, _):
@@ -95,7 +107,10 @@ def _add_import(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None:
         directory: Annotated[Path, typer.Argument(help="Directory of the archive.")],
         as_json: JSON = False,
     ) -> None:
-        """Put archived blocks back into a ledger that pruned them, or that began with a snapshot."""
+        """Put archived blocks back into a stopped node that pruned them, or that joined by a snapshot without them.
+
+        Every block is verified first and must be the one whose header the node has.
+        """
         with stopped_ledger(config, assemblies) as (store, raw):
             done = put_back(Archive.open(directory, raw), store, _teller(as_json))
             show({"imported": done, "pruned_through": store.pruning.height}, as_json)
@@ -104,11 +119,20 @@ def _add_import(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None:
 def verify_archive(
     directory: Annotated[Path, typer.Argument(help="Directory of the archive.")],
     genesis: Annotated[
-        Path | None, typer.Option("--genesis", help="Genesis document you trust; without it the archive's own.")
+        Path | None,
+        typer.Option(
+            "--genesis",
+            help="The chain's genesis document, from a source you trust; without it the archive's own copy counts.",
+        ),
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Verify every file: digests, certificates, and that bodies, receipts, events and packets are the headers'."""
+    """Check that an archive is whole and genuine; no node is needed.
+
+    Every block must be certified by the chain's validators, follow the one before it, and have exactly the
+    transactions, receipts, events and packets that its header commits to. Without --genesis this shows only that the
+    archive agrees with the genesis document inside it: compare the printed genesis_hash with the chain's.
+    """
     archive = Archive.open(directory, None if genesis is None else read_genesis(genesis)[1])
     _show_rows(archive.verify(_teller(as_json)), as_json, genesis_hash=archive.genesis_hash.hex())
 

@@ -55,7 +55,7 @@ def make_app(assemblies: Callable[[], Assemblies]) -> typer.Typer:
 
 
 def status(node: NODE, as_json: JSON = False) -> None:
-    """How a node is doing, and why no block is made when none is."""
+    """Show how a node is doing, and, when it makes no blocks, why."""
 
     async def ask(client: NodeClient, view: ChainView | None) -> render.Row:
         message = await client.status()
@@ -192,7 +192,10 @@ def genesis(
     out: Annotated[Path | None, typer.Option("--out", help="File to write the document to.")] = None,
     as_json: JSON = False,
 ) -> None:
-    """The genesis document a node runs. Compare its hash with the one you were given on another way."""
+    """Show the genesis document a node runs, and save it with --out.
+
+    The node could lie: compare the hash with the one that the chain's operator published or told you.
+    """
 
     async def ask(client: NodeClient, view: ChainView | None) -> render.Row:
         raw = await client.genesis()

@@ -33,9 +33,10 @@ def _add_snapshot(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> Non
         to: Annotated[Path, typer.Option("--to", help="New directory for the snapshot.")],
         as_json: JSON = False,
     ) -> None:
-        """Write the last certified state to a directory that a successor chain can begin from.
+        """Save a stopped node's last certified state, from which a successor chain can begin.
 
-        For a chain that lost more than a third of its nodes for ever. Take it from the node with the highest height.
+        For a chain that lost more than a third of its nodes for ever; run it on the survivor with the highest height.
+        A node that only fell behind needs none of this: it fetches what it lacks from its peers.
         """
         with stopped_ledger(config, assemblies) as (store, raw):
             header = bequeath(store, raw, to)
@@ -45,7 +46,10 @@ def _add_snapshot(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> Non
 def _add_begin(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None:
     @app.command("begin")
     def begin_(config: CONFIG, source: FROM, as_json: JSON = False) -> None:
-        """Make a successor's first ledger from its predecessor's snapshot; once, before the node is first started."""
+        """Give a successor chain's new node the state it begins from, its predecessor's snapshot.
+
+        Once, before `node run`. Everything is verified; when it is refused, nothing can be started from it.
+        """
         loaded = load_config(config)
         member = join(loaded)
         assembly, data_dir = assembly_for(member.genesis, assemblies()), loaded.path(loaded.node.data_dir)
@@ -62,7 +66,11 @@ def verify_snapshot(
     ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Verify a snapshot: the certificates from the genesis document on, and every entry of the state."""
+    """Check that a successor's snapshot is genuine; no node is needed.
+
+    Certificates must lead from the genesis document to the last header, and that header to every entry of the state.
+    Without --genesis compare the printed genesis_hash with the chain's.
+    """
     bequest = Bequest.open(directory, None if genesis is None else read_genesis(genesis)[1])
     show(_row(bequest.verify()) | {"verified": True}, as_json)
 

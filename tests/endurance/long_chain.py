@@ -6,7 +6,7 @@ the votes were never sent. The same directory is copied to several nodes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.market_load import lay_out
@@ -45,10 +45,12 @@ def grow(
     now_ms: int,
     tell: Callable[[int], None] = lambda height: None,
     parameters: Mapping[str, int] | None = None,
+    transactions: int = 1,
 ) -> tuple[Genesis, bytes, tuple[NodePlan, ...], Path]:
     """A network directory of ``nodes`` nodes, and the data directory of its first one with ``blocks`` blocks.
 
-    About ``state_keys`` accounts are registered, equally over the blocks, one block a second up to ``now_ms``.
+    About ``state_keys`` accounts are registered, equally over the blocks and the ``transactions`` of each, one block a
+    second up to ``now_ms``.
     """
     retention = {"max_window_ms": 10 * WINDOW_MS, "seen_retention_ms": 10 * WINDOW_MS}
     start_ms = now_ms - (blocks + 60) * BLOCK_MS
@@ -61,12 +63,15 @@ def grow(
     signers = [load_private_key(directory / plan.name / "consensus.key") for plan in plans[: genesis.validators.q]]
     registrar, private = account_key(directory, "registrar")
     key = (private, signing_provider().sm2_public_key(private))
-    each = -(-state_keys // blocks)
+    each = -(-state_keys // (blocks * transactions))
     for height in range(1, blocks + 1):
         time_ms = start_ms + height * BLOCK_MS
-        operations = tuple(_registration(height * each + i) for i in range(each))
-        body = TransactionBody(0, registrar, height, time_ms + WINDOW_MS, operations)
-        _append(store, builder, chain, signers, height, time_ms, sign_transaction(chain, body, [key]))
+        raws = []
+        for nonce in range(height * transactions, (height + 1) * transactions):
+            operations = tuple(_registration(nonce * each + i) for i in range(each))
+            body = TransactionBody(0, registrar, nonce, time_ms + WINDOW_MS, operations)
+            raws.append(sign_transaction(chain, body, [key]))
+        _append(store, builder, chain, signers, height, time_ms, raws)
         tell(height)
     store.close()
     return genesis, chain, plans, data
@@ -84,10 +89,10 @@ def _append(
     signers: list[bytes],
     height: int,
     time_ms: int,
-    raw: bytes,
+    raws: Sequence[bytes],
 ) -> None:
-    envelope = decode_envelope(raw)
-    built = builder.build(Batch(0, 0, height, 0, time_ms, (envelope.envelope_id,)), (envelope,))
+    envelopes = tuple(map(decode_envelope, raws))
+    built = builder.build(Batch(0, 0, height, 0, time_ms, tuple(e.envelope_id for e in envelopes)), envelopes)
     if any(built.result.codes):
         raise RuntimeError(f"block {height}: code {built.result.codes}")
     assert decode_header(built.header_bytes).height == height
