@@ -25,6 +25,8 @@ CLIENTS = 6
 GOVERNORS = (CLIENTS, CLIENTS + 1)
 """Two clients more, of two entities."""
 TOTAL = state_key("tally", b"total")
+POISON = 6_666_666
+"""An amount that breaks the contract on every node: no refusal, a fault of the engine."""
 _PRIVATE_KEYS: dict[bytes, bytes] = {}
 
 
@@ -40,6 +42,8 @@ class Tally(Contract):
     def add(self, ctx: CallContext, args: Arguments) -> None:
         amount = args["amount"]
         assert isinstance(amount, int)
+        if amount == POISON:
+            raise RuntimeError("a poison transaction")
         for place in (ctx.account, b"total"):
             raw = ctx.get(place)
             before = 0 if raw is None else decode_value(raw)

@@ -22,6 +22,7 @@ from chain_core.codec.votes import (
     decode_signed_vote,
 )
 from chain_core.consensus.messages import CommitProof, Message, PrePrepare
+from chain_core.execution.codes import Code
 from chain_core.ledger.store import LedgerStore
 from chain_core.ledger.vote_log import record_key, split_record_key
 from chain_core.network.frames import ConsensusFrame, Frame
@@ -34,10 +35,12 @@ from tests.simulation import bounds
 from tests.simulation.chain import START_MS
 from tests.simulation.disk import Change, Content
 from tests.simulation.duties import Duties
+from tests.simulation.forgotten import Forgotten
 from tests.simulation.logview import LogView
 from tests.simulation.soundness import Judge
 
 if TYPE_CHECKING:
+    from tests.simulation.node import SimNode
     from tests.simulation.world import World
 
 _AHEAD_MS = 7_500
@@ -83,6 +86,8 @@ class Checker:
         """Transaction id -> height and envelope of its success."""
         self.contents: dict[int, Sequence[bytes]] = {}
         """Envelope ids by height, as the first correct node reported them."""
+        self.forgotten = Forgotten(world)
+        self.skipped: set[bytes] = set()
         self.awaited: dict[int, set[int]] = {}
         """Heights that came by snapshot before anybody reported them, and to whom."""
         self.may_halt: set[int] = set()
@@ -182,6 +187,7 @@ class Checker:
         """A node is back: what it reported final is there; what it had no time to report counts now."""
         past = self.past[index]
         past.asked_by.clear()
+        self.forgotten.restarted(index)
         for height, digest in past.final.items():
             header = store.header(height)
             if header is None or header_hash(header) != digest:
@@ -267,7 +273,10 @@ class Checker:
     def _signed(self, index: int, place: tuple[object, ...], body: bytes, signature: bytes) -> None:
         past = self.past[index]
         if past.signed.setdefault(place, body) != body:
-            self.fail("no double vote", index, f"signs a second {place}")
+            if index != self.world.forgetful or self.forgotten.told(place):
+                self.fail("no double vote", index, f"signs a second {place}")
+            self.world.counted["forgotten votes cast again"] += 1
+            past.signed[place] = body
         if not past.log.knows(signature):
             self.fail("durability", index, f"sends {place} before it is durable")
 
@@ -318,13 +327,16 @@ class Checker:
         receipt = decode_receipt(raw)
         if envelope_id not in self.world.submitted or receipt.envelope_id != envelope_id:
             self.fail("validity", index, f"finalises an envelope that nobody submitted, at height {height}")
+        if receipt.code == Code.SKIPPED and envelope_id not in self.skipped:
+            self.skipped.add(envelope_id)
+            self.world.counted["poison skipped"] += 1
         place = (height, envelope_id)
         if receipt.code == 0 and self.successes.setdefault(receipt.transaction_id, place) != place:
             self.fail("validity", index, f"lets a transaction succeed twice, at height {height}")
 
     def alarmed(self, index: int, code: str, facts: dict[str, str | int]) -> None:
-        """A correct node has something to tell; its core never asks the signer for what the signer refuses."""
-        if code == SigningRefused.code:
+        """A node has something to tell; its core never asks the signer for what the signer refuses."""
+        if code == SigningRefused.code and index != self.world.forgetful:  # its signer learned what its core never was
             self.fail("the core obeys", index, f"was refused a signature: {facts}")
         blamed = facts.get("signer", facts.get("primary", facts.get("peer")))
         if code in _BLAME and isinstance(blamed, int) and self.world.nodes[blamed].correct:
@@ -338,9 +350,13 @@ class Checker:
 
     # -- at the end
 
+    def followers(self) -> list[SimNode]:
+        """The correct nodes that are up and belong to the chain."""
+        return [node for node in self.world.nodes if node.correct and node.up and not self.world.dismissed(node)]
+
     def level(self) -> bool:
-        """Whether all correct nodes that are up have the same height."""
-        return len({node.store.final_height for node in self.world.nodes if node.correct and node.up}) == 1
+        """Whether they have the same height."""
+        return len({node.store.final_height for node in self.followers()}) == 1
 
     def bounded(self) -> None:
         """What correct nodes keep in memory is bounded at every time."""
@@ -379,18 +395,3 @@ class Checker:
         higher = sorted(view for (of, _), view in asked.items() if of == epoch and view > state.view)
         if len(higher) > (state.config.validators.n - 1) // 3 and not state.closed:
             self.fail("views", index, f"stays in view {state.view}, though {len(higher)} ask for {higher}")
-
-    def standing(self) -> dict[int, tuple[int, int]]:
-        """The views that correct nodes are in, entered and not only asked for."""
-        cores = {node.index: node.replica.core.state for node in self.world.nodes if node.replica and node.correct}
-        return {i: (state.config.epoch, state.view) for i, state in cores.items() if not state.view_changing}
-
-    def together(self, before: dict[int, tuple[int, int]]) -> None:
-        """Nobody is left in a lower view than one that others had entered a while ago."""
-        highest = max(before.values(), default=(0, 0))
-        for node in self.world.nodes:
-            if node.correct and node.replica is not None:
-                state = node.replica.core.state
-                place = (state.config.epoch, state.view)
-                if state.may_vote and (place < highest or (place == highest and state.view_changing)):
-                    self.fail("views", node.index, f"is left at view {place}, others entered {highest}")

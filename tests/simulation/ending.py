@@ -13,7 +13,7 @@ _EVERYTHING = 1 << 50
 
 def the_end(checker: Checker) -> None:
     """Raises Violation unless all correct nodes that are up hold the same, however they came to it."""
-    up = [node for node in checker.world.nodes if node.correct and node.up]
+    up = checker.followers()
     heights = {node.store.final_height for node in up}
     if len(heights) != 1:
         raise Violation(f"agreement: the correct nodes end at heights {sorted(heights)}")
@@ -36,3 +36,20 @@ def the_end(checker: Checker) -> None:
 def _contents(store: LedgerStore) -> tuple[object, object]:
     """The whole state and the whole seen set."""
     return store.scan(b"", limit=_EVERYTHING), store.seen_expired(_EVERYTHING)
+
+
+def standing(checker: Checker) -> dict[int, tuple[int, int]]:
+    """The views that correct nodes are in, entered and not only asked for."""
+    cores = {node.index: node.replica.core.state for node in checker.world.nodes if node.replica and node.correct}
+    return {i: (state.config.epoch, state.view) for i, state in cores.items() if not state.view_changing}
+
+
+def together(checker: Checker, before: dict[int, tuple[int, int]]) -> None:
+    """Nobody is left in a lower view than one that others had entered a while ago."""
+    highest = max(before.values(), default=(0, 0))
+    for node in checker.followers():
+        if node.replica is not None:
+            state = node.replica.core.state
+            place = (state.config.epoch, state.view)
+            if state.may_vote and (place < highest or (place == highest and state.view_changing)):
+                checker.fail("views", node.index, f"is left at view {place}, others entered {highest}")

@@ -27,6 +27,7 @@ LOSABLE = (
 )
 _NIGHT_MS = 26_000
 _LOOK_MS = 200
+_POISONED = 0.4
 _EMPTIED = 0.6
 """How often a node that never voted begins anew with an empty disk when all heals."""
 JUMPS_MS = (-3_600_000, -20_000, 20_000, 3_600_000)
@@ -59,6 +60,8 @@ class Faults:
         for node in world.nodes[world.n :]:  # it begins when there is a chain
             if not node.up:
                 self._arrive_late(node, random.randint(6_000, 38_000))
+        if random.random() < _POISONED:
+            world.schedule.after(random.randrange(size.bad_weather_ms), world.poison)
         if world.forgetful is not None:
             world.schedule.after(random.randrange(size.bad_weather_ms // 2), self._back_up)
         world.schedule.after(size.bad_weather_ms, self.heal)

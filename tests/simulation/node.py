@@ -53,6 +53,7 @@ _encode = lru_cache(16)(encode_frame)
 
 BEFORE_LOG, AFTER_LOG = "before a log write", "between sync and send"
 BEFORE_COMMIT, AFTER_COMMIT = "before a commit", "after a commit"
+COMMITS, LOGS = "commits", "logs"
 IN_BROADCAST = "in a broadcast"
 IN_JOINING = "after a part of a snapshot"
 CRASH_POINTS = (BEFORE_LOG, AFTER_LOG, AFTER_LOG, AFTER_LOG, IN_BROADCAST, BEFORE_COMMIT, AFTER_COMMIT)
@@ -255,7 +256,7 @@ class SimNode:
 
     def writing(self, changes: Sequence[Change]) -> None:
         if self.crash_at in (BEFORE_LOG, BEFORE_COMMIT):
-            self.maybe_crash(BEFORE_COMMIT if _commits(changes) else BEFORE_LOG)
+            self.maybe_crash({COMMITS: BEFORE_COMMIT, LOGS: BEFORE_LOG}.get(_kind(changes), ""))
 
     def durable(self, changes: Sequence[Change]) -> None:
         if self.correct:
@@ -265,7 +266,7 @@ class SimNode:
 
     def written(self, changes: Sequence[Change]) -> None:
         if self.crash_at in (AFTER_LOG, AFTER_COMMIT):
-            self.maybe_crash(AFTER_COMMIT if _commits(changes) else AFTER_LOG)
+            self.maybe_crash({COMMITS: AFTER_COMMIT, LOGS: AFTER_LOG}.get(_kind(changes), ""))
         if self.crash_at == IN_JOINING and is_import(changes):
             self.parts_left -= 1
             if self.parts_left < 0:
@@ -390,6 +391,8 @@ class SimNode:
             self.world.checker.halted(self.index, code, facts)
 
 
-def _commits(changes: Sequence[Change]) -> bool:
-    """Whether a write makes a block final."""
-    return any(key == keys.META_FINAL for key, _ in changes)
+def _kind(changes: Sequence[Change]) -> str:
+    """Whether a write makes a block final or logs what is about to be sent; empty: neither."""
+    if any(key == keys.META_FINAL for key, _ in changes):
+        return COMMITS
+    return LOGS if any(key[:1] == keys.LOG_RECORD for key, _ in changes) else ""

@@ -75,7 +75,7 @@ def test_committed_peers_pull_an_isolated_replica_along(tmp_path: Path) -> None:
     world.close()
 
 
-@pytest.mark.parametrize("point", ["after a log write", "in a broadcast", "before a commit", "after a commit"])
+@pytest.mark.parametrize("point", ["between sync and send", "in a broadcast", "before a commit", "after a commit"])
 def test_all_nodes_crash_at_once_at(tmp_path: Path, point: str) -> None:
     """A power cut: everything must come back from the logs alone (Besu #8307, ChainMaker's stalls)."""
     world = quiet(tmp_path)

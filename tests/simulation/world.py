@@ -19,9 +19,9 @@ from chain_core.network.frames import Frame
 from chain_core.node.ports import Admission
 from chain_core.types.transaction import Envelope, Operation
 from tests.simulation.byzantine import Censor
-from tests.simulation.chain import CLIENTS, START_MS, Chain, chain, private_of
+from tests.simulation.chain import CLIENTS, POISON, START_MS, Chain, chain, private_of
 from tests.simulation.checker import Checker, Violation
-from tests.simulation.ending import the_end
+from tests.simulation.ending import standing, the_end, together
 from tests.simulation.faults import Faults
 from tests.simulation.forgers import Twin
 from tests.simulation.governing import Governing
@@ -215,7 +215,7 @@ class World:
         elif self.random.random() < 0.5:
             self._hand_in(self.promise(client, nonce), None)
         else:  # a client that knows one node only
-            node = self.random.choice([node for node in self.nodes if node.correct])
+            node = self.random.choice([node for node in self.nodes if node.correct and node.index != self.forgetful])
             self._hand_in(self.promise(client, nonce), node)
 
     def promise(self, client: int, nonce: int) -> Envelope:
@@ -232,6 +232,16 @@ class World:
         envelope = self.promise(client, nonce)
         self._hand_in(envelope, None, anybody=False)
         return envelope.envelope_id
+
+    def poison(self) -> None:
+        """A client hands in what no node can execute: the quorum must skip it, and go on."""
+        client = self.random.randrange(CLIENTS)
+        call = Operation("tally", "add", {"amount": POISON})
+        envelope = self.chain.transaction(client, self._nonces[client], START_MS + self.schedule.now_ms + 500_000, call)
+        self._nonces[client] += 1
+        self.submitted[envelope.envelope_id] = envelope
+        self.promised.add(envelope.envelope_id)
+        self._hand_in(envelope, None)
 
     def _hand_in(self, envelope: Envelope, known: SimNode | None, *, anybody: bool = True) -> None:
         """A client hands in and hands in again until some correct node reports FINAL."""
@@ -268,12 +278,22 @@ class World:
         censored = any(isinstance(s, Censor) for node in self.nodes for s in node.strategies)
         return CENSORED_LIVENESS_MS if censored else LIVENESS_MS
 
+    def dismissed(self, node: SimNode) -> bool:
+        """Whether a node was removed as a validator while it was away in an epoch in which it still was one: nobody
+        owes it anything, and it cannot verify what comes after that epoch.
+        """
+        if node.index < self.n or node.replica is None or node.replica.core.state.config.me is None:
+            return False
+        latest = max((other.replica for other in self.nodes if other.replica), key=lambda r: r.core.state.config.epoch)
+        names = [validator.name for validator in latest.core.state.config.validators.validators]
+        return f"v{node.index}" not in names
+
     def missing(self) -> dict[int, int]:
         """Correct nodes that lack promised transactions, and how many."""
         lacking = {
             node.index: len(self.promised - self.checker.past[node.index].envelopes)
             for node in self.nodes
-            if node.correct
+            if node.correct and not self.dismissed(node)
         }
         return {index: count for index, count in lacking.items() if count}
 
@@ -315,9 +335,9 @@ class World:
         self._go_on()
         self.until(lambda: self.checker.height >= self.size.heights, self.liveness_ms, "the height to reach")
         self.until(lambda: not self.missing(), self.liveness_ms, "the last promised transaction")
-        standing = self.checker.standing()
+        before = standing(self.checker)
         self.advance(3_000)
-        self.checker.together(standing)
+        together(self.checker, before)
         self.until(self.checker.level, 2_000, "one height")  # an idle block may be on its way
         the_end(self.checker)
         correct = next(node for node in self.nodes if node.correct and node.up)
