@@ -119,6 +119,8 @@ class Checker:
         """A batch of a node's writes became durable."""
         past = self.past[index]
         log = past.log
+        if gone := log.forgotten(changes, max(past.final, default=0)):
+            self.fail("durability", index, f"forgets its votes of heights {sorted(gone)}, which are not final")
         records = log.durable(changes)
         for key, value in records:
             if key == _NEW_VIEW:

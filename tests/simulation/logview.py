@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from chain_core.ledger import keys, packing
+from chain_core.ledger.vote_log import split_record_key
 from chain_core.types.ids import SIGNATURE_SIZE
 from tests.simulation.disk import Change
 
@@ -45,6 +46,13 @@ class LogView:
         self.records.clear()
         self.bodies.clear()
         self.durable(changes)
+
+    def forgotten(self, changes: Sequence[Change], final_height: int) -> set[int]:
+        """The heights above the final one whose records a batch deletes; ``final_height`` is that before the batch."""
+        raised = [int.from_bytes(value, "big") for key, value in changes if key == keys.META_FINAL and value]
+        final = max(final_height, *raised) if raised else final_height
+        gone = (split_record_key(key[1:])[0] for key, value in changes if key[:1] == keys.LOG_RECORD and value is None)
+        return {height for height in gone if height is not None and height > final}
 
     def lacks(self, envelope_ids: Iterable[bytes]) -> int:
         """How many of these bodies are not logged."""

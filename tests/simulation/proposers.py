@@ -40,6 +40,7 @@ class MisleadsOne(Strategy):
     def say(self, node: SimNode, to: int, message: Message) -> list[Message]:
         if isinstance(message, HeaderVote):
             return []
-        if isinstance(message, PrePrepare) and message.vote.vote.signer == node.index and to == self.misled:
+        misled = self.misled if self.misled != node.index else (node.index + 1) % node.world.n
+        if isinstance(message, PrePrepare) and message.vote.vote.signer == node.index and to == misled:
             return [_otherwise(node, message)]
         return [message]
