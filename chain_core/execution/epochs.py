@@ -177,7 +177,11 @@ def _ending(info: EpochInfo, end: int) -> EpochInfo:
 
 def _history(state: StateReader, epoch: int) -> tuple[int, bytes] | None:
     raw = state.get(state_key(GOVERNANCE, epoch_key(epoch))) if 0 <= epoch < 1 << 64 else None
-    if raw is None:
-        return None
+    return None if raw is None else _decode_history(raw)
+
+
+@lru_cache(maxsize=256)
+def _decode_history(raw: bytes) -> tuple[int, bytes]:
+    """An epoch's start and set; remembered by its bytes, since each message asks for the epoch it names."""
     start, set_hash = cast(Sequence[Value], decode_value(raw, "epoch history"))
     return cast(int, start), cast(bytes, set_hash)

@@ -162,11 +162,19 @@ class Total:
     def table(self) -> str:
         """Lines of what happened how often."""
         decided = self.counted["heights"]
+        asked = (
+            "view changes",
+            "equivocations",
+            "crashes between sync and send",
+            "epochs begun",
+            "snapshots installed",
+        )
         lines = [
             f"{self.seeds} seeds, {len(self.failed)} with a violation, {self.cpu_s:.0f} s of CPU; validators: "
             + ", ".join(f"n={n} {count} times" for n, count in sorted(self.sizes.items())),
             f"{decided} heights decided, {decided / max(self.cpu_s, 0.001):.1f} a second of CPU",
         ]
+        lines.append("what happened: " + ", ".join(f"{name} {self.counted[name]}" for name in asked))
         width = max((len(name) for name in self.counted), default=0)
         lines += [f"  {name:<{width}} {count:>10}" for name, count in sorted(self.counted.items())]
         tricks = ", ".join(f"{name} {count}" for name, count in sorted(self.tricks.items()))
