@@ -58,6 +58,8 @@ class Kind(IntEnum):
     """The q SKIPs that ended an attempt: what the header vote at the next one rests on."""
     OWN_RE_PROPOSAL = 8
     """An own PRE-PREPARE of a NEW-VIEW: that record is replaced by the next view's, what was signed is remembered."""
+    VOTES_LOST = 11
+    """Votes of this key are known to be missing here, up to where; there until it may vote again."""
 
 
 def encode_pre_prepare(message: PrePrepare) -> bytes:
@@ -128,6 +130,39 @@ def new_view_record(message: SignedNewView) -> Record:
     return record_key(None, Kind.NEW_VIEW, 0), encode_signed_new_view(message)
 
 
+@dataclass(frozen=True, slots=True)
+class LostVotes:
+    """How far votes that this log lacks reach: the highest height, and the highest view in ``epoch``. ``what`` names
+    the first one found; empty once the chain is final beyond them all.
+    """
+
+    epoch: int
+    height: int
+    view: int
+    what: str
+
+
+_LOST_VOTES_KEY = record_key(None, Kind.VOTES_LOST, 0)
+_MAX_WHAT = 256
+
+
+def lost_votes_record(lost: LostVotes) -> Record:
+    """What peers may be unable to tell a second time: they forget votes as heights become final."""
+    what = lost.what.encode()[:_MAX_WHAT]
+    return _LOST_VOTES_KEY, Writer().u64(lost.epoch).u64(lost.height).u64(lost.view).blob(what).take()
+
+
+def lost_votes(store: LedgerStore, epoch: int) -> LostVotes | None:
+    """The record, if votes are missing; a view of another epoch than ``epoch`` says nothing in it."""
+    raw = dict(store.log_read()).get(_LOST_VOTES_KEY)
+    if raw is None:
+        return None
+    r = Reader(raw, "lost votes")
+    written, height, view, what = r.u64(), r.u64(), r.u64(), r.blob(_MAX_WHAT).decode(errors="replace")
+    r.end()
+    return LostVotes(epoch, height, view if written == epoch else 0, what)
+
+
 @dataclass(slots=True)
 class _Height:
     """The records of one height above the final one; of prepared certificates the one of the highest view."""
@@ -171,9 +206,11 @@ def _read(store: LedgerStore, epoch: int) -> _Found:
                 case Kind.OWN_VIEW_CHANGE:
                     change = decode_signed_view_change(value)
                     found.view_change = change if change.message.epoch == epoch else None
-                case _:
+                case Kind.NEW_VIEW:
                     new_view = decode_signed_new_view(value)
                     found.new_view = new_view if new_view.message.epoch == epoch else None
+                case _:
+                    pass  # lost_votes reads it
         elif height > store.final_height:
             _add(found.heights.setdefault(height, _Height()), Kind(kind), view, value)
     return found

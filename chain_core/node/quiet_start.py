@@ -1,17 +1,20 @@
 """From start until this signer knows that its log lacks no vote, the replica follows and signs nothing.
 
-The questions are in ``signer_questions``; this is their effect on one replica, and what its operator is told.
+The questions are in ``signer_questions``; this is their effect on one replica, and what its operator is told. Lost
+votes are written down: whoever showed them may have forgotten them when this node starts once more.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Protocol
 
 from chain_core.consensus.messages import FinalityNotice
 from chain_core.consensus.pbft import Pbft
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frames import ConsensusFrame, HeldVotes
+from chain_core.node.journal import LostVotes, lost_votes, lost_votes_record
 from chain_core.node.ports import Observer, Transport
 from chain_core.node.safe_signer import SafeSigner
 from chain_core.node.signer_questions import Lost, SignerQuestions
@@ -50,6 +53,13 @@ class QuietStart:
         self._told = False
         self._shown: FinalityNotice | None = None
         self._signer, self._store, self._core, self._outside, self._window = signer, store, core, outside, window
+        self._written = lost_votes(store, signer.epoch)
+        if self._written is not None and self._written.what:
+            lost = Lost(self._written.what, self._written.height, self._written.view)
+            self._tell(lost)
+            questions.remember(lost)
+        elif self._written is not None:
+            signer.not_below(self._written.view)
 
     def follow(self, core: Pbft, signer: SafeSigner) -> None:
         """Another epoch has begun, with an instance and perhaps a signer of its own."""
@@ -77,6 +87,7 @@ class QuietStart:
         """A verified answer."""
         before = self.questions.target
         self._tell(self.questions.take(peer, answer, self._signer, self._window()))
+        self._write_down()
         if self.questions.target > before and answer.certificate is not None:
             self._shown = FinalityNotice(answer.final_header, answer.certificate)
 
@@ -87,6 +98,7 @@ class QuietStart:
         if not self.questions.saw(vote):
             return False
         self._tell(vote)
+        self._write_down()
         return True
 
     def ends(self) -> bool:
@@ -95,10 +107,22 @@ class QuietStart:
             return False
         self._core.state.silent = False
         self._signer.not_below(self.questions.view)
+        if self._written is not None and self._written.what:  # the view it names stays closed to this key
+            self._written = replace(self._written, what="")
+            self._store.log_write((lost_votes_record(self._written),))
         if self.questions.first_lost:
             facts: dict[str, str | int] = {"height": self._store.final_height, "lost": self.questions.horizon}
             self._outside.observer.alarm(VOTES_AGAIN, facts)
         return True
+
+    def _write_down(self) -> None:
+        """Synced, before anything could be signed."""
+        asked = self.questions
+        if asked.first_lost:
+            lost = LostVotes(self._signer.epoch, asked.horizon, asked.view, asked.first_lost)
+            if lost != self._written:
+                self._store.log_write((lost_votes_record(lost),))
+                self._written = lost
 
     def _tell(self, lost: Lost | None) -> None:
         if lost is not None and not self._told:

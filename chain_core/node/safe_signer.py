@@ -4,7 +4,7 @@
 - PRE-PREPARE, PREPARE and COMMIT: one digest per (height, view, phase), only in the highest view in which this key
   signed anything or whose NEW-VIEW it logged, and not once it asked for that view to begin;
 - SKIP: one per (height, attempt), never beside a header vote there, in whichever order;
-- VIEW-CHANGE, NEW-VIEW: one per view;
+- VIEW-CHANGE, NEW-VIEW: one per view, none for a view that forgotten votes name;
 - all of them in one epoch only: the one of the height above the final one.
 
 What it signed is read back from the vote log at start; a vote is signed once, and only the logged bytes are sent again.
@@ -56,6 +56,8 @@ class SafeSigner:
     view_change: SignedViewChange | None = None
     new_view: SignedNewView | None = None
     epoch: int = 0
+    forgotten_view: int = -1
+    """The highest view that votes under this key name which the log has lost."""
 
     def begin_epoch(self, epoch: int, me: int) -> None:
         """The last height of the epochs before is final: views start at 0, nothing of them is signed any more."""
@@ -63,6 +65,7 @@ class SafeSigner:
             raise self._refuse(f"epoch {epoch} after epoch {self.epoch}", self.final_height, 0)
         self.epoch, self.me, self.highest_view, self.view_changing = epoch, me, 0, False
         self.view_change = self.new_view = None
+        self.forgotten_view = -1
 
     def vote(self, vote: Vote) -> SignedVote:
         """Sign an ordering vote, or give the bytes signed before; SigningRefused for a second digest."""
@@ -138,6 +141,8 @@ class SafeSigner:
         if known is not None and known.message.view == message.view:
             return known
         self._own_epoch(message.epoch, 0, message.view)
+        if message.view <= self.forgotten_view:
+            raise self._refuse("a NEW-VIEW that this key may have signed before its log was lost", 0, message.view)
         if message.view < self.highest_view or message.signer != self.me:
             raise self._refuse("a NEW-VIEW below the highest view signed in", 0, message.view)
         self.entered(message.view)
@@ -161,7 +166,9 @@ class SafeSigner:
             self.view_changing = False
 
     def not_below(self, view: int) -> None:
-        """This key asked for, or voted in, ``view`` before the log was lost: nothing is signed below it."""
+        """This key asked for, or voted in, ``view`` before the log was lost: nothing is signed below it, and no
+        VIEW-CHANGE or NEW-VIEW for it."""
+        self.forgotten_view = max(self.forgotten_view, view)
         if view > self.highest_view:
             self.highest_view = view
             self.view_changing = True

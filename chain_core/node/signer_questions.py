@@ -91,6 +91,10 @@ class SignerQuestions:
         self._note(lost)
         return True
 
+    def remember(self, lost: Lost) -> None:
+        """Votes that were known to be lost before this start."""
+        self._note(lost)
+
     def _note(self, lost: Lost) -> None:
         self.first_lost = self.first_lost or lost.what
         self.horizon, self.view = max(self.horizon, lost.height), max(self.view, lost.view)
@@ -126,8 +130,16 @@ def held_votes(state: ReplicaState, asker: int, nonce: bytes) -> HeldVotes:
         certificate,
         tuple(votes)[:MAX_HELD_VOTES],
         tuple(headers)[:MAX_HELD_VOTES],
-        state.view_changes.get(asker),
+        _latest_view_change(state, asker),
     )
+
+
+def _latest_view_change(state: ReplicaState, asker: int) -> SignedViewChange | None:
+    """The own one, or the one in the NEW-VIEW that is in force: whoever leads a view asked for it, too."""
+    carried = state.new_view.message.view_changes if state.new_view is not None else ()
+    known = [change for change in (state.view_changes.get(asker), *carried) if change is not None]
+    own = [change for change in known if change.message.signer == asker]
+    return max(own, key=lambda change: change.message.new_view, default=None)
 
 
 def _ordering_votes(state: ReplicaState) -> Iterator[SignedVote]:

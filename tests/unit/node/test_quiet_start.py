@@ -52,16 +52,20 @@ class Told:
 
 
 class Stage:
-    """A validator that starts on an empty ledger of height 0."""
+    """A validator that starts on an empty ledger of height 0; ``again`` starts it once more."""
 
     def __init__(self, directory: Path) -> None:
-        self.store, self.told = open_ledger(directory), Told()
+        self.store = open_ledger(directory)
+        self.again()
+
+    def again(self) -> None:
+        self.told = Told()
         self.state = SimpleNamespace(silent=False)
         core: Any = SimpleNamespace(state=self.state)
         nonces = iter(OTHERS)
         self.questions = SignerQuestions(OTHERS, 2, lambda count: bytes([next(nonces)]) * count)
-        signer = SafeSigner(lambda message: bytes(64), ME, S.chain, 0)
-        self.quiet = QuietStart(self.questions, signer, self.store, core, self.told, lambda: 1)
+        self.signer = SafeSigner(lambda message: bytes(64), ME, S.chain, 0)
+        self.quiet = QuietStart(self.questions, self.signer, self.store, core, self.told, lambda: 1)
         self.quiet.begin()
 
     def answer(self, peer: int, **changes: Any) -> None:
@@ -106,3 +110,27 @@ def test_lost_votes_are_told_once_and_so_is_their_end(stage: Stage) -> None:
     assert stage.told.alarms == [VOTES_LOST] and not stage.quiet.ends()
     stage.questions.horizon = -2  # as if the chain were final beyond what was lost
     assert stage.quiet.ends() and stage.told.alarms == [VOTES_LOST, VOTES_AGAIN]
+
+
+def test_lost_votes_are_known_after_another_start_though_nobody_shows_them_again(stage: Stage) -> None:
+    stage.answer(3, votes=(S.vote(Phase.COMMIT, ME),))
+    lost = stage.questions.horizon, stage.questions.view
+    assert lost > (0, 0)
+    stage.again()
+    assert stage.told.alarms == [VOTES_LOST]
+    stage.answer(0)
+    stage.answer(3)
+    assert (stage.questions.horizon, stage.questions.view) == lost and not stage.quiet.ends()
+
+
+def test_the_view_of_a_lost_vote_stays_closed_after_the_chain_has_passed_it(stage: Stage) -> None:
+    stage.answer(3, view_change=S.view_change(ME))
+    view = S.view_change(ME).message.new_view
+    stage.answer(0)
+    stage.questions.horizon = -2  # as if the chain were final beyond what was lost
+    assert stage.quiet.ends() and stage.told.alarms == [VOTES_LOST, VOTES_AGAIN]
+    stage.again()
+    assert not stage.told.alarms and stage.signer.forgotten_view == view
+    stage.answer(0)
+    stage.answer(3)
+    assert stage.quiet.ends() and not stage.told.alarms

@@ -88,6 +88,9 @@ HISTORIES: list[tuple[str, list[Step], Step, bool]] = [
     ("another replica's view change", [], lambda s: s.change(asks(1, me=2)), False),
     ("a NEW-VIEW", [changes(5)], lambda s: s.lead(starts(5), ()), True),
     ("a NEW-VIEW below", [changes(5)], lambda s: s.lead(starts(1), ()), False),
+    ("a NEW-VIEW of a forgotten view", [lambda s: s.not_below(5)], lambda s: s.lead(starts(5), ()), False),
+    ("a VIEW-CHANGE for a forgotten view", [lambda s: s.not_below(5)], changes(5), False),
+    ("a NEW-VIEW above a forgotten one", [lambda s: s.not_below(5)], lambda s: s.lead(starts(6), ()), True),
     ("another replica's NEW-VIEW", [], lambda s: s.lead(starts(5, me=2), ()), False),
 ]  # fmt: skip
 
