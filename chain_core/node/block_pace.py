@@ -13,7 +13,7 @@ PART = 4
 """A block should be final within this part of the ordering timeout."""
 LEAST = 128
 """Never fewer: what a block costs beside its transactions must not be most of it."""
-FIRST = 512
+FIRST = 256
 """Before anything is known: a burst after a start or a quiet time must not make the first block the slowest."""
 _FOLLOWED = 128
 """Heights whose proposal was seen and that are not final yet: more than the widest window."""

@@ -33,7 +33,7 @@ def test_full_blocks_that_are_quick_let_it_grow_to_the_chains_limit() -> None:
     limits = [block(pace, 1, FIRST, 0, 1_000)]
     for height in range(2, 7):
         limits.append(block(pace, height, limits[-1], height * 3_000, 200))
-    assert limits == [256, 512, 1_024, 2_000, 2_000, 2_000]
+    assert limits == [128, 256, 512, 1_024, 2_000, 2_000]
 
 
 def test_blocks_that_are_quick_because_they_are_small_prove_nothing() -> None:
