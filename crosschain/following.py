@@ -191,7 +191,7 @@ def client_at(start: ClientState, position: Position) -> ClientState:
     """The client of ``start``'s chain where it stands now."""
     frozen = position.frozen >= 0
     if position.height == 0:
-        return replace(start, frozen=frozen)
+        return replace(start, header_hash=position.header_hash, frozen=frozen)
     return replace(
         start, height=position.height, header_hash=position.header_hash, time_ms=position.time_ms, frozen=frozen
     )

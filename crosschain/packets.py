@@ -36,6 +36,8 @@ SUPERVISION, REPORTING = "supervision", "reporting"
 
 ADMITTED = "admitted"
 """Status of a registered chain whose headers and packets are taken."""
+SUCCEEDED = "succeeded"
+"""Status of an admitted chain from the moment on that a successor took its place."""
 
 
 class Outcome(IntEnum):

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
-from crosschain.packets import DIRECTIVES, INBOX
+from crosschain.packets import CHAINS, CLIENTS, DIRECTIVES, INBOX
 from service_registry.contract import Services
 from supervisory_chain.chains import Chains
 from supervisory_chain.clients import Clients
 from supervisory_chain.directives import Directives
 from supervisory_chain.inbox import Inbox
+from supervisory_chain.successors import SUCCESSORS, Successors
 
 
 def supervisory_assembly(genesis: Genesis) -> Assembly:
-    """The supervisory chain's contracts; a proven acknowledgement in the inbox closes its directive."""
+    """The supervisory chain's contracts; a proven acknowledgement in the inbox closes its directive.
+
+    A successor takes over what the others keep of its predecessor.
+    """
     return Assembly(
         "supervisory",
-        contracts=(Chains(), Clients(), Directives(), Inbox(), Services()),
-        grants={INBOX: (DIRECTIVES,)},
+        contracts=(Chains(), Clients(), Directives(), Inbox(), Services(), Successors()),
+        grants={INBOX: (DIRECTIVES,), SUCCESSORS: (CHAINS, CLIENTS, DIRECTIVES, INBOX)},
     )

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
+from chain_core.codec.block import decode_header
 from chain_core.codec.genesis import genesis_hash
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.execution.arguments import HASH, Kind, ListOf, Octets, Record, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
+from chain_core.execution.overlay import Namespace
 from chain_core.types.genesis import Genesis
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
 from crosschain.following import decode_followed, encode_followed
 from crosschain.light_client import ClientState
-from crosschain.packets import ADMITTED, CHAINS, CLIENTS, read_admitted
+from crosschain.packets import ADMITTED, CHAINS, CLIENTS, SUCCEEDED, read_admitted
 from supervisory_chain import registration
 
 OPERATOR, CSRC = "operator", "csrc"
@@ -24,8 +26,8 @@ REGISTERED = "registered"
 MAX_DOCUMENT_BYTES = 240_000
 PIECE_BYTES = 60_000
 
-_ENDPOINT = Record({"node": Text(255), "address": Text(300)})
-_DESCRIPTION: Mapping[str, Kind] = {"technology": Text(128), "consensus": Text(128), "endpoints": ListOf(_ENDPOINT, 16)}
+ENDPOINT = Record({"node": Text(255), "address": Text(300)})
+DESCRIPTION: Mapping[str, Kind] = {"technology": Text(128), "consensus": Text(128), "endpoints": ListOf(ENDPOINT, 16)}
 
 RULES: Mapping[str, RuleText] = {
     **registration.RULES,
@@ -42,6 +44,10 @@ RULES: Mapping[str, RuleText] = {
         "登记人不得审批自己的登记（四眼原则）", "nobody admits what he registered himself (four-eyes principle)"
     ),
     "chains.admitted": RuleText("链 {0} 已准入", "the chain {0} is admitted already"),
+    "chains.has_predecessor": RuleText(
+        "该创世文件是链 {0} 的后继链，请用 successors.propose 提出", "it is a successor of {0}: use successors.propose"
+    ),
+    "chains.succeeded": RuleText("链 {0} 已由后继链 {1} 接替", "the chain {0} was succeeded by {1}"),
     "chains.not_yours": RuleText("只有登记人可以更新链 {0} 的信息", "only its registrant may amend the chain {0}"),
 }
 
@@ -56,8 +62,8 @@ class Chains(Contract):
     def __init__(self) -> None:
         csrc, operator = frozenset((CSRC,)), frozenset((OPERATOR,))
         self.methods = {
-            "register": Method(self.register, {"genesis": Octets(1, MAX_DOCUMENT_BYTES), **_DESCRIPTION}, operator),
-            "amend": Method(self.amend, {"chain": HASH, **_DESCRIPTION}),
+            "register": Method(self.register, {"genesis": Octets(1, MAX_DOCUMENT_BYTES), **DESCRIPTION}, operator),
+            "amend": Method(self.amend, {"chain": HASH, **DESCRIPTION}),
             "admit": Method(self.admit, {"chain": HASH}, csrc),
             "reject": Method(self.reject, {"chain": HASH}, csrc),
         }
@@ -69,31 +75,8 @@ class Chains(Contract):
         endpoints = cast(Sequence[Mapping[str, Value]], args["endpoints"])
         registration.check_endpoints(endpoints, frozenset(v.name for v in genesis.validators.validators))
         self._check_free(ctx, chain, genesis)
-        for start in range(0, len(raw), PIECE_BYTES):
-            ctx.put(_piece_key(chain, start // PIECE_BYTES), raw[start : start + PIECE_BYTES])
-        ctx.put(b"v" + chain, encode_followed(ClientState.at_genesis(chain, genesis)))
-        ctx.put(_market_key(genesis.market), chain)
-        ctx.put(_chain_id_key(genesis.chain_id), chain)
-        self._store(
-            ctx,
-            chain,
-            {
-                "chain_id": genesis.chain_id,
-                "market": genesis.market,
-                "technology": args["technology"],
-                "consensus": args["consensus"],
-                "endpoints": endpoints,
-                "validators": _named(genesis.validators),
-                "validators_epoch": 0,
-                "document_bytes": len(raw),
-                "registrar": ctx.account,
-                "registrar_entity": ctx.entity,
-                "status": REGISTERED,
-                "height": ctx.block.height,
-                "admitted_by": b"",
-                "admitted_height": 0,
-            },
-        )
+        enter(ctx, chain, raw, genesis)
+        self._store(ctx, chain, new_record(ctx, raw, genesis, args))
         ctx.emit("registered", chain=chain, chain_id=genesis.chain_id, market=genesis.market)
 
     def amend(self, ctx: CallContext, args: Arguments) -> None:
@@ -104,10 +87,12 @@ class Chains(Contract):
         chain, record = self._record(ctx, args)
         if record["registrar"] != ctx.account:
             ctx.refuse("chains.not_yours", chain)
+        if record["status"] == SUCCEEDED:
+            ctx.refuse("chains.succeeded", chain, record["successor"])
         client = decode_followed(ctx.read(CLIENTS, b"v" + chain) or ctx.get(b"v" + chain) or b"")
         nodes = frozenset(v.name for v in client.validators.validators)
         registration.check_endpoints(cast(Sequence[Mapping[str, Value]], args["endpoints"]), nodes)
-        changed: dict[str, Value] = {name: args[name] for name in _DESCRIPTION}
+        changed: dict[str, Value] = {name: args[name] for name in DESCRIPTION}
         changed |= {"validators": _named(client.validators), "validators_epoch": client.epoch}
         self._store(ctx, chain, {**record, **changed})
         ctx.emit("amended", chain=chain)
@@ -125,8 +110,7 @@ class Chains(Contract):
     def reject(self, ctx: CallContext, args: Arguments) -> None:
         """A registration that is not admitted goes, and frees its market and chain id."""
         chain, record = self._pending(ctx, args)
-        for number in range(-(-cast(int, record["document_bytes"]) // PIECE_BYTES)):
-            ctx.delete(_piece_key(chain, number))
+        delete_document(ctx, chain, cast(int, record["document_bytes"]))
         for key in (
             b"v" + chain,
             b"r" + chain,
@@ -140,6 +124,8 @@ class Chains(Contract):
     def _check_free(ctx: CallContext, chain: bytes, genesis: Genesis) -> None:
         if ctx.get(b"r" + chain) is not None:
             ctx.refuse("chains.registered", chain)
+        if genesis.predecessor is not None:
+            ctx.refuse("chains.has_predecessor", decode_header(genesis.predecessor.header).genesis_hash)
         other = ctx.get(_market_key(genesis.market))
         if other is not None:
             ctx.refuse("chains.market_taken", genesis.market, other)
@@ -166,6 +152,56 @@ class Chains(Contract):
     @staticmethod
     def _store(ctx: CallContext, chain: bytes, record: Mapping[str, Value]) -> None:
         ctx.put(b"r" + chain, encode_value(record))
+
+
+def enter(space: Namespace, chain: bytes, raw: bytes, genesis: Genesis) -> None:
+    """The document, the followed chain at its genesis, and its hold on market and chain id; the record is not in it."""
+    put_document(space, chain, raw)
+    space.put(b"v" + chain, encode_followed(ClientState.at_genesis(chain, genesis)))
+    space.put(_market_key(genesis.market), chain)
+    space.put(_chain_id_key(genesis.chain_id), chain)
+
+
+def new_record(ctx: CallContext, raw: bytes, genesis: Genesis, args: Arguments) -> dict[str, Value]:
+    """What is kept of a chain that the calling account registers: names from the document, the rest as described."""
+    return {
+        "chain_id": genesis.chain_id,
+        "market": genesis.market,
+        **{name: args[name] for name in DESCRIPTION},
+        "validators": _named(genesis.validators),
+        "validators_epoch": 0,
+        "document_bytes": len(raw),
+        "registrar": ctx.account,
+        "registrar_entity": ctx.entity,
+        "status": REGISTERED,
+        "height": ctx.block.height,
+        "admitted_by": b"",
+        "admitted_height": 0,
+        "predecessor": b"",
+        "successor": b"",
+        "given_up": {},
+    }
+
+
+def put_document(space: Namespace, chain: bytes, raw: bytes) -> None:
+    """A genesis document in pieces."""
+    for start in range(0, len(raw), PIECE_BYTES):
+        space.put(_piece_key(chain, start // PIECE_BYTES), raw[start : start + PIECE_BYTES])
+
+
+def get_document(get: Callable[[bytes], bytes | None], chain: bytes, size: int) -> bytes:
+    """The genesis document of ``size`` bytes again; ``get`` reads the contract's own keys."""
+    return b"".join(get(_piece_key(chain, number)) or b"" for number in range(_pieces(size)))
+
+
+def delete_document(space: Namespace, chain: bytes, size: int) -> None:
+    """Removes its pieces."""
+    for number in range(_pieces(size)):
+        space.delete(_piece_key(chain, number))
+
+
+def _pieces(size: int) -> int:
+    return -(-size // PIECE_BYTES)
 
 
 def _named(validators: ValidatorSet) -> list[Value]:

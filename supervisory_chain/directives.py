@@ -30,6 +30,8 @@ from crosschain.packets import (
 from supervisory_chain.chains import CSRC, admitted_chain
 
 ISSUED, EXECUTED, NOT_EXECUTED = "issued", "executed", "not_executed"
+ACK_LOST = "ack_lost"
+"""Carried out on a chain that was succeeded; its acknowledgement was given up."""
 
 MAX_PROPOSED = 64
 
@@ -98,8 +100,8 @@ class Directives(Contract):
         self._check_target(ctx, chain, deadline_ms)
         self._count_in_block(ctx, chain)
         sequence = count_in(ctx.get(b"n" + chain))
-        kind, account = cast(str, row["kind"]), cast(bytes, row["account"])
-        directive = Directive(account, deadline_ms, cast(str, row["reference"]), cast(int | None, row.get("lifts")))
+        kind, directive = _read_record(row)
+        account = directive.account
         ctx.put(b"n" + chain, encode_value(sequence + 1))
         ctx.put(
             _place(b"d", chain, sequence), encode_directive(ctx.block.genesis_hash, chain, sequence, kind, directive)
@@ -137,7 +139,7 @@ class Directives(Contract):
         lifts = cast(int | None, args.get("lifts"))
         if lifts is None:
             return
-        raw = ctx.get(_place(b"s", cast(bytes, args["chain"]), lifts))
+        raw = _record_in_line(ctx, cast(bytes, args["chain"]), lifts)
         record = decode_map(raw, "directive record") if raw is not None else {"kind": "", "account": b""}
         found = (args["kind"], record["kind"], record["account"])
         if found != (UNFREEZE, FREEZE, args["account"]):
@@ -193,6 +195,52 @@ def acknowledge(ctx: CallContext, chain: bytes, height: int, ack: Acknowledgemen
     space.put(b"a" + chain, encode_value(sequence + 1))
     ctx.emit("acknowledged", chain=chain, sequence=sequence, code=ack.code, status=status)
     return True
+
+
+def hand_over(ctx: CallContext, chain: bytes, successor: bytes, executed: int) -> int:
+    """Directives that ``chain`` did not carry out go to its successor, addressed to it; how many.
+
+    Sequences go on. Of those carried out, below ``executed``, none waits for an acknowledgement any more. Records are
+    written for open directives only, each of which two accounts of the regulator issued.
+    """
+    space = ctx.within(DIRECTIVES)
+    acknowledged, issued = count_in(space.get(b"a" + chain)), count_in(space.get(b"n" + chain))
+    for sequence in range(acknowledged, executed):
+        place = _place(b"s", chain, sequence)
+        record = decode_map(space.get(place) or b"", "directive record")
+        space.put(place, encode_value({**record, "status": ACK_LOST}))
+    for sequence in range(executed, issued):
+        place = _place(b"s", chain, sequence)
+        raw = space.get(place) or b""
+        kind, directive = _read_record(decode_map(raw, "directive record"))
+        packet = encode_directive(ctx.block.genesis_hash, successor, sequence, kind, directive)
+        space.put(_place(b"d", successor, sequence), packet)
+        space.put(_place(b"s", successor, sequence), raw)
+        space.delete(_place(b"d", chain, sequence))
+        space.delete(place)
+    for counter, value in ((b"a", executed), (b"n", issued)):
+        space.put(counter + chain, encode_value(executed))
+        space.put(counter + successor, encode_value(value))
+    space.put(b"l" + successor, chain)
+    return issued - executed
+
+
+def _read_record(row: Mapping[str, Value]) -> tuple[str, Directive]:
+    """Kind and directive of a record, or of a proposed one."""
+    account, deadline_ms = cast(bytes, row["account"]), cast(int, row["deadline_ms"])
+    directive = Directive(account, deadline_ms, cast(str, row["reference"]), cast(int | None, row.get("lifts")))
+    return cast(str, row["kind"]), directive
+
+
+def _record_in_line(ctx: CallContext, chain: bytes, sequence: int) -> bytes | None:
+    """A directive's record at the chain it went to last: this one or, of old ones, a predecessor."""
+    place: bytes | None = chain
+    while place is not None:
+        raw = ctx.get(_place(b"s", place, sequence))
+        if raw is not None:
+            return raw
+        place = ctx.get(b"l" + place)
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 from chain_core.codec import signed
@@ -100,6 +101,19 @@ def lineage(before: Genesis, last_header: bytes) -> bytes:
     earlier = ZERO_HASH if before.predecessor is None else before.predecessor.lineage
     header = decode_header(last_header)
     return signed.tagged_hash(signed.LINEAGE, earlier + header.genesis_hash + header_hash(last_header))
+
+
+def continues(document: Genesis, before: Genesis) -> bool:
+    """Whether a successor's document is its predecessor's but for what a successor may change (successor.md §1)."""
+    taken_over = replace(
+        before,
+        time_ms=document.time_ms,
+        validators=document.validators,
+        parameters=document.parameters,
+        flags=document.flags,
+        predecessor=document.predecessor,
+    )
+    return taken_over == document
 
 
 def genesis_hash(raw: bytes) -> bytes:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash, lineage
+from chain_core.codec.genesis import continues, decode_genesis, encode_genesis, genesis_hash, lineage
 from chain_core.codec.seen import state_key
 from chain_core.execution.epochs import current_epoch, epoch_by_number, set_key
 from chain_core.execution.parameters import GOVERNANCE
@@ -29,6 +29,7 @@ from chain_core.types.block import Header
 from chain_core.types.errors import InvalidProof, LocalFault
 from chain_core.types.genesis import Genesis, Predecessor
 from chain_core.types.ids import MAIN_LEDGER, ZERO_HASH
+from chain_core.types.packet import StateProof
 from chain_core.types.validator_set import ValidatorSet
 
 GENESIS, STATE_FILE = "genesis.bin", "state.dcs"
@@ -140,6 +141,17 @@ def successor_document(
     return genesis
 
 
+def prove_last_state(
+    bequest: Bequest, state_keys: Sequence[bytes], scratch: Path
+) -> list[tuple[bytes | None, StateProof]]:
+    """Values of full state keys with their proofs under the bequest's last header; no node has to run for it.
+
+    Laid in a directory under ``scratch`` for a while. Raises InvalidProof and the store's own refusals.
+    """
+    with _laid(bequest, scratch) as (store, _):
+        return [store.prove_state(key) for key in state_keys]
+
+
 @contextmanager
 def _laid(bequest: Bequest, scratch: Path) -> Iterator[tuple[LedgerStore, bytes]]:
     directory = Path(tempfile.mkdtemp(prefix="state-", dir=scratch))
@@ -191,15 +203,7 @@ def check_succession(document: Genesis, bequest: Bequest) -> None:
             where="predecessor.lineage",
             next_step="compare the genesis hashes of both documents with what the operator published",
         )
-    taken_over = replace(
-        before,
-        time_ms=document.time_ms,
-        validators=document.validators,
-        parameters=document.parameters,
-        flags=document.flags,
-        predecessor=past,
-    )
-    if taken_over != document:
+    if not continues(document, before):
         raise InvalidProof(
             "it changes more of the predecessor's document than time, validators, parameters and flags",
             where="genesis document",

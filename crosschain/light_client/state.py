@@ -16,8 +16,9 @@ from chain_core.types.validator_set import ValidatorSet
 class ClientState:
     """The last accepted header and the set that certifies the next one. Times are block times in milliseconds.
 
-    ``header_hash`` is all zeros before the first header: that of height 0 is computed, never shown. The epoch's heights
-    begin at ``start``; ``end``, the first one after them, is known of an epoch of the past only (``closed``).
+    ``header_hash`` is all zeros before the first header: that of height 0 is computed, never shown. Of a successor,
+    whose document names its state root, it is known at once, and height 1 has to follow it. The epoch's heights begin
+    at ``start``; ``end``, the first one after them, is known of an epoch of the past only (``closed``).
     """
 
     genesis_hash: bytes

@@ -8,6 +8,7 @@ from chain_core.codec.block import decode_certificate, decode_header, header_has
 from chain_core.crypto.provider import VerifyItem
 from chain_core.crypto.providers import provider
 from chain_core.types.errors import MalformedBytes
+from chain_core.types.ids import ZERO_HASH
 from crosschain.light_client import predicates
 from crosschain.light_client.predicates import Case, Predicate
 from crosschain.light_client.state import ClientState, Examined, Finding, Shown, Verdict
@@ -27,7 +28,7 @@ def examine_next(
     shown = _show(header_bytes, certificate_bytes, next_set)
     if isinstance(shown, Finding):
         return _frozen(client) or shown
-    follows = client.height > 0 and shown.header.height == client.height + 1
+    follows = client.header_hash != ZERO_HASH and shown.header.height == client.height + 1
     return _judge(Case(client, shown, now_ms, client.header_hash if follows else None), predicates.NEXT)
 
 
