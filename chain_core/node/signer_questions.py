@@ -71,8 +71,11 @@ class SignerQuestions:
         return self.open and not self.enough and peer not in self.answered and self._nonces.get(peer) == nonce
 
     def take(self, peer: int, answer: HeldVotes, signer: SafeSigner, window: int) -> Lost | None:
-        """Count a verified answer; the first lost vote in it."""
-        if not self.awaits(peer, answer.nonce):
+        """Count a verified answer; the first lost vote in it.
+
+        One that shows votes of another epoch does not count: whether they are lost can be told in that epoch only.
+        """
+        if not self.awaits(peer, answer.nonce) or any(epoch != signer.epoch for epoch in _epochs(answer)):
             return None
         self.answered.add(peer)
         if answer.final_header:
@@ -156,6 +159,14 @@ def _ordering_votes(state: ReplicaState) -> Iterator[SignedVote]:
         yield from slot.skips.values()
         for skips in slot.proofs:
             yield from skips
+
+
+def _epochs(answer: HeldVotes) -> Iterator[int]:
+    """Of the votes in an answer."""
+    yield from (vote.vote.epoch for vote in answer.votes)
+    yield from (vote.header.epoch for vote in answer.header_votes)
+    if answer.view_change is not None:
+        yield answer.view_change.message.epoch
 
 
 def _lost_in(answer: HeldVotes, signer: SafeSigner) -> Iterator[Lost]:

@@ -87,6 +87,18 @@ def test_a_lost_vote_silences_until_the_chain_is_final_beyond_it(name: str) -> N
     assert asked.done(asked.horizon + W + 1, W)
 
 
+@pytest.mark.parametrize("name", ["vote", "view change", "header vote"])
+def test_an_answer_with_votes_of_another_epoch_counts_when_that_epoch_is_reached(name: str) -> None:
+    """Peers are in the next epoch and hold votes of its first height: counted now, they would pass for no votes."""
+    asked, own = questions(), signer(HEIGHT - 1)
+    own.epoch = 7
+    assert asked.take(2, LOST[name], own, W) is None and not asked.answered and not asked.first_lost
+    asked.take(0, answer(0), own, W)
+    assert not asked.done(HEIGHT + 9, W)
+    own.epoch = 0
+    assert asked.take(2, LOST[name], own, W) is not None and asked.answered == {0, 2}
+
+
 def test_a_lost_view_change_at_the_genesis_waits_for_the_first_blocks() -> None:
     asked = questions()
     assert asked.saw(Lost("VIEW-CHANGE for view 3", 0, 3))
