@@ -100,11 +100,13 @@ class Ingress:
 
     ``wanted`` says whether a proposal needs the body of an envelope id: then only its signatures decide, whatever the
     clock and the state here say, for whether a proposal is valid is stateless. ``epochs`` says whose signatures count.
+    ``first_header`` is the header of height 0.
     """
 
     genesis_hash: bytes
     ledger: int
     epochs: EpochBook
+    first_header: bytes
     now_ms: Callable[[], int]
     max_window_ms: Callable[[], int]
     known_account: Callable[[bytes, bytes], bool]
@@ -119,7 +121,7 @@ class Ingress:
         for message in messages:
             try:
                 require_message(message, self.ledger)
-                items = signature_triples(message, self.epochs, self.genesis_hash)
+                items = signature_triples(message, self.epochs, self.genesis_hash, self.first_header)
             except PeerFault as fault:
                 check.add(fault)
             except MalformedBytes as error:

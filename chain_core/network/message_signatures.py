@@ -37,27 +37,27 @@ from chain_core.types.block import (
     ViewChange,
 )
 from chain_core.types.errors import InvalidProof, MalformedBytes, PeerFault
-from chain_core.types.ids import MAIN_LEDGER, ZERO_HASH
 from chain_core.types.validator_set import ValidatorSet
 
 _NEXT = "drop the message; a link that repeats this is cut"
 
 
-def signature_triples(message: Message, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
+def signature_triples(message: Message, book: EpochBook, genesis_hash: bytes, first_header: bytes) -> list[VerifyItem]:
     """(public key, message M, signature) of every signature in ``message``, nested ones too, each once.
 
-    Members, n, q and keys are those of the message's epoch. Empty for a heartbeat, which is an unsigned hint.
+    Members, n, q and keys are those of the message's epoch; ``first_header`` is the ledger's header of height 0, the
+    only one that counts without a certificate. Empty for a heartbeat, which is an unsigned hint.
     Raises PeerFault for what no correct replica sends, UnknownEpoch for an epoch that is not known here.
     """
     try:
-        items = _items(message, book, genesis_hash)
+        items = _items(message, book, genesis_hash, first_header)
     except (InvalidProof, MalformedBytes) as error:
         raise PeerFault(error.what, where=error.where, next_step=_NEXT) from error
     # The view changes of one NEW-VIEW mostly carry the same certificates.
     return list(dict.fromkeys(items))
 
 
-def _items(message: Message, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
+def _items(message: Message, book: EpochBook, genesis_hash: bytes, first_header: bytes) -> list[VerifyItem]:
     match message:
         case PrePrepare(vote=vote, batch=batch):
             validators = _validators(book, vote.vote.epoch, vote.vote.height, "PRE-PREPARE")
@@ -74,9 +74,9 @@ def _items(message: Message, book: EpochBook, genesis_hash: bytes) -> list[Verif
             validators = _validators(book, header.epoch, header.height, "header vote")
             return [_header_vote(message, validators, genesis_hash)]
         case SignedViewChange():
-            return _view_change(message, book, genesis_hash)
+            return _view_change(message, book, genesis_hash, first_header)
         case SignedNewView():
-            return _new_view(message, book, genesis_hash)
+            return _new_view(message, book, genesis_hash, first_header)
         case FinalityNotice(header_bytes=header_bytes, certificate=certificate):
             return certified_signatures(header_bytes, certificate, book, genesis_hash)[1]
         case Heartbeat():
@@ -150,7 +150,9 @@ def _header_vote(vote: HeaderVote, validators: ValidatorSet, genesis_hash: bytes
     return validators.key(vote.signer), header_message(genesis_hash, vote.header_hash), vote.signature
 
 
-def _view_change(change: SignedViewChange, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
+def _view_change(
+    change: SignedViewChange, book: EpochBook, genesis_hash: bytes, first_header: bytes
+) -> list[VerifyItem]:
     message = change.message
     where = f"VIEW-CHANGE of replica {message.signer} to view {message.new_view}"
     info = book.by_number(message.epoch)
@@ -160,7 +162,7 @@ def _view_change(change: SignedViewChange, book: EpochBook, genesis_hash: bytes)
     _check_member(message.signer, validators, where)
     if message.new_view == 0:
         raise _fault("view 0 is where an epoch begins; nobody changes to it", where)
-    final, items = _final_header(message, info, book, genesis_hash, where)
+    final, items = _final_header(message, info, book, genesis_hash, first_header, where)
     for prepared in message.prepared:
         vote = prepared.pre_prepare.vote
         if (vote.ledger, vote.epoch) != (message.ledger, message.epoch):
@@ -179,27 +181,28 @@ def _view_change(change: SignedViewChange, book: EpochBook, genesis_hash: bytes)
 
 
 def _final_header(
-    message: ViewChange, info: EpochInfo, book: EpochBook, genesis_hash: bytes, where: str
+    message: ViewChange, info: EpochInfo, book: EpochBook, genesis_hash: bytes, first_header: bytes, where: str
 ) -> tuple[Header, list[VerifyItem]]:
     """The highest final header and the signatures of its certificate; at height 0 there is none to have.
 
-    It is of the message's epoch, or the last one of the epoch before.
+    It is of the message's epoch, or the last one of the epoch before. Height 0 is what everybody computes alike, a
+    sub-ledger's and a successor's too: so the own one is the measure.
     """
     header = decode_header(message.final_header)
     if header.ledger != message.ledger:
         raise _fault(f"its final header is of ledger {header.ledger}", where)
     if message.final_certificate is None:
-        before = header.prev_hash if header.ledger != MAIN_LEDGER else ZERO_HASH  # a sub-ledger springs from a header
-        first = (header.height, header.epoch, header.attempt, header.prev_hash, header.genesis_hash)
-        if first != (0, 0, 0, before, genesis_hash):
+        if header.height:
             raise _fault(f"the header of height {header.height} has no certificate", where)
+        if message.final_header != first_header:
+            raise _fault("its header of height 0 is not this ledger's", where)
         return header, []
     if header.epoch != message.epoch and header.height != info.start - 1:
         raise _fault(f"its final header, of height {header.height}, is of epoch {header.epoch}", where)
     return certified_signatures(message.final_header, message.final_certificate, book, genesis_hash)
 
 
-def _new_view(new_view: SignedNewView, book: EpochBook, genesis_hash: bytes) -> list[VerifyItem]:
+def _new_view(new_view: SignedNewView, book: EpochBook, genesis_hash: bytes, first_header: bytes) -> list[VerifyItem]:
     message = new_view.message
     where = f"NEW-VIEW of replica {message.signer}, view {message.view}"
     info = book.by_number(message.epoch)
@@ -226,7 +229,7 @@ def _new_view(new_view: SignedNewView, book: EpochBook, genesis_hash: bytes) -> 
         inner = change.message
         if (inner.ledger, inner.epoch, inner.new_view) != (message.ledger, message.epoch, message.view):
             raise _fault(f"the VIEW-CHANGE of replica {inner.signer} is for another view", where)
-        items += _view_change(change, book, genesis_hash)
+        items += _view_change(change, book, genesis_hash, first_header)
     return items
 
 

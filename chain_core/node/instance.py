@@ -125,6 +125,7 @@ class Instance:
             member.genesis_hash,
             self.ledger,
             StateEpochs(self.store),
+            self.store.header(0) or b"",
             clock.now_ms,
             lambda: executor.parameters(self.store)["max_window_ms"],
             lambda account, key: executor.known_account(self.store, account, key),

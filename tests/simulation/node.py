@@ -142,6 +142,7 @@ class SimNode:
             chain.genesis_hash,
             0,
             StateEpochs(store),
+            store.header(0) or b"",
             self.now_ms,
             lambda: executor.parameters(store)["max_window_ms"],
             lambda account, key: executor.known_account(store, account, key),

@@ -68,20 +68,20 @@ OF_HEIGHT_2: dict[str, Message] = {
 
 @pytest.mark.parametrize("message", OF_HEIGHT_2.values(), ids=OF_HEIGHT_2)
 def test_an_epoch_has_no_votes_at_or_above_its_barrier(message: Message) -> None:
-    assert signature_triples(message, TwoEpochs(3), S.chain)
+    assert signature_triples(message, TwoEpochs(3), S.chain, S.genesis_header)
     with pytest.raises(PeerFault) as fault:
-        signature_triples(message, TwoEpochs(2), S.chain)
+        signature_triples(message, TwoEpochs(2), S.chain, S.genesis_header)
     assert not isinstance(fault.value, UnknownEpoch)
 
 
 def test_a_later_epoch_has_none_below_it() -> None:
     with pytest.raises(PeerFault, match="height 2 in epoch 1, which has 3 to now"):
-        signature_triples(in_epoch(COMMIT, 1), TwoEpochs(3), S.chain)
+        signature_triples(in_epoch(COMMIT, 1), TwoEpochs(3), S.chain, S.genesis_header)
 
 
 def test_keys_are_those_of_the_votes_epoch() -> None:
-    ((first, _, _),) = signature_triples(COMMIT, TwoEpochs(3), S.chain)
-    ((second, _, _),) = signature_triples(in_epoch(COMMIT, 1), TwoEpochs(2), S.chain)
+    ((first, _, _),) = signature_triples(COMMIT, TwoEpochs(3), S.chain, S.genesis_header)
+    ((second, _, _),) = signature_triples(in_epoch(COMMIT, 1), TwoEpochs(2), S.chain, S.genesis_header)
     assert (first, second) == (S.validators.key(3), LATER.key(3))
 
 
@@ -97,34 +97,36 @@ def test_keys_are_those_of_the_votes_epoch() -> None:
 )
 def test_what_is_of_an_epoch_ahead_is_nobodys_fault(make: Callable[[], Message]) -> None:
     with pytest.raises(UnknownEpoch):
-        signature_triples(make(), TwoEpochs(3), S.chain)
+        signature_triples(make(), TwoEpochs(3), S.chain, S.genesis_header)
 
 
 def test_a_heartbeat_of_an_epoch_ahead_is_a_hint_like_any_other() -> None:
-    assert signature_triples(Heartbeat(200, 9, 7, 0, False), TwoEpochs(3), S.chain) == []
+    assert signature_triples(Heartbeat(200, 9, 7, 0, False), TwoEpochs(3), S.chain, S.genesis_header) == []
     with pytest.raises(PeerFault):
-        signature_triples(Heartbeat(200, 9, 1, 0, False), TwoEpochs(3), S.chain)
+        signature_triples(Heartbeat(200, 9, 1, 0, False), TwoEpochs(3), S.chain, S.genesis_header)
 
 
 def test_a_view_change_rests_on_the_last_header_of_the_epoch_before_or_on_its_own() -> None:
     """Height 1 is final in epoch 0: that serves epoch 1 when it begins at height 2, and not when it begins later."""
-    assert signature_triples(change_in(1), TwoEpochs(2), S.chain)
+    assert signature_triples(change_in(1), TwoEpochs(2), S.chain, S.genesis_header)
     with pytest.raises(PeerFault, match="final header, of height 1, is of epoch 0"):
-        signature_triples(change_in(1), TwoEpochs(3), S.chain)
+        signature_triples(change_in(1), TwoEpochs(3), S.chain, S.genesis_header)
 
 
 def test_who_left_certifies_nothing_above_the_barrier() -> None:
     """A block and a notice of height 1, signed by a quorum of epoch 0: good, unless the epoch ended before."""
 
     def block(barrier: int) -> object:
-        ingress = Ingress(S.chain, 0, TwoEpochs(barrier), lambda: TIME_MS, lambda: 1, lambda account, key: True)
+        ingress = Ingress(
+            S.chain, 0, TwoEpochs(barrier), S.genesis_header, lambda: TIME_MS, lambda: 1, lambda account, key: True
+        )
         return ingress.verify_blocks([encode_block(S.block)])[0]
 
     assert isinstance(block(2), Verified)
     assert isinstance(block(1), PeerFault)
-    assert signature_triples(FinalityNotice(S.header_bytes, S.certificate), TwoEpochs(2), S.chain)
+    assert signature_triples(FinalityNotice(S.header_bytes, S.certificate), TwoEpochs(2), S.chain, S.genesis_header)
     with pytest.raises(PeerFault):
-        signature_triples(FinalityNotice(S.header_bytes, S.certificate), TwoEpochs(1), S.chain)
+        signature_triples(FinalityNotice(S.header_bytes, S.certificate), TwoEpochs(1), S.chain, S.genesis_header)
     assert encode_certificate(S.certificate)
 
 

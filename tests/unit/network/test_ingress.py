@@ -46,6 +46,7 @@ def made(*, wanted: Callable[[bytes], bool] = lambda _: False, cache: VerifiedCa
         S.chain,
         0,
         OneEpoch(S.validators),
+        S.genesis_header,
         lambda: TIME_MS,
         lambda: WINDOW_MS,
         lambda account, key: (account, key) in KNOWN,

@@ -42,7 +42,7 @@ GOOD: dict[str, tuple[Message, int]] = {
 
 @pytest.mark.parametrize(("message", "count"), GOOD.values(), ids=GOOD)
 def test_every_signature_is_named_once(message: Message, count: int) -> None:
-    triples = signature_triples(message, OneEpoch(S.validators), S.chain)
+    triples = signature_triples(message, OneEpoch(S.validators), S.chain, S.genesis_header)
     assert len(triples) == len(set(triples)) == count
     assert all(provider().sm2_verify_many(triples))
 
@@ -51,7 +51,7 @@ def test_every_signature_is_named_once(message: Message, count: int) -> None:
 def test_no_signature_is_good_on_another_chain(message: Message, count: int) -> None:
     """Either the structure already names the other chain, or every signature fails."""
     try:
-        triples = signature_triples(message, OneEpoch(S.validators), b"g" * 32)
+        triples = signature_triples(message, OneEpoch(S.validators), b"g" * 32, S.genesis_header)
     except PeerFault:
         return
     assert len(triples) == count
@@ -62,7 +62,9 @@ def test_no_signature_is_good_on_another_chain(message: Message, count: int) -> 
 def test_nested_signatures_are_not_forgotten(message: Message, count: int) -> None:
     """Breaking any one signature inside a message breaks one of its triples."""
     broken = sum(
-        not all(provider().sm2_verify_many(signature_triples(variant, OneEpoch(S.validators), S.chain)))
+        not all(
+            provider().sm2_verify_many(signature_triples(variant, OneEpoch(S.validators), S.chain, S.genesis_header))
+        )
         for variant in with_one_broken(message)
     )
     assert broken == count
@@ -74,7 +76,9 @@ def spoil(signature: bytes) -> bytes:
 
 def with_one_broken(message: Message) -> list[Message]:
     """The message again and again, with one different signature spoiled each time, wherever it occurs."""
-    found = {signature for _, _, signature in signature_triples(message, OneEpoch(S.validators), S.chain)}
+    found = {
+        signature for _, _, signature in signature_triples(message, OneEpoch(S.validators), S.chain, S.genesis_header)
+    }
     return [spoiled(message, signature) for signature in sorted(found)]
 
 
@@ -147,8 +151,8 @@ def inner_change(**change: object) -> SignedNewView:
     return bad_new_view(view_changes=(first, *changes[1:]))
 
 
-def genesis_header(**change: int) -> bytes:
-    return encode_header(replace(decode_header(S.genesis_header), **change))
+def genesis_header(**change: object) -> bytes:
+    return encode_header(replace(decode_header(S.genesis_header), **change))  # type: ignore[arg-type]
 
 
 HIGHER = replace(S.prepared, pre_prepare=bad_vote(S.prepared.pre_prepare, height=200))
@@ -216,7 +220,7 @@ BAD: dict[str, tuple[Message, str]] = {
     ),
     "VIEW-CHANGE at a forged height 0": (
         replace(FIRST, message=replace(FIRST.message, final_header=genesis_header(epoch=1))),
-        "has no certificate",
+        "height 0 is not this ledger's",
     ),
     "NEW-VIEW of a backup": (bad_new_view(signer=2), "not the primary of a new view 1"),
     "NEW-VIEW of view 0": (bad_new_view(view=0, signer=0), "not the primary of a new view 0"),
@@ -240,9 +244,29 @@ BAD: dict[str, tuple[Message, str]] = {
 @pytest.mark.parametrize(("message", "reason"), BAD.values(), ids=BAD)
 def test_what_no_correct_replica_sends(message: Message, reason: str) -> None:
     with pytest.raises(PeerFault, match=reason) as fault:
-        signature_triples(message, OneEpoch(S.validators), S.chain)
+        signature_triples(message, OneEpoch(S.validators), S.chain, S.genesis_header)
     assert fault.value.where
     assert fault.value.next_step
+
+
+def first_change(ledger: int, header: bytes) -> SignedViewChange:
+    return replace(FIRST, message=replace(FIRST.message, ledger=ledger, final_header=header))
+
+
+SPRUNG = {
+    "a successor": (0, genesis_header(prev_hash=S.certificate.header_hash)),
+    "a sub-ledger": (1, genesis_header(ledger=1, prev_hash=S.certificate.header_hash)),
+}
+
+
+@pytest.mark.parametrize(("ledger", "first"), SPRUNG.values(), ids=SPRUNG)
+def test_a_chain_whose_height_0_follows_a_header_changes_its_view_there(ledger: int, first: bytes) -> None:
+    """Its own header of height 0 is the measure: no other one is uncertified there."""
+    change = first_change(ledger, first)
+    assert len(signature_triples(change, OneEpoch(S.validators), S.chain, first)) == 1
+    for other in (genesis_header(ledger=ledger), genesis_header(ledger=ledger, prev_hash=first[:32])):
+        with pytest.raises(PeerFault, match="height 0 is not this ledger's"):
+            signature_triples(first_change(ledger, other), OneEpoch(S.validators), S.chain, first)
 
 
 def test_n_f_and_keys_come_from_the_given_set() -> None:
@@ -254,21 +278,21 @@ def test_n_f_and_keys_come_from_the_given_set() -> None:
     )
     seven = ValidatorSet((*S.validators.validators, *extra))
     calls: list[Callable[[], object]] = [
-        lambda: signature_triples(CHANGE, OneEpoch(seven), S.chain),
-        lambda: signature_triples(NEW_VIEW, OneEpoch(seven), S.chain),
-        lambda: signature_triples(NOTICE, OneEpoch(seven), S.chain),
+        lambda: signature_triples(CHANGE, OneEpoch(seven), S.chain, S.genesis_header),
+        lambda: signature_triples(NEW_VIEW, OneEpoch(seven), S.chain, S.genesis_header),
+        lambda: signature_triples(NOTICE, OneEpoch(seven), S.chain, S.genesis_header),
     ]
     for call in calls:
         with pytest.raises(PeerFault):
             call()
-    assert len(signature_triples(COMMIT, OneEpoch(seven), S.chain)) == 1
+    assert len(signature_triples(COMMIT, OneEpoch(seven), S.chain, S.genesis_header)) == 1
 
 
 def test_the_samples_are_whole() -> None:
     """The signed bodies are those of the values above, else the cases would prove little."""
     assert isinstance(NEW_VIEW.message, NewView)
     assert isinstance(CHANGE.message, ViewChange)
-    assert {m[:32] for _, m, _ in signature_triples(NEW_VIEW, OneEpoch(S.validators), S.chain)} == {
+    assert {m[:32] for _, m, _ in signature_triples(NEW_VIEW, OneEpoch(S.validators), S.chain, S.genesis_header)} == {
         signed.NEW_VIEW,
         signed.VIEW_CHANGE,
         signed.HEADER,

@@ -120,7 +120,13 @@ def run(story: Callable[[Bench], Awaitable[None]]) -> None:
         queue = VerificationQueue(provider().sm2_verify_many, Counter())
         replica, cuts = Told(), list[object]()
         ingress = Ingress(
-            S.chain, 0, OneEpoch(S.validators), lambda: TIME_MS, lambda: 600_000, lambda account, key: True
+            S.chain,
+            0,
+            OneEpoch(S.validators),
+            S.genesis_header,
+            lambda: TIME_MS,
+            lambda: 600_000,
+            lambda account, key: True,
         )
         link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: cuts.append(why))
         task = asyncio.create_task(queue.run())
@@ -195,7 +201,15 @@ def test_what_waits_is_bounded_by_what_it_takes_in_memory() -> None:
     """A proposal may name 65,536 ids, two million bytes: a few dozen of them are all that one line takes."""
     counters: Counter[str] = Counter()
     queue = VerificationQueue(provider().sm2_verify_many, counters)
-    ingress = Ingress(S.chain, 0, OneEpoch(S.validators), lambda: TIME_MS, lambda: 600_000, lambda account, key: True)
+    ingress = Ingress(
+        S.chain,
+        0,
+        OneEpoch(S.validators),
+        S.genesis_header,
+        lambda: TIME_MS,
+        lambda: 600_000,
+        lambda account, key: True,
+    )
     inbound = Inbound(ingress, queue, Told(), Told(), lambda envelope_id: False, lambda: 1)
     link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: None)
     ids = tuple(number.to_bytes(32, "big") for number in range(MAX_BATCH_IDS))

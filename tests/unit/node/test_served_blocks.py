@@ -100,7 +100,13 @@ def replica_on(store: LedgerStore, world: World) -> Replica:
 def verified(block: CertifiedBlock) -> list[Verified[CertifiedBlock]]:
     """What the ingress makes of the block's bytes: every one of these passes it."""
     ingress = Ingress(
-        CHAIN.genesis_hash, 0, OneEpoch(CHAIN.validators), lambda: LATE_MS, lambda: 60_000, lambda account, key: True
+        CHAIN.genesis_hash,
+        0,
+        OneEpoch(CHAIN.validators),
+        b"",
+        lambda: LATE_MS,
+        lambda: 60_000,
+        lambda account, key: True,
     )
     found = ingress.verify_blocks([encode_block(block)])
     good = [outcome for outcome in found if isinstance(outcome, Verified)]
