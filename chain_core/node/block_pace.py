@@ -7,14 +7,18 @@ A policy of the primary alone: replicas judge a proposal by the chain's limits, 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 
 PART = 4
-"""A block should be final within this part of the ordering timeout."""
+"""What a block takes longer than the quickest ones should be within this part of the ordering timeout, ..."""
+WHOLE_PART = 2
+"""... and all it takes, the links' delay with it, within this one."""
 LEAST = 128
 """Never fewer: what a block costs beside its transactions must not be most of it."""
 FIRST = 256
 """Before anything is known: a burst after a start or a quiet time must not make the first block the slowest."""
+_QUICKEST_OF = 64
+"""Blocks."""
 _FOLLOWED = 128
 """Heights whose proposal was seen and that are not final yet: more than the widest window."""
 
@@ -22,11 +26,12 @@ _FOLLOWED = 128
 class BlockPace:
     """Learns from every block of whoever leads, so that a new primary need not overload the chain to know its limit."""
 
-    __slots__ = ("_last_final_ms", "_limit", "_seen_ms")
+    __slots__ = ("_last_final_ms", "_limit", "_seen_ms", "_took_ms")
 
     def __init__(self) -> None:
         self._limit = FIRST
         self._seen_ms: OrderedDict[int, int] = OrderedDict()
+        self._took_ms: deque[int] = deque(maxlen=_QUICKEST_OF)
         self._last_final_ms = 0
 
     def limit(self, most: int) -> int:
@@ -48,8 +53,12 @@ class BlockPace:
         self._last_final_ms = now_ms
         if seen_ms is None or count == 0:
             return
-        took_ms, target_ms = now_ms - began_ms, order_timeout_ms // PART
-        if took_ms > target_ms:
-            self._limit = max(LEAST, count * target_ms // took_ms)
-        elif count >= self._limit and 2 * took_ms < target_ms:
+        took_ms = max(0, now_ms - began_ms)
+        self._took_ms.append(took_ms)
+        work_ms = took_ms - min(self._took_ms)  # the rest is what a round takes with anything in it
+        target_ms, most_ms = order_timeout_ms // PART, order_timeout_ms // WHOLE_PART
+        if work_ms > target_ms or took_ms > most_ms:
+            if 2 * count >= self._limit:  # few that took long did so for another reason
+                self._limit = max(LEAST, min(count * target_ms // max(work_ms, 1), count // 2))
+        elif count >= self._limit and 2 * work_ms <= target_ms:
             self._limit *= 2

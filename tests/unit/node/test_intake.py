@@ -8,7 +8,7 @@ import pytest
 from chain_core.execution.executor import Executor
 from chain_core.execution.pool import PoolLimits, TransactionPool
 from chain_core.network.frames import EnvelopesFrame, WantEnvelopes
-from chain_core.node.block_pace import LEAST
+from chain_core.node.block_pace import FIRST, LEAST
 from chain_core.node.intake import Intake, chunks
 from chain_core.node.ports import Admission, Origin
 from chain_core.types.block import Batch
@@ -138,6 +138,6 @@ def test_bodies_are_served_in_frames_of_about_the_limit(intake: Intake) -> None:
 def test_a_primary_proposes_no_more_than_the_chain_lately_finalised_in_time(intake: Intake) -> None:
     admit(intake, envelopes(LEAST + 1))
     intake.pace.proposed(1, NOW)
-    intake.finalised(1, (bytes(32),), NOW + 60_000)
+    intake.finalised(1, (bytes(32),) * FIRST, NOW + 60_000)
     batch = intake.build(EMPTY, 0)
     assert batch is not None and len(batch.envelope_ids) == LEAST
