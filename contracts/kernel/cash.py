@@ -7,6 +7,7 @@ from __future__ import annotations
 from chain_core.codec.signed import derive_id
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
+from chain_core.types.ids import ZERO_HASH
 from contracts.hooks import guards
 from contracts.kernel.movements import require_active
 from contracts.kernel.records import (
@@ -36,8 +37,10 @@ def _store(space: Namespace, account: bytes, cash: Cash) -> None:
 
 
 def _once(space: Namespace, ctx: CallContext, reference: str) -> None:
-    """Each of a bank's instructions is carried out once."""
-    key = INSTRUCTION + derive_id(ctx.block.genesis_hash, "instruction", ctx.account, reference)
+    """Each of a bank's instructions is carried out once, whatever chain of a line of successors the state is on: so the
+    key has no genesis hash in it.
+    """
+    key = INSTRUCTION + derive_id(ZERO_HASH, "instruction", ctx.account, reference)
     if space.get(key) is not None:
         ctx.refuse("kernel.instruction_done", reference)
     space.put(key, encode_money(ctx.block.height))

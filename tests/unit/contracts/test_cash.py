@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from chain_core.crypto.hashing import sm3
 from chain_core.types.transaction import Operation
 from contracts.kernel.records import MAX_QUANTITY, MONEY, Cash, decode_money
 from tests.unit.contracts.market import Market, account, op
@@ -59,6 +60,17 @@ def test_a_refused_instruction_can_be_sent_again(market: Market) -> None:
     assert market.refused("bank", rows("withdraw", (A, 701, "out"))) == "kernel.insufficient_cash"
     market.ok("bank", rows("withdraw", (A, 700, "out")))
     assert market.refused("bank", rows("withdraw", (B, 1, "out"))) == "kernel.instruction_done"
+
+
+@pytest.mark.parametrize("method", ["deposit", "withdraw"])
+def test_an_instruction_of_the_predecessor_is_not_carried_out_on_the_successor(market: Market, method: str) -> None:
+    """The bank never saw the receipt and asks the chain that goes on with the state, under another genesis hash."""
+    market.ok("bank", rows("withdraw", (A, 100, "out-1")))
+    market.chain = sm3(b"the successor")
+    for reference in ("in-1", "out-1"):
+        assert market.refused("bank", rows(method, (A, 100, reference))) == "kernel.instruction_done"
+    assert market.cash(A) == Cash(600, 0)
+    market.ok("bank", rows(method, (A, 100, "new")))
 
 
 def test_held_money_does_not_leave(market: Market) -> None:

@@ -172,6 +172,7 @@ class World:
     nonces: dict[str, int] = field(default_factory=dict)
     last: BlockResult | None = None
     ledger: int = 0
+    chain: bytes = GENESIS_HASH
 
     @classmethod
     def begin(
@@ -240,7 +241,7 @@ class World:
 
     def context(self, after_ms: int = 1_000) -> BlockContext:
         epoch = self.executor.epoch_at(self, self.height + 1).epoch
-        return BlockContext(GENESIS_HASH, self.ledger, self.height + 1, epoch, 0, self.time_ms + after_ms)
+        return BlockContext(self.chain, self.ledger, self.height + 1, epoch, 0, self.time_ms + after_ms)
 
     def execute(self, *envelopes: Envelope, after_ms: int = 1_000) -> BlockResult:
         """What the next block would do; nothing is kept."""
