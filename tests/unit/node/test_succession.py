@@ -46,9 +46,10 @@ from chain_core.node.succession import (
 from chain_core.types.block import Batch, CertifiedBlock
 from chain_core.types.errors import InvalidProof, MalformedBytes
 from chain_core.types.genesis import Genesis, Predecessor
+from chain_core.types.transaction import Receipt
 from chain_core.types.validator_set import Validator, ValidatorSet
 from local_chain.assembly import local_assembly
-from tests.endurance.long_chain import BLOCK_MS, grow
+from tests.endurance.long_chain import BLOCK_MS, certified, grow
 
 BLOCKS = 12
 NOW_MS = 1_800_000_000_000
@@ -308,3 +309,33 @@ def test_what_was_executed_is_not_executed_again(past: Past, document: Genesis, 
         asked = pb.GetReceiptRequest(account_nonce=pb.AccountNonce(account=body.account, nonce=body.nonce))
         with pytest.raises(NotFound, match="predecessor"):
             asyncio.run(queries.receipt(Caller("", ""), asked.SerializeToString()))
+
+
+def test_a_receipt_of_the_predecessor_is_not_somebody_else_s_of_the_same_place(
+    past: Past, document: Genesis, tmp_path: Path
+) -> None:
+    """The old body stood first in block 1; here it is ordered behind another one, which stands there now."""
+    with open_ledger(past.data, local_assembly(past.genesis), past.genesis, past.bequest.genesis_hash) as before:
+        body = decode_envelope(cast(CertifiedBlock, before.block(1)).envelopes[0]).body
+    chain, (_, private) = genesis_hash(encode_genesis(document)), account_key(past.data.parent.parent, "registrar")
+    key = (private, signing_provider().sm2_public_key(private))
+    other = replace(body, nonce=1_000_000, valid_until_ms=LATER_MS + BLOCK_MS)
+    ordered = tuple(decode_envelope(sign_transaction(chain, each, [key])) for each in (other, body))
+    signers = [sm3(f"new consensus {name}".encode()) for name in "abc"]
+    assembly = local_assembly(document)
+    with begun(document, past.bequest, tmp_path / "data") as store:
+        built = BlockBuilder(store, assembly.executor(), chain).build(
+            Batch(0, 0, 1, 0, LATER_MS + 1, tuple(each.envelope_id for each in ordered)), ordered
+        )
+        store.commit_block(built.record(certified(chain, built.header_bytes, signers)))
+        assert store.locate(ordered[1].transaction_id) == (1, 1)
+        queries = Queries(OwnScope(document.chain_id, chain, 0), b"", store, BlockProofs(store, assembly.messages()))
+
+        def receipt(nonce: int) -> Receipt:
+            asked = pb.GetReceiptRequest(account_nonce=pb.AccountNonce(account=body.account, nonce=nonce))
+            raw = asyncio.run(queries.receipt(Caller("", ""), asked.SerializeToString()))
+            return decode_receipt(pb.GetReceiptResponse.FromString(raw).receipt.receipt)
+
+        assert receipt(other.nonce).transaction_id == ordered[0].transaction_id
+        with pytest.raises(NotFound, match="predecessor"):
+            receipt(body.nonce)
