@@ -18,6 +18,7 @@ from chain_core.crypto.providers import provider
 from chain_core.execution.epochs import set_key
 from chain_core.execution.parameters import GOVERNANCE
 from chain_core.ledger.snapshot_import import Range, SnapshotImport
+from chain_core.ledger.snapshot_view import PART_BYTES
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frames import SnapshotKind, SnapshotPart, SnapshotRequest
 from chain_core.node.ports import Transport
@@ -28,6 +29,8 @@ PATIENCE_MS = 3_000
 OFFERS_MS = 2_000
 REST_MS = 10_000
 """How long a silent peer is left alone, and how long nobody is asked for a snapshot when none was to be had."""
+LEAST_BYTES_PER_MS = 32
+"""Who gives less than was asked for, and that more slowly, counts as silent: a part holds 128 KiB, patience is 3 s."""
 HEADERS_AT_ONCE = 500
 BUCKETS_AT_ONCE = 1_024
 PEER_LIES = "SNAPSHOT_PEER_LIES"
@@ -58,6 +61,8 @@ class SnapshotJoiner:
         self._offers_until_ms = 0
         self._rest_until_ms = 0
         self._silent_until_ms: dict[int, int] = {}
+        self._spent_ms: Counter[int] = Counter()
+        """How long each peer was waited for: the next question goes to the one that has cost the least."""
         self._sources: set[int] = set()
         self._open: dict[int, _Open] = {}
         self._todo: deque[Range] = deque()
@@ -105,6 +110,7 @@ class SnapshotJoiner:
         for peer, question in list(self._open.items()):
             if not 0 <= now_ms - question.asked_at_ms < PATIENCE_MS:
                 self._take_back(peer)
+                self._spend(peer, PATIENCE_MS)
                 self._silent_until_ms[peer] = now_ms + REST_MS
         if self._offers_until_ms:
             if len(self._offers) >= len(self._honest()) or now_ms >= self._offers_until_ms:
@@ -128,6 +134,7 @@ class SnapshotJoiner:
         del self._open[peer]
         try:
             self._take(peer, question, part)
+            self._judge(peer, question, part, now_ms)
         except (InvalidProof, MalformedBytes) as lie:
             self._give_back(question)
             self._lies(peer, f"{lie.what} ({lie.where})")
@@ -191,7 +198,7 @@ class SnapshotJoiner:
             self.active, self.ready = False, True
             self.on_ready(self._aim().height)
             return
-        free = [peer for peer in sorted(self._sources) if peer not in self._open]
+        free = sorted(self._sources - self._open.keys(), key=lambda peer: (self._spent_ms[peer], peer))
         for peer in [peer for peer in free if self._awake(peer, now_ms)]:
             work = self._next_work(incoming)
             if work is None:
@@ -201,6 +208,17 @@ class SnapshotJoiner:
 
     def _awake(self, peer: int, now_ms: int) -> bool:
         return not 0 < self._silent_until_ms.get(peer, 0) - now_ms <= REST_MS  # a clock may be set back
+
+    def _spend(self, peer: int, waited_ms: int) -> None:
+        self._spent_ms[peer] += min(max(1, waited_ms), PATIENCE_MS)
+
+    def _judge(self, peer: int, question: _Open, part: SnapshotPart, now_ms: int) -> None:
+        """A source that drips would hold up the join for as long as it likes, an answer at a time."""
+        waited_ms = now_ms - question.asked_at_ms
+        self._spend(peer, waited_ms)
+        lacking = 0 < len(part.parts) < question.request.count
+        if lacking and sum(map(len, part.parts)) < LEAST_BYTES_PER_MS * waited_ms:
+            self._silent_until_ms[peer] = now_ms + REST_MS
 
     def _check_headers(self, incoming: SnapshotImport) -> bool:
         """Whether to go on; once all headers are here, the manifest is checked against its own."""
@@ -280,6 +298,8 @@ class SnapshotJoiner:
             self._sources.discard(peer)
             return
         if part.kind is SnapshotKind.HEADERS:
+            if len(part.parts) < question.request.count and sum(map(len, part.parts)) <= PART_BYTES:
+                raise InvalidProof("fewer headers than a part holds", where=f"height {part.start}")
             self._take_headers(incoming, part)
         elif part.kind is SnapshotKind.PAGE:
             incoming.add_page(part.tree, part.start, part.parts[0])

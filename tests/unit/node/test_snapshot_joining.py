@@ -15,7 +15,7 @@ from chain_core.codec.snapshot import SEEN, decode_manifest, encode_manifest, pa
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frame_codec import decode_frame, encode_frame
 from chain_core.network.frames import Frame, PrunedFrame, SnapshotKind, SnapshotPart, SnapshotRequest
-from chain_core.node import snapshot_joining
+from chain_core.node import snapshot_joining, snapshot_serving
 from chain_core.node.ledger_files import open_ledger
 from chain_core.node.snapshot_exchange import SnapshotExchange
 from chain_core.node.snapshot_joining import OFFERS_MS, PATIENCE_MS, PEER_LIES, REST_MS
@@ -357,3 +357,51 @@ def test_a_height_that_only_one_peer_offers_and_does_not_have(world: World, mute
     world.join()
     assert {peer for peer, _ in world.alarms} == (set() if mute else {0})
     assert world.now_ms - start < 5 * (PATIENCE_MS + OFFERS_MS)
+
+
+def test_a_slow_source_gets_no_more_time_than_another(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each answer of peer 0 is whole, and comes just before patience ends."""
+    monkeypatch.setattr(snapshot_joining, "HEADERS_AT_ONCE", 2)
+
+    def slow(part: SnapshotPart) -> SnapshotPart:
+        if part.kind is SnapshotKind.HEADERS:
+            world.now_ms += PATIENCE_MS - 100
+        return part
+
+    world.changes[0] = slow
+    start = world.now_ms
+    world.join()
+    asked = [peer for peer, request in world.asked if request.kind is SnapshotKind.HEADERS]
+    assert asked.count(0) == 1 and set(asked) == {0, 1, 2, 3} and not world.alarms
+    assert world.now_ms - start < 2 * PATIENCE_MS
+
+
+def test_fewer_headers_than_a_part_holds_are_a_lie(world: World) -> None:
+    world.changes[0] = lambda part: replace(part, parts=part.parts[:1]) if part.kind is SnapshotKind.HEADERS else part
+    world.join()
+    assert [peer for peer, _ in world.alarms] == [0]
+
+
+def test_headers_that_fill_a_part_are_no_lie(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in (snapshot_joining, snapshot_serving):
+        monkeypatch.setattr(module, "PART_BYTES", 2_000)
+    world.join()
+    asked = [request for _, request in world.asked if request.kind is SnapshotKind.HEADERS]
+    assert len(asked) > BLOCKS // 16 + 1 and not world.alarms
+
+
+def test_the_only_source_gives_a_bucket_at_a_time(world: World) -> None:
+    """It counts as silent: everybody is asked again, and whoever has a snapshot by then is taken."""
+    dripped: list[int] = []
+
+    def drip(part: SnapshotPart) -> SnapshotPart:
+        if part.kind is SnapshotKind.BUCKETS:
+            dripped.append(part.start)
+            world.now_ms += PATIENCE_MS - 100
+            return replace(part, parts=part.parts[:1])
+        return part
+
+    nothing_yet: Change = lambda part: part if dripped else replace(part, parts=())  # noqa: E731
+    world.changes = {0: drip, 1: nothing_yet, 2: nothing_yet, 3: nothing_yet}
+    world.join()
+    assert 1 <= len(dripped) <= 2 and not world.alarms
