@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from chain_core.codec.signed import derive_id
 from chain_core.codec.values import encode_value
 from chain_core.execution.account_records import ACCOUNTS, ACTIVE, CLOSED, AccountRecord
 from chain_core.execution.arguments import ACCOUNT, PUBLIC_KEY, Choice, ListOf, MapOf, Record, Text
@@ -105,9 +104,7 @@ class Accounts(Contract):
         registry = Registry(ctx)
         reference, roles = cast(str, args["reference"]), cast(Sequence[str], args["roles"])
         keys = cast(Mapping[str, Sequence[bytes]], args["keys"])
-        account = derive_id(ctx.block.genesis_hash, "account", ctx.account, reference)
-        if registry.find(account) is not None:
-            ctx.refuse("accounts.exists", account)
+        account = ctx.new_id("account", ctx.account, reference, registry.find, "accounts.exists")
         grantable = registry.grantable()
         for role in roles:
             if role not in grantable or role in GOVERNANCE_ROLES:

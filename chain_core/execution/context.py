@@ -8,10 +8,12 @@ from typing import NoReturn
 
 from chain_core.codec.proofs import MAX_PACKET_BYTES, encode_packet
 from chain_core.codec.seen import state_key
+from chain_core.codec.signed import derive_id
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.execution.account_records import AccountBook, AccountRecord
 from chain_core.execution.codes import Code, EngineFault, Refused
 from chain_core.execution.events import encode_events
+from chain_core.execution.line import earlier_chains
 from chain_core.execution.overlay import Namespace, Overlay
 from chain_core.types.ids import HASH_SIZE, NO_ACCOUNT, ZERO_HASH
 from chain_core.types.packet import Packet
@@ -52,6 +54,7 @@ class CallContext(Namespace):
 
     __slots__ = (
         "_accounts",
+        "_earlier",
         "_events",
         "_grants",
         "_in_block_phase",
@@ -89,6 +92,7 @@ class CallContext(Namespace):
         self._grants = grants
         self._record = _NOBODY
         self._in_block_phase = False
+        self._earlier: tuple[bytes, ...] | None = None
         self._events: list[tuple[str, str, dict[str, Value]]] = []
         self._moves: list[object] = []
         self._outbox: list[bytes] = []
@@ -146,6 +150,22 @@ class CallContext(Namespace):
         if space is None:
             space = self._spaces[contract] = Namespace(self._overlay, contract)
         return space
+
+    def new_id(
+        self, kind: str, registrar: bytes, reference: str, find: Callable[[bytes], object | None], rule: str
+    ) -> bytes:
+        """The id of what ``registrar`` makes under its own ``reference`` (docs/spec/formats.md §3).
+
+        Refuses with ``rule``, naming the id, when the same reference stands for something already (``find``): what was
+        made on an earlier chain of a line of successors included, whose id holds that chain's genesis hash.
+        """
+        if self._earlier is None:
+            self._earlier = earlier_chains(self._overlay.get)
+        made = derive_id(self.block.genesis_hash, kind, registrar, reference)
+        for known in (made, *(derive_id(chain, kind, registrar, reference) for chain in self._earlier)):
+            if find(known) is not None:
+                self.refuse(rule, known)
+        return made
 
     def emit(self, name: str, **fields: Value) -> None:
         """Adds the event [contract, name, fields] to the transaction's; dropped when it is refused."""

@@ -1,7 +1,6 @@
 """What a successor's height 0 changes of its predecessor's last state (docs/spec/successor.md §3).
 
 Only ``governance`` is touched: other validators from epoch 0 on, no proposal pending, and where the chain came from.
-State key inside ``governance``: ``predecessor``: the map {genesis_hash, height, header_hash, lineage}.
 """
 
 from __future__ import annotations
@@ -10,19 +9,16 @@ from dataclasses import replace
 from typing import cast
 
 from chain_core.codec.block import decode_header, header_hash
-from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, decode_value, encode_value
 from chain_core.execution import epochs, membership
 from chain_core.execution.errors import InvalidGenesis
+from chain_core.execution.line import PREDECESSOR, earlier_chains
 from chain_core.execution.overlay import Namespace, Overlay, StateReader
 from chain_core.execution.parameters import FLAGS_KEY, GOVERNANCE, PARAMETERS_KEY
 from chain_core.execution.proposals import EXPIRED, ProposalBook
 from chain_core.execution.sub_ledgers import sub_ledgers
 from chain_core.types.genesis import Genesis
 from chain_core.types.values import Value
-
-PREDECESSOR = b"predecessor"
-PREDECESSOR_KEY = state_key(GOVERNANCE, PREDECESSOR)
 
 
 def settings(state: StateReader) -> tuple[dict[str, int], tuple[str, ...]]:
@@ -77,6 +73,7 @@ def succession_writes(genesis: Genesis, state: StateReader) -> dict[bytes, bytes
         "height": header.height,
         "header_hash": header_hash(past.header),
         "lineage": past.lineage,
+        "earlier": earlier_chains(state.get),
     }
     space.put(PREDECESSOR, encode_value(origin))
     overlay.commit()

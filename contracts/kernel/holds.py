@@ -7,7 +7,6 @@ touch it.
 
 from __future__ import annotations
 
-from chain_core.codec.signed import derive_id
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from contracts.hooks import guards
@@ -97,9 +96,7 @@ def _new(space: Namespace, ctx: CallContext, hold: Hold, reference: str) -> byte
     now = ctx.block.time_ms
     if not now < hold.expires_ms <= now + MAX_HOLD_MS:
         ctx.refuse("kernel.bad_expiry", hold.expires_ms, now, now + MAX_HOLD_MS)
-    hold_id = derive_id(ctx.block.genesis_hash, "hold", hold.owner, reference)
-    if space.get(HOLD + hold_id) is not None:
-        ctx.refuse("kernel.hold_exists", hold_id)
+    hold_id = ctx.new_id("hold", hold.owner, reference, lambda known: space.get(HOLD + known), "kernel.hold_exists")
     space.put(HOLD + hold_id, encode_hold(hold))
     ctx.emit(
         "held",
@@ -182,9 +179,7 @@ def pledge(space: Namespace, ctx: CallContext, reference: str, security: bytes, 
     if pledgee == owner:
         ctx.refuse("kernel.same_party", owner)
     require_active(ctx, pledgee)
-    pledge_id = derive_id(ctx.block.genesis_hash, "pledge", owner, reference)
-    if space.get(PLEDGE + pledge_id) is not None:
-        ctx.refuse("kernel.pledge_exists", pledge_id)
+    pledge_id = ctx.new_id("pledge", owner, reference, lambda known: space.get(PLEDGE + known), "kernel.pledge_exists")
     bind(space, ctx, security, owner, quantity, pledge=True)
     space.put(PLEDGE + pledge_id, encode_pledge(Pledge(security, owner, pledgee, quantity)))
     ctx.emit("pledged", pledge=pledge_id, security=security, owner=owner, pledgee=pledgee, quantity=quantity)

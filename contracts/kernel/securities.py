@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from chain_core.codec.signed import derive_id
 from chain_core.codec.values import encode_value
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
@@ -43,9 +42,9 @@ def register_security(space: Namespace, ctx: CallContext, listing: Listing, cont
     """A new security under the caller's own reference; its id. One with ``legacy`` needs the second pair of eyes. Emits
     ``security_registered``.
     """
-    security = derive_id(ctx.block.genesis_hash, "security", ctx.account, listing.reference)
-    if space.get(SECURITY + security) is not None:
-        ctx.refuse("kernel.security_exists", security)
+    security = ctx.new_id(
+        "security", ctx.account, listing.reference, lambda known: space.get(SECURITY + known), "kernel.security_exists"
+    )
     market = (space.get(MARKET) or b"").decode("ascii")
     if listing.province != market:
         ctx.refuse("csrc.province", listing.province, market)

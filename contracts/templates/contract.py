@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import cast
 
-from chain_core.codec.signed import derive_id
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.execution.arguments import Document, Octets, Text, wrong_argument
 from chain_core.execution.codes import Code, EngineFault, Refused
@@ -131,9 +130,9 @@ class Templates(Contract):
         wrong = wrong_argument(kinds, params)
         if wrong is not None:
             ctx.refuse("templates.bad_parameters", name, wrong[:64])
-        instance = derive_id(ctx.block.genesis_hash, "instance", ctx.principal, reference)
-        if ctx.get(instance_key(instance)) is not None:
-            ctx.refuse("templates.exists", instance)
+        instance = ctx.new_id(
+            "instance", ctx.principal, reference, lambda known: ctx.get(instance_key(known)), "templates.exists"
+        )
         record = Instance(name, template.version, ctx.principal, params)
         self._check_role(ctx, template, template.create, record, "create")
         row: dict[str, Value] = {

@@ -21,7 +21,7 @@ from chain_core.crypto.providers import signing_provider
 from chain_core.execution.codes import Code
 from chain_core.execution.epochs import current_epoch
 from chain_core.execution.errors import InvalidGenesis
-from chain_core.execution.successor import PREDECESSOR_KEY
+from chain_core.execution.line import PREDECESSOR_KEY
 from chain_core.ledger import foundation
 from chain_core.ledger.errors import BlockRefused
 from chain_core.ledger.store import LedgerStore
@@ -131,6 +131,7 @@ def test_the_successor_has_what_the_predecessor_had(past: Past, document: Genesi
         "height": BLOCKS,
         "header_hash": header.prev_hash,
         "lineage": lineage(past.genesis, cast(Predecessor, document.predecessor).header),
+        "earlier": [],
     }
 
 
