@@ -51,13 +51,28 @@ class HistoryStore:
             raise MalformedTree(f"{count} headers asked for, {self.tree.count} are final", where="count")
 
     def _node(self, level: int, index: int) -> bytes:
-        if level:
-            return self._database.get(keys.history_node(level, index)) or self._lost(f"node {index} of level {level}")
-        header = self._database.get(keys.at_height(keys.HEADER, index))
-        return leaf_hash(header) if header is not None else self._lost(f"header {index}")
+        return _node(self._database, level, index)
 
-    def _lost(self, what: str) -> NoReturn:
-        corrupt(f"{what} of the history is missing", self._database.path)
+
+def beginning(database: Database, count: int) -> HistoryTree:
+    """The tree over the first ``count`` headers, from the nodes that longer ones left. Raises StoreCorrupt."""
+    peaks, covered = [], 0
+    for level in reversed(range(count.bit_length())):
+        if count >> level & 1:
+            peaks.append(_node(database, level, covered >> level))
+            covered += 1 << level
+    return HistoryTree.restore(count.to_bytes(8, "big") + b"".join(peaks))
+
+
+def _node(database: Database, level: int, index: int) -> bytes:
+    if level:
+        return database.get(keys.history_node(level, index)) or _lost(database, f"node {index} of level {level}")
+    header = database.get(keys.at_height(keys.HEADER, index))
+    return leaf_hash(header) if header is not None else _lost(database, f"header {index}")
+
+
+def _lost(database: Database, what: str) -> NoReturn:
+    corrupt(f"{what} of the history is missing", database.path)
 
 
 def add(batch: Batch, tree: HistoryTree, header_bytes: bytes) -> None:

@@ -70,7 +70,10 @@ class SnapshotImport:
         return self.manifest is not None
 
     def aim_at(self, manifest: Manifest) -> None:
-        """The snapshot to collect; pages of another one are dropped, buckets stay as far as they still fit."""
+        """The snapshot to collect; pages of another one are dropped, buckets stay as far as they still fit.
+
+        Headers above it do not count any more: a source that took them further must not shut out the others.
+        """
         if manifest == self.manifest:
             return
         batch = self._database.batch()
@@ -78,8 +81,12 @@ class SnapshotImport:
             for number in self._pages[tree]:
                 batch.delete(_key(keys.IMPORT_PAGE, tree, number))
         batch.put(keys.IMPORT_MANIFEST, encode_manifest(manifest))
+        headers = self.headers
+        if headers.count > manifest.height + 1:
+            headers = history.beginning(self._database, manifest.height + 1)
+            batch.put(keys.IMPORT_HEADERS, headers.serialise())
         self._database.write(batch)
-        self.manifest, self._pages = manifest, ({}, {})
+        self.manifest, self._pages, self.headers = manifest, ({}, {}), headers
 
     def add_headers(self, certified: Sequence[tuple[bytes, bytes]], sets: Mapping[bytes, bytes]) -> None:
         """Verified headers with their certificates, in order behind those that are there, and the encoded sets (by

@@ -7,6 +7,7 @@ from chain_core.network.frames import PrunedFrame, SnapshotPart, SnapshotRequest
 from chain_core.node.ports import Transport
 from chain_core.node.snapshot_joining import Alarm, SnapshotJoiner
 from chain_core.node.snapshot_serving import SnapshotServer
+from chain_core.types.validator_set import max_faulty
 
 SNAPSHOT_DISTANCE = 2_000
 """Certified heights further ahead than this are not fetched block by block."""
@@ -24,7 +25,7 @@ class SnapshotExchange:
 
     def follow(self, n: int, me: int | None) -> None:
         """Another epoch has begun: its members are asked and served from now on."""
-        self.joiner.peers = tuple(peer for peer in range(n) if peer != me)
+        self.joiner.peers, self.joiner.f = tuple(peer for peer in range(n) if peer != me), max_faulty(n)
 
     @property
     def active(self) -> bool:

@@ -56,6 +56,8 @@ class SnapshotJoiner:
         self.active = self.ready = False
         self.liars: set[int] = set()
         self.peers: tuple[int, ...] = ()
+        self.f = 0
+        """How many of the validators may be Byzantine."""
         self._import: SnapshotImport | None = None
         self._offers: dict[int, Manifest | None] = {}
         self._offers_until_ms = 0
@@ -162,7 +164,7 @@ class SnapshotJoiner:
 
     def _choose(self, now_ms: int) -> None:
         incoming = self._incoming()
-        least = max(self._store.final_height + 1, incoming.headers.count - 1)
+        least = self._store.final_height + 1
         good = {peer: made for peer, made in self._offers.items() if made and made.height >= least}
         awake = [made for peer, made in good.items() if self._awake(peer, now_ms)]
         if not awake:  # better a source that was silent than none
@@ -174,14 +176,19 @@ class SnapshotJoiner:
             self.active = False
             self._rest_until_ms = now_ms + REST_MS
             return
-        counts = Counter(offered)
-        chosen = max(counts, key=lambda manifest: (counts[manifest], manifest.height))
+        counts, vouched = Counter(offered), self._vouched()
+        chosen = max(counts, key=lambda made: (made.height <= vouched, counts[made], made.height))
         incoming.aim_at(chosen)
         self._sources = {peer for peer, manifest in self._offers.items() if manifest == chosen}
         for peer in self._honest():
             if peer not in self._sources:  # perhaps it has that view, too, beside a later one
                 self._send(peer, SnapshotRequest(chosen.height, SnapshotKind.MANIFEST), now_ms)
         self._ask(now_ms)
+
+    def _vouched(self) -> int:
+        """The (f+1)th highest offer: a correct peer's, or below one. What is above it may be made up."""
+        heights = sorted((made.height for made in self._offers.values() if made), reverse=True)
+        return heights[min(self.f, len(heights) - 1)]
 
     # ---- questions
 

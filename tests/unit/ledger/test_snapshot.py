@@ -153,6 +153,31 @@ def test_the_next_manifest_needs_only_what_differs(server: LedgerStore, joining:
     new.close()
 
 
+@pytest.mark.parametrize("more", [1, 7, 24, 25])
+def test_a_lower_manifest_when_headers_go_further(server: LedgerStore, joining: Path, more: int) -> None:
+    old = server.view()
+    commit_many(server, more, random.Random(2), first_nonce=10_000)
+    new = server.view()
+    with open_store(joining) as store:
+        incoming = store.snapshot_import()
+        incoming.aim_at(new.manifest)
+        give_headers(incoming, server, new.height)
+        fetch(incoming, new, most=3)
+        incoming.aim_at(old.manifest)
+    with open_store(joining) as store:  # killed there
+        incoming = store.snapshot_import()
+        assert incoming.headers.count == BLOCKS + 1 and incoming.header(BLOCKS + 1) is None
+        fetch(incoming, old)
+        incoming.finish()
+    with open_store(joining) as store:
+        assert store.final_height == BLOCKS and store.header(BLOCKS + 1) is None
+        assert [store.history_root_of(h) for h in (1, BLOCKS)] == [server.history_root_of(h) for h in (1, BLOCKS)]
+        commit_many(store, more, random.Random(2), first_nonce=10_000)  # and it goes on as the others did
+        same(store, server)
+    old.close()
+    new.close()
+
+
 @pytest.mark.parametrize("crash_after", range(6))
 def test_a_crash_while_building(
     server: LedgerStore, joining: Path, crash_after: int, monkeypatch: pytest.MonkeyPatch

@@ -9,13 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from chain_core.codec.block import decode_header, encode_header
+from chain_core.codec.block import decode_header, encode_certificate, encode_header
 from chain_core.codec.genesis import encode_genesis, genesis_hash
 from chain_core.codec.snapshot import SEEN, decode_manifest, encode_manifest, page_count
+from chain_core.codec.transaction import decode_envelope
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.frame_codec import decode_frame, encode_frame
 from chain_core.network.frames import Frame, PrunedFrame, SnapshotKind, SnapshotPart, SnapshotRequest
 from chain_core.node import snapshot_joining, snapshot_serving
+from chain_core.node.block_builder import BlockBuilder
 from chain_core.node.ledger_files import open_ledger
 from chain_core.node.snapshot_exchange import SnapshotExchange
 from chain_core.node.snapshot_joining import OFFERS_MS, PATIENCE_MS, PEER_LIES, REST_MS
@@ -47,12 +49,26 @@ class World:
         self.now_ms = 1_000_000
         self.wire: deque[tuple[int, SnapshotPart]] = deque()
         self.asked: list[tuple[int, SnapshotRequest]] = []
+        self.more: list[LedgerStore] = []
         self.alarms: list[tuple[int, str]] = []
         self.ready: list[int] = []
         self.changes: dict[int, Change] = {}
         self.source = opened(genesis, Path(shutil.copytree(data, directory / "source")))
         self.servers = [SnapshotExchange(self.source, self, self._alarm, 5, peer) for peer in range(4)]
         self.open()
+
+    def short(self, height: int, *peers: int) -> None:
+        """These peers have the first blocks of the chain only."""
+        store = opened(self.genesis, self.directory / f"short{height}")
+        self.more.append(store)
+        builder = BlockBuilder(store, local_assembly(self.genesis).executor(), store.genesis_hash)
+        for number in range(1, height + 1):
+            block = self.source.block(number)
+            assert block is not None
+            built = builder.build(block.batch, tuple(map(decode_envelope, block.envelopes)))
+            store.commit_block(built.record(encode_certificate(block.certificate)))
+        for peer in peers:
+            self.servers[peer] = SnapshotExchange(store, self, self._alarm, 5, peer)
 
     def open(self) -> None:
         """The joining node starts."""
@@ -70,7 +86,8 @@ class World:
     def close(self) -> None:
         for server in self.servers:
             server.close()
-        self.source.close()
+        for store in (self.source, *self.more):
+            store.close()
         self.store.close()
 
     def _alarm(self, code: str, facts: dict[str, str | int]) -> None:
@@ -343,7 +360,7 @@ def test_answers_to_no_question_are_nothing(world: World) -> None:
 
 @pytest.mark.parametrize("mute", [False, True])
 def test_a_height_that_only_one_peer_offers_and_does_not_have(world: World, mute: bool) -> None:
-    """The higher one of two offers is made up: its headers end where the chain does, in empty answers or in silence."""
+    """The only offer at first is made up: its headers end where the chain does, in empty answers or in silence."""
 
     def far(part: SnapshotPart) -> SnapshotPart | None:
         if part.kind is not SnapshotKind.MANIFEST:
@@ -352,7 +369,10 @@ def test_a_height_that_only_one_peer_offers_and_does_not_have(world: World, mute
         header = encode_header(replace(decode_header(manifest.header), height=1 << 40))
         return replace(part, parts=(encode_manifest(replace(manifest, header=header)),))
 
-    world.changes = {0: far, 1: lambda part: None, 2: lambda part: None}
+    def late(part: SnapshotPart) -> SnapshotPart | None:
+        return part if any(request.kind is SnapshotKind.HEADERS for _, request in world.asked) else None
+
+    world.changes = {0: far, 1: lambda part: None, 2: lambda part: None, 3: late}
     start = world.now_ms
     world.join()
     assert {peer for peer, _ in world.alarms} == (set() if mute else {0})
@@ -405,3 +425,43 @@ def test_the_only_source_gives_a_bucket_at_a_time(world: World) -> None:
     world.changes = {0: drip, 1: nothing_yet, 2: nothing_yet, 3: nothing_yet}
     world.join()
     assert 1 <= len(dripped) <= 2 and not world.alarms
+
+
+def _far(part: SnapshotPart) -> SnapshotPart | None:
+    """A made-up height; headers as far as there are full answers, then silence."""
+    if part.kind is SnapshotKind.MANIFEST and part.parts:
+        manifest = decode_manifest(part.parts[0])
+        header = encode_header(replace(decode_header(manifest.header), height=1 << 40))
+        return replace(part, parts=(encode_manifest(replace(manifest, header=header)),))
+    return part if len(part.parts) == 16 else None
+
+
+def test_a_made_up_height_is_not_aimed_at(world: World) -> None:
+    """After restarts every view is another one: what is above the (f+1)th highest offer is left alone."""
+    world.short(40, 1)
+    world.short(50, 2)
+    world.changes = {0: _far, 3: lambda part: None}
+    world.node.behind(BLOCKS, world.now_ms)
+    world.deliver(2_000)
+    assert world.ready == [50] and not world.alarms
+    assert {r.height for _, r in world.asked if r.kind is SnapshotKind.HEADERS} == {50}
+
+
+def test_headers_above_what_the_others_have(world: World) -> None:
+    """The only one that answers at first leads the headers further than the others' views, and then falls silent."""
+    asleep = True
+
+    def late(part: SnapshotPart) -> SnapshotPart | None:
+        return None if asleep else part
+
+    world.short(40, 1, 2)
+    world.changes = {0: _far, 1: late, 2: late, 3: lambda part: None}
+    world.node.behind(BLOCKS, world.now_ms)
+    while "headers 48" not in world.node.joiner.progress:
+        world.deliver(1)
+    asleep = False
+    world.deliver(2_000)
+    assert world.ready == [40] and not world.alarms
+    world.restart()
+    assert world.store.final_height == 40
+    assert world.store.scan(b"", limit=100_000) == world.more[0].scan(b"", limit=100_000)
