@@ -22,19 +22,15 @@ def held_signatures(answer: HeldVotes, asker: int, book: EpochBook, genesis_hash
     Raises PeerFault for a signer that is not the asker, and for a final header without a fitting certificate;
     UnknownEpoch for votes of another epoch than the present one here, and for a final header of a later one.
     """
-    signers = [vote.vote.signer for vote in answer.votes] + [vote.signer for vote in answer.header_votes]
-    if answer.view_change is not None:
-        signers.append(answer.view_change.message.signer)
-    if any(signer != asker for signer in signers):
-        raise PeerFault(
-            "a vote of another signer than the one who asked",
-            where=f"held votes of validator {asker}",
-            next_step="drop it; a link that repeats this is cut",
-        )
     epochs = [vote.vote.epoch for vote in answer.votes] + [vote.header.epoch for vote in answer.header_votes]
     if answer.view_change is not None:
         epochs.append(answer.view_change.message.epoch)
     validators = _validators(epochs, asker, book)
+    signers = [vote.vote.signer for vote in answer.votes] + [vote.signer for vote in answer.header_votes]
+    if answer.view_change is not None:
+        signers.append(answer.view_change.message.signer)
+    if any(signer != asker for signer in signers):
+        raise _alien(asker, epochs, book)
     key = validators.key(asker) if epochs else b""
     items = [vote_signature(vote, validators, genesis_hash) for vote in answer.votes]
     items += [(key, header_message(genesis_hash, vote.header_hash), vote.signature) for vote in answer.header_votes]
@@ -47,6 +43,16 @@ def held_signatures(answer: HeldVotes, asker: int, book: EpochBook, genesis_hash
         except (InvalidProof, MalformedBytes) as error:
             raise PeerFault(error.what, where=error.where, next_step=error.next_step) from error
     return list(dict.fromkeys(items))
+
+
+def _alien(asker: int, epochs: list[int], book: EpochBook) -> PeerFault:
+    """Votes of another index; in the scheduled epoch the asker may have that one, and nobody is to blame."""
+    kind = PeerFault if set(epochs) == {book.current().epoch} else UnknownEpoch
+    return kind(
+        "a vote of another signer than the one who asked",
+        where=f"held votes of validator {asker}",
+        next_step="drop it; a link that repeats this is cut",
+    )
 
 
 def _validators(epochs: list[int], asker: int, book: EpochBook) -> ValidatorSet:

@@ -6,7 +6,7 @@ votes are written down: whoever showed them may have forgotten them when this no
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Protocol
 
@@ -38,45 +38,58 @@ class Outside(Protocol):
 
 
 class QuietStart:
-    """The silence of one start; ``window`` is the chain's W."""
+    """The silence of one start. ``signer`` None: a node that is no member now, and asks when it becomes one."""
 
     def __init__(
         self,
         questions: SignerQuestions,
-        signer: SafeSigner,
+        signer: SafeSigner | None,
         store: LedgerStore,
         core: Pbft,
         outside: Outside,
-        window: Callable[[], int],
     ) -> None:
         self.questions = questions
         self._told = False
         self._shown: FinalityNotice | None = None
-        self._signer, self._store, self._core, self._outside, self._window = signer, store, core, outside, window
-        self._written = lost_votes(store, signer.epoch)
+        self._signer, self._store, self._core, self._outside = signer, store, core, outside
+        self._written = lost_votes(store, core.state.config.epoch)
         if self._written is not None and self._written.what:
             lost = Lost(self._written.what, self._written.height, self._written.view)
             self._tell(lost)
             questions.remember(lost)
-        elif self._written is not None:
+        elif self._written is not None and signer is not None:
             signer.not_below(self._written.view)
 
-    def follow(self, core: Pbft, signer: SafeSigner) -> None:
-        """Another epoch has begun, with an instance and perhaps a signer of its own."""
+    def follow(self, core: Pbft, signer: SafeSigner | None, peers: Sequence[int], needed: int) -> None:
+        """Another epoch has begun, with an instance and perhaps a signer of its own; ``needed`` is its q-1.
+
+        While nobody knows what the log lacks, the members of now are asked: answers so far told of another epoch. So
+        does a node that was no member since its start: its disk may be older than a membership that it has forgotten.
+        """
         self._core, self._signer = core, signer
+        if self.questions.open:
+            self.questions = self.questions.again(peers, needed)
+            core.state.silent = signer is not None
+
+    def _window(self) -> int:
+        return self._core.state.config.parameters.window_heights
 
     @property
     def words(self) -> str:
         """Why nothing is signed yet; empty when it may be."""
+        if self._signer is None:
+            return ""
         return self.questions.words(self._store.final_height, self._window())
 
     def begin(self) -> None:
         """Be silent, and ask."""
-        self._core.state.silent = True
+        self._core.state.silent = self._signer is not None
         self.ask()
 
     def ask(self) -> None:
         """Questions get lost: put them again to whoever has not answered."""
+        if self._signer is None:
+            return
         self.questions.ask(self._outside.transport)
         if self._shown is not None and self.questions.open and self.questions.target > self._store.final_height:
             # Whoever showed it may be the only one to have it, and serve nothing: with it the others, who may have
@@ -85,6 +98,8 @@ class QuietStart:
 
     def take(self, peer: int, answer: HeldVotes) -> None:
         """A verified answer."""
+        if self._signer is None:
+            return
         before = self.questions.target
         self._tell(self.questions.take(peer, answer, self._signer, self._window()))
         self._write_down()
@@ -103,10 +118,14 @@ class QuietStart:
 
     def ends(self) -> bool:
         """Whether the silence ends now; then the signer stays out of the views that it had left before."""
-        if not self._core.state.silent or not self.questions.done(self._store.final_height, self._window()):
+        signer, final_height = self._signer, self._store.final_height
+        barrier = self._core.state.config.barrier
+        if signer is None or not self._core.state.silent or (barrier is not None and final_height + 1 >= barrier):
+            return False  # at the end of an epoch the next one's members are asked
+        if not self.questions.done(final_height, self._window()):
             return False
         self._core.state.silent = False
-        self._signer.not_below(self.questions.view)
+        signer.not_below(self.questions.view)
         if self._written is not None and self._written.what:  # the view it names stays closed to this key
             self._written = replace(self._written, what="")
             self._store.log_write((lost_votes_record(self._written),))
@@ -118,7 +137,7 @@ class QuietStart:
     def _write_down(self) -> None:
         """Synced, before anything could be signed."""
         asked = self.questions
-        if asked.first_lost:
+        if asked.first_lost and self._signer is not None:
             lost = LostVotes(self._signer.epoch, asked.horizon, asked.view, asked.first_lost)
             if lost != self._written:
                 self._store.log_write((lost_votes_record(lost),))

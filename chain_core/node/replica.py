@@ -86,10 +86,7 @@ class Replica:
         self.closing = ClosingNotices(store, executor)
         self.on_epoch: list[Callable[[EpochInfo], None]] = []
         """Told when an epoch begins, before anything is sent in it: indices are those of its set from then on."""
-        self.quiet: QuietStart | None = None
-        if questions is not None and self.voter is not None:
-            window = lambda: executor.parameters(store)["window_heights"]  # noqa: E731
-            self.quiet = QuietStart(questions, self.voter.signer, store, self.core, ports, window)
+        self.quiet = QuietStart(questions, signer, store, self.core, ports) if questions is not None else None
         self.built: BuiltBlock | None = None
         self.divergence = Divergence(ports.observer)
         self.halted: str = ""
@@ -374,6 +371,8 @@ class Replica:
         self._join(config)
         for tell in self.on_epoch:
             tell(info)
+        if self.quiet is not None:
+            self.quiet.ask()  # under the indices of now
         self._inputs.append(inp.Started())
         if has_work(self.core.state, self.intake):
             self._inputs.append(inp.WorkAvailable())
@@ -390,8 +389,9 @@ class Replica:
             self.voter = Voter(signer, self.store, self.bodies, self.ports.transport) if signer is not None else None
         else:
             self.voter.signer.begin_epoch(config.epoch, config.me)
-        if self.quiet is not None and self.voter is not None:
-            self.quiet.follow(self.core, self.voter.signer)
+        if self.quiet is not None:
+            signer = self.voter.signer if self.voter is not None else None
+            self.quiet.follow(self.core, signer, self.peers, config.validators.q - 1)
 
     def _stop_at_unknown_flag(self) -> None:
         """A height that runs under a rule this build does not know is neither voted on nor executed."""

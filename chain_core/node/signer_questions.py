@@ -41,17 +41,23 @@ class SignerQuestions:
 
     def __init__(self, peers: Sequence[int], needed: int, draw: Draw) -> None:
         self._nonces = {peer: draw(NONCE_SIZE) for peer in peers}
-        self._needed = needed
+        self._needed, self._draw = needed, draw
         self.answered: set[int] = set()
         self.open = True
         self.horizon = 0
         """The highest height at which a vote is known to be lost; 0: none."""
         self.view = 0
-        """The highest view that a lost vote names."""
+        """The highest view of this epoch that a lost vote names."""
         self.target = 0
         """The highest final height that an answer proved."""
         self.first_lost = ""
         self._limit: int | None = None
+
+    def again(self, peers: Sequence[int], needed: int) -> SignerQuestions:
+        """Those of the next epoch, to its members: nobody has answered, its views are others; what is lost stays so."""
+        made = SignerQuestions(peers, needed, self._draw)
+        made.horizon, made.target, made.first_lost = self.horizon, self.target, self.first_lost
+        return made
 
     @property
     def enough(self) -> bool:

@@ -142,3 +142,13 @@ def test_held_votes_of_the_scheduled_epoch_are_verified_by_its_seats_and_a_missi
     assert held_signatures(replace(held, votes=()), S.validators.n, TwoEpochs(2), S.chain) == []
     with pytest.raises(UnknownEpoch):
         held_signatures(replace(held, votes=(COMMIT, vote)), 3, TwoEpochs(2), S.chain)
+
+
+def test_held_votes_of_another_seat_are_no_lie_in_the_scheduled_epoch() -> None:
+    """Who asks may have that seat there; in the present epoch it has its own."""
+    held = HeldVotes(bytes(32), b"", None, (in_epoch(COMMIT, 1),), (), None)
+    with pytest.raises(UnknownEpoch):
+        held_signatures(held, 2, TwoEpochs(2), S.chain)
+    with pytest.raises(PeerFault) as fault:
+        held_signatures(replace(held, votes=(COMMIT,)), 2, TwoEpochs(2), S.chain)
+    assert not isinstance(fault.value, UnknownEpoch)

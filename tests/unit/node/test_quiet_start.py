@@ -51,6 +51,12 @@ class Told:
         raise AssertionError(block)
 
 
+def instance(epoch: int, barrier: int | None = None) -> Any:
+    """What is needed of the core of an epoch; W is 1."""
+    config = SimpleNamespace(epoch=epoch, barrier=barrier, parameters=SimpleNamespace(window_heights=1))
+    return SimpleNamespace(state=SimpleNamespace(silent=False, config=config))
+
+
 class Stage:
     """A validator that starts on an empty ledger of height 0; ``again`` starts it once more."""
 
@@ -60,13 +66,18 @@ class Stage:
 
     def again(self) -> None:
         self.told = Told()
-        self.state = SimpleNamespace(silent=False)
-        core: Any = SimpleNamespace(state=self.state)
-        nonces = iter(OTHERS)
-        self.questions = SignerQuestions(OTHERS, 2, lambda count: bytes([next(nonces)]) * count)
+        core = instance(0)
+        self.state = core.state
+        self.drawn = 0
+        self.questions = SignerQuestions(OTHERS, 2, self.draw)
         self.signer = SafeSigner(lambda message: bytes(64), ME, S.chain, 0)
-        self.quiet = QuietStart(self.questions, self.signer, self.store, core, self.told, lambda: 1)
+        self.quiet = QuietStart(self.questions, self.signer, self.store, core, self.told)
         self.quiet.begin()
+
+    def draw(self, count: int) -> bytes:
+        """For the first questions the peer's index, other bytes for all later ones."""
+        self.drawn += 1
+        return bytes([(*OTHERS, *range(10, 99))[self.drawn - 1]]) * count
 
     def answer(self, peer: int, **changes: Any) -> None:
         self.quiet.take(peer, replace(EMPTY, nonce=bytes([peer]) * 16, **changes))
@@ -134,3 +145,60 @@ def test_the_view_of_a_lost_vote_stays_closed_after_the_chain_has_passed_it(stag
     stage.answer(0)
     stage.answer(3)
     assert stage.quiet.ends() and not stage.told.alarms
+
+
+def turned(stage: Stage, peers: tuple[int, ...] = OTHERS, needed: int = 2, member: bool = True) -> list[object]:
+    """Epoch 1 begins in it; what goes out."""
+    core = instance(1)
+    stage.state = core.state
+    stage.signer = SafeSigner(lambda message: bytes(64), ME, S.chain, 0, epoch=1)
+    stage.quiet.follow(core, stage.signer if member else None, peers, needed)
+    return stage.said()
+
+
+def test_the_members_of_the_next_epoch_are_asked_anew_and_as_many_as_it_needs(stage: Stage) -> None:
+    """n goes from 4 to 7: the two answers of four were enough in their epoch, four of seven are in this one."""
+    stage.answer(3)
+    said = turned(stage, (0, 2, 3, 4, 5, 6), 4)
+    assert said == [(peer, WantVotes(bytes([10 + at]) * 16)) for at, peer in enumerate((0, 2, 3, 4, 5, 6))]
+    stage.answer(0)
+    assert not stage.quiet.questions.answered, "the answer to a question of the former epoch"
+    for at, peer in enumerate((0, 2, 3)):
+        stage.quiet.take(peer, replace(EMPTY, nonce=bytes([10 + at]) * 16))
+    assert stage.state.silent and not stage.quiet.ends() and "3 of 4" in stage.quiet.words
+    stage.quiet.take(4, replace(EMPTY, nonce=bytes([13]) * 16))
+    assert stage.quiet.ends() and not stage.state.silent
+
+
+def test_a_view_of_the_former_epoch_closes_none_of_the_next_one(stage: Stage) -> None:
+    stage.answer(3, view_change=S.view_change(ME))
+    horizon = stage.questions.horizon
+    assert stage.questions.view > 0
+    turned(stage)
+    assert stage.quiet.questions.horizon == horizon and stage.quiet.questions.view == 0
+    for at, peer in enumerate((0, 2)):
+        stage.quiet.take(peer, replace(EMPTY, nonce=bytes([10 + at]) * 16))
+    assert not stage.quiet.ends(), "what is lost stays so"
+    stage.quiet.questions.horizon = -2  # as if the chain were final beyond what was lost
+    assert stage.quiet.ends() and stage.signer.highest_view == 0 and not stage.signer.view_changing
+
+
+def test_the_silence_does_not_end_between_two_epochs(stage: Stage) -> None:
+    """The last height of the epoch is final here: what q-1 said of it says nothing of the next one."""
+    stage.state.config.barrier = 1
+    stage.answer(0)
+    stage.answer(3)
+    assert not stage.quiet.ends() and stage.state.silent and len(turned(stage)) == 3
+
+
+def test_an_observer_is_not_silent_and_asks_when_it_becomes_a_member(stage: Stage) -> None:
+    assert turned(stage, (0, 1, 2, 3), 2, member=False) == [] and not stage.state.silent and not stage.quiet.words
+    stage.quiet.take(0, replace(EMPTY, nonce=bytes([10]) * 16))
+    assert not stage.quiet.ends()
+    assert len(turned(stage)) == 3 and stage.state.silent and stage.quiet.words
+
+
+def test_who_votes_already_asks_nobody_in_the_next_epoch(stage: Stage) -> None:
+    stage.answer(0)
+    stage.answer(3)
+    assert stage.quiet.ends() and turned(stage) == [] and not stage.state.silent
