@@ -2,7 +2,8 @@
 
 Only what lies above the final height, or names no view below the highest one signed in, counts: older messages may be
 replayed by anybody and say nothing; so are those of other epochs, where this index may be somebody else's. What this
-key signed above the final height is in the log, whatever its view.
+key signed above the final height is in the log, whatever its view. A VIEW-CHANGE or NEW-VIEW of a view that forgotten
+votes name is known to be lost, and the NEW-VIEW in force may hold it for ever.
 """
 
 from __future__ import annotations
@@ -73,15 +74,20 @@ def foreign_view_change(message: SignedViewChange, signer: SafeSigner) -> str:
     """The same for a VIEW-CHANGE and what it carries."""
     view = message.message.new_view
     own = (message.message.epoch, message.message.signer) == (signer.epoch, signer.me)
-    if own and view >= signer.highest_view and not signer.knows(message.body):
+    if own and _counts(view, signer) and not signer.knows(message.body):
         return f"VIEW-CHANGE for view {view}"
     return _carried(message.message, signer)
+
+
+def _counts(view: int, signer: SafeSigner) -> bool:
+    """Whether a VIEW-CHANGE or NEW-VIEW of this view would be in the log if this process had signed it."""
+    return view >= signer.highest_view and view > signer.forgotten_view
 
 
 def _new_view(message: SignedNewView, signer: SafeSigner) -> str:
     view = message.message.view
     own = (message.message.epoch, message.message.signer) == (signer.epoch, signer.me)
-    if own and view >= signer.highest_view and not signer.knows(message.body):
+    if own and _counts(view, signer) and not signer.knows(message.body):
         return f"NEW-VIEW of view {view}"
     for change in message.message.view_changes:
         found = foreign_view_change(change, signer)

@@ -217,15 +217,21 @@ def test_a_lost_proposal_seals_nothing(tmp_path: Path) -> None:
     world.close()
 
 
-def backed_up(world: World, directory: Path) -> SimNode:
-    """Node 2 after three blocks more than the backup that its disk is restored from."""
+def backed_up(world: World, directory: Path, change_view: bool = False) -> SimNode:
+    """Node 2 after three blocks more than the backup that its disk is restored from; the first in view 1 perhaps."""
     submit(world, 0, 0)
     all_final(world)
     node = world.nodes[2]
     node.crash()
     shutil.copytree(node.directory, directory)
     node.boot()
-    for number in range(1, 4):
+    if change_view:
+        world.advance(1_000)
+        world.network.partition([{0}, {1, 2, 3}])
+        submit(world, 1, 1)
+        world.advance(5_000)
+        world.network.heal()
+    for number in range(1 + change_view, 4):
         submit(world, 0, number)
         world.advance(1_000)
     node.crash()
@@ -255,6 +261,40 @@ def test_an_old_disk_that_was_restored_votes_when_the_chain_is_beyond_what_it_fo
     all_final(world)
     assert node.alarms == ["VOTES_LOST", "VOTES_AGAIN"] and not node.replica.quiet.words
     assert len(world.checker.past[2].signed) > signed and not world.checker.halts
+    world.close()
+
+
+def test_an_old_disk_from_before_a_view_change_is_no_twin_of_itself(tmp_path: Path) -> None:
+    """The NEW-VIEW in force holds the VIEW-CHANGE that it lost: shown to it again and again, at every start, and it
+    enters that view and votes in it."""
+    world = quiet(tmp_path)
+    node = backed_up(world, tmp_path / "backup", change_view=True)
+    leader = world.nodes[1].replica
+    assert leader is not None and leader.core.state.new_view is not None and leader.core.state.view == 1
+    assert 2 in [change.message.signer for change in leader.core.state.new_view.message.view_changes]
+    node.boot()
+    world.advance(3_000)
+    for nonce in range(4, 9):
+        submit(world, 0, nonce)
+        world.advance(2_000)
+    assert node.alarms == ["VOTES_LOST", "VOTES_AGAIN"] and not world.checker.halts
+    for nonce in (9, 10):
+        replica = node.replica
+        assert replica is not None and replica.voter is not None
+        assert (replica.core.state.view, replica.core.state.view_changing, replica.voter.signer.forgotten_view) == (
+            1,
+            False,
+            1,
+        )
+        world.network.partition([{0}, {1, 2, 3}])  # now nothing is final without it
+        submit(world, 1, nonce)
+        world.advance(2_000)
+        world.network.heal()
+        all_final(world)
+        node.crash()
+        node.boot()
+        world.advance(2_000)
+    assert not world.checker.halts and "SIGNING_REFUSED" not in node.alarms
     world.close()
 
 

@@ -94,3 +94,21 @@ def test_what_somebody_signed_under_this_index_in_another_epoch_is_not_its_own()
     other.epoch = 1
     for message in (prepare(ME, B, 2), header_vote(ME, header_of(5, B)), view_change(ME, VIEW + 1)):
         assert foreign_vote(message, signer()) and not foreign_vote(message, other)
+
+
+FORGOTTEN = 6
+LOST: list[tuple[str, Message, bool]] = [
+    ("its lost VIEW-CHANGE", view_change(ME, FORGOTTEN), False),
+    ("its lost VIEW-CHANGE in the NEW-VIEW in force", new_view(6, [view_change(ME, 6), view_change(2, 6)]), False),
+    ("its lost NEW-VIEW", new_view(5, [view_change(0, 5)]), False),
+    ("a foreign PREPARE in its lost VIEW-CHANGE", view_change(ME, FORGOTTEN, prepared(B, 2)), True),
+    ("a VIEW-CHANGE beyond them", view_change(ME, FORGOTTEN + 1), True),
+    ("a NEW-VIEW beyond them", new_view(9, [view_change(0, 9)]), True),
+]
+
+
+@pytest.mark.parametrize(("message", "foreign"), [c[1:] for c in LOST], ids=[c[0] for c in LOST])
+def test_what_forgotten_views_hold_is_known_to_be_lost(message: Message, foreign: bool) -> None:
+    one = signer()
+    one.not_below(FORGOTTEN)
+    assert bool(foreign_vote(message, one)) is foreign
