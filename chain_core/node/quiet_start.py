@@ -138,7 +138,9 @@ class QuietStart:
         """Synced, before anything could be signed."""
         asked = self.questions
         if asked.first_lost and self._signer is not None:
-            lost = LostVotes(self._signer.epoch, asked.horizon, asked.view, asked.first_lost)
+            epoch, before = self._signer.epoch, self._written
+            closed = before.view if before is not None and before.epoch == epoch else 0  # by an earlier loss
+            lost = LostVotes(epoch, asked.horizon, max(asked.view, closed), asked.first_lost)
             if lost != self._written:
                 self._store.log_write((lost_votes_record(lost),))
                 self._written = lost

@@ -147,6 +147,23 @@ def test_the_view_of_a_lost_vote_stays_closed_after_the_chain_has_passed_it(stag
     assert stage.quiet.ends() and not stage.told.alarms
 
 
+def test_a_second_loss_opens_no_view_that_the_first_one_closed(stage: Stage) -> None:
+    stage.answer(3, view_change=S.view_change(ME))
+    stage.answer(0)
+    stage.questions.horizon = -2  # as if the chain were final beyond what was lost
+    assert stage.quiet.ends()
+    view = stage.signer.forgotten_view
+    stage.again()
+    stage.answer(3, votes=(S.vote(Phase.COMMIT, ME),))
+    assert stage.questions.view < view, "the vote that is lost now names a lower one"
+    for _ in range(2):
+        stage.again()
+        stage.answer(3)
+        stage.answer(0)
+        stage.questions.horizon = -2
+        assert stage.quiet.ends() and stage.signer.forgotten_view == view
+
+
 def turned(stage: Stage, peers: tuple[int, ...] = OTHERS, needed: int = 2, member: bool = True) -> list[object]:
     """Epoch 1 begins in it; what goes out."""
     core = instance(1)
