@@ -13,7 +13,7 @@ from chain_core.types.transaction import Operation
 
 BLOCKS = 5
 CATCHES_UP_S = 120
-PATIENT = {"order_timeout_ms": 15_000, "order_timeout_max_ms": 60_000, "idle_block_ms": 0}
+PATIENT = {"order_timeout_ms": 60_000, "order_timeout_max_ms": 240_000, "idle_block_ms": 0}
 """The reference provider takes seconds a block, more on a busy machine: nobody is to depose a primary for that, and
 no idle block to come in between."""
 
