@@ -47,6 +47,7 @@ OutcomeT = TypeVar("OutcomeT")
 PartT = TypeVar("PartT")
 
 _CACHED_ENVELOPES = 65_536
+_CACHED_SIGNATURES = 8_192
 _PEER_NEXT = "drop it; a link that repeats this is cut"
 
 
@@ -90,6 +91,33 @@ class VerifiedCache:
             del self._ids[next(iter(self._ids))]
 
 
+class KnownSignatures:
+    """Signatures of validators that were found valid; bounded, the oldest leaves first.
+
+    Votes are sent again until they are answered, and stand again in certificates, VIEW-CHANGEs and NEW-VIEWs. A node
+    that verifies slower than others re-send would never catch up.
+    """
+
+    __slots__ = ("_items", "_limit")
+
+    def __init__(self, limit: int = _CACHED_SIGNATURES) -> None:
+        self._items: dict[VerifyItem, None] = {}
+        self._limit = limit
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def fresh(self, items: Sequence[VerifyItem]) -> list[VerifyItem]:
+        """Those that are not known."""
+        return [item for item in items if item not in self._items]
+
+    def add(self, items: Sequence[VerifyItem]) -> None:
+        """Remember these; the oldest ones leave when there is no room."""
+        self._items.update(dict.fromkeys(items))
+        while len(self._items) > self._limit:
+            del self._items[next(iter(self._items))]
+
+
 def _nobody_wants(_: bytes) -> bool:
     return False
 
@@ -112,12 +140,15 @@ class Ingress:
     known_account: Callable[[bytes, bytes], bool]
     wanted: Callable[[bytes], bool] = _nobody_wants
     cache: VerifiedCache = field(default_factory=VerifiedCache)
+    known: KnownSignatures = field(default_factory=KnownSignatures)
 
     # ---- consensus messages
 
     def check_messages(self, messages: Sequence[Message]) -> Check[MessageOutcome]:
-        """Structure of consensus messages; every signature in them, nested ones too, is left to verify."""
-        check = _PartsCheck(_bad_message)
+        """Structure of consensus messages; every signature in them, nested ones too, is left to verify, but for those
+        that this node has verified before.
+        """
+        check = _PartsCheck(_bad_message, self.known.add)
         for message in messages:
             try:
                 require_message(message, self.ledger)
@@ -127,7 +158,7 @@ class Ingress:
             except MalformedBytes as error:
                 check.add(_fault(error))
             else:
-                check.add(message, items)
+                check.add(message, self.known.fresh(items))
         return check
 
     def verify_messages(self, messages: Sequence[Message]) -> list[MessageOutcome]:
@@ -283,6 +314,8 @@ class _PartsCheck(Generic[PartT]):
 
     bad: Callable[[PartT], PeerFault]
     """What a part is refused with when one of its signatures does not hold."""
+    hold: Callable[[Sequence[VerifyItem]], None] | None = None
+    """Told of the signatures of each part that is good."""
     items: list[VerifyItem] = field(default_factory=list)
     parts: list[tuple[PartT | PeerFault, int]] = field(default_factory=list)
 
@@ -296,6 +329,8 @@ class _PartsCheck(Generic[PartT]):
         start = 0
         for part, count in self.parts:
             good = all(valid[start : start + count])
+            if good and count and self.hold is not None:
+                self.hold(self.items[start : start + count])
             start += count
             if isinstance(part, PeerFault):
                 outcomes.append(part)

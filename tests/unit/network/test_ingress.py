@@ -16,7 +16,7 @@ from chain_core.crypto.provider import VerifyItem
 from chain_core.crypto.providers import provider, signing_provider
 from chain_core.network import ingress as module
 from chain_core.network.frames import HeldVotes
-from chain_core.network.ingress import EnvelopeOutcome, Ingress, VerifiedCache
+from chain_core.network.ingress import EnvelopeOutcome, Ingress, KnownSignatures, VerifiedCache
 from chain_core.network.signing import sign_transaction
 from chain_core.network.transaction_refusals import (
     BadSignature,
@@ -255,6 +255,29 @@ def test_messages_are_verified_one_by_one() -> None:
     assert isinstance(outcomes[1], PeerFault) and "does not verify" in outcomes[1].what
     assert isinstance(outcomes[2], PeerFault)
     assert outcomes[3:] == [Verified(heartbeat), Verified(S.new_view)]
+
+
+def test_validators_signatures_are_verified_once_alone_or_in_what_carries_them() -> None:
+    ingress, vote = made(), S.vote(Phase.COMMIT, 1)
+    forged = replace(vote, signature=bytes(64))
+    assert len(ingress.check_messages([vote, forged]).items) == 2
+    assert [type(outcome) for outcome in ingress.verify_messages([vote, forged])] == [Verified, PeerFault]
+    check = ingress.check_messages([vote, forged])
+    assert len(check.items) == 1, "the good one is known, the bad one stays bad"
+    assert [type(outcome) for outcome in check.conclude([False])] == [Verified, PeerFault]
+    whole = len(ingress.check_messages([S.new_view]).items)
+    ingress.verify_messages([S.new_view.message.view_changes[0]])
+    assert 0 < len(ingress.check_messages([S.new_view]).items) < whole
+    ingress.verify_messages([S.new_view])
+    assert not ingress.check_messages([S.new_view]).items
+
+
+def test_known_signatures_are_bounded() -> None:
+    known = KnownSignatures(2)
+    items = [(bytes([i]), b"", b"") for i in range(3)]
+    for item in items:
+        known.add([item])
+    assert len(known) == 2 and known.fresh(items) == items[:1]
 
 
 def test_a_commit_proof() -> None:
