@@ -134,7 +134,14 @@ def _submit(
 ) -> None:
     async def ask(client: VerifyingClient) -> render.Row:
         operation = Operation(SUCCESSORS, method, args)
-        return row | await submit_one(client, account, key, operation, contracts=(Successors(),))
+        return row | await submit_one(
+            client,
+            account,
+            key,
+            operation,
+            contracts=(Successors(),),
+            next_step="look at `successor show` and `market`",
+        )
 
     answer(genesis, node, ask, as_json)
 

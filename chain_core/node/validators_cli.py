@@ -256,9 +256,10 @@ async def submit_one(
     key: Path,
     *operations: Operation,
     contracts: Sequence[Contract] = (Governance({}, ()),),
+    next_step: str = "look at `validators show` and `validators proposals`",
 ) -> render.Row:
     """A transaction of the client's ledger, final and in effect. Raises NotDecided when its receipt says no, in the
-    words of ``contracts``.
+    words of ``contracts`` and with ``next_step``.
     """
     private = load_private_key(key)
     until = time.time_ns() // 1_000_000 + _WINDOW_MS
@@ -275,6 +276,6 @@ async def submit_one(
         raise NotDecided(
             texts.render(receipt.code, receipt.rule, receipt.parameters, "en"),
             where=f"height {settled.header.height}",
-            next_step="look at `validators show` and `validators proposals`",
+            next_step=next_step,
         )
     return {"height": settled.header.height, "transaction": receipt.transaction_id.hex(), "final": True}
