@@ -22,7 +22,10 @@ class Timer(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Started:
-    """The driver, once, after the log was read back."""
+    """The driver: after the log was read back, and again when votes may be cast from now on (docs/spec/pbft.md §6)."""
+
+    forgotten_view: int = -1
+    """Up to it the key may have asked for views, led and voted in them, and the log has lost it."""
 
 
 @dataclass(frozen=True, slots=True)

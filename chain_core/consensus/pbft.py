@@ -98,7 +98,8 @@ class Pbft:
                 state.config = replace(state.config, barrier=height)
             case TimerFired(timer):
                 self._on_timer(timer, now_ms, out)
-            case Started():
+            case Started(forgotten_view):
+                view_change.forget_views(state, forgotten_view, out)
                 view_change.resume(state, out)
                 skipping.ask_to_skip(state, out)
                 self._resend(now_ms, out)

@@ -201,6 +201,8 @@ class ReplicaState:
     view: int = 0
     view_changing: bool = False
     """VIEW-CHANGE for ``view`` was signed and no NEW-VIEW for it entered: no PREPARE or COMMIT is cast."""
+    forgotten_view: int = -1
+    """Views up to it are never asked for and never led: this key may have done so, and its log has lost it."""
     failed_views: int = 0
     """View changes since the last finality: doubles the ordering timer, up to its cap."""
     view_timer_started: bool = False
@@ -279,6 +281,11 @@ class ReplicaState:
     def may_order(self, slot: Slot) -> bool:
         """Whether a height in flight is still to be ordered here; one with a certificate elsewhere is not."""
         return slot.committed is None and slot.height > self.certified and not self.closed
+
+    @property
+    def waits_unasked(self) -> bool:
+        """Whether it waits for the NEW-VIEW of a view that it may not ask for."""
+        return self.view_changing and self.view <= self.forgotten_view
 
     @property
     def may_vote(self) -> bool:

@@ -60,21 +60,33 @@ def begin_view_change(state: ReplicaState, new_view: int, out: list[Effect]) -> 
     """Stop ordering in the present view and ask for ``new_view``."""
     if not state.may_vote or state.me is None or new_view <= state.view or state.closed:
         return
-    stop_order_timer(state, out)
-    state.view = new_view
-    state.view_changing = True
-    state.view_timer_started = False
-    state.building_new_view = False
+    _leave_view(state, new_view, out)
     state.failed_views += 1
     config = state.config
-    state.building = False
-    for slot in state.slots.values():
-        slot.prepares = {}
     prepared = tuple(slot.prepared for slot in state.ascending() if slot.prepared is not None)
     message = ViewChange(
         config.ledger, config.epoch, new_view, state.me, state.final_header, state.final_certificate, prepared
     )
     out.append(CastViewChange(message))
+
+
+def _leave_view(state: ReplicaState, new_view: int, out: list[Effect]) -> None:
+    stop_order_timer(state, out)
+    state.view = new_view
+    state.view_changing = True
+    state.view_timer_started = False
+    state.building_new_view = False
+    state.building = False
+    for slot in state.slots.values():
+        slot.prepares = {}
+
+
+def forget_views(state: ReplicaState, view: int, out: list[Effect]) -> None:
+    """Views up to ``view`` are closed to this key. Below it nothing is cast any more; itself it is entered by its
+    NEW-VIEW only, and when others ask for a view, whichever, the one above it is asked for."""
+    state.forgotten_view = max(state.forgotten_view, view)
+    if view > state.view:
+        _leave_view(state, view, out)
 
 
 def on_own_view_change(state: ReplicaState, message: SignedViewChange, out: list[Effect]) -> None:
@@ -90,10 +102,13 @@ def on_view_change(state: ReplicaState, message: SignedViewChange, out: list[Eff
     if state.closed:
         answer_final(state, signer, out)
         return
+    if signer == state.me:
+        return  # the own one is here, or in what the log has lost
     known = state.view_changes.get(signer)
     if known is not None and known.message.new_view == new_view:
         accuse_view_change(state, known, message, out)
-    if new_view <= state.view and not (state.view_changing and new_view == state.view):
+    asks = new_view > state.view or state.waits_unasked or (state.view_changing and new_view == state.view)
+    if not asks:
         serve_new_view(state, signer, new_view, out)
         return
     if known is not None and known.message.new_view >= new_view:
@@ -112,7 +127,10 @@ def serve_new_view(state: ReplicaState, peer: int, peer_view: int, out: list[Eff
 
 
 def check_view_changes(state: ReplicaState, out: list[Effect]) -> None:
-    """f+1 for any higher views: join the smallest (PBFT §4.5.2). q for the view asked for: its timer, its primary."""
+    """f+1 for any higher views: join the smallest (PBFT §4.5.2). q for the view asked for: its timer, its primary.
+
+    Who may not ask for the view it waits for cannot be one of the q: f+1 others, for whatever views, start its timer.
+    """
     validators = state.config.validators
     higher = sorted(m.message.new_view for m in state.view_changes.values() if m.message.new_view > state.view)
     if len(higher) > validators.f:
@@ -120,8 +138,11 @@ def check_view_changes(state: ReplicaState, out: list[Effect]) -> None:
         return
     if not state.view_changing:
         return
-    at_least = [m for m in state.view_changes.values() if m.message.new_view >= state.view]
-    if len(at_least) >= validators.q and not state.view_timer_started:
+    if state.waits_unasked:
+        enough = sum(signer != state.me for signer in state.view_changes) > validators.f
+    else:
+        enough = sum(m.message.new_view >= state.view for m in state.view_changes.values()) >= validators.q
+    if enough and not state.view_timer_started:
         state.view_timer_started = True
         state.order_timer_running = True
         out.append(SetTimer(Timer.ORDER, order_timeout_ms(state)))
@@ -132,6 +153,8 @@ def _lead(state: ReplicaState, out: list[Effect]) -> None:
     """The primary of the view asked for makes NEW-VIEW from exactly q VIEW-CHANGEs for it, its own among them."""
     config = state.config
     if config.me is None or not state.is_primary or state.building_new_view or not state.may_vote:
+        return
+    if state.waits_unasked:
         return
     asked = {m.message.signer: m for m in state.view_changes.values() if m.message.new_view == state.view}
     if len(asked) < config.validators.q or config.me not in asked:
@@ -288,7 +311,7 @@ def resume(state: ReplicaState, out: list[Effect]) -> None:
         begin_above(state, state.new_view.message, out)
     for slot in state.ascending():
         accepted = slot.accepted
-        if accepted is None:
+        if accepted is None or state.view_changing:
             continue
         state.next_proposal = max(state.next_proposal, slot.height + 1)
         signer = accepted.vote.vote.signer

@@ -81,6 +81,11 @@ class QuietStart:
             return ""
         return self.questions.words(self._store.final_height, self._window())
 
+    @property
+    def forgotten_view(self) -> int:
+        """Up to which the core may not ask for views; -1: it may ask for any."""
+        return self._signer.forgotten_view if self._signer is not None else -1
+
     def begin(self) -> None:
         """Be silent, and ask."""
         self._core.state.silent = self._signer is not None

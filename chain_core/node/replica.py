@@ -190,7 +190,7 @@ class Replica:
 
     def _speak_if_safe(self) -> None:
         if self.quiet is not None and self.quiet.ends():
-            self._inputs.append(inp.Started())
+            self._inputs.append(inp.Started(self.quiet.forgotten_view))
             if has_work(self.core.state, self.intake):
                 self._inputs.append(inp.WorkAvailable())
 

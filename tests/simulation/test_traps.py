@@ -12,6 +12,7 @@ from chain_core.consensus.messages import Message
 from chain_core.execution.pool import TransactionPool
 from chain_core.network.frame_codec import encode_frame
 from chain_core.network.frames import ConsensusFrame
+from chain_core.node.journal import LostVotes, lost_votes_record
 from chain_core.node.replica import KEY_USED_ELSEWHERE
 from chain_core.types.block import HeaderVote, Phase, SignedVote, Vote
 from tests.simulation.byzantine import Censor, Strategy
@@ -295,6 +296,27 @@ def test_an_old_disk_from_before_a_view_change_is_no_twin_of_itself(tmp_path: Pa
         node.boot()
         world.advance(2_000)
     assert not world.checker.halts and "SIGNING_REFUSED" not in node.alarms
+    world.close()
+
+
+@pytest.mark.parametrize("view", [1, 5])
+def test_a_signer_that_may_not_ask_for_a_view_goes_on_to_the_next_with_the_others(tmp_path: Path, view: int) -> None:
+    """It lost votes of that view long ago; a node is down, the others ask for lower views and need this one."""
+    world = quiet(tmp_path)
+    submit(world, 0, 0)
+    all_final(world)
+    node = world.nodes[2]
+    node.store.log_write((lost_votes_record(LostVotes(0, 0, view, "")),))
+    node.crash()
+    node.boot()
+    world.advance(2_000)
+    world.network.partition([{0}, {1, 2, 3}])  # the primary is gone
+    submit(world, 1, 1)
+    world.until(lambda: world.nodes[1].store.final_height == 2, 60_000, "finality without the primary")
+    world.network.heal()
+    all_final(world)
+    assert world.nodes[1].replica is not None and world.nodes[1].replica.core.state.view > view
+    assert "SIGNING_REFUSED" not in node.alarms and not world.checker.halts
     world.close()
 
 
