@@ -24,6 +24,7 @@ from chain_core.network.frames import HeldVotes
 from chain_core.network.held_votes import held_signatures
 from chain_core.network.message_signatures import certified_signatures, signature_triples
 from chain_core.network.own_ledger import require, require_held, require_message
+from chain_core.network.repeats import LastChanges
 from chain_core.network.transaction_refusals import (
     BadSignature,
     Expired,
@@ -141,6 +142,7 @@ class Ingress:
     wanted: Callable[[bytes], bool] = _nobody_wants
     cache: VerifiedCache = field(default_factory=VerifiedCache)
     known: KnownSignatures = field(default_factory=KnownSignatures)
+    last_changes: LastChanges = field(default_factory=LastChanges)
 
     # ---- consensus messages
 
@@ -164,6 +166,14 @@ class Ingress:
     def verify_messages(self, messages: Sequence[Message]) -> list[MessageOutcome]:
         """Consensus messages, verified or refused one by one."""
         return _now(self.check_messages(messages))
+
+    def repeated(self, peer: int, message: Message) -> Verified[Message] | None:
+        """The message, if it is the VIEW-CHANGE or NEW-VIEW of this peer that was ``remember``ed last; else None."""
+        return Verified(message) if self.last_changes.holds(peer, message) else None
+
+    def remember(self, peer: int, message: Verified[Message]) -> None:
+        """This peer's message was verified: sent again, it need not be once more."""
+        self.last_changes.note(peer, message.value)
 
     def check_held(self, answer: HeldVotes, asker: int) -> Check[HeldOutcome]:
         """The answer to this signer's question: everything in it must be signed by ``asker``, its key in ``items``."""

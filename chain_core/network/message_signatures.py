@@ -57,6 +57,26 @@ def signature_triples(message: Message, book: EpochBook, genesis_hash: bytes, fi
     return list(dict.fromkeys(items))
 
 
+def signature_count(message: Message) -> int:
+    """How many signatures ``message`` claims, nested ones too: by its form, and no fewer than are verified."""
+    match message:
+        case SignedVote() | HeaderVote() | PrePrepare():
+            return 1
+        case Heartbeat():
+            return 0
+        case CommitProof(commits=commits):
+            return len(commits)
+        case FinalityNotice(certificate=certificate):
+            return len(certificate.signatures)
+        case SignedViewChange(message=change):
+            certificate_size = len(change.final_certificate.signatures) if change.final_certificate else 0
+            return 1 + certificate_size + sum(1 + len(prepared.prepares) for prepared in change.prepared)
+        case SignedNewView(message=new_view):
+            return 1 + len(new_view.pre_prepares) + sum(map(signature_count, new_view.view_changes))
+        case _:
+            assert_never(message)
+
+
 def _items(message: Message, book: EpochBook, genesis_hash: bytes, first_header: bytes) -> list[VerifyItem]:
     match message:
         case PrePrepare(vote=vote, batch=batch):

@@ -1,8 +1,9 @@
 """Signatures are verified in batches on worker threads: while one batch is verified, the next one accumulates.
 
 Four waiting lines, all bounded (docs/spec/network.md §5). Votes have a thread of their own: each round of consensus
-would wait for a batch of bodies otherwise. Of the rest, what this node asked for goes first, then what peers pushed, in
-order of arrival. Clients' work comes last but never starves: overload is felt by those who can be told to come back.
+would wait for a batch of bodies otherwise; peers take turns there. Of the rest, what this node asked for goes first,
+then what peers pushed, in order of arrival. Clients' work comes last but never starves: overload is felt by those who
+can be told to come back.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any, Generic, TypeVar
 from chain_core.crypto.provider import VerifyItem
 from chain_core.network.ingress import Check
 from chain_core.network.refusals import Overloaded, Unavailable
+from chain_core.types.validator_set import MIN_VALIDATORS
 
 Outcome = TypeVar("Outcome")
 Result = TypeVar("Result")
@@ -25,6 +27,10 @@ ROUND_SIGNATURES = 256
 """A batch is closed once it holds as many: enough to fill the lanes, few enough that proposals' bodies wait little."""
 
 MAX_VOTES = 8_192
+LEAST_VOTES = 256
+"""Room of each peer at least, however many there are: the votes of a whole window of 64 heights."""
+QUANTUM = 16
+"""Signatures a peer's turn in the line of votes is worth: an instance's votes of some heights."""
 MAX_NEEDED_SIGNATURES = 8_192
 MAX_PEER_SIGNATURES = 8_192
 MAX_CLIENT_SIGNATURES = 8_192
@@ -88,11 +94,82 @@ class _Line:
         taken: list[Job[Any]] = []
         total = 0
         while self._jobs and total < up_to:
-            job = self._jobs.popleft()
-            self.weight -= job.weight
-            self.size_bytes -= job.size_bytes
+            job = self.pop()
             total += job.weight
             taken.append(job)
+        return taken
+
+    @property
+    def next_weight(self) -> int:
+        """That of the first job; there must be one."""
+        return self._jobs[0].weight
+
+    def pop(self) -> Job[Any]:
+        """The first job; there must be one."""
+        job = self._jobs.popleft()
+        self.weight -= job.weight
+        self.size_bytes -= job.size_bytes
+        return job
+
+
+class _FairLine:
+    """A waiting line for many senders: each has its own room, and the signatures are shared out in turns.
+
+    Deficit round robin (Shreedhar, Varghese 1995): a turn is worth QUANTUM signatures, and what a sender does not use
+    while it waits adds up. So a sender of heavy messages delays the others by one of them, and not by all.
+    """
+
+    __slots__ = ("_credit", "_lines", "_max_bytes", "_max_weight", "_turns", "senders", "size_bytes", "weight")
+
+    def __init__(self, max_weight: int, max_bytes: int) -> None:
+        self._max_weight, self._max_bytes = max_weight, max_bytes
+        self.senders = MIN_VALIDATORS
+        self._lines: dict[int, _Line] = {}
+        self._credit: dict[int, int] = {}
+        self._turns: deque[int] = deque()
+        """Those who wait, each once: ``_lines`` and ``_credit`` have them and nobody else."""
+        self.weight = self.size_bytes = 0
+
+    def has_room(self, size_bytes: int, sender: int) -> bool:
+        """An equal share for each. The message that fills it may be larger than what is left, a NEW-VIEW above all:
+        it comes in one packet with others. In bytes only while all together have room.
+        """
+        line, share = self._lines.get(sender), self._max_bytes // self.senders
+        held, held_bytes = (line.weight, line.size_bytes) if line is not None else (0, 0)
+        if held >= max(LEAST_VOTES, self._max_weight // self.senders) or held_bytes >= share:
+            return False
+        return held_bytes + size_bytes <= share or self.size_bytes + size_bytes <= self._max_bytes or not self._turns
+
+    def add(self, job: Job[Any], sender: int) -> None:
+        line = self._lines.get(sender)
+        if line is None:
+            line = self._lines[sender] = _Line(self._max_weight, self._max_bytes)
+            self._credit[sender] = 0
+            self._turns.append(sender)
+        line.add(job)
+        self.weight += job.weight
+        self.size_bytes += job.size_bytes
+
+    def take(self, up_to: int) -> list[Job[Any]]:
+        """Jobs until ``up_to`` signatures are reached, of each sender in order of arrival."""
+        taken: list[Job[Any]] = []
+        total = 0
+        while self._turns and total < up_to:
+            sender = self._turns[0]
+            line, credit = self._lines[sender], self._credit[sender] + QUANTUM
+            while line and line.next_weight <= credit and total < up_to:
+                job = line.pop()
+                credit -= job.weight
+                total += job.weight
+                self.weight -= job.weight
+                self.size_bytes -= job.size_bytes
+                taken.append(job)
+            self._turns.popleft()
+            if line:
+                self._credit[sender] = credit
+                self._turns.append(sender)
+            else:
+                del self._lines[sender], self._credit[sender]
         return taken
 
 
@@ -108,7 +185,7 @@ class VerificationQueue:
         """``measured`` is told of each batch: how many signatures, how many seconds."""
         self._verify, self._measured = verify, measured
         self._counters = counters
-        self._votes = _Line(MAX_VOTES, MAX_LINE_BYTES)
+        self._votes = _FairLine(MAX_VOTES, MAX_LINE_BYTES)
         self._needed = _Line(MAX_NEEDED_SIGNATURES, MAX_LINE_BYTES)
         self._peers = _Line(MAX_PEER_SIGNATURES, MAX_LINE_BYTES)
         self._clients = _Line(MAX_CLIENT_SIGNATURES, MAX_LINE_BYTES)
@@ -125,24 +202,33 @@ class VerificationQueue:
         """Of these, what peers pushed."""
         return self._peers.weight
 
-    def add_vote(self, job: Job[Any]) -> bool:
-        """A consensus message that must not wait behind bodies; False: no room, it is lost (votes are re-sent)."""
-        return self._add(self._votes, job, self._votes_wait, "ingress_votes_dropped")
+    def share_votes(self, senders: int) -> None:
+        """How many validators share the line of votes from now on."""
+        self._votes.senders = senders
+
+    def add_vote(self, job: Job[Any], sender: int) -> bool:
+        """A peer's message that must not wait behind bodies; False: it has no room left, and votes are sent again."""
+        if self._closed or not self._votes.has_room(job.size_bytes, sender):
+            self._counters["ingress_votes_dropped"] += 1
+            return False
+        self._votes.add(job, sender)
+        self._votes_wait.set()
+        return True
 
     def add_needed(self, job: Job[Any]) -> bool:
         """Bodies of proposals, and blocks: this node asked for them; False: no room, it will ask again."""
-        return self._add(self._needed, job, self._bodies_wait, "ingress_needed_dropped")
+        return self._add(self._needed, job, "ingress_needed_dropped")
 
     def add_from_peer(self, job: Job[Any]) -> bool:
         """What peers pushed, in order of arrival; False: no room (what is needed is asked for again)."""
-        return self._add(self._peers, job, self._bodies_wait, "ingress_bodies_dropped")
+        return self._add(self._peers, job, "ingress_bodies_dropped")
 
-    def _add(self, line: _Line, job: Job[Any], work: asyncio.Event, dropped: str) -> bool:
+    def _add(self, line: _Line, job: Job[Any], dropped: str) -> bool:
         if self._closed or not line.has_room(job.weight, job.size_bytes):
             self._counters[dropped] += 1
             return False
         line.add(job)
-        work.set()
+        self._bodies_wait.set()
         return True
 
     async def for_client(self, jobs: Sequence[ClientJob[Outcome, Result]]) -> list[Result]:

@@ -37,6 +37,7 @@ from chain_core.network.ingress import (
     envelope_ids,
 )
 from chain_core.network.links import IncomingLink
+from chain_core.network.message_signatures import signature_count
 from chain_core.network.transaction_refusals import BadSignature, MalformedTransaction
 from chain_core.network.verification import JOB_ENVELOPES, ClientJob, Job, VerificationQueue
 from chain_core.node.ports import Admission, Origin
@@ -156,7 +157,8 @@ class Inbound:
                 keep = lambda _: self.keeper.on_keep(link.peer, frame)  # noqa: E731
                 self.queue.add_from_peer(Job(_Nothing, keep, 1, _size(frame)))
             case BodiesKept():
-                self.queue.add_vote(Job(_Nothing, lambda _: self.keeper.on_kept(link.peer, frame), 1, _size(frame)))
+                kept = lambda _: self.keeper.on_kept(link.peer, frame)  # noqa: E731
+                self.queue.add_vote(Job(_Nothing, kept, 1, _size(frame)), link.peer)
             case _:
                 assert_never(frame)
 
@@ -171,7 +173,7 @@ class Inbound:
             len(answer.votes) + len(answer.header_votes) + 1 + self.ingress.epochs.current().validators.q,
             _MESSAGE_BYTES * (1 + len(answer.votes) + len(answer.header_votes)),
         )
-        self.queue.add_vote(job)
+        self.queue.add_vote(job, link.peer)
 
     def _held_verified(self, link: IncomingLink, outcomes: list[HeldOutcome]) -> None:
         for outcome in outcomes:
@@ -182,16 +184,21 @@ class Inbound:
                 self.replica.on_held_votes(link.peer, outcome)
 
     def _message(self, link: IncomingLink, message: Message) -> None:
+        again = self.ingress.repeated(link.peer, message)
+        if again is not None:  # the replica may have had no use for it before; nothing was verified, nothing is judged
+            replay = Job(_Nothing, lambda _: self.replica.on_message(again), 1, _size_bytes(message))
+            self.queue.add_vote(replay, link.peer)
+            return
         job: Job[MessageOutcome] = Job(
             lambda: self.ingress.check_messages((message,)),
             lambda outcomes: self._messages_verified(link, outcomes),
-            1,
+            max(1, signature_count(message)),
             _size_bytes(message),
         )
         if isinstance(message, PrePrepare) and self.queue.peers_backlog <= PATIENT_SIGNATURES:
             self.queue.add_from_peer(job)
         else:
-            self.queue.add_vote(job)
+            self.queue.add_vote(job, link.peer)
 
     def _messages_verified(self, link: IncomingLink, outcomes: list[MessageOutcome]) -> None:
         for outcome in outcomes:
@@ -204,6 +211,7 @@ class Inbound:
                 self.heard[link.peer] = outcome.value.final_height
             else:  # a heartbeat has no signature: many of them do not make up for a bad one
                 link.judge(1, 0)
+                self.ingress.remember(link.peer, outcome)
             self.replica.on_message(outcome)
 
     def _sort_bodies(self, link: IncomingLink, raws: Sequence[bytes]) -> None:
@@ -271,7 +279,8 @@ class Inbound:
     def _ask(self, peer: int, kind: type[Frame], call: Callable[[], None], size_bytes: int) -> None:
         """A few bytes ask for megabytes: a peer has one open question of a kind, and a newer one takes its turn."""
         place = peer, kind
-        if place in self._questions or self.queue.add_vote(Job(_Nothing, lambda _: self._answer(place), 1, size_bytes)):
+        answer = Job(_Nothing, lambda _: self._answer(place), 1, size_bytes)
+        if place in self._questions or self.queue.add_vote(answer, peer):
             self._questions[place] = call
 
     def _answer(self, place: tuple[int, type[Frame]]) -> None:

@@ -89,6 +89,7 @@ class Instance:
         self.queue = VerificationQueue(_verify, self.counters, self.metrics.verified)
         try:
             self._assemble()
+            self.queue.share_votes(self.place.validators.n)
         except BaseException:
             self.store.close()
             raise
@@ -163,6 +164,7 @@ class Instance:
             return  # the replica is about to turn, and tells when indices count anew
         if self.place.refresh():
             self.inbound.heard.clear()
+            self.queue.share_votes(self.place.validators.n)
             self.replication.members_changed()
             self.links.adopt(self.place.roster)
             event(

@@ -4,6 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 
 import pytest
@@ -12,6 +13,7 @@ from chain_core.crypto.provider import VerifyItem
 from chain_core.network.refusals import Overloaded, Unavailable
 from chain_core.network.verification import (
     CLIENT_SHARE,
+    LEAST_VOTES,
     MAX_CLIENT_SIGNATURES,
     MAX_LINE_BYTES,
     MAX_NEEDED_SIGNATURES,
@@ -77,9 +79,13 @@ class Bench:
     async def hold(self, line: str = "from_peer") -> None:
         """Until ``release``, the worker of this line is busy with one signature."""
         self.verifier.gate.clear()
-        getattr(self.queue, f"add_{line}")(self.job("first", signature=SLOW))
+        self.add(line)(self.job("first", signature=SLOW))
         for _ in range(3):  # the queue's tasks begin, see it and hand it to their thread
             await asyncio.sleep(0)
+
+    def add(self, line: str) -> Callable[[Job[tuple[str, bool]]], bool]:
+        """Into this line; a vote is peer 0's."""
+        return partial(self.queue.add_vote, sender=0) if line == "vote" else getattr(self.queue, f"add_{line}")
 
     def release(self) -> None:
         self.verifier.gate.set()
@@ -151,7 +157,7 @@ def test_a_vote_waits_for_no_batch_of_bodies() -> None:
     async def story(bench: Bench) -> None:
         await bench.hold()
         counted = asyncio.Event()
-        bench.queue.add_vote(Job(lambda: Named("vote", [GOOD]), lambda _: counted.set(), 1, 0))
+        bench.queue.add_vote(Job(lambda: Named("vote", [GOOD]), lambda _: counted.set(), 1, 0), 0)
         await asyncio.wait_for(counted.wait(), 10)
         assert bench.delivered == [], "the bodies' thread is still busy"
         bench.release()
@@ -177,7 +183,7 @@ def test_a_flood_of_bodies_starves_no_client() -> None:
 @pytest.mark.parametrize(
     ("line", "limit", "counter"),
     [
-        ("vote", MAX_VOTES, "ingress_votes_dropped"),
+        ("vote", MAX_VOTES // 4, "ingress_votes_dropped"),
         ("needed", MAX_NEEDED_SIGNATURES, "ingress_needed_dropped"),
         ("from_peer", MAX_PEER_SIGNATURES, "ingress_bodies_dropped"),
     ],
@@ -185,11 +191,74 @@ def test_a_flood_of_bodies_starves_no_client() -> None:
 def test_lines_are_bounded(line: str, limit: int, counter: str) -> None:
     async def story(bench: Bench) -> None:
         await bench.hold(line)
-        add = getattr(bench.queue, f"add_{line}")
+        add = bench.add(line)
         taken = sum(add(bench.job("x", 64)) for _ in range(limit // 64 + 10))
         assert taken == limit // 64
         assert bench.counters[counter] == 10
         assert not add(bench.job("y", 1, size_bytes=MAX_LINE_BYTES))
+
+    run(story)
+
+
+def test_a_peer_that_fills_its_share_of_the_votes_takes_nothing_from_another() -> None:
+    async def story(bench: Bench) -> None:
+        await bench.hold("vote")
+        while bench.queue.add_vote(bench.job("x", 64, size_bytes=1), 1):
+            pass
+        for peer in (0, 2, 3):
+            assert all(bench.queue.add_vote(bench.job("y"), peer) for _ in range(MAX_VOTES // 4))
+            assert not bench.queue.add_vote(bench.job("y"), peer)
+        bench.queue.share_votes(256)
+        assert sum(bench.queue.add_vote(bench.job("z"), 9) for _ in range(2 * LEAST_VOTES)) == LEAST_VOTES
+
+    run(story)
+
+
+def test_a_peer_that_fills_its_share_of_the_bytes_takes_nothing_from_another() -> None:
+    async def story(bench: Bench) -> None:
+        await bench.hold("vote")
+        share = MAX_LINE_BYTES // 4
+        while bench.queue.add_vote(bench.job("x", size_bytes=share // 2 + 1), 1):
+            pass
+        while bench.queue.add_vote(bench.job("x", size_bytes=share + 1), 4):
+            pass
+        for peer in (0, 2, 3):
+            assert bench.queue.add_vote(bench.job("y", size_bytes=share), peer)
+            assert not bench.queue.add_vote(bench.job("y", size_bytes=1), peer)
+
+    run(story)
+
+
+def test_a_new_view_finds_room_behind_small_votes() -> None:
+    """It may be larger than a share, and comes in one packet with other votes of its sender."""
+
+    async def story(bench: Bench) -> None:
+        await bench.hold("vote")
+        assert bench.queue.add_vote(bench.job("vote"), 1)
+        assert bench.queue.add_vote(bench.job("new view", MAX_VOTES), 1)
+        assert not bench.queue.add_vote(bench.job("vote"), 1)
+
+    run(story)
+
+
+def test_peers_take_turns_by_signatures() -> None:
+    """Three messages of 650 signatures came first; what others sent meanwhile waits for none but what is under way."""
+
+    async def story(bench: Bench) -> None:
+        await bench.hold("vote")
+        for _ in range(3):
+            assert bench.queue.add_vote(bench.job("heavy", 650), 1)
+        for number in range(100):
+            for peer in (2, 3):
+                assert bench.queue.add_vote(bench.job(f"{peer}: {number}"), peer)
+        done = asyncio.Event()
+        bench.queue.add_vote(Job(lambda: Named("last", []), lambda _: done.set(), 650, 0), 1)
+        bench.release()
+        await done.wait()
+        names = [name for name, _ in bench.delivered[1:]]
+        assert names.index("heavy") == 200, "650 signatures of one are as many turns as 650 of another"
+        assert [name for name in names if name[0] == "2"] == [f"2: {number}" for number in range(100)]
+        assert bench.verifier.batches[1] <= 200 + 650, "a round is closed when it is full"
 
     run(story)
 
@@ -237,10 +306,10 @@ def test_what_a_delivery_raises_ends_the_queue() -> None:
 
     async def main() -> None:
         queue = VerificationQueue(Verifier(), Counter())
-        queue.add_vote(Job(lambda: Named("x", [GOOD]), explode, 1, 0))
+        queue.add_vote(Job(lambda: Named("x", [GOOD]), explode, 1, 0), 0)
         with pytest.raises(OSError, match="the disk is gone"):
             await queue.run()
-        assert not queue.add_vote(Job(lambda: Named("x", [GOOD]), explode, 1, 0))
+        assert not queue.add_vote(Job(lambda: Named("x", [GOOD]), explode, 1, 0), 0)
         with pytest.raises(Unavailable):
             await queue.for_client([])
 

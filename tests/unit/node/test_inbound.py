@@ -109,7 +109,7 @@ class Bench:
         for frame in frames:
             self.inbound.receive(self.link, frame)
         votes_through = asyncio.Event()
-        if self.inbound.queue.add_vote(Job(_Nothing, lambda _: votes_through.set(), 0, 0)):
+        if self.inbound.queue.add_vote(Job(_Nothing, lambda _: votes_through.set(), 0, 0), self.link.peer):
             await votes_through.wait()
         await self.inbound.submit([b"the last one through"])
         return self.replica.calls
@@ -242,7 +242,7 @@ def test_a_peer_has_one_open_question_of_a_kind_and_the_newest_is_answered() -> 
         bench.inbound.receive(bench.link, WantEnvelopes((b"i" * 32,)))
         bench.inbound.receive(other, WantBlocks(7, 1))
         assert bench.inbound.queue.backlog == 3
-        assert await bench.feed(ConsensusFrame(VOTE)) == [(2, 1_000, 16), (2, (b"i" * 32,)), (3, 7, 1), VOTE]
+        assert await bench.feed(ConsensusFrame(VOTE)) == [(2, 1_000, 16), (2, (b"i" * 32,)), VOTE, (3, 7, 1)]
         assert (await bench.feed(WantBlocks(9, 1)))[4:] == [(2, 9, 1)], "answered: the next one may be asked"
 
     run(story)
@@ -251,7 +251,7 @@ def test_a_peer_has_one_open_question_of_a_kind_and_the_newest_is_answered() -> 
 def test_a_question_that_finds_no_room_is_lost_and_may_be_asked_again() -> None:
     async def story(bench: Bench) -> None:
         add_vote = bench.inbound.queue.add_vote
-        bench.inbound.queue.add_vote = lambda job: False  # type: ignore[method-assign]
+        bench.inbound.queue.add_vote = lambda job, sender: False  # type: ignore[method-assign]
         assert await bench.feed(WantBlocks(1, 1)) == []
         bench.inbound.queue.add_vote = add_vote  # type: ignore[method-assign]
         assert await bench.feed(WantBlocks(2, 1)) == [(2, 2, 1)]
