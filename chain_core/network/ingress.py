@@ -24,7 +24,6 @@ from chain_core.network.frames import HeldVotes
 from chain_core.network.held_votes import held_signatures
 from chain_core.network.message_signatures import certified_signatures, signature_triples
 from chain_core.network.own_ledger import require, require_held, require_message
-from chain_core.network.repeats import LastChanges
 from chain_core.network.transaction_refusals import (
     BadSignature,
     Expired,
@@ -34,6 +33,7 @@ from chain_core.network.transaction_refusals import (
     WindowTooLong,
     WrongLedger,
 )
+from chain_core.network.verified_before import KnownSignatures, LastChanges, VerifiedCache
 from chain_core.types.block import CertifiedBlock, Header
 from chain_core.types.errors import InvalidProof, InvalidTransaction, MalformedBytes, PeerFault
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES, Envelope, TransactionBody
@@ -47,8 +47,6 @@ HeldOutcome = Verified[HeldVotes] | PeerFault
 OutcomeT = TypeVar("OutcomeT")
 PartT = TypeVar("PartT")
 
-_CACHED_ENVELOPES = 65_536
-_CACHED_SIGNATURES = 8_192
 _PEER_NEXT = "drop it; a link that repeats this is cut"
 
 
@@ -63,60 +61,6 @@ class Check(Protocol[OutcomeT]):
     def conclude(self, valid: Sequence[bool]) -> list[OutcomeT]:
         """The outcomes, in the order of what was handed in, from one verdict an item."""
         ...
-
-
-class VerifiedCache:
-    """Ids of envelopes whose signatures were found valid; bounded, the least recently used leaves first."""
-
-    __slots__ = ("_ids", "_limit")
-
-    def __init__(self, limit: int = _CACHED_ENVELOPES) -> None:
-        self._ids: dict[bytes, None] = {}
-        self._limit = limit
-
-    def __len__(self) -> int:
-        return len(self._ids)
-
-    def hit(self, envelope_id: bytes) -> bool:
-        """Whether the id is known; it becomes the most recently used."""
-        if envelope_id not in self._ids:
-            return False
-        del self._ids[envelope_id]
-        self._ids[envelope_id] = None
-        return True
-
-    def add(self, envelope_id: bytes) -> None:
-        """Remember an id; the oldest one leaves when there is no room."""
-        self._ids[envelope_id] = None
-        if len(self._ids) > self._limit:
-            del self._ids[next(iter(self._ids))]
-
-
-class KnownSignatures:
-    """Signatures of validators that were found valid; bounded, the oldest leaves first.
-
-    Votes are sent again until they are answered, and stand again in certificates, VIEW-CHANGEs and NEW-VIEWs. A node
-    that verifies slower than others re-send would never catch up.
-    """
-
-    __slots__ = ("_items", "_limit")
-
-    def __init__(self, limit: int = _CACHED_SIGNATURES) -> None:
-        self._items: dict[VerifyItem, None] = {}
-        self._limit = limit
-
-    def __len__(self) -> int:
-        return len(self._items)
-
-    def fresh(self, items: Sequence[VerifyItem]) -> list[VerifyItem]:
-        """Those that are not known."""
-        return [item for item in items if item not in self._items]
-
-    def add(self, items: Sequence[VerifyItem]) -> None:
-        """Remember these; the oldest ones leave when there is no room."""
-        self._items.update(dict.fromkeys(items))
-        while len(self._items) > self._limit:
-            del self._items[next(iter(self._items))]
 
 
 def _nobody_wants(_: bytes) -> bool:

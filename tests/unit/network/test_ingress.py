@@ -16,7 +16,7 @@ from chain_core.crypto.provider import VerifyItem
 from chain_core.crypto.providers import provider, signing_provider
 from chain_core.network import ingress as module
 from chain_core.network.frames import HeldVotes
-from chain_core.network.ingress import EnvelopeOutcome, Ingress, KnownSignatures, VerifiedCache
+from chain_core.network.ingress import EnvelopeOutcome, Ingress
 from chain_core.network.signing import sign_transaction
 from chain_core.network.transaction_refusals import (
     BadSignature,
@@ -27,6 +27,7 @@ from chain_core.network.transaction_refusals import (
     WindowTooLong,
     WrongLedger,
 )
+from chain_core.network.verified_before import KnownSignatures, VerifiedCache
 from chain_core.types.block import Phase, SignedVote, Vote
 from chain_core.types.errors import InvalidTransaction, PeerFault
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES, Operation, Signer, TransactionBody
