@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from collections import OrderedDict, deque
 
-PART = 4
+WORK_PART = 1 / 2
 """What a block takes longer than the quickest ones should be within this part of the ordering timeout, ..."""
-WHOLE_PART = 2
+WHOLE_PART = 3 / 4
 """... and all it takes, the links' delay with it, within this one."""
 LEAST = 128
 """Never fewer: what a block costs beside its transactions must not be most of it."""
@@ -56,7 +56,7 @@ class BlockPace:
         took_ms = max(0, now_ms - began_ms)
         self._took_ms.append(took_ms)
         work_ms = took_ms - min(self._took_ms)  # the rest is what a round takes with anything in it
-        target_ms, most_ms = order_timeout_ms // PART, order_timeout_ms // WHOLE_PART
+        target_ms, most_ms = int(order_timeout_ms * WORK_PART), int(order_timeout_ms * WHOLE_PART)
         if work_ms > target_ms or took_ms > most_ms:
             if 2 * count >= self._limit:  # few that took long did so for another reason
                 self._limit = max(LEAST, min(count * target_ms // max(work_ms, 1), count // 2))

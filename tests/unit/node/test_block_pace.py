@@ -27,15 +27,15 @@ QUICK = (1, 50)
 @pytest.mark.parametrize(
     ("blocks", "limits"),
     [
-        pytest.param([QUICK, (FIRST, 550)], [FIRST, FIRST], id="in time"),
-        pytest.param([QUICK, (FIRST, 1_050)], [FIRST, FIRST // 2], id="twice too long"),
+        pytest.param([QUICK, (FIRST, 1_050)], [FIRST, FIRST], id="in time"),
+        pytest.param([QUICK, (FIRST, 2_050)], [FIRST, FIRST // 2], id="twice too long"),
         pytest.param([QUICK, (FIRST, 9_000)], [FIRST, LEAST], id="far too long"),
-        pytest.param([QUICK, (100, 2_000)], [FIRST, FIRST], id="few, and slow for another reason"),
+        pytest.param([QUICK, (100, 4_000)], [FIRST, FIRST], id="few, and slow for another reason"),
         pytest.param([(0, 9_000)], [FIRST], id="an idle block says nothing"),
-        pytest.param([QUICK, (FIRST, 175), (512, 310), (512, 310)], [FIRST, 512, 512, 512], id="quick and full: more"),
+        pytest.param([QUICK, (FIRST, 350), (512, 620), (512, 620)], [FIRST, 512, 512, 512], id="quick and full: more"),
         pytest.param([QUICK, (10, 60)], [FIRST, FIRST], id="quick because it is small"),
-        pytest.param([(FIRST, 600), (512, 650), (1_024, 700)], [512, 1_024, MOST], id="long lines, quick machines"),
-        pytest.param([(FIRST, 1_100), (128, 1_100)], [LEAST, LEAST], id="always too long"),
+        pytest.param([(FIRST, 900), (512, 950), (1_024, 999)], [512, 1_024, MOST], id="long lines, quick machines"),
+        pytest.param([(FIRST, 1_600), (128, 1_600)], [LEAST, LEAST], id="always too long"),
         pytest.param([(FIRST, -5_000)], [2 * FIRST], id="a clock that was set back: no time"),
     ],
 )
@@ -48,8 +48,8 @@ def test_heights_in_flight_together_are_counted_from_the_one_before() -> None:
     for height in (1, 2, 3):
         pace.proposed(height, 0)
     for height in (1, 2, 3):
-        pace.finalised(height, FIRST, height * 700, TIMEOUT_MS)
-    assert pace.limit(MOST) > FIRST, "700 ms each, not 2,100 for the last"
+        pace.finalised(height, FIRST, height * 1_200, TIMEOUT_MS)
+    assert pace.limit(MOST) > FIRST, "1.2 s each, not 3.6 for the last"
 
 
 def test_a_height_caught_up_with_says_nothing_and_proposals_seen_are_bounded() -> None:
