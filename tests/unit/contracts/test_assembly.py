@@ -15,18 +15,21 @@ from contracts.assembly import MARKET_ROLES, market_contracts, market_grants
 from contracts.templates.catalogue import CATALOGUE
 
 ROOT = Path(contracts.__file__).parent
+REFUSING = {"refuse": 0, "new_id": -1}
+"""Methods of a CallContext, and the argument that names the rule."""
 ENGINES = ("accounts.", "governance.")
 
 
 def named_rules() -> set[str]:
-    """Every text in the packages' calls of ``refuse`` on a CallContext that names a rule."""
+    """Every text that names a rule in the packages' calls of what refuses on a CallContext."""
     found = set[str]()
     for path in ROOT.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
-            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "refuse"):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in REFUSING):
                 continue
-            if node.args and isinstance(node.args[0], ast.Constant) and "." in str(node.args[0].value):
-                found.add(str(node.args[0].value))
+            rule = node.args[REFUSING[node.func.attr]] if node.args else None
+            if isinstance(rule, ast.Constant) and "." in str(rule.value):
+                found.add(str(rule.value))
     return found
 
 
