@@ -29,7 +29,7 @@ def check_votes(plans: Sequence[NodePlan]) -> None:
             raise ProvisionRefused(
                 f"{entity} would run {votes} of {len(plans)} nodes, a third or more",
                 where="--node",
-                next_step="let no legal entity hold a third of the votes: such a chain is not admitted (art. 7)",
+                next_step="let no legal entity hold a third of the votes: such a chain is not admitted (art. 16)",
             )
 
 

@@ -22,7 +22,7 @@ log = logging.getLogger(__name__)
 
 SWITCH_S = 0.0001
 """A thread that has verified a signature gets the interpreter back within this time. With the default of 5 ms the event
-loop, while it executes a block, held verification to an eighth of its rate (benchmarks/threads.py)."""
+loop, while it executes a block, held verification to a tenth of its rate (benchmarks/threads.py)."""
 EXIT_STOPPED = 0
 EXIT_FAULT = 3
 

@@ -62,7 +62,7 @@ async def _run(story: Story, keep: bool) -> int:
         else:
             await finish(story)
     if not keep:
-        story.report.say("all processes have ended; with --keep the network stays up to be asked")
+        story.report.say("all processes have ended; with KEEP=1 (--keep) the network stays up to be asked")
     return 0
 
 

@@ -222,6 +222,7 @@ class Checker:
         entered = decode_signed_new_view(newest).message if newest is not None else None
         past.entered_view = (entered.epoch, entered.view) if entered is not None else (0, 0)
         past.asked_view, past.committed = (0, 0), {}
+        self.forgotten.set_back()
 
     def _joined(self, index: int, height: int, store: LedgerStore) -> None:
         """A height without a body: its header and certificate came with a snapshot, its contents are the chain's."""
@@ -338,7 +339,7 @@ class Checker:
 
     def alarmed(self, index: int, code: str, facts: dict[str, str | int]) -> None:
         """A node has something to tell; its core never asks the signer for what the signer refuses."""
-        if code == SigningRefused.code and index != self.world.forgetful:  # its signer learned what its core never was
+        if code == SigningRefused.code:
             self.fail("the core obeys", index, f"was refused a signature: {facts}")
         blamed = facts.get("signer", facts.get("primary", facts.get("peer")))
         if code in _BLAME and isinstance(blamed, int) and self.world.nodes[blamed].correct:
@@ -347,7 +348,7 @@ class Checker:
     def halted(self, index: int, code: str, facts: dict[str, str | int]) -> None:
         """A correct node stopped voting."""
         self.halts[index] = code
-        if index not in self.may_halt and index != self.world.forgetful:
+        if index not in self.may_halt and not self.forgotten.excuses(index, code, facts):
             self.fail("nobody halts", index, f"halts with {code} {facts}")
 
     # -- at the end

@@ -115,23 +115,27 @@ class Bench:
         return self.replica.calls
 
 
+def ingress() -> Ingress:
+    """Of the sample chain, at a time when its samples are good; every account is known."""
+    return Ingress(
+        S.chain,
+        0,
+        OneEpoch(S.validators),
+        S.genesis_header,
+        lambda: TIME_MS,
+        lambda: 600_000,
+        lambda account, key: True,
+    )
+
+
 def run(story: Callable[[Bench], Awaitable[None]]) -> None:
     async def main() -> None:
         queue = VerificationQueue(provider().sm2_verify_many, Counter())
         replica, cuts = Told(), list[object]()
-        ingress = Ingress(
-            S.chain,
-            0,
-            OneEpoch(S.validators),
-            S.genesis_header,
-            lambda: TIME_MS,
-            lambda: 600_000,
-            lambda account, key: True,
-        )
         link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: cuts.append(why))
         task = asyncio.create_task(queue.run())
         try:
-            inbound = Inbound(ingress, queue, replica, replica, replica.held.__contains__, lambda: 1)
+            inbound = Inbound(ingress(), queue, replica, replica, replica.held.__contains__, lambda: 1)
             await story(Bench(inbound, replica, cuts, link, task))
         finally:
             task.cancel()
@@ -201,16 +205,7 @@ def test_what_waits_is_bounded_by_what_it_takes_in_memory() -> None:
     """A proposal may name 65,536 ids, two million bytes: a few dozen of them are all that one line takes."""
     counters: Counter[str] = Counter()
     queue = VerificationQueue(provider().sm2_verify_many, counters)
-    ingress = Ingress(
-        S.chain,
-        0,
-        OneEpoch(S.validators),
-        S.genesis_header,
-        lambda: TIME_MS,
-        lambda: 600_000,
-        lambda account, key: True,
-    )
-    inbound = Inbound(ingress, queue, Told(), Told(), lambda envelope_id: False, lambda: 1)
+    inbound = Inbound(ingress(), queue, Told(), Told(), lambda envelope_id: False, lambda: 1)
     link = IncomingLink(2, Caller(LOOPBACK, "test"), lambda link, why: None)
     ids = tuple(number.to_bytes(32, "big") for number in range(MAX_BATCH_IDS))
     frame = ConsensusFrame(PrePrepare(PROPOSAL.vote, replace(S.next_batch, envelope_ids=ids)))
