@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import re
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from chain_core.crypto.errors import CryptoUnavailable
+from chain_core.crypto.wheel_files import installed_libraries
 
 SM2_LANES, SM3_LANES = 8, 16
 _STATUS_BITS = 4
@@ -76,8 +76,8 @@ def check_cpu(cpuinfo: str) -> None:
 def load() -> IppCrypto:
     """The library, ready to run. Raises CryptoUnavailable naming the CPU feature, package or file missing."""
     check_cpu(_CPUINFO.read_text(encoding="utf-8") if _CPUINFO.exists() else "")
-    runtime = _installed_files("intel-cmplr-lib-rt")
-    own = _installed_files("ipp-crypto")
+    runtime = _files("intel-cmplr-lib-rt")
+    own = _files("ipp-crypto")
     library = next((path for name, path in sorted(own.items()) if _LIBRARY.fullmatch(name)), None)
     if library is None:
         raise unavailable("the package ipp-crypto holds no libcrypto_mb", _INSTALL)
@@ -92,10 +92,9 @@ def load() -> IppCrypto:
     return loaded
 
 
-def _installed_files(distribution: str) -> dict[str, Path]:
-    """Shared objects of an installed distribution, by file name."""
-    try:
-        files = metadata.files(distribution) or []
-    except metadata.PackageNotFoundError as error:
-        raise unavailable(f"the package {distribution} is not installed", _INSTALL) from error
-    return {file.name: Path(str(file.locate())).resolve() for file in files if ".so" in file.name}
+def _files(distribution: str) -> dict[str, Path]:
+    """Shared objects of an installed distribution, by file name. Raises CryptoUnavailable."""
+    found = installed_libraries(distribution)
+    if found is None:
+        raise unavailable(f"the package {distribution} is not installed", _INSTALL)
+    return found

@@ -23,7 +23,7 @@ VerifyItem = tuple[bytes, bytes, bytes]
 class CryptoProvider(Protocol):
     """SM2/SM3/SM4 of one library (GB/T 32918, 32905, 32907)."""
 
-    name: str  # "multibuffer" | "openssl" | "gmssl"
+    name: str  # "multibuffer" | "ippcp" | "openssl" | "gmssl"
 
     def sm3(self, data: bytes) -> bytes:
         """SM3 of ``data``: 32 bytes."""

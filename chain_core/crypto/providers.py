@@ -21,6 +21,12 @@ def _multibuffer() -> CryptoProvider:
     return MultiBufferProvider()
 
 
+def _ippcp() -> CryptoProvider:
+    from chain_core.crypto.ippcp_provider import IppCpProvider
+
+    return IppCpProvider()
+
+
 def _gmssl() -> CryptoProvider:
     from chain_core.crypto.gmssl_provider import GmSslProvider
 
@@ -30,6 +36,7 @@ def _gmssl() -> CryptoProvider:
 # Fastest first; the later ones are imported only when tried.
 _MAKERS: dict[str, Callable[[], CryptoProvider]] = {
     "multibuffer": _multibuffer,
+    "ippcp": _ippcp,
     "openssl": OpenSslProvider,
     "gmssl": _gmssl,
 }

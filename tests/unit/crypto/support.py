@@ -11,7 +11,7 @@ from chain_core.crypto.provider import CryptoProvider
 from chain_core.crypto.providers import provider_named
 
 VECTORS = Path(__file__).parents[2] / "vectors"
-PROVIDERS = ("multibuffer", "openssl", "gmssl")
+PROVIDERS = ("multibuffer", "ippcp", "openssl", "gmssl")
 
 
 def load(name: str) -> dict[str, Any]:

@@ -51,7 +51,7 @@ def test_a_forced_provider_is_used_or_refused_with_its_reason(choice: pytest.Mon
 
 def test_an_unknown_provider_is_refused_by_name(choice: pytest.MonkeyPatch) -> None:
     choice.setenv("DUALCHAIN_CRYPTO", "quantum")
-    with pytest.raises(CryptoUnavailable, match=r"quantum.*multibuffer, openssl, gmssl"):
+    with pytest.raises(CryptoUnavailable, match=r"quantum.*multibuffer, ippcp, openssl, gmssl"):
         providers.provider()
 
 
