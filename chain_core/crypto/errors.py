@@ -35,6 +35,12 @@ class DecryptionRefused(CryptoError):
     code = "DECRYPTION_REFUSED"
 
 
+class MalformedCiphertext(CryptoError):
+    """Bytes that are not one SM2 ciphertext in strict DER, or whose point is not on the curve."""
+
+    code = "MALFORMED_CIPHERTEXT"
+
+
 class MalformedSignature(CryptoError):
     """Bytes that are not one SM2 signature: not strict DER, not 64 raw bytes, or r, s outside [1, n-1]."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import ctypes.util
 import sys
+from collections.abc import Callable
 from functools import cache
 from typing import Any
 
@@ -61,6 +62,10 @@ class LibCrypto:
         self.verify = bind("EVP_PKEY_verify", _INT, _VOID, _CHARS, _SIZE, _CHARS, _SIZE, dear=True)
         self.sign_init = bind("EVP_PKEY_sign_init", _INT, _VOID)
         self.sign = bind("EVP_PKEY_sign", _INT, _VOID, _VOID, _VOID, _CHARS, _SIZE, dear=True)
+        self.encrypt_init = bind("EVP_PKEY_encrypt_init", _INT, _VOID)
+        self.encrypt = bind("EVP_PKEY_encrypt", _INT, _VOID, _VOID, _VOID, _CHARS, _SIZE, dear=True)
+        self.decrypt_init = bind("EVP_PKEY_decrypt_init", _INT, _VOID)
+        self.decrypt = bind("EVP_PKEY_decrypt", _INT, _VOID, _VOID, _VOID, _CHARS, _SIZE, dear=True)
         self.group_by_name = bind("EC_GROUP_new_by_curve_name", _VOID, _INT)
         self.point_new = bind("EC_POINT_new", _VOID, _VOID)
         self.point_free = bind("EC_POINT_free", None, _VOID)
@@ -133,6 +138,30 @@ class Sm2Key:
                 return None
             return buffer.raw[: size.value]
         finally:
+            library.context_free(context)
+
+    def encrypt(self, message: bytes, room: int) -> bytes | None:
+        """SM2 encryption with the library's own nonce: DER of at most ``room`` bytes; None when it refuses."""
+        return self._cipher(self._library.encrypt_init, self._library.encrypt, message, room)
+
+    def decrypt(self, ciphertext: bytes) -> bytes | None:
+        """The message of an SM2 ciphertext in DER; None when the library refuses it."""
+        return self._cipher(self._library.decrypt_init, self._library.decrypt, ciphertext, len(ciphertext))
+
+    def _cipher(self, begin: Callable[..., int], work: Callable[..., int], data: bytes, room: int) -> bytes | None:
+        library = self._library
+        buffer = ctypes.create_string_buffer(room)
+        size = ctypes.c_size_t(room)
+        context = library.context_from_key(None, self._handle, None)
+        try:
+            if not context or begin(context) != 1:
+                return None
+            if work(context, buffer, ctypes.byref(size), data, len(data)) != 1:
+                library.clear_errors()
+                return None
+            return buffer.raw[: size.value]
+        finally:
+            ctypes.memset(buffer, 0, room)
             library.context_free(context)
 
 
