@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 
 import typer
 
+from chain_core.crypto.dumps import forbid_dumps
 from chain_core.types.errors import DualchainError
 from dualchain import __version__
 
@@ -33,6 +34,7 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
     SubCommand(
         "supervisory", "supervisory_chain.cli", "The regulator's chain 监管链: make it, ask what it has verified."
     ),
+    SubCommand("key", "chain_core.node.key_cli", "Make, encrypt, decrypt and show key files."),
     SubCommand("node", "dualchain.nodes", "Run a node, and ask one: status, blocks, receipts, state."),
     SubCommand("demo", "dualchain.demo.cli", "Run the demonstration, verify its evidence."),
     SubCommand("relayer", "crosschain.relayer.cli", "Carry headers, reports and directives between two chains."),
@@ -94,7 +96,11 @@ def _typed_words() -> list[str]:
 
 
 def main() -> NoReturn:
-    """Run the command line. Exit codes: 0 done, 1 refused (said on stderr), 2 wrong usage, 130 Ctrl-C."""
+    """Run the command line. Exit codes: 0 done, 1 refused (said on stderr), 2 wrong usage, 130 Ctrl-C.
+
+    No process of ours leaves its memory to others (docs/spec/keys.md §4); DUALCHAIN_ALLOW_DUMPS=1 is for debugging.
+    """
+    forbid_dumps()
     try:
         build(_typed_words())(prog_name="dualchain")
     except DualchainError as refusal:

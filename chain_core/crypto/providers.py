@@ -9,6 +9,7 @@ from functools import cache
 from chain_core.crypto import selftest
 from chain_core.crypto.errors import CryptoUnavailable
 from chain_core.crypto.openssl import OpenSslProvider
+from chain_core.crypto.private_key import PrivateKey
 from chain_core.crypto.provider import CryptoProvider, ManySigner
 from chain_core.crypto.sm2_domain import N, random_scalar
 
@@ -113,6 +114,6 @@ def sign_many_for_clients(items: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
     return [signer.sm2_sign(private_key, message) for private_key, message in items]
 
 
-def generate_private_key() -> bytes:
+def generate_private_key() -> PrivateKey:
     """A uniform 32-byte private key in [1, n-2] (GB/T 32918.1 section 6.1)."""
-    return random_scalar(N - 2)
+    return PrivateKey(random_scalar(N - 2))

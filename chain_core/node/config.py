@@ -273,7 +273,7 @@ def join(config: NodeConfig) -> Membership:
     if not config.node.joining:
         _check_name(config, genesis)
     private = [load_private_key(config.path(path)) for path in paths]
-    keys = {signing_provider().sm2_public_key(key): key for key in private}
+    keys: dict[bytes, bytes] = {signing_provider().sm2_public_key(key): key for key in private}
     if config.node.joining:
         _check_contacts(config, others)
     else:
