@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +22,9 @@ MAX_EXTENSIONS = 32
 MAX_ALTERNATIVE_NAMES = 32
 MAX_SERIAL_BITS = 159
 """20 octets with the sign bit clear (RFC 5280 section 4.1.2.2)."""
+
+# The library counts a name's 64 in bytes, so that it would warn of most Chinese legal names; ours counts characters.
+warnings.filterwarnings("ignore", message="Attribute's length must be")
 
 LIBRARY_ERRORS = (
     ValueError,
