@@ -36,6 +36,10 @@ RULES: Mapping[str, RuleText] = {
         "公钥（SM3 {0}）已在本链使用过，公钥不得转用",
         "the key with SM3 {0} was used on this chain before; keys are not passed on",
     ),
+    "accounts.key_purpose": RuleText(
+        "该公钥的用途为 {1}，不得为账户 {0} 签署交易（一钥一用）",
+        "this key serves another purpose ({1}): it signs no transactions of account {0}",
+    ),
     "accounts.not_your_key": RuleText(
         "公钥（SM3 {0}）不是该账户的有效公钥", "the key with SM3 {0} is no active key of the account"
     ),

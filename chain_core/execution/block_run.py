@@ -25,6 +25,7 @@ from chain_core.execution.context import (
 )
 from chain_core.execution.contract import BlockOutcome, Contract
 from chain_core.execution.errors import InvalidGenesis
+from chain_core.execution.key_purposes import other_purpose
 from chain_core.execution.overlay import Overlay, SeenReader, StateReader
 from chain_core.execution.sub_ledgers import Origin, begin
 from chain_core.types.errors import LocalFault
@@ -230,7 +231,7 @@ class BlockRun:
             raise Refused(Code.UNKNOWN_ACCOUNT, "", (body.account,))
         signers = envelope.signers
         if signers[0].public_key not in record.signing_keys:
-            raise Refused(Code.UNAUTHORISED, "", (body.account,))
+            raise self._unauthorised(body.account, signers[0].public_key)
         if body.cosigners:
             self._check_cosigners(envelope)
         valid_until = body.valid_until_ms
@@ -257,7 +258,14 @@ class BlockRun:
             if record is None:
                 raise Refused(Code.UNKNOWN_ACCOUNT, "", (account,))
             if signer.public_key not in record.signing_keys:
-                raise Refused(Code.UNAUTHORISED, "", (account,))
+                raise self._unauthorised(account, signer.public_key)
+
+    def _unauthorised(self, account: bytes, key: bytes) -> Refused:
+        """Which of the reasons it is: a key of another purpose is named, for its holder has mixed up two files."""
+        purpose = other_purpose(self.overlay.get, account, key)
+        if purpose:
+            return Refused(Code.UNAUTHORISED, "accounts.key_purpose", (account, purpose))
+        return Refused(Code.UNAUTHORISED, "", (account,))
 
     def _refuse_seen(self, envelope: Envelope, entry: bytes) -> None:
         first = decode_seen(entry)

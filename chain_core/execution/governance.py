@@ -8,12 +8,14 @@ from typing import cast
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
+from chain_core.crypto.hashing import sm3
 from chain_core.execution import epochs, membership, sub_ledgers
 from chain_core.execution.account_records import ACCOUNTS
 from chain_core.execution.arguments import MAX_INTEGER, Choice, Document, Integer
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.execution.decisions import CONTENTS, FLAGS, Bounds, decide
+from chain_core.execution.key_purposes import is_accounts
 from chain_core.execution.overlay import StateReader
 from chain_core.execution.parameters import (
     FLAGS_KEY,
@@ -114,6 +116,10 @@ class Governance(Contract):
                 writer.refuse("governance.unknown_flag", flag)
         writer.put(b"parameters", encode_parameters(genesis.parameters))
         writer.put(b"flags", encode_flags(genesis.flags))
+        for validator in genesis.validators.validators:
+            for key in (validator.consensus_key, validator.transport_key):
+                if is_accounts(writer.anywhere, key):
+                    writer.refuse("governance.validator_key_taken", sm3(key))
         epochs.install(writer, genesis.validators)
         membership.claim_keys(writer, 0, genesis.validators.validators)
 
@@ -133,6 +139,8 @@ class Governance(Contract):
         proposal = Proposal(
             kind, content, ctx.account, ctx.entity, cast(int, args["effective_height"]), OPEN, expiry, {}, {}, ""
         )
+        if kind in membership.CONTENTS:
+            membership.reserve_keys(ctx, kind, content)
         ctx.emit("proposed", proposal=book.add(proposal), kind=kind)
 
     def approve(self, ctx: CallContext, args: Arguments) -> None:

@@ -19,6 +19,7 @@ from chain_core.execution.arguments import PUBLIC_KEY, Choice, Kind, Record, Tex
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, RuleText
 from chain_core.execution.epochs import CURRENT_KEY, NOTICE, EpochInfo, epoch_at, schedule
+from chain_core.execution.key_purposes import NAMED, USED, is_accounts
 from chain_core.execution.overlay import Namespace, StateReader
 from chain_core.types.validator_set import InvalidValidatorSet, Validator, ValidatorSet, same_entity
 from chain_core.types.values import Value
@@ -54,6 +55,10 @@ RULES: Mapping[str, RuleText] = {
         "公钥（SM3 {0}）已在本链用作验证者公钥，不得再用",
         "the key with SM3 {0} was a validator's key on this chain before; such keys never return",
     ),
+    "governance.validator_key_taken": RuleText(
+        "公钥（SM3 {0}）已登记在某一账户名下，不得用作验证者公钥",
+        "the key with SM3 {0} is or was an account's: it is no validator's (one key, one purpose)",
+    ),
     "governance.validator_entity": RuleText(
         "机构“{0}”将持有 {2} 票中的 {1} 票，达到三分之一",
         "{0} would hold {1} of {2} votes: a third or more",
@@ -70,6 +75,14 @@ def claim_keys(space: Namespace, epoch: int, validators: Sequence[Validator]) ->
     for validator in validators:
         for key in (validator.consensus_key, validator.transport_key):
             space.put(_used(key), encode_value(epoch))
+
+
+def reserve_keys(ctx: CallContext, kind: str, content: Arguments) -> None:
+    """The keys that a proposal names: no account attaches them from now on, and so makes the proposal fail."""
+    row = cast(Arguments, content["by"]) if kind == REPLACE else content
+    for name in ("consensus_key", "transport_key", "key"):
+        if name in row:
+            ctx.put(NAMED + sm3(cast(bytes, row[name])), encode_value(ctx.block.height))
 
 
 def is_used(space: Namespace, key: bytes) -> bool:
@@ -152,6 +165,8 @@ def _check_key(ctx: CallContext, key: bytes) -> None:
         ctx.refuse("governance.validator_key", sm3(key))
     if is_used(ctx, key):
         ctx.refuse("governance.validator_key_used", sm3(key))
+    if is_accounts(ctx.anywhere, key):
+        ctx.refuse("governance.validator_key_taken", sm3(key))
 
 
 def _fit(ctx: CallContext, before: ValidatorSet, members: Sequence[Validator]) -> ValidatorSet:
@@ -178,4 +193,4 @@ def _fit(ctx: CallContext, before: ValidatorSet, members: Sequence[Validator]) -
 
 
 def _used(key: bytes) -> bytes:
-    return b"used/" + sm3(key)
+    return USED + sm3(key)

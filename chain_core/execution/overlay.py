@@ -78,7 +78,10 @@ class Namespace:
 
     def get(self, key: bytes) -> bytes | None:
         """The value under ``key``, None when absent."""
-        full = self._prefix + key
+        return self.anywhere(self._prefix + key)
+
+    def anywhere(self, full: bytes) -> bytes | None:
+        """The value under a full key, of whichever contract; for reading only."""
         pending = self._pending
         if full in pending:
             return pending[full]

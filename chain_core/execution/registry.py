@@ -15,6 +15,7 @@ from chain_core.codec.values import decode_value, encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.execution.account_records import ACTIVE, AccountRecord, decode_record, encode_record
 from chain_core.execution.codes import Code, Refused
+from chain_core.execution.key_purposes import is_accounts, is_validators
 from chain_core.execution.overlay import Namespace
 
 GOVERNOR, REGISTRAR = "governor", "registrar"
@@ -60,7 +61,8 @@ class Registry:
             self._set_governors([*self.governors(), account])
 
     def attach(self, account: bytes, purpose: str, key: bytes) -> None:
-        """Adds a key that the chain has never seen; refuses with accounts.key_taken, accounts.too_many_keys."""
+        """Adds a key that the chain has never seen, as a validator's neither; refuses with accounts.key_taken,
+        accounts.too_many_keys."""
         record = self.record(account)
         present = record.keys.get(purpose, ())
         if len(present) >= MAX_KEYS:
@@ -110,7 +112,7 @@ class Registry:
         return frozenset() if raw is None else frozenset(cast(Sequence[str], decode_value(raw, "grantable roles")))
 
     def _claim(self, key: bytes, account: bytes, purpose: str) -> None:
-        if self._space.get(_index(key)) is not None:
+        if is_accounts(self._space.anywhere, key) or is_validators(self._space.anywhere, key):
             raise _refuse("accounts.key_taken", sm3(key))
         self._space.put(_index(key), encode_value([account, purpose, True]))
 

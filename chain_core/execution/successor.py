@@ -12,6 +12,7 @@ from chain_core.codec.block import decode_header, header_hash
 from chain_core.codec.values import decode_map, decode_value, encode_value
 from chain_core.execution import epochs, membership
 from chain_core.execution.errors import InvalidGenesis
+from chain_core.execution.key_purposes import is_accounts
 from chain_core.execution.line import PREDECESSOR, earlier_chains
 from chain_core.execution.overlay import Namespace, Overlay, StateReader
 from chain_core.execution.parameters import FLAGS_KEY, GOVERNANCE, PARAMETERS_KEY
@@ -58,6 +59,12 @@ def succession_writes(genesis: Genesis, state: StateReader) -> dict[bytes, bytes
                     f"a key of {validator.name} was a validator's of the predecessor",
                     where="validators",
                     next_step="make new keys for all validators, those who stay too",
+                )
+            if is_accounts(state.get, key):
+                raise InvalidGenesis(
+                    f"a key of {validator.name} is or was an account's of the predecessor",
+                    where="validators",
+                    next_step="make new keys: a key has one purpose",
                 )
     epochs.forget(space)
     epochs.install(space, genesis.validators)

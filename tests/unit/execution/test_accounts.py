@@ -119,7 +119,7 @@ def test_a_revoked_key_is_not_revoked_twice(world: World) -> None:
 def test_each_purpose_has_eight_keys(world: World, purpose: str) -> None:
     present = 1 if purpose == "transaction" else 0
     for number in range(8 - present):
-        attach = op("accounts", "attach_key", purpose=purpose, key=key(f"{purpose} {number}"))
+        attach = op("accounts", "attach_key", purpose=purpose, key=key(f"bob, {purpose} {number}"))
         assert world.one("bob", attach).code == Code.OK
     receipt = world.one("bob", op("accounts", "attach_key", purpose=purpose, key=key("one more")))
     assert (receipt.rule, receipt.parameters) == ("accounts.too_many_keys", (0, purpose, 8))
