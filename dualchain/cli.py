@@ -35,6 +35,7 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
         "supervisory", "supervisory_chain.cli", "The regulator's chain 监管链: make it, ask what it has verified."
     ),
     SubCommand("key", "chain_core.node.key_cli", "Make, encrypt, decrypt and show key files."),
+    SubCommand("ca", "chain_core.node.ca_cli", "Certificates with SM2 证书: an authority, requests, revocation lists."),
     SubCommand("node", "dualchain.nodes", "Run a node, and ask one: status, blocks, receipts, state."),
     SubCommand("demo", "dualchain.demo.cli", "Run the demonstration, verify its evidence."),
     SubCommand("relayer", "crosschain.relayer.cli", "Carry headers, reports and directives between two chains."),
