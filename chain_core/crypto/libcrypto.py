@@ -69,8 +69,14 @@ class LibCrypto:
         self.group_by_name = bind("EC_GROUP_new_by_curve_name", _VOID, _INT)
         self.point_new = bind("EC_POINT_new", _VOID, _VOID)
         self.point_free = bind("EC_POINT_free", None, _VOID)
+        self.point_clear_free = bind("EC_POINT_clear_free", None, _VOID)
         self.point_multiply = bind("EC_POINT_mul", _INT, _VOID, _VOID, _VOID, _VOID, _VOID, _VOID)
+        self.point_multiply_dear = bind("EC_POINT_mul", _INT, _VOID, _VOID, _VOID, _VOID, _VOID, _VOID, dear=True)
         self.point_to_bytes = bind("EC_POINT_point2oct", _SIZE, _VOID, _VOID, _INT, _VOID, _SIZE, _VOID)
+        self.point_from_bytes = bind("EC_POINT_oct2point", _INT, _VOID, _VOID, _CHARS, _SIZE, _VOID)
+        self.point_on_curve = bind("EC_POINT_is_on_curve", _INT, _VOID, _VOID, _VOID)
+        self.point_at_infinity = bind("EC_POINT_is_at_infinity", _INT, _VOID, _VOID)
+        self.number_set_flags = bind("BN_set_flags", None, _VOID, _INT)
         self.number_from_bytes = bind("BN_bin2bn", _VOID, _CHARS, _INT, _VOID)
         self.number_clear_free = bind("BN_clear_free", None, _VOID)
         self.sm3_method = bind("EVP_sm3", _VOID)
@@ -192,7 +198,7 @@ def multiply_generator(library: LibCrypto, private_key: bytes) -> bytes | None:
 
     The EVP decoders would find the same point at twice the cost.
     """
-    group = _sm2_group(library)
+    group = sm2_group(library)
     point = library.point_new(group)
     scalar = library.number_from_bytes(private_key, len(private_key), None)
     output = ctypes.create_string_buffer(65)
@@ -208,7 +214,7 @@ def multiply_generator(library: LibCrypto, private_key: bytes) -> bytes | None:
 
 
 @cache
-def _sm2_group(library: LibCrypto) -> int:
+def sm2_group(library: LibCrypto) -> int:
     """The curve, one a process; read-only afterwards."""
     group = library.group_by_name(_NID_SM2)
     if not group:

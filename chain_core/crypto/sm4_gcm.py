@@ -14,35 +14,54 @@ from chain_core.crypto.errors import CryptoUnavailable, DecryptionRefused, Inval
 KEY_SIZE, NONCE_SIZE, TAG_SIZE = 16, 12, 16
 
 
-class Sm4GcmMixin:
-    """The two SM4-GCM calls of a CryptoProvider."""
+class Sm4GcmKey:
+    """One key for many messages; it is prepared once."""
 
-    def sm4_gcm_seal(self, key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
-        """Ciphertext || tag. Raises InvalidKey on a key or nonce of the wrong length."""
-        encryptor = _cipher(key, nonce, None).encryptor()
+    __slots__ = ("_algorithm",)
+
+    def __init__(self, key: bytes) -> None:
+        """Raises InvalidKey on a key of the wrong length."""
+        if len(key) != KEY_SIZE:
+            raise InvalidKey(f"SM4-GCM takes a {KEY_SIZE}-byte key, not {len(key)} bytes")
+        self._algorithm = algorithms.SM4(key)
+
+    def seal(self, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+        """Ciphertext || tag under a 12-byte nonce that is never used twice. Raises InvalidKey on another nonce."""
+        encryptor = self._cipher(nonce, None).encryptor()
         encryptor.authenticate_additional_data(associated)
-        return encryptor.update(plaintext) + encryptor.finalize() + encryptor.tag
+        return b"".join((encryptor.update(plaintext), encryptor.finalize(), encryptor.tag))
 
-    def sm4_gcm_open(self, key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
-        """The plaintext. Raises DecryptionRefused, and InvalidKey on a key or nonce of the wrong length."""
+    def open(self, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+        """The plaintext. Raises DecryptionRefused, and InvalidKey on a nonce of the wrong length."""
         if len(ciphertext) < TAG_SIZE:
             raise DecryptionRefused(f"an SM4-GCM ciphertext ends in a {TAG_SIZE}-byte tag")
-        decryptor = _cipher(key, nonce, ciphertext[-TAG_SIZE:]).decryptor()
+        decryptor = self._cipher(nonce, ciphertext[-TAG_SIZE:]).decryptor()
         decryptor.authenticate_additional_data(associated)
         try:
             return decryptor.update(ciphertext[:-TAG_SIZE]) + decryptor.finalize()
         except InvalidTag as error:
             raise DecryptionRefused("the SM4-GCM tag does not match") from error
 
+    def _cipher(self, nonce: bytes, tag: bytes | None) -> Cipher[modes.GCM]:
+        if len(nonce) != NONCE_SIZE:
+            raise InvalidKey(f"SM4-GCM takes a {NONCE_SIZE}-byte nonce, not {len(nonce)} bytes")
+        try:
+            return Cipher(self._algorithm, modes.GCM(nonce, tag))
+        except UnsupportedAlgorithm as error:
+            raise CryptoUnavailable(
+                "`cryptography` was built without SM4-GCM",
+                where="sm4-gcm",
+                next_step="install the `cryptography` wheel from PyPI",
+            ) from error
 
-def _cipher(key: bytes, nonce: bytes, tag: bytes | None) -> Cipher[modes.GCM]:
-    if len(key) != KEY_SIZE or len(nonce) != NONCE_SIZE:
-        raise InvalidKey(f"SM4-GCM takes a {KEY_SIZE}-byte key and a {NONCE_SIZE}-byte nonce")
-    try:
-        return Cipher(algorithms.SM4(key), modes.GCM(nonce, tag))
-    except UnsupportedAlgorithm as error:
-        raise CryptoUnavailable(
-            "`cryptography` was built without SM4-GCM",
-            where="sm4-gcm",
-            next_step="install the `cryptography` wheel from PyPI",
-        ) from error
+
+class Sm4GcmMixin:
+    """The two SM4-GCM calls of a CryptoProvider."""
+
+    def sm4_gcm_seal(self, key: bytes, nonce: bytes, plaintext: bytes, associated: bytes) -> bytes:
+        """Ciphertext || tag. Raises InvalidKey on a key or nonce of the wrong length."""
+        return Sm4GcmKey(key).seal(nonce, plaintext, associated)
+
+    def sm4_gcm_open(self, key: bytes, nonce: bytes, ciphertext: bytes, associated: bytes) -> bytes:
+        """The plaintext. Raises DecryptionRefused, and InvalidKey on a key or nonce of the wrong length."""
+        return Sm4GcmKey(key).open(nonce, ciphertext, associated)

@@ -17,7 +17,12 @@ PACKAGES = (
     "supervisory_chain",
 )
 GENERATED = ROOT / "chain_core" / "_pb"
-PURE = ("chain_core/consensus", "chain_core/execution", "crosschain/light_client")
+PURE = (
+    "chain_core/consensus",
+    "chain_core/execution",
+    "chain_core/network/sm_session",
+    "crosschain/light_client",
+)
 
 
 def modules(*directories: str, root: Path = ROOT) -> list[Path]:
