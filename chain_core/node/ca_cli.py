@@ -145,7 +145,7 @@ def issue(
     made = authority.issue_all(wishes, now_ms)
     for label, one in zip(("signing", "encryption"), made, strict=True):
         write_new(out / f"{label}.pem", authority.chain_pem(one))
-    write_new(out / "anchors.pem", (ca / "anchors.pem").read_text("ascii"))
+    write_new(out / "anchors.pem", authority.anchors_pem())
     show({"directory": str(out), "certificates": [ca_show.certificate_row(one) for one in made]}, as_json)
 
 

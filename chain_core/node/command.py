@@ -14,6 +14,7 @@ import typer
 
 from chain_core.network.identity import require_loopback
 from chain_core.node import render
+from chain_core.node.certify import AUTHORITY, CLIENTS
 from chain_core.node.chain_view import ChainView
 from chain_core.node.config import read_genesis
 from chain_core.node.provision import ACCOUNTS_DIRECTORY, NodePlan, ProvisionRefused
@@ -33,6 +34,7 @@ PLANS = Annotated[
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}\Z")
 """A node's name is the name of its folder, too."""
+_OTHER_FOLDERS = (ACCOUNTS_DIRECTORY, AUTHORITY, CLIENTS)
 
 Question = Callable[[VerifyingClient], Awaitable[render.Row]]
 
@@ -98,11 +100,11 @@ def _plan(text: str) -> NodePlan:
             next_step="write NAME,LEGAL ENTITY,HOST,PEER PORT,CLIENT PORT",
         )
     name, entity, host, *ports = parts
-    if not _NAME.match(name) or name == ACCOUNTS_DIRECTORY:
+    if not _NAME.match(name) or name in _OTHER_FOLDERS:
         raise ProvisionRefused(
             f"{name!r} is no name for a node",
             where="--node",
-            next_step=f"use lower-case letters, digits and hyphens, at most 48, and not {ACCOUNTS_DIRECTORY!r}",
+            next_step=f"use lower-case letters, digits and hyphens, 48 at most, none of {', '.join(_OTHER_FOLDERS)}",
         )
     if not all(port.isdigit() and 0 < int(port) < 65_536 for port in ports):
         raise ProvisionRefused(

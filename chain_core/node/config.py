@@ -17,6 +17,7 @@ from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.providers import signing_provider
 from chain_core.network.identity import require_loopback
+from chain_core.node.config_security import SecuritySection
 from chain_core.node.snapshot_exchange import SNAPSHOT_DISTANCE
 from chain_core.node.snapshot_serving import SNAPSHOT_EVERY
 from chain_core.types.errors import DualchainError, LocalFault, MalformedBytes
@@ -70,6 +71,8 @@ class ListenSection(_Section):
 
     peer: str
     client: str
+    client_security: Literal["plaintext"] = "plaintext"
+    """How the client port is protected."""
 
     @field_validator("peer", "client")
     @classmethod
@@ -125,6 +128,7 @@ class NodeConfig(_Section):
     storage: StorageSection = StorageSection()
     metrics: MetricsSection = MetricsSection()
     recorder: RecorderSection = RecorderSection()
+    security: SecuritySection = SecuritySection()
     file: str = ""
     """Where it was read from."""
 

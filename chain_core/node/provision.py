@@ -2,6 +2,7 @@
 
 A network directory holds ``genesis.bin``, ``accounts/<name>.key`` for the accounts of the genesis document, and
 ``<node>/{node.toml, consensus.key, transport.key, genesis.bin}``; a node's folder is all that its machine needs.
+Certificates, the authority behind them and the clients' folders are ``certify``'s.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from chain_core.codec.genesis import encode_genesis, genesis_hash
+from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash
 from chain_core.codec.signed import derive_id
 from chain_core.crypto.keys import load_private_key, write_private_key
 from chain_core.crypto.providers import generate_private_key, signing_provider
+from chain_core.crypto.x509 import pem
+from chain_core.crypto.x509.authority import Authority
+from chain_core.crypto.x509.names import Subject
+from chain_core.crypto.x509.request import make_request
+from chain_core.node import certify
 from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis, GenesisAccount
 from chain_core.types.ids import NO_ACCOUNT, ZERO_HASH
@@ -124,26 +130,51 @@ def account_key(directory: Path, name: str) -> tuple[bytes, bytes]:
 
 
 def write_network(directory: Path, genesis: Genesis, plans: Sequence[NodePlan]) -> bytes:
-    """Write the genesis document and every node's folder; the genesis hash."""
+    """Write the genesis document, the certificates and every node's folder; the genesis hash."""
     raw = encode_genesis(genesis)
     (directory / GENESIS_FILE).write_bytes(raw)
+    keys = {one.name: one.transport_key for one in genesis.validators.validators}
+    members = [certify.Member(plan.name, plan.entity, plan.host, keys[plan.name]) for plan in plans]
+    certify.certify_network(directory, genesis.chain_id, members, _named_accounts(directory, genesis))
     for plan in plans:
         folder = directory / plan.name
         (folder / GENESIS_FILE).write_bytes(raw)
         peers = {other.name: f"{other.host}:{other.peer_port}" for other in plans if other.name != plan.name}
-        (folder / CONFIG_FILE).write_text(_config(plan, peers), encoding="utf-8")
+        (folder / CONFIG_FILE).write_text(_config(plan, peers, folder), encoding="utf-8")
     return genesis_hash(raw)
 
 
-def write_newcomer(folder: Path, plan: NodePlan, genesis: bytes, contacts: Mapping[str, str]) -> Validator:
+def _named_accounts(directory: Path, genesis: Genesis) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """Legal entity and roles of the accounts that ``make_accounts`` made keys for, by name."""
+    by_id = {account.account: account for account in genesis.accounts}
+    names = sorted(path.stem for path in (directory / ACCOUNTS_DIRECTORY).glob("*.key"))
+    found = [(name, by_id.get(genesis_account_id(name))) for name in names]
+    return {name: (account.entity, account.roles) for name, account in found if account is not None}
+
+
+def write_newcomer(
+    folder: Path,
+    plan: NodePlan,
+    genesis: bytes,
+    contacts: Mapping[str, str],
+    authority: Authority | None = None,
+) -> Validator:
     """Keys and configuration, in a new folder, of a node that will join by a proposal; what the proposal says of it.
 
-    ``contacts``: peer ports of validators of the chain, by name.
+    ``contacts``: peer ports of validators of the chain, by name. ``authority`` certifies its transport key; without one
+    a request for that is written.
     """
     new_directory(folder)
     public = [_new_key(folder / f"{purpose}.key") for purpose in ("consensus", "transport")]
     (folder / GENESIS_FILE).write_bytes(genesis)
-    (folder / CONFIG_FILE).write_text(_config(plan, contacts, joining=True), encoding="utf-8")
+    if authority is None:
+        request = make_request(Subject(plan.name, plan.entity), load_private_key(folder / "transport.key"))
+        (folder / certify.REQUEST).write_text(pem.to_pem(pem.REQUEST, request), "ascii")
+    else:
+        member = certify.Member(plan.name, plan.entity, plan.host, public[1])
+        made = authority.issue(certify.node_wish(decode_genesis(genesis).chain_id, member), certify.now_ms())
+        certify.write_node_files(folder, authority, made)
+    (folder / CONFIG_FILE).write_text(_config(plan, contacts, folder, joining=True), encoding="utf-8")
     return Validator(plan.name, plan.entity, *public)
 
 
@@ -163,7 +194,7 @@ def write_next_key(folder: Path) -> bytes:
     return public
 
 
-def _config(plan: NodePlan, peers: Mapping[str, str], *, joining: bool = False) -> str:
+def _config(plan: NodePlan, peers: Mapping[str, str], folder: Path, *, joining: bool = False) -> str:
     quoted = json.dumps  # a JSON string is a TOML basic string
     lines = [
         "[chain]",
@@ -181,5 +212,6 @@ def _config(plan: NodePlan, peers: Mapping[str, str], *, joining: bool = False) 
         "",
         "[peers]",
         *(f"{quoted(name)} = {quoted(address)}" for name, address in peers.items()),
+        *certify.security_lines(folder),
     ]
     return "\n".join(lines) + "\n"

@@ -17,6 +17,7 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.providers import signing_provider
+from chain_core.crypto.x509.authority import open_authority
 from chain_core.execution.contract import Contract
 from chain_core.execution.epochs import CURRENT_KEY, SCHEDULED_KEY, EpochInfo, decode_epoch
 from chain_core.execution.governance import Governance
@@ -191,13 +192,20 @@ def prepare(
         list[str], typer.Option("--contact", help="A validator to turn to first, NAME=HOST:PORT; repeat.")
     ],
     genesis: GENESIS,
+    ca: Annotated[
+        Path | None, typer.Option("--ca", help="Directory of the authority that certifies it; none: a request is made.")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
-    """Make keys and configuration of a node that is to join, and say what the proposal needs."""
+    """Make keys and configuration of a node that is to join, and say what the proposal needs.
+
+    Without --ca its folder gets transport.csr, which the operator's authority signs: dualchain ca sign.
+    """
     (host, peer_port), (_, client_port) = split_address(peer), split_address(client)
     contacts = dict(item.partition("=")[::2] for item in contact)
     plan = NodePlan(name, entity, host, peer_port, client_port)
-    made = write_newcomer(directory, plan, read_genesis(genesis)[1], contacts)
+    authority = open_authority(ca) if ca is not None else None
+    made = write_newcomer(directory, plan, read_genesis(genesis)[1], contacts, authority)
     keys = {"consensus_key": made.consensus_key.hex(), "transport_key": made.transport_key.hex()}
     show({"name": name, "entity": entity, **keys, "address": peer, "directory": str(directory)}, as_json)
 

@@ -133,6 +133,10 @@ class Authority:
         above = chain.read_text("ascii") if chain.exists() else ""
         return pem.to_pem(pem.CERTIFICATE, leaf.der) + above
 
+    def anchors_pem(self) -> str:
+        """The root, for whoever is to trust what this authority issues."""
+        return (self.directory / ANCHORS).read_text("ascii")
+
     def index(self) -> Index:
         """What was issued. Raises IndexRefused, CertificateFileRefused."""
         return read_index(self.directory)
@@ -195,8 +199,8 @@ def create_intermediate(
     private = generate_private_key()
     public = signing_provider().sm2_public_key(private)
     made = parent.issue(Wish(Kind.INTERMEDIATE, subject, public, days, path_length=path_length), now_ms)
-    anchors = (parent.directory / ANCHORS).read_text("ascii")
-    return _lay_out(directory, made.der, private, chain=parent.chain_pem(made), anchors=anchors, passphrase=passphrase)
+    chain, anchors = parent.chain_pem(made), parent.anchors_pem()
+    return _lay_out(directory, made.der, private, chain=chain, anchors=anchors, passphrase=passphrase)
 
 
 def open_authority(directory: Path, unlock: Unlock | None = None) -> Authority:

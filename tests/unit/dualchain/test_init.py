@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import date
 from pathlib import Path
 
@@ -14,6 +15,10 @@ import supervisory_chain.cli
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.providers import signing_provider
+from chain_core.crypto.x509.crl import Crls
+from chain_core.crypto.x509.files import load_certificates, load_crls
+from chain_core.crypto.x509.verify import Anchors, PeerCertificate, Usage, verify_chain
+from chain_core.node import ca_cli
 from chain_core.node.config import load_config
 from chain_core.types.errors import DualchainError
 
@@ -51,6 +56,65 @@ def local(directory: Path, upper: Path, plans: list[str] = PLANS, **changes: str
 def upper(tmp_path: Path) -> Path:
     supervisory(tmp_path / "upper")
     return tmp_path / "upper" / "genesis.bin"
+
+
+def test_everybody_has_a_certificate(tmp_path: Path, upper: Path) -> None:
+    """Nodes for the transport keys that the chain lists, accounts and services as clients, under one new authority."""
+    local(tmp_path / "net", upper)
+    net = tmp_path / "net"
+    document = decode_genesis((net / "genesis.bin").read_bytes())
+    anchors = Anchors(tuple(load_certificates(net / "n0" / "anchors.pem")), "rem-beijing")
+    lists = Crls(load_crls(net / "n0" / "crl.pem"))
+
+    def holder(file: Path, usage: Usage) -> PeerCertificate:
+        chain = [one.der for one in load_certificates(file)]
+        return verify_chain(chain, anchors, time.time_ns() // 1_000_000, usage=usage, crls=lists)
+
+    for validator in document.validators.validators:
+        found = holder(net / validator.name / "transport.pem", Usage.PEER)
+        assert (found.subject, found.entity, found.public_key) == (
+            validator.name,
+            validator.entity,
+            validator.transport_key,
+        )
+        security = load_config(net / validator.name / "node.toml").security
+        assert (security.certificate, security.anchors, security.crl) == ("transport.pem", "anchors.pem", "crl.pem")
+    clients = {folder.name: holder(folder / "client.pem", Usage.CLIENT) for folder in (net / "clients").iterdir()}
+    assert set(clients) == {path.stem for path in (net / "accounts").iterdir()} | {"cli", "gateway"}
+    assert clients["bank"].roles == ("client", "depository_bank") and clients["bank"].entity == "Depository Bank"
+    for name, found in clients.items():
+        key = load_private_key(net / "clients" / name / "client.key")
+        assert found.public_key == signing_provider().sm2_public_key(key)
+    accounts = [load_private_key(path) for path in (net / "accounts").iterdir()]
+    assert not {signing_provider().sm2_public_key(key) for key in accounts} & {
+        one.public_key for one in clients.values()
+    }
+
+
+def test_a_newcomer_is_certified_by_the_authority_or_asks_for_it(tmp_path: Path, upper: Path) -> None:
+    local(tmp_path / "net", upper)
+    issuing = tmp_path / "net" / "authority" / "issuing"
+    options = [
+        "--name",
+        "n9",
+        "--entity",
+        "Auditor",
+        "--peer-port",
+        "127.0.0.1:7900",
+        "--client-port",
+        "127.0.0.1:7901",
+    ]
+    options += ["--contact", "n0=127.0.0.1:7000", "--genesis", tmp_path / "net" / "genesis.bin"]
+    made = call(local_chain.cli.app, "validators", "prepare", tmp_path / "one", *options, "--ca", issuing)
+    own = load_certificates(tmp_path / "one" / "transport.pem")[0]
+    assert own.public_key.hex() == made["transport_key"]
+    assert load_config(tmp_path / "one" / "node.toml").security.certificate == "transport.pem"
+
+    made = call(local_chain.cli.app, "validators", "prepare", tmp_path / "two", *options)
+    assert load_config(tmp_path / "two" / "node.toml").security.certificate == ""
+    request, out = tmp_path / "two" / "transport.csr", tmp_path / "two" / "transport.pem"
+    call(ca_cli.app, "sign", request, "--ca", issuing, "--out", out, "--for", "node", "--chain", "rem-beijing")
+    assert load_certificates(out)[0].public_key.hex() == made["transport_key"]
 
 
 def test_each_nodes_folder_is_all_that_its_machine_needs(tmp_path: Path, upper: Path) -> None:
