@@ -1,4 +1,4 @@
-"""Which contracts make a chain a market's own: the market's, and those at its border (docs/spec/directives.md)."""
+"""Which contracts make a chain a market's own: the market's, its data's, those at its border."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from chain_core.execution.parameters import GOVERNANCE
 from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
 from contracts.assembly import market_contracts, market_grants
+from contracts.data.contract import Data
 from crosschain.packets import REPORTING, SUPERVISION
 from local_chain.main_ledger import NAME as MAIN_LEDGER_CONTRACT
 from local_chain.main_ledger import MainLedger
@@ -22,7 +23,7 @@ def local_assembly(genesis: Genesis) -> Assembly:
     contracts, hooks = market_contracts()
     return Assembly(
         "local",
-        contracts=(*contracts, Supervision(), Reporting(QUIET)),
+        contracts=(*contracts, Data(), Supervision(), Reporting(QUIET)),
         hooks=hooks,
         grants=market_grants(SUPERVISION),
         followers=(MainLedger(),),

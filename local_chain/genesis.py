@@ -11,6 +11,7 @@ from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
 from contracts.assembly import market_documents, market_parameters
+from contracts.data.records import CUSTODIAN, DATA_OWNER
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ def market_accounts(operator_entity: str, bank_entity: str) -> tuple[AccountPlan
     return (
         AccountPlan("operator", operator_entity, ("operator",)),
         AccountPlan("registrar", operator_entity, ("registrar",)),
+        AccountPlan("custodian", operator_entity, (CUSTODIAN,)),
         AccountPlan("bank", bank_entity, ("depository_bank",)),
         AccountPlan("governor-operator", operator_entity, ("governor",)),
         AccountPlan("governor-bank", bank_entity, ("governor",)),
@@ -57,7 +59,7 @@ def market_genesis(
 ) -> Genesis:
     """The document; ``market`` is the region code of JR/T 0326, ``parameters`` change the defaults."""
     documents: dict[str, Value] = {
-        "accounts": {"grantable_roles": []},
+        "accounts": {"grantable_roles": [DATA_OWNER]},
         **market_documents(calendar.holidays, calendar.workdays, calendar.opened),
     }
     return Genesis(
