@@ -90,8 +90,10 @@ class Pbft:
                 ordering.on_bodies_held(state, event, out)
             case Executed():
                 finality.on_executed(state, event, out)
+                skipping.check_skips(state, state.slot, out)  # those that came before the batch was committed
             case Faulted():
                 skipping.on_faulted(state, event, out)
+                skipping.check_skips(state, state.slot, out)
             case Finalised():
                 self._on_finalised(event, now_ms, out)
             case BarrierSet(height):

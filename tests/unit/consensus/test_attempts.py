@@ -165,3 +165,14 @@ def test_a_skip_that_was_signed_forbids_the_header_after_a_restart() -> None:
     after = ordered(1).restart()
     effects = after.do(Started()) + after.hear(commit(0, A), commit(3, A))
     assert "Execute" in kinds(effects) and "CastHeaderVote" not in kinds(effects)
+
+
+@pytest.mark.parametrize("poison", [(), (1,)], ids=["executed", "poisoned"])
+def test_skips_heard_before_the_batch_is_committed_again_count(poison: tuple[int, ...]) -> None:
+    """Its own one is in the log and asked for no more: nothing else would look at them again."""
+    after = ordered(1).restart()
+    after.poison = set(poison)
+    assert "Execute" not in kinds(after.do(Started()) + after.hear(skip(2), skip(3)))
+    effects = after.hear(commit(0, A), commit(3, A))
+    assert [(run.attempt, run.skipped) for run in effects if isinstance(run, fx.Execute)] == [(0, ()), (1, (1,))]
+    assert "Finalise" in kinds(after.hear(header_vote(0, HEADER_1), header_vote(2, HEADER_1)))
