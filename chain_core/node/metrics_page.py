@@ -10,6 +10,7 @@ from time import monotonic
 from chain_core.node.loop_ports import ALARM
 from chain_core.node.metrics import COUNTS, SECONDS, Family, Histogram, Sample, gauge, page
 from chain_core.node.phases import PhaseWatch
+from chain_core.node.security import Security
 from chain_core.node.status import Peers, Standing
 
 
@@ -22,6 +23,7 @@ class NodeMetrics:
         self.verification = Histogram("dualchain_verification_seconds", "Verification of one batch.", SECONDS)
         self.batches = Histogram("dualchain_verification_signatures", "Signatures of one batch.", COUNTS)
         self._families: list[Family] = []
+        self._security: list[Family] = []
 
     def verified(self, signatures: int, seconds: float) -> None:
         """A batch of signatures was verified."""
@@ -66,11 +68,25 @@ class NodeMetrics:
             Family("dualchain_events_total", "counter", "The counters of Status.", lambda: _events(counters())),
         ]
 
+    def read_security(self, security: Security, now_ms: Callable[[], int]) -> None:
+        """What is known about certificates; for the whole node, on the page of ledger 0."""
+
+        def raised() -> Iterable[Sample]:
+            return (({"code": str(alarm.code), "of": alarm.of}, 1) for alarm in security.alarms())
+
+        def left() -> Iterable[Sample]:
+            return (({"of": name}, (end_ms - now_ms()) / 1_000) for name, end_ms in security.ends())
+
+        self._security = [
+            Family("dualchain_security_alarm", "gauge", "1: something is wrong with a certificate or list.", raised),
+            Family("dualchain_certificate_seconds_left", "gauge", "Until a certificate ends; negative: over.", left),
+        ]
+
     def text(self) -> str:
         """The page."""
         phases = self.phases
         own = [phases.seconds, phases.blocks, phases.transactions, self.sync, self.verification, self.batches]
-        return page([*self._families, *own])
+        return page([*self._families, *self._security, *own])
 
 
 def _alarms(counters: Counter[str]) -> Iterable[Sample]:

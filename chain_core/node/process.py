@@ -20,10 +20,11 @@ from chain_core.node.config import Membership, NodeConfig
 from chain_core.node.instance import Instance
 from chain_core.node.ledger_files import open_ledger, open_sub_ledger
 from chain_core.node.log import event
-from chain_core.node.loop_ports import ShellObserver
+from chain_core.node.loop_ports import ShellObserver, SystemClock
 from chain_core.node.metrics_port import MetricsPort
 from chain_core.node.ports import FinalBlock
 from chain_core.node.replica import Replica
+from chain_core.node.security import TICK_S, Security
 from chain_core.node.shared_port import SharedTable, merged_metrics
 from chain_core.types.ids import MAIN_LEDGER
 
@@ -50,6 +51,8 @@ class Node:
         """A snapshot waits to be built: whoever runs the node opens it once more."""
         self.instances: dict[int, Instance] = {}
         self.door = LinkDoor()
+        genesis = membership.genesis
+        self.security = Security(config, genesis.chain_id, genesis.kind, SystemClock().now_ms)
         self.table = SharedTable(membership.genesis.chain_id)
         try:
             data_dir = config.path(config.node.data_dir)
@@ -61,6 +64,8 @@ class Node:
         main = self.instances[MAIN_LEDGER]
         main.observer.told.append(self._look_for_ledgers)
         main.observer.on_halt = self._on_halt
+        main.status.security = self.security
+        main.metrics.read_security(self.security, SystemClock().now_ms)
         main.status.others = lambda: [one.status for one in self.instances.values() if one is not main]
         self._peer_server = RawServer(self.door.methods())
         self._client_server = RawServer(self.table.methods())
@@ -132,6 +137,7 @@ class Node:
             for one in tuple(self.instances.values()):
                 one.start()
             self._started = True
+            self.run(self._watch_security(), "security")
             self._begin_ledgers()
             await self._client_server.start()
             await self._health.set(serving=True)
@@ -210,6 +216,16 @@ class Node:
         )
         self.again = True
         self.ask_to_stop()
+
+    async def _watch_security(self) -> None:
+        """Certificates and lists alarm; they never end anything here."""
+        while True:
+            try:
+                await asyncio.to_thread(self.security.read_lists)
+                self.security.tick(self.observer.alarm)
+            except Exception as error:  # noqa: BLE001 - whatever a list brings, consensus goes on, and it is told
+                self.observer.alarm("SECURITY_WATCH_FAILED", {"reason": repr(error)})
+            await asyncio.sleep(TICK_S)
 
     def _on_halt(self) -> None:
         self.run(self._health.set(serving=False), "health")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
+from chain_core.crypto.x509.watch import Alarm
 from chain_core.network.identity import Caller
 from chain_core.network.raw_rpc import parse
 from chain_core.network.roster import Roster
@@ -18,6 +19,7 @@ from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.validator_set import ValidatorSet
 
 _IDLE_AFTER_S = 5.0
+_SHOWN_ALARMS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +56,16 @@ class Peers(Protocol):
 
     def addresses(self) -> dict[int, str]:
         """Peer ports by validator index."""
+
+
+class Watch(Protocol):
+    """What is wrong with certificates and lists (``security.Security``)."""
+
+    def alarms(self) -> tuple[Alarm, ...]:
+        """The weightiest first."""
+
+    def revocation(self) -> str:
+        """How clients are checked."""
 
 
 class Standpoint(Protocol):
@@ -93,6 +105,8 @@ class StatusReport:
     started: float
     """Monotonic seconds."""
     ledger: int = MAIN_LEDGER
+    security: Watch | None = None
+    """Certificates: of ledger 0, for the whole node."""
     others: Callable[[], Sequence[StatusReport]] = tuple
     """Those of the sub-ledgers, which the one of ledger 0 shows in brief."""
 
@@ -142,11 +156,15 @@ class StatusReport:
                 connected_in=into,
                 final_height=self.heard.get(peer, 0),
             )
+        alarms = self.security.alarms() if self.security is not None else ()
+        for alarm in alarms:
+            response.security_alarms.add(code=alarm.code, of=alarm.of, what=alarm.what, next_step=alarm.next_step)
+        response.revocation = self.security.revocation() if self.security is not None else ""
         ledger = f", ledger {self.ledger}" if self.ledger != MAIN_LEDGER else ""
         response.summary = (
             f"{self.place.name} of {self.genesis.chain_id}{ledger}: height {now.height}, "
             f"view {now.view} under {primary}, {reached} of {len(self.peers.addresses())} peers, "
-            f"{now.pool_transactions} transactions waiting; " + (response.not_progressing or "all is well")
+            f"{now.pool_transactions} transactions waiting; " + (response.not_progressing or _well(alarms))
         )
         return response
 
@@ -193,3 +211,10 @@ class StatusReport:
     def _others(self, names: Sequence[str]) -> str:
         told = [f"{names[peer]} is at {height}" for peer, height in sorted(self.heard.items()) if peer < len(names)]
         return f" ({', '.join(told)})" if told else ""
+
+
+def _well(alarms: Sequence[Alarm]) -> str:
+    """The chain runs; certificates may want somebody."""
+    if not alarms:
+        return "all is well"
+    return "blocks are made; " + ", ".join(f"{alarm.code} of {alarm.of}" for alarm in alarms[:_SHOWN_ALARMS])

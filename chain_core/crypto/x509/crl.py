@@ -41,6 +41,7 @@ class Crl:
     signature: bytes
     fingerprint: bytes
     issuer: x509.Name
+    authority_key_id: bytes | None
     this_update_ms: int
     next_update_ms: int
     number: int
@@ -68,6 +69,7 @@ def parse_crl(der: bytes) -> Crl:
             structures.signature_of(signed, where),
             provider().sm3(der),
             loaded.issuer,
+            _authority_key_id(loaded.extensions),
             _ms(inner.this_update),
             _ms(inner.next_update),
             _number(loaded.extensions),
@@ -100,6 +102,12 @@ def _number(extensions: x509.Extensions) -> int:
             what = f"critical extension {row.oid.dotted_string}: only full lists of one issuer are taken"
             raise CertificateRefused(Reason.UNSUPPORTED, what, where="revocation list")
     return number
+
+
+def _authority_key_id(extensions: x509.Extensions) -> bytes | None:
+    return next(
+        (row.value.key_identifier for row in extensions if isinstance(row.value, x509.AuthorityKeyIdentifier)), None
+    )
 
 
 def _ms(time: Time) -> int:

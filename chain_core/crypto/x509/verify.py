@@ -114,6 +114,23 @@ def verify_chain(
     return leaf
 
 
+def examine_peer(
+    certificates: Sequence[bytes], anchors: Anchors, now_ms: int, *, crls: Crls | None
+) -> tuple[PeerCertificate, CertificateRefused | None]:
+    """What the leaf of a validator's chain says, and why it would not be believed if it had to be.
+
+    Between validators the chain's own state decides by the key; a refusal only alarms. Raises CertificateRefused when
+    the leaf is no certificate of the profile.
+    """
+    if not certificates:
+        raise CertificateRefused(Reason.TOO_LARGE, "no certificate", where="chain")
+    try:
+        return verify_chain(certificates, anchors, now_ms, usage=Usage.PEER, crls=crls), None
+    except CertificateRefused as refusal:
+        leaf = parse_certificate(certificates[0])
+        return _peer(leaf, roles_of(leaf.extensions.uris, anchors.chain_id)), refusal
+
+
 def _to_anchor(chain: list[Certificate], anchors: Anchors) -> list[Certificate]:
     """The chain without an anchor that was sent along, and without what stands above one."""
     for index, one in enumerate(chain[1:], start=1):
@@ -216,6 +233,10 @@ def _leaf(path: Sequence[Certificate], anchors: Anchors, usage: Usage) -> PeerCe
     if (needed := _ROLES.get(usage)) is not None and needed not in roles:
         what = f"it does not have the role {needed!r} on {anchors.chain_id}"
         raise CertificateRefused(Reason.WRONG_ROLE, what, where=leaf.label)
+    return _peer(leaf, roles)
+
+
+def _peer(leaf: Certificate, roles: tuple[str, ...]) -> PeerCertificate:
     return PeerCertificate(
         leaf.public_key,
         leaf.name.common_name,

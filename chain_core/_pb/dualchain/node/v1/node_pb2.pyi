@@ -384,8 +384,20 @@ class PeerStatus(_message.Message):
     final_height: int
     def __init__(self, name: _Optional[str] = ..., validator: _Optional[int] = ..., address: _Optional[str] = ..., connected_out: _Optional[bool] = ..., connected_in: _Optional[bool] = ..., final_height: _Optional[int] = ...) -> None: ...
 
+class SecurityAlarm(_message.Message):
+    __slots__ = ("code", "of", "what", "next_step")
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    OF_FIELD_NUMBER: _ClassVar[int]
+    WHAT_FIELD_NUMBER: _ClassVar[int]
+    NEXT_STEP_FIELD_NUMBER: _ClassVar[int]
+    code: str
+    of: str
+    what: str
+    next_step: str
+    def __init__(self, code: _Optional[str] = ..., of: _Optional[str] = ..., what: _Optional[str] = ..., next_step: _Optional[str] = ...) -> None: ...
+
 class GetStatusResponse(_message.Message):
-    __slots__ = ("summary", "not_progressing", "chain_id", "genesis_hash", "ledger", "node", "validator", "height", "epoch", "view", "view_changing", "primary", "peers", "pool_transactions", "pool_bytes", "crypto_provider", "halted", "version", "assembly", "uptime_ms", "counters", "ledgers", "activity")
+    __slots__ = ("summary", "not_progressing", "chain_id", "genesis_hash", "ledger", "node", "validator", "height", "epoch", "view", "view_changing", "primary", "peers", "pool_transactions", "pool_bytes", "crypto_provider", "halted", "version", "assembly", "uptime_ms", "counters", "ledgers", "activity", "security_alarms", "revocation")
     class CountersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -416,6 +428,8 @@ class GetStatusResponse(_message.Message):
     COUNTERS_FIELD_NUMBER: _ClassVar[int]
     LEDGERS_FIELD_NUMBER: _ClassVar[int]
     ACTIVITY_FIELD_NUMBER: _ClassVar[int]
+    SECURITY_ALARMS_FIELD_NUMBER: _ClassVar[int]
+    REVOCATION_FIELD_NUMBER: _ClassVar[int]
     summary: str
     not_progressing: str
     chain_id: str
@@ -439,4 +453,6 @@ class GetStatusResponse(_message.Message):
     counters: _containers.ScalarMap[str, int]
     ledgers: _containers.RepeatedCompositeFieldContainer[LedgerStatus]
     activity: str
-    def __init__(self, summary: _Optional[str] = ..., not_progressing: _Optional[str] = ..., chain_id: _Optional[str] = ..., genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., node: _Optional[str] = ..., validator: _Optional[int] = ..., height: _Optional[int] = ..., epoch: _Optional[int] = ..., view: _Optional[int] = ..., view_changing: _Optional[bool] = ..., primary: _Optional[str] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., pool_transactions: _Optional[int] = ..., pool_bytes: _Optional[int] = ..., crypto_provider: _Optional[str] = ..., halted: _Optional[str] = ..., version: _Optional[str] = ..., assembly: _Optional[str] = ..., uptime_ms: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., ledgers: _Optional[_Iterable[_Union[LedgerStatus, _Mapping]]] = ..., activity: _Optional[str] = ...) -> None: ...
+    security_alarms: _containers.RepeatedCompositeFieldContainer[SecurityAlarm]
+    revocation: str
+    def __init__(self, summary: _Optional[str] = ..., not_progressing: _Optional[str] = ..., chain_id: _Optional[str] = ..., genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., node: _Optional[str] = ..., validator: _Optional[int] = ..., height: _Optional[int] = ..., epoch: _Optional[int] = ..., view: _Optional[int] = ..., view_changing: _Optional[bool] = ..., primary: _Optional[str] = ..., peers: _Optional[_Iterable[_Union[PeerStatus, _Mapping]]] = ..., pool_transactions: _Optional[int] = ..., pool_bytes: _Optional[int] = ..., crypto_provider: _Optional[str] = ..., halted: _Optional[str] = ..., version: _Optional[str] = ..., assembly: _Optional[str] = ..., uptime_ms: _Optional[int] = ..., counters: _Optional[_Mapping[str, int]] = ..., ledgers: _Optional[_Iterable[_Union[LedgerStatus, _Mapping]]] = ..., activity: _Optional[str] = ..., security_alarms: _Optional[_Iterable[_Union[SecurityAlarm, _Mapping]]] = ..., revocation: _Optional[str] = ...) -> None: ...
