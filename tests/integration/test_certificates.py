@@ -1,0 +1,102 @@
+"""A chain runs on with an expired and a revoked validator certificate and without its revocation lists, and says so."""
+
+from __future__ import annotations
+
+import asyncio
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.providers import signing_provider
+from chain_core.crypto.x509 import pem
+from chain_core.crypto.x509.authority import CHAIN, DAY_MS, KEY, Authority, new_serial, open_authority
+from chain_core.crypto.x509.files import load_certificates
+from chain_core.crypto.x509.issue import Kind, Order, issue
+from chain_core.crypto.x509.names import Subject
+from chain_core.crypto.x509.roles import role_uri
+from chain_core.node.client import NodeClient
+from tests.integration.network import NAMES, Network, drawn_ports, lay_out, now_ms, run
+
+EXPIRED, REVOKED = "two", "three"
+
+
+def issuing(directory: Path) -> Authority:
+    return open_authority(directory / "authority" / "issuing")
+
+
+def expire(directory: Path, name: str) -> None:
+    """The node's certificate ended yesterday."""
+    folder, authority = directory / name, issuing(directory)
+    public = signing_provider().sm2_public_key(load_private_key(folder / "transport.key"))
+    ended = now_ms() - DAY_MS
+    uris = (role_uri("peer", "coins-of-four"),)
+    order = Order(Kind.SIGNING, Subject(name, "e"), public, new_serial(), ended - DAY_MS, ended, server=True, uris=uris)
+    der = issue(order, authority.certificate, load_private_key(authority.directory / KEY))
+    above = (authority.directory / CHAIN).read_text()
+    (folder / "transport.pem").write_text(pem.to_pem(pem.CERTIFICATE, der) + above)
+
+
+def revoke(directory: Path, name: str) -> None:
+    """The node's certificate is on the list that the node itself reads."""
+    authority = issuing(directory)
+    leaf = load_certificates(directory / name / "transport.pem")[0]
+    authority.revoke(leaf.serial, "key-compromise", now_ms())
+    lists = authority.write_crl(30, now_ms()).read_text() + (directory / "authority" / "root" / "crl.pem").read_text()
+    (directory / name / "crl.pem").write_text(lists)
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    made = tmp_path / "network"
+    lay_out(made)
+    expire(made, EXPIRED)
+    revoke(made, REVOKED)
+    for name in set(NAMES) - {REVOKED}:
+        (made / name / "crl.pem").unlink()
+    for name, port in zip(NAMES, drawn_ports(len(NAMES)), strict=True):
+        with (made / name / "node.toml").open("a", encoding="utf-8") as file:
+            file.write(f'\n[metrics]\nlisten = "127.0.0.1:{port}"\n')
+    return made
+
+
+async def told(network: Network, name: str) -> dict[str, str]:
+    """Alarms that the node's status shows: code -> whom it is about."""
+    async with NodeClient(network.configs[name].listen.client) as client:
+        status = await client.status()
+    alarms = {alarm.code: alarm.of for alarm in status.security_alarms}
+    assert all(alarm.what and alarm.next_step for alarm in status.security_alarms)
+    assert all(code in status.summary for code in alarms) and "all is well" not in status.summary
+    return alarms
+
+
+async def page(network: Network, name: str) -> str:
+    url = f"http://{network.configs[name].metrics.listen}/metrics"
+    return await asyncio.to_thread(lambda: urllib.request.urlopen(url).read().decode())
+
+
+def test_the_chain_runs_on_and_alarms(directory: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async def story(network: Network) -> None:
+        alice, bob = network.wallets["alice"], network.wallets["bob"]
+        client = network.client()
+        for restarted in (None, EXPIRED, REVOKED):
+            if restarted is not None:
+                await network.stop(restarted)
+                await network.start(restarted)
+            settled = await client.submit_until_final([alice.transfer(bob.account, 1)])
+            await network.until(max(one.header.height for one in settled))  # type: ignore[union-attr]
+            assert network.roots_agree()
+        assert await told(network, EXPIRED) == {"CERTIFICATE_EXPIRED": EXPIRED, "CRL_MISSING": "security.crl"}
+        assert await told(network, REVOKED) == {"CERTIFICATE_REVOKED": REVOKED}
+        assert await told(network, "one") == {"CRL_MISSING": "security.crl"}
+        text = await page(network, EXPIRED)
+        assert f'dualchain_security_alarm{{code="CERTIFICATE_EXPIRED",of="{EXPIRED}"}} 1' in text
+        assert 'dualchain_alarms_total{code="CERTIFICATE_EXPIRED"} 1' in text
+        assert f'dualchain_certificate_seconds_left{{of="{EXPIRED}"}} -' in text
+        await client.close()
+
+    run(directory, story)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    for code in ("CERTIFICATE_EXPIRED", "CERTIFICATE_REVOKED", "CRL_MISSING"):
+        assert any(line.startswith(f"{code} of=") and "next=" in line for line in said), said
