@@ -1,12 +1,13 @@
 """Who is calling: the argument every handler gets, whatever the channel underneath.
 
-Today the channel is plain gRPC on the loopback interface, so a caller is a local process and its name is its socket.
-The SM session fills the same value with the identity it authenticated.
+On an SM port the caller is who its certificate says, as the session authenticated it (docs/spec/sm-session.md §7). On a
+plaintext port, which only the loopback interface has, it is a local process, named by its socket.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import grpc.aio
 from chain_core.types.errors import LocalFault
 
 LOOPBACK = "loopback"
+_HOST_NAME = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?\Z")
 
 
 class NotLoopback(LocalFault):
@@ -31,11 +33,15 @@ class BadAddress(LocalFault):
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """``kind``: how the identity was established; ``name``: unique within a kind; ``roles``: what it may act as."""
+    """``kind``: how the identity was established; ``name``: unique within a kind; ``roles``: what it may act as.
+
+    ``fingerprint``: SM3 of its certificate, where it has shown one.
+    """
 
     kind: str
     name: str
     roles: tuple[str, ...] = ()
+    fingerprint: bytes = b""
 
 
 def loopback_caller(context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
@@ -63,8 +69,21 @@ def require_loopback(address: str) -> str:
         loopback = False
     if not loopback:
         raise NotLoopback(
-            "ports bind to the loopback interface until links are protected by the SM session",
+            "plaintext stays on the loopback interface",
             where=address,
-            next_step="use 127.0.0.1 and a port of your choice",
+            next_step="use 127.0.0.1 and a port of your choice, or an SM session",
         )
+    return address
+
+
+def require_address(address: str) -> str:
+    """``address`` again, for a protected port: any host, as a literal address or a name. Raises BadAddress."""
+    host, _ = split_address(address)
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        if not _HOST_NAME.match(host):
+            raise BadAddress(
+                "not a host", where=address, next_step="write host:port, for example 10.0.0.5:7000 or [fd00::5]:7000"
+            ) from None
     return address

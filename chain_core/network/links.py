@@ -21,7 +21,7 @@ from chain_core.network.hello import Hello, check_hello, decode_hello, encode_he
 from chain_core.network.identity import Caller
 from chain_core.network.link_quality import SignatureQuality
 from chain_core.network.link_queue import Entry, LinkQueue, Usefulness
-from chain_core.network.raw_rpc import RawChannel, RawStream, parse
+from chain_core.network.raw_rpc import ClientStream, RawChannel, parse
 from chain_core.network.refusals import Overloaded
 from chain_core.network.roster import Roster
 from chain_core.types.errors import DualchainError, MalformedBytes, PeerFault
@@ -235,7 +235,7 @@ class PeerLinks:
         finally:
             await channel.close()
 
-    async def _session(self, link: _Outgoing, stream: RawStream) -> None:
+    async def _session(self, link: _Outgoing, stream: ClientStream) -> None:
         """One connection, from Hello until it breaks."""
         await stream.send(encode_hello(self._hello))
         theirs = decode_hello(await stream.receive())

@@ -1,17 +1,16 @@
 """gRPC with raw bytes: a table of methods is served, each handler gets the caller and the request's bytes.
 
-Nothing is (de)serialised by gRPC itself, so that the SM session can be put between the channel and the handlers: it
-replaces ``identify`` and wraps the bytes (docs/spec/network.md §1-§2).
+Nothing is (de)serialised by gRPC itself. ``security`` says what stands between the channel and the handlers: an SM
+session (docs/spec/sm-session.md), or nothing on the loopback interface (docs/spec/network.md §1-§2).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping
 from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any, NoReturn, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import grpc
 import grpc.aio
@@ -19,14 +18,40 @@ from google.protobuf.message import DecodeError, Message
 
 from chain_core.network import refusals
 from chain_core.network.channel_options import CLIENT_OPTIONS, SERVER_OPTIONS
-from chain_core.network.identity import Caller, loopback_caller, require_loopback, split_address
+from chain_core.network.identity import Caller, loopback_caller, require_address, require_loopback, split_address
+from chain_core.network.methods import (
+    Method,
+    ServerStream,
+    ServerStreamHandler,
+    Stream,
+    StreamHandler,
+    Unary,
+    UnaryHandler,
+)
+from chain_core.network.secured.calling import SecuredCalls, SecuredStream
+from chain_core.network.secured.keeping import SessionKeeper
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity, Plaintext, ServerSecurity
+from chain_core.network.secured.serving import SecuredPort, refuse
 from chain_core.types.errors import DualchainError, LocalFault, MalformedBytes
 
-log = logging.getLogger(__name__)
+__all__ = [
+    "PLAINTEXT",
+    "ClientStream",
+    "Method",
+    "PortTaken",
+    "RawChannel",
+    "RawServer",
+    "RawStream",
+    "ServerStream",
+    "ServerStreamHandler",
+    "Stream",
+    "StreamHandler",
+    "Unary",
+    "UnaryHandler",
+    "open_channel",
+    "parse",
+]
 
-UnaryHandler: TypeAlias = Callable[[Caller, bytes], Awaitable[bytes]]
-StreamHandler: TypeAlias = Callable[[Caller, AsyncIterator[bytes]], AsyncIterator[bytes]]
-ServerStreamHandler: TypeAlias = Callable[[Caller, bytes], AsyncGenerator[bytes, None]]
 Identify: TypeAlias = Callable[[grpc.aio.ServicerContext[Any, Any]], Caller]
 
 MAX_CONCURRENT_CALLS = 4_096
@@ -38,35 +63,6 @@ class PortTaken(LocalFault):
     """Another process listens on this port."""
 
     code = "PORT_TAKEN"
-
-
-@dataclass(frozen=True, slots=True)
-class Unary:
-    """A method with one request and one response."""
-
-    handler: UnaryHandler
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """A method with streams in both directions; the response ends when the handler does."""
-
-    handler: StreamHandler
-
-
-@dataclass(frozen=True, slots=True)
-class ServerStream:
-    """A method with one request and a stream of responses.
-
-    A response that the caller does not take within ``patience_s`` is thrown into the handler as TimeoutError where it
-    yielded; what it raises then ends the call.
-    """
-
-    handler: ServerStreamHandler
-    patience_s: float
-
-
-Method: TypeAlias = Unary | Stream | ServerStream
 
 
 def parse(kind: type[M], data: bytes) -> M:
@@ -84,21 +80,34 @@ def parse(kind: type[M], data: bytes) -> M:
 class RawServer:
     """One listening port: ``bind``, ``start``, ``stop``; ``grpc_server`` takes further standard servicers."""
 
-    def __init__(self, methods: Mapping[str, Method], *, identify: Identify = loopback_caller) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Method],
+        *,
+        identify: Identify = loopback_caller,
+        security: ServerSecurity = PLAINTEXT,
+    ) -> None:
         self.grpc_server = grpc.aio.server(
             options=SERVER_OPTIONS,
             maximum_concurrent_rpcs=MAX_CONCURRENT_CALLS,
             compression=grpc.Compression.NoCompression,
         )
-        self.grpc_server.add_generic_rpc_handlers((_Table(methods, identify),))
+        self.secured: SecuredPort | None = None
+        if isinstance(security, Plaintext):
+            handlers = {name: _wrap(name, method, identify) for name, method in methods.items()}
+        else:
+            self.secured = SecuredPort(security, time.monotonic)
+            handlers = self.secured.handlers(methods)
+        self.grpc_server.add_generic_rpc_handlers((_Table(handlers),))
+        self._cleaning: asyncio.Task[None] | None = None
         self._started = False
 
     def bind(self, address: str) -> str:
         """Takes ``host:port`` and returns the address with the real port (0 draws one); calls wait until ``start``.
 
-        Raises BadAddress, NotLoopback, PortTaken.
+        Raises BadAddress, PortTaken; NotLoopback where nothing protects what goes through it.
         """
-        require_loopback(address)
+        _allowed(address, protected=self.secured is not None)
         host, _ = split_address(address)
         try:
             port = self.grpc_server.add_insecure_port(address)
@@ -113,6 +122,8 @@ class RawServer:
     async def start(self) -> None:
         """Answers calls."""
         self._started = True
+        if self.secured is not None:
+            self._cleaning = asyncio.create_task(self.secured.run(), name="sessions")
         await self.grpc_server.start()
 
     async def stop(self, grace_s: float) -> None:
@@ -121,11 +132,19 @@ class RawServer:
             # gRPC gives back the port of a server that never ran only when it is collected.
             await self.start()
         await self.grpc_server.stop(grace_s)
+        if self._cleaning is not None:
+            self._cleaning.cancel()
+        if self.secured is not None:
+            self.secured.close()
+
+
+def _allowed(address: str, *, protected: bool) -> str:
+    return require_address(address) if protected else require_loopback(address)
 
 
 class _Table(grpc.GenericRpcHandler):
-    def __init__(self, methods: Mapping[str, Method], identify: Identify) -> None:
-        self._handlers = {name: _wrap(name, method, identify) for name, method in methods.items()}
+    def __init__(self, handlers: Mapping[str, grpc.RpcMethodHandler[Any, Any]]) -> None:
+        self._handlers = handlers
 
     def service(self, handler_call_details: grpc.HandlerCallDetails) -> grpc.RpcMethodHandler[Any, Any] | None:
         return self._handlers.get(str(handler_call_details.method))
@@ -144,7 +163,7 @@ def _unary(name: str, handler: UnaryHandler, identify: Identify) -> Any:
         try:
             return await handler(identify(context), request)
         except Exception as error:  # noqa: BLE001 - the border: every failure becomes a refusal here
-            await _refuse(name, context, error)
+            await refuse(name, context, error)
 
     return call
 
@@ -157,7 +176,7 @@ def _stream(name: str, handler: StreamHandler, identify: Identify) -> Any:
             async for response in handler(identify(context), requests):
                 yield response
         except Exception as error:  # noqa: BLE001 - the border: every failure becomes a refusal here
-            await _refuse(name, context, error)
+            await refuse(name, context, error)
 
     return call
 
@@ -173,39 +192,32 @@ def _server_stream(name: str, method: ServerStream, identify: Identify) -> Any:
                     except TimeoutError as late:
                         await responses.athrow(late)
         except Exception as error:  # noqa: BLE001 - the border: every failure becomes a refusal here
-            await _refuse(name, context, error)
+            await refuse(name, context, error)
 
     return call
-
-
-async def _refuse(name: str, context: grpc.aio.ServicerContext[bytes, bytes], error: Exception) -> NoReturn:
-    """Ends the call with a refusal; what is no refusal is a defect: written down here, not shown to the caller."""
-    if not isinstance(error, DualchainError):
-        log.error("DEFECT method=%s", name, exc_info=error)
-        error = refusals.Internal(
-            "the node failed to serve this request",
-            where=name,
-            next_step="ask another node; the operator finds the details in this node's log",
-        )
-    await context.abort(
-        refusals.status_of(error),
-        str(error)[:1_000],
-        ((refusals.METADATA_KEY, refusals.to_message(error).SerializeToString()),),
-    )
 
 
 class RawChannel:
     """A client's connection to one address; safe for any number of concurrent calls of one event loop."""
 
-    def __init__(self, address: str) -> None:
+    def __init__(self, address: str, security: ClientSecurity = PLAINTEXT) -> None:
+        """Raises BadAddress; NotLoopback where nothing protects what goes through it."""
         self.address = address
-        self._channel = grpc.aio.insecure_channel(
-            require_loopback(address), options=CLIENT_OPTIONS, compression=grpc.Compression.NoCompression
-        )
+        self._channel = open_channel(address, protected=not isinstance(security, Plaintext))
         self._unary: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
+        self._keeper: SessionKeeper | None = None
+        self._secured: SecuredCalls | None = None
+        if not isinstance(security, Plaintext):
+            self._keeper = SessionKeeper(self._channel, address, security)
+            self._secured = SecuredCalls(self._channel, self._keeper)
 
     async def unary(self, method: str, request: bytes, *, timeout_s: float) -> bytes:
-        """The response. Raises the server's refusal as its type, or Unreachable, DeadlinePassed, Oversize ..."""
+        """The response. Raises the server's refusal as its type, or Unreachable, DeadlinePassed, Oversize ...
+
+        With an SM session also SessionRefused, which names what is wrong with it.
+        """
+        if self._secured is not None:
+            return await self._secured.unary(method, request, timeout_s)
         callable_ = self._unary.get(method)
         if callable_ is None:
             callable_ = self._unary[method] = self._channel.unary_unary(method)
@@ -216,9 +228,14 @@ class RawChannel:
 
     async def server_stream(self, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
         """The responses as they come. Raises the server's refusal as its type, Unreachable when the connection ends."""
+        where = f"{self.address}{method}"
+        if self._secured is not None:
+            async with aclosing(self._secured.server_stream(method, request)) as responses:
+                async for response in responses:
+                    yield response
+            raise refusals.from_status(grpc.StatusCode.OK, "", where)
         opened: grpc.aio.UnaryStreamMultiCallable[bytes, bytes] = self._channel.unary_stream(method)
         call = opened(request)
-        where = f"{self.address}{method}"
         try:
             async for response in call:
                 yield response
@@ -228,13 +245,24 @@ class RawChannel:
         finally:
             call.cancel()
 
-    def stream(self, method: str) -> RawStream:
+    def stream(self, method: str) -> ClientStream:
         """An open call in both directions; it waits for the connection, however long that takes."""
+        if self._secured is not None:
+            return self._secured.stream(method)
         return RawStream(self._channel.stream_stream(method)(wait_for_ready=True), f"{self.address}{method}")
 
     async def close(self) -> None:
         """Ends all calls."""
+        if self._keeper is not None:
+            await self._keeper.close()
         await self._channel.close()
+
+
+def open_channel(address: str, *, protected: bool) -> grpc.aio.Channel:
+    """A gRPC channel with our settings. Raises BadAddress; NotLoopback unless what goes through it is ``protected``."""
+    return grpc.aio.insecure_channel(
+        _allowed(address, protected=protected), options=CLIENT_OPTIONS, compression=grpc.Compression.NoCompression
+    )
 
 
 class RawStream:
@@ -278,6 +306,10 @@ class RawStream:
     def cancel(self) -> None:
         """Ends it now."""
         self._call.cancel()
+
+
+ClientStream: TypeAlias = RawStream | SecuredStream
+"""A client's end of a stream, protected or not."""
 
 
 def _typed(

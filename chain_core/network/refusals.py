@@ -22,6 +22,8 @@ from chain_core.types.errors import (
 )
 
 METADATA_KEY: Final = "dualchain-refusal-bin"
+SEALED_KEY: Final = "dualchain-sealed-bin"
+"""A sealed refusal of an SM session: a record of kind error (docs/spec/sm-session.md section 5)."""
 # gRPC bounds all trailing metadata to 8 KiB by default.
 _MAX_FIELD_CHARACTERS = 600
 
@@ -135,8 +137,12 @@ _STATUS: Final[dict[str, grpc.StatusCode]] = {
     "WRONG_CHAIN": grpc.StatusCode.FAILED_PRECONDITION,
     "UNKNOWN_METHOD": grpc.StatusCode.UNIMPLEMENTED,
     "DEADLINE_PASSED": grpc.StatusCode.DEADLINE_EXCEEDED,
+    "UNREACHABLE": grpc.StatusCode.UNAVAILABLE,
     "UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     "INTERNAL": grpc.StatusCode.INTERNAL,
+    "SESSION_REQUIRED": grpc.StatusCode.UNAUTHENTICATED,
+    "SESSION_UNKNOWN": grpc.StatusCode.UNAUTHENTICATED,
+    "TOO_MANY_HANDSHAKES": grpc.StatusCode.RESOURCE_EXHAUSTED,
 }
 
 

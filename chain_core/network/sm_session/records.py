@@ -28,6 +28,8 @@ class Kind(IntEnum):
     DATA = 0
     ERROR = 1
     END = 2
+    BEGIN = 3
+    """Opens a call whose requests are a stream: its handler starts before the first message comes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +61,8 @@ def read_header(record: bytes) -> Header:
         raise SessionRefused(Reason.MALFORMED_RECORD, f"{len(record)} bytes are no record", where="record")
     version, session_id, generation, number, call, index, flags = _HEADER.unpack_from(record)
     kind, last = flags & 0x03, bool(flags & _LAST)
-    if version != RECORD_VERSION or flags & 0x7C or kind > Kind.END or (kind != Kind.DATA and not last):
+    fits = {Kind.DATA: True, Kind.BEGIN: not last and index == 0}.get(Kind(kind), last)
+    if version != RECORD_VERSION or flags & 0x7C or not fits:
         what = f"version {version}, flags {flags:#04x}: no record of this release"
         raise SessionRefused(Reason.MALFORMED_RECORD, what, where="record")
     return Header(session_id, generation, number, call, index, Kind(kind), last)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from chain_core.network.sm_session.ports import Established
 from chain_core.network.sm_session.records import Header, Kind, Limits, Opener, Sealer, associated_tail, read_header
 from chain_core.network.sm_session.refused import Reason, SessionRefused
@@ -21,6 +23,8 @@ class Session:
         self.certificates = established.peer_certificates
         self.side = side
         self.ended: SessionRefused | None = None
+        self.on_end: Callable[[], object] = lambda: None
+        """Called once, when it ends."""
         secrets = (established.client_secret, established.server_secret)
         self.sealer = Sealer(self.id, secrets[side], limits)
         self.opener = Opener(secrets[1 - side], limits)
@@ -31,6 +35,7 @@ class Session:
         """Nothing goes through any more; the first reason stays."""
         if self.ended is None:
             self.ended = reason
+            self.on_end()
 
     def begin(self, method: str) -> Call:
         """A call by the client."""
@@ -86,11 +91,15 @@ class Call:
         self._session.check()
         if self.complete:
             raise SessionRefused(Reason.AFTER_LAST, "this side has ended the call already", where="call")
-        last = last or kind is not Kind.DATA
+        last = last or kind in (Kind.ERROR, Kind.END)
         record = self._session.sealer.seal(self.number, self._index_out, kind, last, payload, self._out_tail)
         self._index_out += 1
         self.complete = last
         return record
+
+    def is_over(self) -> bool:
+        """Whether the other side has said that it has nothing more to send."""
+        return self.finished is Kind.END
 
     def end(self) -> bytes:
         """The record that ends this side's direction."""
@@ -104,11 +113,13 @@ class Call:
         if header.call != self.number:
             what = f"a record of call {header.call} in call {self.number}"
             raise SessionRefused(Reason.OUT_OF_ORDER, what, where="call")
-        if header.index != self._index_in:
+        # What was written before an error may never be read: the error ends the call, nothing before it is complete.
+        late = header.kind is Kind.ERROR and header.index > self._index_in
+        if header.index != self._index_in and not late:
             what = f"record {header.index} where {self._index_in} is due"
             raise SessionRefused(Reason.OUT_OF_ORDER, what, where=f"call {self.number}")
         payload = self._session.open(header, record, self._in_tail)
-        self._index_in += 1
+        self._index_in = header.index + 1
         if header.last:
             self.finished = header.kind
         return payload

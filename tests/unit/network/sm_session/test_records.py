@@ -167,13 +167,31 @@ def test_any_bytes(data: bytes) -> None:
     assert reason(lambda: theirs.accept(METHOD, data)) in set(Reason)
 
 
-@pytest.mark.parametrize("flags", [0x03, 0x83, 0x04, 0x40, 0x01, 0x02])
+@pytest.mark.parametrize("flags", [0x83, 0x04, 0x40, 0x01, 0x02])
 def test_flags_that_mean_nothing(flags: int) -> None:
     """Unknown kinds and bits, errors and ends that are not last."""
     ours, _ = sessions()
     record = bytearray(ours.begin(METHOD).seal(b""))
     record[45] = flags
     assert reason(lambda: read_header(bytes(record))) is Reason.MALFORMED_RECORD
+
+
+def test_an_error_may_come_early() -> None:
+    """What was sealed before it was never read: the call has failed either way. Data behind a gap is refused."""
+    ours, theirs = sessions()
+    call = ours.begin(METHOD)
+    answering, _ = theirs.accept(METHOD, call.seal(b"", Kind.BEGIN))
+    lost = answering.seal(b"lost")
+    assert reason(lambda: call.open(answering.seal(b"late"))) is Reason.OUT_OF_ORDER
+    assert call.open(answering.seal(b"why", Kind.ERROR)) == b"why" and call.finished is Kind.ERROR
+    assert reason(lambda: call.open(lost)) is Reason.AFTER_LAST
+
+
+def test_a_beginning_stands_first() -> None:
+    ours, _ = sessions()
+    call = ours.begin(METHOD)
+    assert read_header(call.seal(b"", Kind.BEGIN)).kind is Kind.BEGIN
+    assert reason(lambda: read_header(call.seal(b"", Kind.BEGIN))) is Reason.MALFORMED_RECORD
 
 
 def test_a_record_that_does_not_open_ends_the_session() -> None:
