@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import time
@@ -23,6 +24,7 @@ from chain_core.crypto.x509.request import make_request, parse_request
 from chain_core.crypto.x509.roles import role_uri
 from chain_core.crypto.x509.verify import Anchors, Usage, verify_chain
 
+GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "verify-with-openssl.md"
 ID = "distid:1234567812345678"
 CHAIN = "rem-beijing"
 YEAR_MS = 365 * 86_400_000
@@ -127,6 +129,20 @@ def test_openssl_reads_our_revocation_list(tmp_path: Path) -> None:
     said = run("crl", "-in", revoked, "-noout", "-text")
     assert "Key Compromise" in said and "Serial Number: 12" in said
     assert "Verified Successfully" in verify_signature(revoked, tmp_path / "middle.pem")
+
+
+def test_the_guides_commands_do_it(tmp_path: Path) -> None:
+    """docs/guides/verify-with-openssl.md, as it stands, with only openssl and a shell."""
+    ours = Ours(tmp_path)
+    for name, source in (("issuer", "middle.pem"), ("subject", "node.pem"), ("list", ours.crl("middle", 7).name)):
+        (tmp_path / f"{name}.pem").write_text((tmp_path / source).read_text())
+    section = GUIDE.read_text("utf-8").split("## A certificate and a revocation list")[1]
+    blocks = re.findall(r"```sh\n(.*?)```", section, re.DOTALL)
+    said = subprocess.run(
+        ["sh", "-e", "-c", "".join(blocks)], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert said.returncode == 0 and "subject.pem: OK" in said.stdout, said
+    assert "Signature Verified Successfully" in said.stdout
 
 
 def test_openssl_verifies_our_request(tmp_path: Path) -> None:
