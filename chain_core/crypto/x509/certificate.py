@@ -28,6 +28,7 @@ warnings.filterwarnings("ignore", message="Attribute's length must be")
 
 LIBRARY_ERRORS = (
     ValueError,
+    TypeError,  # a name's BIT STRING of the wrong kind
     x509.InvalidVersion,
     x509.DuplicateExtension,
     x509.UnsupportedGeneralNameType,

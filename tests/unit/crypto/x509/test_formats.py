@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable
+
 import pytest
 from cryptography import x509
 from cryptography.hazmat import asn1
@@ -176,6 +179,22 @@ def test_any_bytes_are_a_value_or_a_typed_refusal(data: bytes) -> None:
             parse(data)
 
 
+@given(st.data())
+def test_bytes_that_nearly_are_one_are_a_value_or_a_typed_refusal(data: st.DataObject) -> None:
+    parse, whole = data.draw(st.sampled_from(NEARLY))
+    bent = bytearray(whole)
+    for _ in range(data.draw(st.integers(1, 4))):
+        position = data.draw(st.integers(0, len(bent) - 1))
+        bent[position] = data.draw(st.integers(0, 255) | st.sampled_from(TAGS))
+    with contextlib.suppress(CertificateRefused):
+        parse(bytes(bent))
+
+
+def test_a_name_of_broken_bits_is_malformed() -> None:
+    name = b"\x30\x0d\x31\x0b\x30\x09\x06\x03\x55\x04\x0a\x03\x02\x00\x41"
+    assert refused(parse_certificate, bent(subject=structures.tlv(name))) is Reason.MALFORMED
+
+
 # ---- roles
 
 
@@ -281,6 +300,14 @@ def test_a_long_list_is_refused() -> None:
         serial=1, revoked=asn1.UTCTime(x509.load_der_x509_crl(made_list()).last_update_utc), extensions=None
     )
     assert refused(parse_crl, bent_list(revoked=[entry] * (MAX_CRL_ENTRIES + 1))) is Reason.TOO_LARGE
+
+
+TAGS = [0x02, 0x03, 0x04, 0x05, 0x06, 0x0C, 0x13, 0x14, 0x16, 0x17, 0x18, 0x1E, 0x30, 0x31, 0x80, 0xA0, 0xA3]
+NEARLY: list[tuple[Callable[[bytes], object], bytes]] = [
+    (parse_certificate, NODE.certificate.der),
+    (parse_crl, made_list()),
+    (parse_request, make_request(Subject("n", "e"), private(7), (role_uri("peer"),))),
+]
 
 
 # ---- PEM
