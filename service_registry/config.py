@@ -134,7 +134,7 @@ class UserConfig(_File):
     gateway: GatewayAddress | None = None
 
 
-C = TypeVar("C", GatewayConfig, LookupConfig, UserConfig)
+C = TypeVar("C", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,14 +155,14 @@ class KeyPair:
         return cls(private, signing_provider().sm2_public_key(private))
 
 
-def load(kind: type[C], path: Path) -> C:
-    """The file's content. Raises ConfigRefused that names file and key."""
+def load(kind: type[C], path: Path, see: str = _SEE) -> C:
+    """The file's content, a model with a field ``directory``. Raises ConfigRefused that names file and key."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ConfigRefused(f"cannot be read: {error.strerror}", where=str(path), next_step=_SEE) from error
+        raise ConfigRefused(f"cannot be read: {error.strerror}", where=str(path), next_step=see) from error
     if len(data) > MAX_CONFIG_BYTES:
-        raise ConfigRefused(f"{len(data)} bytes are no configuration", where=str(path), next_step=_SEE)
+        raise ConfigRefused(f"{len(data)} bytes are no configuration", where=str(path), next_step=see)
     try:
         table = tomllib.loads(data.decode("utf-8"))
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -175,7 +175,7 @@ def load(kind: type[C], path: Path) -> C:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"])
         what = str(first["msg"]).removeprefix("Value error, ")
-        raise ConfigRefused(what, where=f"{path}, key {key}", next_step=_SEE) from error
+        raise ConfigRefused(what, where=f"{path}, key {key}", next_step=see) from error
 
 
 def missing(path: Sequence[str], purpose: str) -> ConfigRefused:

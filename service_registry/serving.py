@@ -23,10 +23,10 @@ log = logging.getLogger(__name__)
 _GRACE_S = 2.0
 
 
-def set_up_log(section: LogSection) -> None:
-    """This package's lines go where a node's would."""
+def set_up_log(section: LogSection, package: str = "service_registry") -> None:
+    """The package's lines go where a node's would."""
     node_log.set_up(section.level, section.format)
-    engine, own = logging.getLogger(node_log.ROOT), logging.getLogger("service_registry")
+    engine, own = logging.getLogger(node_log.ROOT), logging.getLogger(package)
     own.handlers[:], own.propagate = engine.handlers, False
     own.setLevel(engine.level)
 
@@ -46,7 +46,7 @@ async def serve_gateway(config: GatewayConfig) -> None:
         await chain.close()
 
     facts = {"gateway": config.gateway.account, "supervisory": chain.genesis_hash.hex()}
-    await _serve(gateway.methods(), config.gateway.listen, facts, close, recording)
+    await serve(gateway.methods(), config.gateway.listen, facts, close, recording)
 
 
 async def serve_lookup(config: LookupConfig) -> None:
@@ -61,7 +61,7 @@ async def serve_lookup(config: LookupConfig) -> None:
         await lookup.close()
         await chain.close()
 
-    await _serve(host.methods(), config.publisher.listen, {"service": service.hex()}, close)
+    await serve(host.methods(), config.publisher.listen, {"service": service.hex()}, close)
 
 
 def service_id(genesis_hash: bytes, publisher: bytes, reference: str) -> bytes:
@@ -69,7 +69,7 @@ def service_id(genesis_hash: bytes, publisher: bytes, reference: str) -> bytes:
     return derive_id(genesis_hash, "service", publisher, reference)
 
 
-async def _serve(
+async def serve(
     methods: Mapping[str, Method],
     listen: str,
     facts: dict[str, str],

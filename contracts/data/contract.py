@@ -132,7 +132,7 @@ class Data(Contract):
         self._create(
             ctx,
             args,
-            Descriptor(PUBLIC, "", b"", ACTIVE, 1, records.class_for(len(body)), b"", b"", (), False, 0),
+            Descriptor(PUBLIC, "", b"", ACTIVE, 1, records.class_for(len(body)), b"", b"", ()),
             body,
         )
 
@@ -153,7 +153,7 @@ class Data(Contract):
         grants = checked_grants(ctx, args["grants"], ctx.principal, len(custodians))
         own = checked_own(ctx, args["own"])
         commitment = cast(bytes, args["commitment"])
-        row = Descriptor(LIMITED, "", b"", ACTIVE, 1, size_class, commitment, b"", custodians, False, 0)
+        row = Descriptor(LIMITED, "", b"", ACTIVE, 1, size_class, commitment, b"", custodians)
         identity = self._create(ctx, args, row, sealed)
         self._share_all(ctx, identity, own, grants)
 
@@ -190,9 +190,7 @@ class Data(Contract):
         custodians = checked_custodians(ctx, [args["custodian"]])
         size_class, commitment = cast(int, args["size_class"]), cast(bytes, args["commitment"])
         store = cast(bytes, args["store"])
-        self._create(
-            ctx, args, Descriptor(PRIVATE, "", b"", ACTIVE, 1, size_class, commitment, store, custodians, False, 0)
-        )
+        self._create(ctx, args, Descriptor(PRIVATE, "", b"", ACTIVE, 1, size_class, commitment, store, custodians))
 
     def allow(self, ctx: CallContext, args: Arguments) -> None:
         """A grant on private data, by its owner or by a regulator."""
@@ -285,14 +283,14 @@ class Data(Contract):
 
         reference, kind = cast(str, args["reference"]), cast(str, args["kind"])
         identity = ctx.new_id(DATA, ctx.principal, reference, known, "data.exists")
-        self._store(ctx, identity, replace(row, kind=kind, owner=ctx.principal))
+        self._store(ctx, identity, replace(row, kind=kind, owner=ctx.principal, chain=ctx.block.genesis_hash))
         if body is not None:
             ctx.put(records.body_key(identity), body)
         ctx.emit("created", object=identity, tier=row.tier, kind=kind, owner=ctx.principal)
         return identity
 
     def _next(self, ctx: CallContext, identity: bytes, row: Descriptor, body: bytes) -> None:
-        self._store(ctx, identity, row)
+        self._store(ctx, identity, replace(row, chain=ctx.block.genesis_hash))
         ctx.put(records.body_key(identity), body)
         ctx.emit("revised", object=identity, version=row.version)
 

@@ -44,7 +44,9 @@ Read = Callable[[str, bytes], bytes | None]
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """What the chain says of an object. ``custodians``: accounts with the sealing key of each that is used."""
+    """What the chain says of an object. ``chain``: genesis hash under which the version in force was sealed;
+    ``custodians``: accounts with the sealing key of each that is used.
+    """
 
     tier: str
     kind: str
@@ -55,8 +57,9 @@ class Descriptor:
     commitment: bytes
     store: bytes
     custodians: tuple[tuple[bytes, bytes], ...]
-    held: bool
-    height: int
+    held: bool = False
+    chain: bytes = ZERO_HASH
+    height: int = 0
 
     def place_of(self, custodian: bytes) -> int | None:
         """The custodian's index among the object's, None when it is none of them."""

@@ -12,7 +12,7 @@ import re
 import secrets
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -39,13 +39,21 @@ _KEY = re.compile(r"epoch-([0-9]{1,18})\.key")
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One item's secrets, and where its sealed bytes are. ``made_ms``: when it was put here."""
+    """One item's secrets, and where its sealed bytes are. ``made_ms``: when it was put here.
+
+    Without key and salt it is the mark of a destruction that its owner has not been told of yet.
+    """
 
     identity: bytes
     key: bytes = field(repr=False)
     salt: bytes = field(repr=False)
     store: bytes
     made_ms: int
+
+    @property
+    def destroyed(self) -> bool:
+        """Whether key and salt are gone."""
+        return not self.key
 
     def row(self) -> dict[str, Value]:
         """As a canonical map."""
@@ -106,28 +114,39 @@ class Vault:
 
     def get(self, identity: bytes) -> Entry | None:
         """An entry; None when it was destroyed, or never here."""
-        return self.entries().get(identity)
+        found = self.entries().get(identity)
+        return None if found is None or found.destroyed else found
 
     def entries(self) -> dict[bytes, Entry]:
-        """All entries."""
+        """All entries, the marks of destroyed ones among them."""
         with self._locked():
             return self._entries(self._settled())
 
     def destroy(self, identities: Collection[bytes]) -> None:
-        """Makes these entries unreadable here and in every backup of the vault's folder.
+        """Makes these entries unreadable here and in every backup of the vault's folder; a mark of each stays.
 
         Refused, before anything is changed, when a key folder is not there: the old key would survive in it.
         """
         with self._locked():
             epoch = self._settled()
             entries = self._entries(epoch)
-            kept = {identity: entry for identity, entry in entries.items() if identity not in identities}
-            if len(kept) == len(entries):
+            doomed = [one for one in entries.values() if one.identity in identities and not one.destroyed]
+            if not doomed:
                 return
+            entries |= {one.identity: replace(one, key=b"", salt=b"") for one in doomed}
             for folder in self._key_directories:
                 self._require_marker(folder)
-            self._write_base(self._new_epoch(epoch.number + 1), kept)
+            self._write_base(self._new_epoch(epoch.number + 1), entries)
             self._settled()
+
+    def forget(self, identity: bytes) -> None:
+        """Drops the mark of a destruction that is confirmed."""
+        with self._locked():
+            epoch = self._settled()
+            entries = self._entries(epoch)
+            if identity in entries and entries[identity].destroyed:
+                del entries[identity]
+                self._write_base(epoch, entries)
 
     # ---- epochs
 

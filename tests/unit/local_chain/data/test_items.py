@@ -156,7 +156,7 @@ def on_chain(content: bytes) -> tuple[dict[str, bytes], bytes]:
     number = class_of_sealed(len(sealed))
     assert number is not None
     committed = items.commitment(salt, content)
-    row = Descriptor(PRIVATE, "identity", account("o"), "active", 1, number, committed, items.new_key(), (), False, 1)
+    row = Descriptor(PRIVATE, "identity", account("o"), "active", 1, number, committed, items.new_key(), ())
     fields = {name: encode_value(getattr(row, name)) for name in ("size_class", "commitment", "store", "version")}
     assert all(raw in encode(row) for raw in fields.values())
     return fields, sealed

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def entry(name: str) -> Entry:
 
 
 A, B, C = map(entry, "abc")
+MARK = replace(A, key=b"", salt=b"")
 
 
 @pytest.fixture
@@ -72,18 +74,30 @@ def test_destruction_leaves_the_rest(tmp_path: Path, folders: list[Path], house:
     assert [sorted(path.name for path in folder.iterdir()) for folder in folders] == [["epoch-2.key", "vault-keys"]] * 2
 
 
+def test_a_mark_stays_until_the_destruction_is_confirmed(house: Vault) -> None:
+    house.forget(A.identity)
+    assert house.get(A.identity) == A, "only marks are forgotten"
+    house.destroy([A.identity])
+    house.put(C)
+    assert house.entries() == {A.identity: MARK, B.identity: B, C.identity: C}
+    with pytest.raises(VaultFault, match="already"):
+        house.put(A)
+    house.forget(A.identity)
+    assert house.entries() == {B.identity: B, C.identity: C}
+
+
 def test_a_backup_from_before_opens_no_more(tmp_path: Path, folders: list[Path], house: Vault) -> None:
     shutil.copytree(tmp_path / "vault", tmp_path / "backup")
     assert Vault(tmp_path / "backup", folders, KEY).get(A.identity) == A
     house.destroy([A.identity])
     with pytest.raises(VaultFault, match="never opens again"):
         Vault(tmp_path / "backup", folders, KEY).entries()
-    assert house.entries() == {B.identity: B}, "the attempt destroyed nothing"
+    assert house.entries() == {A.identity: MARK, B.identity: B}, "the attempt destroyed nothing"
     # Not even with every file of the backup put beside those of today.
     for path in (tmp_path / "backup").iterdir():
         if not (tmp_path / "vault" / path.name).exists():
             shutil.copy(path, tmp_path / "vault")
-    assert house.entries() == {B.identity: B}
+    assert house.entries() == {A.identity: MARK, B.identity: B}
 
 
 def test_nothing_is_destroyed_while_a_key_folder_is_away(tmp_path: Path, folders: list[Path], house: Vault) -> None:
@@ -124,8 +138,9 @@ def test_a_crash_at_any_step(
         with contextlib.suppress(Crash):
             house.destroy([A.identity])
     left = again(tmp_path, folders)
-    assert left.entries() == ({A.identity: A, B.identity: B} if survived < 3 else {B.identity: B})
+    assert left.entries() == ({A.identity: A, B.identity: B} if survived < 3 else {A.identity: MARK, B.identity: B})
     left.destroy([A.identity])
+    left.forget(A.identity)
     assert left.entries() == {B.identity: B}
     keys = [path.name for folder in folders for path in folder.iterdir() if path.name.startswith("epoch")]
     assert keys == ["epoch-2.key"] * 2

@@ -1,0 +1,29 @@
+"""Running a custodian's service as a process."""
+
+from __future__ import annotations
+
+import asyncio
+
+from chain_core.node.config import ConfigRefused
+from local_chain.data.config import Desk
+from local_chain.data.release import Releaser
+from service_registry.chain import wall_clock_ms
+from service_registry.serving import serve, set_up_log
+
+
+async def serve_releases(desk: Desk) -> None:
+    """Releases and sweeps. Raises ConfigRefused, KeyFileRefused, PortTaken."""
+    section = desk.config.custodian
+    if section is None or not section.listen:
+        raise ConfigRefused("needed to serve", where="custodian.listen", next_step="see docs/spec/data-tiers.md §11")
+    set_up_log(desk.config.log, "local_chain")
+    chain = desk.chain()
+    releaser = Releaser(chain, desk.custodian(), wall_clock_ms)
+    sweeping = asyncio.create_task(releaser.sweep_for_ever(section.sweep_s))
+
+    async def close() -> None:
+        sweeping.cancel()
+        await asyncio.gather(sweeping, return_exceptions=True)
+        await chain.close()
+
+    await serve(releaser.methods(), section.listen, {"custodian": section.account}, close, sweeping)
