@@ -37,6 +37,7 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
     SubCommand("key", "chain_core.node.key_cli", "Make, encrypt, decrypt and show key files."),
     SubCommand("ca", "chain_core.node.ca_cli", "Certificates with SM2 证书: an authority, requests, revocation lists."),
     SubCommand("node", "dualchain.nodes", "Run a node, and ask one: status, blocks, receipts, state."),
+    SubCommand("signer", "chain_core.node.signer.cli", "Hold consensus keys outside of the node, serve votes only."),
     SubCommand("demo", "dualchain.demo.cli", "Run the demonstration, verify its evidence."),
     SubCommand("relayer", "crosschain.relayer.cli", "Carry headers, reports and directives between two chains."),
     SubCommand(

@@ -14,6 +14,7 @@ from google.protobuf.json_format import MessageToDict
 from chain_core.codec.block import decode_block
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.codec.seen import state_key
+from chain_core.crypto.passphrase import SOURCES, parse_source
 from chain_core.network.ingress import check_block_contents
 from chain_core.node import archive_cli, render, succession_cli
 from chain_core.node.assembly import Assemblies
@@ -41,11 +42,18 @@ def make_app(assemblies: Callable[[], Assemblies]) -> typer.Typer:
     app = typer.Typer(help="Run a node, and ask one.", no_args_is_help=True)
 
     @app.command()
-    def run(config: Annotated[Path, typer.Option("--config", help="The node's TOML file.")]) -> None:
+    def run(
+        config: Annotated[Path, typer.Option("--config", help="The node's TOML file.")],
+        source: Annotated[
+            str,
+            typer.Option("--passphrase-from", metavar="SOURCE", help=f"Instead of what the file says: {SOURCES}."),
+        ] = "",
+    ) -> None:
         """Run a node until SIGTERM or Ctrl-C. Exit codes: 0 stopped, 1 could not start, 3 failed while running."""
         from chain_core.node.lifetime import run_node
 
-        raise typer.Exit(run_node(load_config(config), assemblies()))
+        passphrase_from = parse_source(source) if source else None
+        raise typer.Exit(run_node(load_config(config), assemblies(), passphrase_from))
 
     for command in (status, header, block, receipt, state, scan, genesis, events, equivocations, submit, replay):
         app.command()(command)

@@ -6,6 +6,7 @@ Every refusal names the file and the key.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -14,12 +15,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from chain_core.codec.genesis import decode_genesis, genesis_hash
-from chain_core.crypto.keys import load_private_key
-from chain_core.crypto.providers import signing_provider
+from chain_core.crypto.passphrase import Source
 from chain_core.network.identity import require_loopback
 from chain_core.node.config_security import SecuritySection
+from chain_core.node.own_keys import own_keys
+from chain_core.node.signer.client import SCHEME
 from chain_core.node.snapshot_exchange import SNAPSHOT_DISTANCE
 from chain_core.node.snapshot_serving import SNAPSHOT_EVERY
+from chain_core.node.vote_keys import VoteKeys
 from chain_core.types.errors import DualchainError, LocalFault, MalformedBytes
 from chain_core.types.genesis import Genesis
 from chain_core.types.validator_set import ValidatorSet
@@ -58,12 +61,30 @@ class NodeSection(_Section):
     name: str = Field(min_length=1, max_length=64)
     """The validator's name: in the genesis document, or in the proposal by which it joins."""
     data_dir: str
-    consensus_key: str
-    """Path of the consensus key: SM2 PKCS#8 PEM, mode 0600."""
+    consensus_key: str = ""
+    """Path of the consensus key: SM2 PKCS#8 PEM, mode 0600. It, or ``signer``."""
+    signer: str = ""
+    """Where the signer listens that holds the consensus key instead: unix:PATH (docs/spec/keys.md §5)."""
+    passphrase_file: str = ""
+    """Where the key files' passphrase stands (mode 0600); else ``passphrase_credential``, or the command line says."""
+    passphrase_credential: str = ""
+    """Name of the systemd credential that holds it."""
+    plaintext_keys: bool = False
+    """Whether key files may be unencrypted."""
     next_consensus_key: str = ""
     """Path of the key that a proposal names as this validator's next one, while it is being rotated."""
     joining: bool = False
     """Name and key are not, or no longer, those of the genesis document: a proposal decides or has decided on them."""
+
+    @model_validator(mode="after")
+    def _one_holder(self) -> NodeSection:
+        if bool(self.consensus_key) == bool(self.signer):
+            raise ValueError("either consensus_key or signer")
+        if self.signer and (self.next_consensus_key or not self.signer.startswith(SCHEME)):
+            raise ValueError(f"signer is {SCHEME}PATH, and holds the next key, too")
+        if self.passphrase_file and self.passphrase_credential:
+            raise ValueError("either passphrase_file or passphrase_credential")
+        return self
 
 
 class ListenSection(_Section):
@@ -240,19 +261,19 @@ def _refused(what: str, where: str, next_step: str) -> ConfigRefused:
 class Membership:
     """What the configuration means on its chain: this node's name and keys, and where it finds the others at first.
 
-    ``private_keys`` are consensus keys by public key, the present one first: which of them counts, an epoch's set says.
+    ``keys`` are its consensus keys, in files or at a signer: which of them counts, an epoch's set says.
     """
 
     genesis: Genesis
     genesis_bytes: bytes
     genesis_hash: bytes
     name: str
-    private_keys: dict[bytes, bytes] = field(repr=False)
+    keys: VoteKeys = field(repr=False)
     contacts: dict[str, str]
 
     def key_in(self, validators: ValidatorSet) -> bytes | None:
         """This node's consensus key in a set, None where it is no member."""
-        return next((key for key in self.private_keys if validators.index_of_key(key) is not None), None)
+        return next((key for key in self.keys.public_keys if validators.index_of_key(key) is not None), None)
 
 
 def read_genesis(path: Path) -> tuple[Genesis, bytes]:
@@ -269,19 +290,21 @@ def read_genesis(path: Path) -> tuple[Genesis, bytes]:
         raise _refused(f"no genesis document: {error.what}", f"{path}, {error.where}", error.next_step) from error
 
 
-def join(config: NodeConfig) -> Membership:
-    """Reads genesis and keys, and checks that they, the name and the peers belong together. Raises ConfigRefused."""
+def join(config: NodeConfig, passphrase_from: Source | None = None) -> Membership:
+    """Reads genesis and keys, and checks that they, the name and the peers belong together.
+
+    ``passphrase_from``: in place of what the file says. Raises ConfigRefused, KeyFileRefused, PassphraseRefused,
+    SignerAway.
+    """
     genesis, raw = read_genesis(config.path(config.chain.genesis))
-    paths = [path for path in (config.node.consensus_key, config.node.next_consensus_key) if path]
     others = {name: address for name, address in config.peers.items() if name != config.node.name}
     if not config.node.joining:
         _check_name(config, genesis)
-    private = [load_private_key(config.path(path)) for path in paths]
-    keys: dict[bytes, bytes] = {signing_provider().sm2_public_key(key): key for key in private}
+    keys = own_keys(config, genesis, genesis_hash(raw), passphrase_from)
     if config.node.joining:
         _check_contacts(config, others)
     else:
-        _check_founder(config, genesis, next(iter(keys)), others)
+        _check_founder(config, genesis, keys.public_keys, others)
     return Membership(genesis, raw, genesis_hash(raw), config.node.name, keys, others)
 
 
@@ -301,10 +324,10 @@ def _check_contacts(config: NodeConfig, others: dict[str, str]) -> None:
         raise _refused(what, f"{config.file}, key peers", "name one or more of them with their peer ports")
 
 
-def _check_founder(config: NodeConfig, genesis: Genesis, key: bytes, others: dict[str, str]) -> None:
+def _check_founder(config: NodeConfig, genesis: Genesis, keys: Sequence[bytes], others: dict[str, str]) -> None:
     """A validator of the genesis document: its key and exactly its peers."""
     names = [validator.name for validator in genesis.validators.validators]
-    if key != genesis.validators.key(names.index(config.node.name)):
+    if keys[0] != genesis.validators.key(names.index(config.node.name)):
         raise _refused(
             f"the key is not {config.node.name}'s consensus key of the genesis document",
             f"{config.file}, key node.consensus_key",

@@ -4,6 +4,7 @@ are still in an epoch that is over (docs/spec/pbft.md, epochs; docs/spec/members
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from chain_core.codec.block import decode_certificate
 from chain_core.consensus.messages import FinalityNotice, Heartbeat
@@ -11,8 +12,13 @@ from chain_core.consensus.state import ConsensusParameters, ReplicaConfig
 from chain_core.execution.epochs import EpochInfo
 from chain_core.execution.executor import Executor
 from chain_core.ledger.store import LedgerStore
-from chain_core.node.safe_signer import SafeSigner, Sign
+from chain_core.node.safe_signer import SafeSigner
+from chain_core.node.vote_keys import Sign
+from chain_core.node.voting import Voter
 from chain_core.types.validator_set import ValidatorSet
+
+if TYPE_CHECKING:
+    from chain_core.node.replica import Replica
 
 
 def index_of(own_keys: Sequence[bytes], validators: ValidatorSet) -> int | None:
@@ -49,6 +55,24 @@ def newcomer(config: ReplicaConfig, sign: Sign, final_height: int) -> SafeSigner
     if config.me is None:
         return None
     return SafeSigner(sign, config.me, config.genesis_hash, final_height, epoch=config.epoch)
+
+
+def take_place(replica: Replica, config: ReplicaConfig) -> None:
+    """Take this node's place in an epoch: under another index perhaps, as a newcomer, or as an observer."""
+    replica.me, n = config.me, config.validators.n
+    replica.peers = tuple(peer for peer in range(n) if peer != config.me)
+    replica.intake.follow(replica.peers)
+    replica.exchange.follow(n, config.me)
+    replica.snapshots.follow(n, config.me)
+    if replica.voter is None or config.me is None:
+        store = replica.store
+        signer = newcomer(config, replica.sign, store.final_height)
+        replica.voter = Voter(signer, store, replica.bodies, replica.ports.transport) if signer is not None else None
+    else:
+        replica.voter.signer.begin_epoch(config.epoch, config.me)
+    if replica.quiet is not None:
+        signer = replica.voter.signer if replica.voter is not None else None
+        replica.quiet.follow(replica.core, signer, replica.peers, config.validators.q - 1)
 
 
 class ClosingNotices:

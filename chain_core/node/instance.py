@@ -48,6 +48,7 @@ from chain_core.node.signer_questions import SignerQuestions
 from chain_core.node.status import StatusReport
 from chain_core.node.submit import Submissions
 from chain_core.node.subscriptions import Subscriptions
+from chain_core.node.vote_keys import PresentKeys
 
 log = logging.getLogger(__name__)
 
@@ -120,7 +121,7 @@ class Instance:
             pool,
             ports,
             SignerQuestions(self._others(), self.place.validators.q - 1, secrets.token_bytes),
-            own_keys=tuple(member.private_keys),
+            own_keys=PresentKeys(member.keys),
         )
         ingress = Ingress(
             member.genesis_hash,

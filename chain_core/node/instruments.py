@@ -59,7 +59,7 @@ class Instruments:
             state.view,
             state.view_changing,
             "; ".join(filter(None, (self._observer.halt, replica.divergence.resynced))),
-            replica.quiet.words if replica.quiet is not None else "",
+            replica.absence.words or (replica.quiet.words if replica.quiet is not None else ""),
             replica.exchange.behind,
             replica.snapshots.joiner.progress,
             len(replica.pool),

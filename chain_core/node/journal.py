@@ -28,7 +28,8 @@ from chain_core.consensus.messages import PrePrepare
 from chain_core.consensus.state import RecoveredLog, RecoveredSlot
 from chain_core.ledger.store import LedgerStore
 from chain_core.ledger.vote_log import record_key, split_record_key
-from chain_core.node.safe_signer import SafeSigner, Sign
+from chain_core.node.safe_signer import SafeSigner
+from chain_core.node.vote_keys import Sign
 from chain_core.types.block import (
     HeaderVote,
     Phase,

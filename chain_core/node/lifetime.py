@@ -12,6 +12,7 @@ import logging
 import signal
 import sys
 
+from chain_core.crypto.passphrase import Source
 from chain_core.node.assembly import Assemblies, Assembly, assembly_for
 from chain_core.node.config import Membership, NodeConfig, join
 from chain_core.node.log import event, set_up
@@ -27,13 +28,14 @@ EXIT_STOPPED = 0
 EXIT_FAULT = 3
 
 
-def run_node(config: NodeConfig, assemblies: Assemblies) -> int:
+def run_node(config: NodeConfig, assemblies: Assemblies, passphrase_from: Source | None = None) -> int:
     """Runs the node until SIGTERM, SIGINT or a fault, and returns the exit code.
 
-    Raises what keeps it from starting: ConfigRefused, PortTaken, the store's refusals, InvalidGenesis, UnknownKind.
+    ``passphrase_from``: in place of what the file says. Raises what keeps it from starting: ConfigRefused,
+    KeyFileRefused, PassphraseRefused, SignerAway, PortTaken, the store's refusals, InvalidGenesis, UnknownKind.
     """
     set_up(config.log.level, config.log.format)
-    membership = join(config)
+    membership = join(config, passphrase_from)
     _calm_collector()
     sys.setswitchinterval(SWITCH_S)
     return asyncio.run(_main(config, membership, assembly_for(membership.genesis, assemblies)))

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import overload
 
-from chain_core.crypto.providers import signing_provider
 from chain_core.execution.epochs import EpochInfo, epoch_at, epoch_by_number, scheduled_epoch
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.roster import Roster, roster_of
@@ -50,9 +49,9 @@ class Place:
         """The consensus key that this node has in a set."""
         return self._member.key_in(validators)
 
-    def sign(self, message: bytes) -> bytes:
-        """A signature with the consensus key of the present epoch."""
-        return signing_provider().sm2_sign(self._member.private_keys[self.key_in(self.validators) or b""], message)
+    def sign(self, tag: bytes, bodies: Sequence[bytes]) -> list[bytes]:
+        """Signatures with the consensus key of the present epoch. Raises SignerAway, SigningRefused."""
+        return self._member.keys.sign(self.key_in(self.validators) or b"", tag, bodies)
 
     def refresh(self) -> bool:
         """Whether the roster is another one now: an epoch was scheduled, has begun, or has its first certified height.

@@ -204,6 +204,7 @@ def _config(plan: NodePlan, peers: Mapping[str, str], folder: Path, *, joining: 
         f"name = {quoted(plan.name)}",
         'data_dir = "data"',
         'consensus_key = "consensus.key"',
+        "plaintext_keys = true",
         *(["joining = true"] if joining else []),
         "",
         "[listen]",

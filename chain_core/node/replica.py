@@ -17,7 +17,7 @@ from chain_core.consensus import inputs as inp
 from chain_core.consensus.finality import DIVERGED
 from chain_core.consensus.messages import FinalityNotice, Heartbeat, Message
 from chain_core.consensus.pbft import Pbft
-from chain_core.consensus.state import RecoveredLog, ReplicaConfig
+from chain_core.consensus.state import RecoveredLog
 from chain_core.execution.codes import Poisoned
 from chain_core.execution.epochs import EpochInfo
 from chain_core.execution.executor import Executor
@@ -30,16 +30,18 @@ from chain_core.node.block_exchange import BlockExchange
 from chain_core.node.bodies import Wanted
 from chain_core.node.certified_blocks import fits_its_header
 from chain_core.node.divergence import Divergence
-from chain_core.node.epoch_turn import ClosingNotices, config_of, newcomer, present_epoch
+from chain_core.node.epoch_turn import ClosingNotices, config_of, present_epoch, take_place
 from chain_core.node.intake import Intake
 from chain_core.node.outside import perform_outside
 from chain_core.node.ports import Admission, FinalBlock, Origin, Ports
 from chain_core.node.primary_watch import has_work, watch_primary
 from chain_core.node.quiet_start import QuietStart
-from chain_core.node.safe_signer import Sign, SigningRefused
+from chain_core.node.safe_signer import SigningRefused
+from chain_core.node.signer_absence import SignerAbsence
 from chain_core.node.signer_questions import Lost, SignerQuestions, held_votes, place_of
 from chain_core.node.snapshot_exchange import SnapshotExchange
 from chain_core.node.twin_guard import foreign_certificate, foreign_vote
+from chain_core.node.vote_keys import Sign, SignerAway
 from chain_core.node.voting import Cast, Voter
 from chain_core.node.watching import Watchers
 from chain_core.types.block import Batch, CertifiedBlock
@@ -69,8 +71,8 @@ class Replica:
         own_keys: Sequence[bytes] = (),
     ) -> None:
         """``own_keys``: under which this node may be a member (``sign`` uses the present one); else ``me``'s."""
-        self.genesis, self.genesis_hash, self._sign = genesis, genesis_hash, sign
-        self.own_keys = tuple(own_keys) or ((genesis.validators.key(me),) if me is not None else ())
+        self.genesis, self.genesis_hash, self.sign = genesis, genesis_hash, sign
+        self.own_keys: Sequence[bytes] = own_keys or ((genesis.validators.key(me),) if me is not None else ())
         self.store, self.executor, self.pool, self.ports = store, executor, pool, ports
         config = config_of(present_epoch(store, executor), store, executor, genesis_hash, self.own_keys)
         self.me, n = config.me, config.validators.n
@@ -91,7 +93,8 @@ class Replica:
         self.divergence = Divergence(ports.observer)
         self.halted: str = ""
         self.watchers = Watchers()
-        self._inputs: deque[inp.Input] = deque()
+        self.absence = SignerAbsence(self)
+        self.inputs: deque[inp.Input] = deque()
         self._running = False
 
     # -- what the shell calls ------------------------------------------------------------------------------------
@@ -120,8 +123,10 @@ class Replica:
         """
         now = self.ports.clock.now_ms()
         if timer is inp.Timer.ORDER and not self.intake.primary_is_late(now):
-            self._inputs.append(inp.WorkGone())  # the core goes on with a proposal or view change of its own
+            self.inputs.append(inp.WorkGone())  # the core goes on with a proposal or view change of its own
         if timer is inp.Timer.RESEND:
+            if self.absence.look():
+                self._speak_if_safe()  # what it had asked at its start may be answered meanwhile
             if self.quiet is not None:
                 self.quiet.ask()
             self.closing.period_over()
@@ -129,7 +134,7 @@ class Replica:
             self.snapshots.joiner.tick(now)
             self.exchange.ask_again(now)
             self.intake.drop_expired(now)
-            self._inputs.extend(watch_primary(self.core.state, self.intake, self.peers, now))
+            self.inputs.extend(watch_primary(self.core.state, self.intake, self.peers, now))
         self._run(inp.TimerFired(timer))
 
     def admit(self, envelopes: Sequence[Verified[Envelope]], origin: Origin) -> list[Admission]:
@@ -140,7 +145,7 @@ class Replica:
         for wanted in admitted.settled:
             self._bodies_settled(wanted)
         if admitted.fresh and (origin is Origin.CLIENT or self.core.state.is_primary):
-            self._inputs.append(inp.WorkAvailable())
+            self.inputs.append(inp.WorkAvailable())
         self._drain()
         return admitted.answers
 
@@ -189,20 +194,20 @@ class Replica:
             self._drain()
 
     def _speak_if_safe(self) -> None:
-        if self.quiet is not None and self.quiet.ends():
-            self._inputs.append(inp.Started(self.quiet.forgotten_view))
+        if self.quiet is not None and not self.absence.words and self.quiet.ends():
+            self.inputs.append(inp.Started(self.quiet.forgotten_view))
             if has_work(self.core.state, self.intake):
-                self._inputs.append(inp.WorkAvailable())
+                self.inputs.append(inp.WorkAvailable())
 
     def _found_foreign(self, vote: Lost) -> None:
         """A vote under the own key that this node never logged: its log was lost, or another process has the key."""
-        if self.quiet is None or not self.quiet.expects(vote):
+        if self.quiet is None or self.absence.words or not self.quiet.expects(vote):
             self._halt(KEY_USED_ELSEWHERE, {"vote": vote.what})
 
     # -- the loop ------------------------------------------------------------------------------------------------
 
     def _run(self, event: inp.Input) -> None:
-        self._inputs.append(event)
+        self.inputs.append(event)
         self._drain()
 
     def _drain(self) -> None:
@@ -210,8 +215,8 @@ class Replica:
             return
         self._running = True
         try:
-            while self._inputs:
-                event = self._inputs.popleft()
+            while self.inputs:
+                event = self.inputs.popleft()
                 for effect in self.watchers.step(self.core, event, self.ports.clock.now_ms()):
                     self._perform(effect)
                 if isinstance(event, inp.Finalised):
@@ -237,7 +242,7 @@ class Replica:
                 epoch = self.core.state.config.epoch
                 empty = Batch(self.store.ledger, epoch, effect.height, effect.attempt, self.ports.clock.now_ms(), ())
                 batch = self.intake.build(empty, effect.view, full=effect.full)
-                self._inputs.append(inp.BatchBuilt(effect.height, effect.view, batch))
+                self.inputs.append(inp.BatchBuilt(effect.height, effect.view, batch))
             case fx.HoldBodies(batch, view, digest, sources, fresh):
                 leads = self.core.state.is_primary
                 self.intake.pace.proposed(batch.height, self.ports.clock.now_ms())
@@ -266,13 +271,16 @@ class Replica:
             return
         try:
             own = self.voter.cast(effect)
-        except SigningRefused as refusal:
-            self.ports.observer.alarm(refusal.code, {"what": refusal.what, "where": refusal.where})
+        except (SigningRefused, SignerAway) as refusal:
+            if isinstance(refusal, SignerAway):
+                self.absence.begin(refusal)
+            else:
+                self.ports.observer.alarm(refusal.code, {"what": refusal.what, "where": refusal.where})
             if isinstance(effect, fx.CastPrePrepare):  # nobody saw it: what it took may be proposed by another
                 self.intake.release(effect.batch)
             return
         if own is not None:
-            self._inputs.append(own)
+            self.inputs.append(own)
 
     def _halt(self, code: str, facts: dict[str, str | int]) -> None:
         if code == DIVERGED and self.built is not None:
@@ -294,7 +302,7 @@ class Replica:
 
     def _bodies_settled(self, wanted: Wanted) -> None:
         if wanted.fits:
-            self._inputs.append(inp.BodiesHeld(wanted.batch.height, wanted.view, wanted.digest))
+            self.inputs.append(inp.BodiesHeld(wanted.batch.height, wanted.view, wanted.digest))
         elif wanted.batch.height == self.store.final_height + 1 and wanted.size_bytes > self.intake.limits.size_bytes:
             facts = {"height": wanted.batch.height, "view": wanted.view, "bytes": wanted.size_bytes}
             self.ports.observer.alarm("BAD_PROPOSAL", {**facts})
@@ -309,10 +317,10 @@ class Replica:
             built = self.builder.build(replace(batch, attempt=asked.attempt, skipped=asked.skipped), bodies)
         except Poisoned as poison:
             self.ports.observer.alarm("ENGINE_FAULT", {"height": batch.height, "what": str(poison)})
-            self._inputs.append(inp.Faulted(batch.height, asked.attempt, asked.digest, poison.index))
+            self.inputs.append(inp.Faulted(batch.height, asked.attempt, asked.digest, poison.index))
             return
         self.built = built
-        self._inputs.append(inp.Executed(batch.height, asked.attempt, asked.digest, built.header_bytes))
+        self.inputs.append(inp.Executed(batch.height, asked.attempt, asked.digest, built.header_bytes))
 
     def _apply(self, block: CertifiedBlock) -> bool:
         """Catch-up: True when the block is final here afterwards."""
@@ -347,10 +355,10 @@ class Replica:
             self.voter.signer.prune(built.batch.height)
         self.core.set_parameters(self.intake.limits.parameters())
         self._stop_at_unknown_flag()
-        self._inputs.append(inp.Finalised(header_bytes, certificate_bytes))
+        self.inputs.append(inp.Finalised(header_bytes, certificate_bytes))
         self._speak_if_safe()
         if has_work(self.core.state, self.intake):
-            self._inputs.append(inp.WorkAvailable())
+            self.inputs.append(inp.WorkAvailable())
         self.snapshots.server.finalised(built.batch.height)
         self.ports.observer.finalised(
             FinalBlock(built.batch.height, header_bytes, certificate_bytes, ids, built.result.receipts)
@@ -362,36 +370,20 @@ class Replica:
         if info.epoch == config.epoch:
             barrier = self.executor.barrier(self.store)
             if barrier is not None and barrier > info.start and barrier != config.barrier:
-                self._inputs.append(inp.BarrierSet(barrier))
+                self.inputs.append(inp.BarrierSet(barrier))
             return
         old, config = self.core.state, config_of(info, self.store, self.executor, self.genesis_hash, self.own_keys)
-        self._inputs.clear()  # what the driver owed to the instance that is over
+        self.inputs.clear()  # what the driver owed to the instance that is over
         self.core = Pbft(config, RecoveredLog(old.final_header, old.final_certificate))
         self.core.state.halted, self.core.state.silent = old.halted, old.silent
-        self._join(config)
+        take_place(self, config)
         for tell in self.on_epoch:
             tell(info)
         if self.quiet is not None:
             self.quiet.ask()  # under the indices of now
-        self._inputs.append(inp.Started())
+        self.inputs.append(inp.Started())
         if has_work(self.core.state, self.intake):
-            self._inputs.append(inp.WorkAvailable())
-
-    def _join(self, config: ReplicaConfig) -> None:
-        """Take this node's place in an epoch: under another index perhaps, as a newcomer, or as an observer."""
-        self.me, n = config.me, config.validators.n
-        self.peers = tuple(peer for peer in range(n) if peer != config.me)
-        self.intake.follow(self.peers)
-        self.exchange.follow(n, config.me)
-        self.snapshots.follow(n, config.me)
-        if self.voter is None or config.me is None:
-            signer = newcomer(config, self._sign, self.store.final_height)
-            self.voter = Voter(signer, self.store, self.bodies, self.ports.transport) if signer is not None else None
-        else:
-            self.voter.signer.begin_epoch(config.epoch, config.me)
-        if self.quiet is not None:
-            signer = self.voter.signer if self.voter is not None else None
-            self.quiet.follow(self.core, signer, self.peers, config.validators.q - 1)
+            self.inputs.append(inp.WorkAvailable())
 
     def _stop_at_unknown_flag(self) -> None:
         """A height that runs under a rule this build does not know is neither voted on nor executed."""

@@ -12,12 +12,13 @@ What it signed is read back from the vote log at start; a vote is signed once, a
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from chain_core.codec import signed
-from chain_core.codec.block import decode_header, header_hash, header_message
+from chain_core.codec.block import decode_header, header_hash
 from chain_core.codec.votes import encode_new_view, encode_view_change, encode_vote
+from chain_core.node.vote_keys import Sign
 from chain_core.types.block import (
     HeaderVote,
     NewView,
@@ -29,9 +30,6 @@ from chain_core.types.block import (
     Vote,
 )
 from chain_core.types.errors import LocalFault
-
-Sign = Callable[[bytes], bytes]
-"""Signs a message M with the validator's consensus key; 64 bytes r||s."""
 
 
 class SigningRefused(LocalFault):
@@ -69,11 +67,16 @@ class SafeSigner:
 
     def vote(self, vote: Vote) -> SignedVote:
         """Sign an ordering vote, or give the bytes signed before; SigningRefused for a second digest."""
+        return self._known(vote) or self._signed([self._allowed(vote)])[0]
+
+    def _known(self, vote: Vote) -> SignedVote | None:
         known = self.votes.get((vote.height, vote.view, vote.phase))
-        if known is not None:
-            if known.vote != vote:
-                raise self._refuse(f"a {vote.phase.name} for another digest is signed", vote.height, vote.view)
-            return known
+        if known is not None and known.vote != vote:
+            raise self._refuse(f"a {vote.phase.name} for another digest is signed", vote.height, vote.view)
+        return known
+
+    def _allowed(self, vote: Vote) -> Vote:
+        """A vote that is not signed yet and may be."""
         self._own_epoch(vote.epoch, vote.height, vote.view)
         if vote.signer != self.me or vote.height <= self.final_height:
             raise self._refuse(f"a {vote.phase.name} for a final height or another signer", vote.height, vote.view)
@@ -81,10 +84,22 @@ class SafeSigner:
             raise self._refuse(f"a {vote.phase.name} below view {self.highest_view}", vote.height, vote.view)
         if vote.view > self.highest_view or self.view_changing:
             raise self._refuse(f"a {vote.phase.name} in a view that was not entered", vote.height, vote.view)
-        body = encode_vote(vote)
-        made = SignedVote(vote, body, self.sign(signed.message(signed.VOTE, self.genesis_hash, body)))
-        self.votes[(vote.height, vote.view, vote.phase)] = made
+        return vote
+
+    def _signed(self, votes: Sequence[Vote]) -> list[SignedVote]:
+        """Allowed votes, signed in one call; remembered above the final height."""
+        if not votes:
+            return []
+        bodies = [encode_vote(vote) for vote in votes]
+        made = list(map(SignedVote, votes, bodies, self.sign(signed.VOTE, bodies)))
+        for one in made:
+            if one.vote.height > self.final_height:
+                self.votes[(one.vote.height, one.vote.view, one.vote.phase)] = one
         return made
+
+    def _sign(self, tag: bytes, body: bytes) -> bytes:
+        (signature,) = self.sign(tag, (body,))
+        return signature
 
     def skip(self, vote: Vote) -> SignedVote:
         """Sign a SKIP, one an attempt and only where no header is signed; the one signed before is given again."""
@@ -98,7 +113,7 @@ class SafeSigner:
         if vote.signer != self.me or vote.height <= self.final_height or (vote.height, vote.attempt) in self.headers:
             raise self._refuse("a SKIP beside a header vote or at a final height", vote.height, 0)
         body = encode_vote(vote)
-        made = SignedVote(vote, body, self.sign(signed.message(signed.VOTE, self.genesis_hash, body)))
+        made = SignedVote(vote, body, self._sign(signed.VOTE, body))
         self.votes[place] = made
         return made
 
@@ -116,7 +131,7 @@ class SafeSigner:
         if header.height <= self.final_height:
             raise self._refuse("a header vote for a final height", header.height, 0)
         digest = header_hash(header_bytes)
-        made = HeaderVote(header, header_bytes, digest, self.me, self.sign(header_message(self.genesis_hash, digest)))
+        made = HeaderVote(header, header_bytes, digest, self.me, self._sign(signed.HEADER, header_bytes))
         self.headers[(header.height, header.attempt)] = made
         return made
 
@@ -129,7 +144,7 @@ class SafeSigner:
         if message.new_view <= self.highest_view or message.signer != self.me:
             raise self._refuse("a VIEW-CHANGE below the highest view signed in", 0, message.new_view)
         body = encode_view_change(message)
-        made = SignedViewChange(message, body, self.sign(signed.message(signed.VIEW_CHANGE, self.genesis_hash, body)))
+        made = SignedViewChange(message, body, self._sign(signed.VIEW_CHANGE, body))
         self.view_change = made
         self.highest_view = message.new_view
         self.view_changing = True
@@ -146,18 +161,24 @@ class SafeSigner:
         if message.view < self.highest_view or message.signer != self.me:
             raise self._refuse("a NEW-VIEW below the highest view signed in", 0, message.view)
         self.entered(message.view)
-        votes = tuple(self.vote(v) if v.height > self.final_height else self._stale(v) for v in re_proposals)
+        votes = self._proposals(re_proposals)
         whole = NewView(message.ledger, message.epoch, message.view, message.signer, message.view_changes, votes)
         body = encode_new_view(whole)
-        made = SignedNewView(whole, body, self.sign(signed.message(signed.NEW_VIEW, self.genesis_hash, body)))
+        made = SignedNewView(whole, body, self._sign(signed.NEW_VIEW, body))
         self.new_view = made
         return made
 
-    def _stale(self, vote: Vote) -> SignedVote:
-        """A re-proposal for a height that became final here meanwhile: obliged by the q VIEW-CHANGEs, and the very
-        batch that is final, so signing it contradicts nothing."""
-        body = encode_vote(vote)
-        return SignedVote(vote, body, self.sign(signed.message(signed.VOTE, self.genesis_hash, body)))
+    def _proposals(self, votes: Sequence[Vote]) -> tuple[SignedVote, ...]:
+        """The PRE-PREPAREs of a NEW-VIEW, those that are not signed yet in one call.
+
+        One for a height that became final here meanwhile is obliged by the q VIEW-CHANGEs, and the very batch that is
+        final: signing it contradicts nothing.
+        """
+        known = {v.height: self._known(v) for v in votes if v.height > self.final_height}
+        due = [v for v in votes if known.get(v.height) is None]
+        made = self._signed([self._allowed(v) if v.height > self.final_height else v for v in due])
+        fresh = {one.vote.height: one for one in made}
+        return tuple(known.get(v.height) or fresh[v.height] for v in votes)
 
     def entered(self, view: int) -> None:
         """The NEW-VIEW of ``view`` was logged: votes in it are allowed, below it refused."""

@@ -17,6 +17,7 @@ from chain_core.codec.votes import encode_vote
 from chain_core.crypto.providers import signing_provider
 from chain_core.node.client import NodeClient
 from chain_core.node.config import join as join_chain
+from chain_core.node.vote_keys import FileKeys
 from chain_core.types.block import Phase, Vote
 from chain_core.types.errors import InvalidProof
 from chain_core.types.evidence import Statement
@@ -27,7 +28,9 @@ pytestmark = pytest.mark.integration
 
 def proof(network: Network) -> bytes:
     """Two COMMITs of node three."""
-    (key,) = join_chain(network.configs["three"]).private_keys.values()
+    keys = join_chain(network.configs["three"]).keys
+    assert isinstance(keys, FileKeys)
+    (key,) = keys.private.values()
     pairs = []
     for digest in (bytes(32), b"d" * 32):
         body = encode_vote(Vote(Phase.COMMIT, 0, 0, 9, 0, 0, digest, 2))

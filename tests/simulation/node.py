@@ -34,6 +34,7 @@ from chain_core.network.ingress import Ingress
 from chain_core.node.ports import Admission, FinalBlock, Origin, Ports
 from chain_core.node.replica import Replica
 from chain_core.node.signer_questions import SignerQuestions
+from chain_core.node.vote_keys import signing_messages
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from chain_core.types.errors import MalformedBytes
 from tests.simulation import receiving
@@ -129,7 +130,7 @@ class SimNode:
             chain.genesis,
             chain.genesis_hash,
             self.index if self.index < chain.validators.n else None,
-            self._sign,
+            signing_messages(chain.genesis_hash, self._sign),
             store,
             executor,
             TransactionPool(PoolLimits.from_parameters(executor.parameters(store))),

@@ -10,9 +10,10 @@ from chain_core.consensus.state import RecoveredLog
 from chain_core.node import journal
 from chain_core.node.bodies import Bodies
 from chain_core.node.safe_signer import SafeSigner
+from chain_core.node.vote_keys import signing_messages
 from chain_core.node.voting import Voter
 from chain_core.types.block import NewView, Phase, ViewChange, Vote
-from tests.unit.consensus.bench import digest_of, header_of, new_view, pre_prepare, prepared, signature, view_change
+from tests.unit.consensus.bench import digest_of, header_of, new_view, pre_prepare, prepared, view_change
 from tests.unit.node.stage import CHAIN, RecordingTransport, batch_over, envelopes, open_ledger
 
 ME = 1
@@ -23,6 +24,9 @@ B = batch_over(1, BODIES[:1])
 
 def vote(phase: Phase, view: int = 0, batch: object = A) -> Vote:
     return Vote(phase, 0, 0, 1, view, 0, digest_of(batch), ME)  # type: ignore[arg-type]
+
+
+SIGN = signing_messages(CHAIN.genesis_hash, lambda message: message[:64])
 
 
 class Life:
@@ -38,7 +42,7 @@ class Life:
         if self.voter is not None:
             self.store.close()
         self.store = open_ledger(self.directory)
-        log, signer = journal.recover(self.store, ME, CHAIN.genesis_hash, lambda message: message[:64])
+        log, signer = journal.recover(self.store, ME, CHAIN.genesis_hash, SIGN)
         assert signer is not None
         bodies = Bodies(self.store.logged_body)
         bodies.pooled.update({e.envelope_id: e for e in BODIES})
@@ -135,7 +139,7 @@ def test_bodies_under_a_vote_are_found_again(tmp_path: Path) -> None:
 
 def test_an_observer_reads_the_log_and_gets_no_signer(tmp_path: Path) -> None:
     store = open_ledger(tmp_path / "ledger")
-    log, signer = journal.recover(store, None, CHAIN.genesis_hash, lambda message: signature(0))
+    log, signer = journal.recover(store, None, CHAIN.genesis_hash, SIGN)
     assert signer is None and log.view == 0
     store.close()
 
@@ -148,7 +152,7 @@ def test_a_pre_prepare_record_is_read_as_it_was_written() -> None:
 def test_views_of_an_epoch_that_is_over_are_not_resumed(tmp_path: Path) -> None:
     life = Life(tmp_path / "ledger")
     life.cast(ASK_3, ENTER_3, ASK_5)
-    log, signer = journal.recover(life.store, ME, CHAIN.genesis_hash, lambda message: message[:64], 1)
+    log, signer = journal.recover(life.store, ME, CHAIN.genesis_hash, SIGN, 1)
     assert signer is not None
     assert (log.view, log.new_view, signer.highest_view, signer.view_changing, signer.epoch) == (0, None, 0, False, 1)
     life.store.close()

@@ -16,6 +16,7 @@ from chain_core.node.ports import FinalBlock
 from chain_core.node.quiet_start import VOTES_AGAIN, VOTES_LOST, QuietStart
 from chain_core.node.safe_signer import SafeSigner
 from chain_core.node.signer_questions import SignerQuestions
+from chain_core.node.vote_keys import signing_messages
 from chain_core.types.block import Phase
 from tests.unit.node.stage import RecordingTransport, open_ledger
 from tests.vectors.keys import Signatures
@@ -70,7 +71,7 @@ class Stage:
         self.state = core.state
         self.drawn = 0
         self.questions = SignerQuestions(OTHERS, 2, self.draw)
-        self.signer = SafeSigner(lambda message: bytes(64), ME, S.chain, 0)
+        self.signer = SafeSigner(signing_messages(S.chain, lambda message: bytes(64)), ME, S.chain, 0)
         self.quiet = QuietStart(self.questions, self.signer, self.store, core, self.told)
         self.quiet.begin()
 
@@ -168,7 +169,7 @@ def turned(stage: Stage, peers: tuple[int, ...] = OTHERS, needed: int = 2, membe
     """Epoch 1 begins in it; what goes out."""
     core = instance(1)
     stage.state = core.state
-    stage.signer = SafeSigner(lambda message: bytes(64), ME, S.chain, 0, epoch=1)
+    stage.signer = SafeSigner(signing_messages(S.chain, lambda message: bytes(64)), ME, S.chain, 0, epoch=1)
     stage.quiet.follow(core, stage.signer if member else None, peers, needed)
     return stage.said()
 

@@ -9,6 +9,7 @@ from chain_core.execution.roots import build_genesis_header
 from chain_core.ledger.store import LedgerStore
 from chain_core.node import journal
 from chain_core.node.twin_guard import foreign_vote
+from chain_core.node.vote_keys import signing_messages
 from chain_core.types.block import Batch, NewView, Phase, Vote
 from tests.simulation.chain import START_MS, Tally, chain
 from tests.unit.consensus.bench import new_view, view_change
@@ -34,7 +35,7 @@ def begun(directory: Path) -> LedgerStore:
 
 def test_its_own_re_proposal_above_the_next_height_is_not_foreign_to_it(tmp_path: Path) -> None:
     with begun(tmp_path / "ledger") as store:
-        _, signer = journal.recover(store, ME, CHAIN.genesis_hash, sign)
+        _, signer = journal.recover(store, ME, CHAIN.genesis_hash, signing_messages(CHAIN.genesis_hash, sign))
         assert signer is not None
         digest = batch_digest(encode_batch(FURTHER_UP))
         changes = tuple(view_change(i, 1) for i in (0, 1, 2))
@@ -43,7 +44,7 @@ def test_its_own_re_proposal_above_the_next_height_is_not_foreign_to_it(tmp_path
         # The next view's primary leads, and its NEW-VIEW takes the place of the own one in the log.
         store.log_write([journal.new_view_record(new_view(2, [view_change(i, 2) for i in (0, 2, 3)]))])
 
-        recovered, signer = journal.recover(store, ME, CHAIN.genesis_hash, sign)
+        recovered, signer = journal.recover(store, ME, CHAIN.genesis_hash, signing_messages(CHAIN.genesis_hash, sign))
         assert signer is not None and recovered.view == 2
         (own,) = lead.message.pre_prepares
         assert foreign_vote(PrePrepare(own, FURTHER_UP), signer) == ""

@@ -7,6 +7,7 @@ import pytest
 
 from chain_core.codec.votes import encode_vote
 from chain_core.node.safe_signer import SafeSigner, SigningRefused
+from chain_core.node.vote_keys import signing_messages
 from chain_core.types.block import NewView, Phase, ViewChange, Vote
 from tests.unit.consensus.bench import GENESIS_HASH, GENESIS_HEADER, batch, digest_of, header_of
 
@@ -26,7 +27,7 @@ class CountingKey:
 
 
 def signer(**fields: int) -> SafeSigner:
-    return SafeSigner(CountingKey(), 1, GENESIS_HASH, **{"final_height": 0, **fields})  # type: ignore[arg-type]
+    return SafeSigner(signing_messages(GENESIS_HASH, CountingKey()), 1, GENESIS_HASH, **{"final_height": 0, **fields})  # type: ignore[arg-type]
 
 
 def vote(phase: Phase, digest: bytes = A, height: int = 1, view: int = 0, me: int = 1, attempt: int = 0) -> Vote:
@@ -119,10 +120,9 @@ def test_after_what_it_signed_it_signs(before: list[Step], step: Step, allowed: 
     ids=["vote", "header", "view change", "new view"],
 )
 def test_a_message_is_signed_once_and_its_bytes_given_again(step: Step) -> None:
-    one = signer()
+    one, key = signer(), CountingKey()
+    one.sign = signing_messages(GENESIS_HASH, key)
     first = step(one)
-    key = one.sign
-    assert isinstance(key, CountingKey)
     count = key.count
     assert step(one) is first and key.count == count
 

@@ -24,6 +24,7 @@ from chain_core.network.ingress import Ingress
 from chain_core.node.block_builder import BlockBuilder
 from chain_core.node.ports import FinalBlock, Ports
 from chain_core.node.replica import Replica
+from chain_core.node.vote_keys import signing_messages
 from chain_core.types.block import Batch, Certificate, CertifiedBlock
 from chain_core.types.verified import Verified
 from tests.one_epoch import OneEpoch
@@ -94,7 +95,9 @@ def replica_on(store: LedgerStore, world: World) -> Replica:
     pool = TransactionPool(PoolLimits.from_parameters(executor.parameters(store)))
     sign = lambda message: signing_provider().sm2_sign(private_key("v3"), message)  # noqa: E731
     ports = Ports(world, world, world, world)
-    return Replica(CHAIN.genesis, CHAIN.genesis_hash, 3, sign, store, executor, pool, ports)
+    return Replica(
+        CHAIN.genesis, CHAIN.genesis_hash, 3, signing_messages(CHAIN.genesis_hash, sign), store, executor, pool, ports
+    )
 
 
 def verified(block: CertifiedBlock) -> list[Verified[CertifiedBlock]]:

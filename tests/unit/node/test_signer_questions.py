@@ -10,6 +10,7 @@ from chain_core.codec.votes import decode_vote, encode_vote
 from chain_core.network.frames import HeldVotes, WantVotes
 from chain_core.node.safe_signer import SafeSigner
 from chain_core.node.signer_questions import Lost, SignerQuestions, place_of
+from chain_core.node.vote_keys import signing_messages
 from chain_core.types.block import Phase, SignedVote
 from tests.unit.node.stage import RecordingTransport
 from tests.vectors.keys import Signatures
@@ -31,7 +32,7 @@ def questions() -> SignerQuestions:
 
 
 def signer(final_height: int = HEIGHT) -> SafeSigner:
-    return SafeSigner(lambda message: bytes(64), 1, S.chain, final_height)
+    return SafeSigner(signing_messages(S.chain, lambda message: bytes(64)), 1, S.chain, final_height)
 
 
 def answer(place: int, **changes: object) -> HeldVotes:

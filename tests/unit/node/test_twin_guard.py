@@ -5,6 +5,7 @@ import pytest
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.node.safe_signer import SafeSigner
 from chain_core.node.twin_guard import foreign_vote
+from chain_core.node.vote_keys import signing_messages
 from chain_core.types.block import NewView, Phase, ViewChange, Vote
 from tests.unit.consensus.bench import (
     GENESIS_HASH,
@@ -30,7 +31,7 @@ OLD, NEXT = batch(FINAL, "old"), batch(6, "next")
 
 def signer() -> SafeSigner:
     """Final height 4, view 3; it prepared A in view 2 and asked for view 3."""
-    one = SafeSigner(lambda message: message[:64], ME, GENESIS_HASH, FINAL, 2)
+    one = SafeSigner(signing_messages(GENESIS_HASH, lambda message: message[:64]), ME, GENESIS_HASH, FINAL, 2)
     one.vote(Vote(Phase.PREPARE, 0, 0, 5, 2, 0, digest_of(A), ME))
     one.header(header_of(5, A))
     one.change(ViewChange(0, 0, VIEW, ME, GENESIS_HEADER, None, ()))

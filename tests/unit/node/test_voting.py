@@ -12,6 +12,7 @@ from chain_core.network.frames import ConsensusFrame
 from chain_core.node.bodies import Bodies
 from chain_core.node.journal import Kind
 from chain_core.node.safe_signer import SafeSigner, SigningRefused
+from chain_core.node.vote_keys import signing_messages
 from chain_core.node.voting import Cast, Voter
 from chain_core.types.block import NewView, Phase, ViewChange, Vote
 from tests.unit.consensus.bench import (
@@ -55,7 +56,7 @@ class Desk:
         bodies = Bodies({}.get)
         bodies.pooled.update({e.envelope_id: e for e in BODIES})
         bodies.pin(PROPOSED, 0)
-        signer = SafeSigner(lambda message: message[:64], me, GENESIS_HASH, 0, view)
+        signer = SafeSigner(signing_messages(GENESIS_HASH, lambda message: message[:64]), me, GENESIS_HASH, 0, view)
         self.voter = Voter(signer, self.log, bodies, self.transport)  # type: ignore[arg-type]
 
 
