@@ -128,11 +128,14 @@ class Releaser:
             ) from error
 
     async def _package(self, place: Place, reader: bytes, permit: ReleasePermit) -> items.Package:
-        found, vault, store = permit.descriptor, self._own.vault, self._own.store
+        vault, store = self._own.vault, self._own.store
         entry = await asyncio.to_thread(vault.get, place.identity) if vault is not None else None
-        if entry is None or store is None or entry.store != found.store:
+        if entry is None or store is None:
             raise NotReleased(
-                "the vault has no key of this item", where=place.identity.hex(), next_step="", code="NOT_IN_STORE"
+                "the vault has no key of this item",
+                where=place.identity.hex(),
+                next_step="tell the owner",
+                code="NOT_IN_STORE",
             )
         sealed = await store.get(entry.store)
         return await asyncio.to_thread(_repacked, place, reader, permit, entry, sealed)

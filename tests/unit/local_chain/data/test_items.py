@@ -73,6 +73,22 @@ def test_sizes_are_bounded() -> None:
         items.seal_private(PLACE, items.new_key(), bytes(items.MAX_PRIVATE_BYTES + 1))
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [
+        lambda salt: items.pad(b"abc", salt)[:-1] + b"\1",
+        lambda salt: items.pad(b"abc", salt) + bytes(256),
+        lambda salt: salt + (1 << 40).to_bytes(8, "big") + bytes(216),
+        lambda salt: salt[:10],
+    ],
+)
+def test_limited_padding_hides_nothing_else(payload: Callable[[bytes], bytes]) -> None:
+    key, salt = items.new_key(), items.new_salt()
+    sealed = items.seal(key, payload(salt), items.ITEM + PLACE.associated)
+    with pytest.raises(DataRefused, match="padding"):
+        items.open_limited(PLACE, key, sealed, items.commitment(salt, b"abc"))
+
+
 @pytest.mark.parametrize("place", ELSEWHERE)
 def test_sealed_bytes_open_in_their_place_only(place: Place) -> None:
     key, salt = items.new_key(), items.new_salt()

@@ -82,7 +82,8 @@ def test_a_mark_stays_until_the_destruction_is_confirmed(house: Vault) -> None:
     assert house.entries() == {A.identity: MARK, B.identity: B, C.identity: C}
     with pytest.raises(VaultFault, match="already"):
         house.put(A)
-    house.forget(A.identity)
+    for one in (A, B, C):
+        house.forget(one.identity)
     assert house.entries() == {B.identity: B, C.identity: C}
 
 
@@ -156,6 +157,16 @@ def test_the_old_key_is_overwritten(
     house.destroy([A.identity])
     after = (tmp_path / "same file").read_bytes()
     assert len(after) == len(before) and after != before and before[8:40] not in after
+
+
+def test_a_key_of_another_epoch_is_none(tmp_path: Path, folders: list[Path], house: Vault) -> None:
+    old = [folder / "epoch-1.key" for folder in folders]
+    kept = old[0].read_bytes()
+    house.destroy([A.identity])
+    for folder in folders:
+        (folder / "epoch-2.key").write_bytes(kept)
+    with pytest.raises(VaultFault, match="not the key of epoch 2"):
+        house.entries()
 
 
 @pytest.mark.parametrize("damage", ["altered", "of another item", "other key"])
