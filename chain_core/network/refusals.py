@@ -48,6 +48,24 @@ class Overloaded(ServiceRefusal):
     code = "RESOURCE_EXHAUSTED"
 
 
+class QuotaExceeded(Overloaded):
+    """The caller has asked for more than its quota; what others ask for is not affected."""
+
+    code = "QUOTA_EXCEEDED"
+
+
+class PermissionDenied(ServiceRefusal):
+    """The caller's certificate and account do not give it the role that the method needs."""
+
+    code = "PERMISSION_DENIED"
+
+
+class AuditUnavailable(ServiceRefusal):
+    """The record of a protected read cannot be written, so there is no read."""
+
+    code = "AUDIT_UNAVAILABLE"
+
+
 class SlowReader(ServiceRefusal):
     """A stream's reader did not take what was sent to it; ``where`` names the height to go on from."""
 
@@ -112,6 +130,9 @@ _REMOTE: Final[dict[str, type[ServiceRefusal]]] = {
     kind.code: kind
     for kind in (
         Overloaded,
+        QuotaExceeded,
+        PermissionDenied,
+        AuditUnavailable,
         SlowReader,
         NotFound,
         Pruned,
@@ -130,6 +151,9 @@ _SHARED: Final[dict[str, type[DualchainError]]] = {
 
 _STATUS: Final[dict[str, grpc.StatusCode]] = {
     "RESOURCE_EXHAUSTED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "QUOTA_EXCEEDED": grpc.StatusCode.RESOURCE_EXHAUSTED,
+    "PERMISSION_DENIED": grpc.StatusCode.PERMISSION_DENIED,
+    "AUDIT_UNAVAILABLE": grpc.StatusCode.UNAVAILABLE,
     "SLOW_READER": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "OVERSIZE": grpc.StatusCode.RESOURCE_EXHAUSTED,
     "PRUNED": grpc.StatusCode.OUT_OF_RANGE,
