@@ -8,6 +8,8 @@ from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
 from contracts.assembly import market_contracts, market_grants
 from contracts.data.contract import Data
+from contracts.data.records import DATA
+from contracts.kernel.records import KERNEL
 from crosschain.packets import REPORTING, SUPERVISION
 from local_chain.main_ledger import NAME as MAIN_LEDGER_CONTRACT
 from local_chain.main_ledger import MainLedger
@@ -26,5 +28,6 @@ def local_assembly(genesis: Genesis) -> Assembly:
         contracts=(*contracts, Data(), Supervision(), Reporting(QUIET)),
         hooks=hooks,
         grants=market_grants(SUPERVISION),
+        protected=(KERNEL, DATA),
         followers=(MainLedger(),),
     )

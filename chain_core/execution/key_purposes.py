@@ -14,6 +14,7 @@ from chain_core.codec.values import decode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.execution.account_records import ACCOUNTS
 from chain_core.execution.parameters import GOVERNANCE
+from chain_core.types.values import Value
 
 TRANSACTION, VALIDATOR = "transaction", "validator"
 USED, NAMED = b"used/", b"named/"
@@ -26,6 +27,12 @@ Read = Callable[[bytes], bytes | None]
 def is_accounts(read: Read, key: bytes) -> bool:
     """Whether an account has or had this key, for whatever purpose."""
     return read(_INDEX + sm3(key)) is not None
+
+
+def owner_of(read: Read, key: bytes) -> tuple[bytes, str, bool] | None:
+    """Whose key this is or was: account, purpose, whether it still is. None: no account has had it."""
+    raw = read(_INDEX + sm3(key))
+    return cast(tuple[bytes, str, bool], tuple(cast(list[Value], decode_value(raw)))) if raw else None
 
 
 def is_validators(read: Read, key: bytes) -> bool:
@@ -41,6 +48,5 @@ def other_purpose(read: Read, account: bytes, key: bytes) -> str:
     """
     if is_validators(read, key):
         return VALIDATOR
-    raw = read(_INDEX + sm3(key))
-    owner, purpose, _ = cast(tuple[bytes, str, bool], decode_value(raw)) if raw else (b"", "", False)
+    owner, purpose, _ = owner_of(read, key) or (b"", "", False)
     return purpose if owner == account and purpose != TRANSACTION else ""

@@ -35,18 +35,33 @@ class BadAddress(LocalFault):
 class Caller:
     """``kind``: how the identity was established; ``name``: unique within a kind; ``roles``: what it may act as.
 
-    ``fingerprint``: SM3 of its certificate, where it has shown one.
+    Where it has shown a certificate: ``fingerprint`` is its SM3, ``public_key`` its key (64 bytes), ``entity`` its
+    organisation. ``address``: where the connection, or the session's handshake, came from, without the port.
     """
 
     kind: str
     name: str
     roles: tuple[str, ...] = ()
     fingerprint: bytes = b""
+    public_key: bytes = b""
+    entity: str = ""
+    address: str = ""
+
+    @property
+    def key(self) -> str:
+        """Whom quotas are counted for: its certificate, or its socket."""
+        return f"{self.kind} {self.fingerprint.hex() or self.name}"
 
 
 def loopback_caller(context: grpc.aio.ServicerContext[Any, Any]) -> Caller:
     """The local process at the other end of a loopback connection, named by its socket."""
-    return Caller(LOOPBACK, context.peer())
+    return Caller(LOOPBACK, context.peer(), address=host_of(context.peer()))
+
+
+def host_of(peer: str) -> str:
+    """The address without its port, of gRPC's ``ipv4:1.2.3.4:5`` or ``ipv6:[::1]:5`` (percent-encoded at times)."""
+    kind, _, rest = peer.partition(":")
+    return rest.rpartition(":")[0] if kind in ("ipv4", "ipv6") else peer
 
 
 def split_address(address: str) -> tuple[str, int]:

@@ -213,6 +213,14 @@ def recorded(message: Message) -> Verified[Message]:
     return Verified(message)
 
 
+def unchecked(raws: Sequence[bytes], refusal: InvalidTransaction) -> Check[EnvelopeOutcome]:
+    """All of them refused, and nothing looked at."""
+    check = _EnvelopeCheck(VerifiedCache())
+    for _ in raws:
+        check.add_outcome(refusal)
+    return check
+
+
 def _now(check: Check[OutcomeT]) -> list[OutcomeT]:
     return check.conclude(provider().sm2_verify_many(check.items) if check.items else ())
 

@@ -138,7 +138,7 @@ class Quotas:
 
     def judge(self, key: str, checked: int, bad: int, now_ns: int) -> int:
         """Verdicts on a caller's signatures; the seconds for which it is blocked from now on, mostly 0."""
-        if not self._caller(key).quality.record(checked, bad):
+        if self.blocked_ms(key, now_ns) or not self._caller(key).quality.record(checked, bad):
             return 0
         self._caller(key).quality = SignatureQuality()
         before = self._blocked.pop(key, None)
@@ -150,14 +150,19 @@ class Quotas:
         self._blocked[key] = _Blocked(now_ns + seconds * SECOND_NS, strikes)
         return seconds
 
-    def _check_blocked(self, key: str, now_ns: int) -> None:
+    def blocked_ms(self, key: str, now_ns: int) -> int:
+        """For how long this caller's signatures are not verified; 0: they are."""
         blocked = self._blocked.get(key)
-        if blocked is not None and blocked.until_ns > now_ns:
+        return _ms(blocked.until_ns - now_ns) if blocked is not None and blocked.until_ns > now_ns else 0
+
+    def _check_blocked(self, key: str, now_ns: int) -> None:
+        blocked_ms = self.blocked_ms(key, now_ns)
+        if blocked_ms:
             raise QuotaExceeded(
                 "more than 1 % of this caller's signatures were bad",
                 where="quota bad signatures",
                 next_step="mend the signing program; what else this caller asks for is answered",
-                retry_after_ms=_ms(blocked.until_ns - now_ns),
+                retry_after_ms=blocked_ms,
             )
 
     def _take(self, key: str, quota: Quota, amount: int, now_ns: int) -> None:
@@ -187,25 +192,43 @@ class Quotas:
         return caller
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class SignatureQuota:
-    """A caller's signatures at one node: ``Quotas`` with the node's clock, and who is told when one is blocked."""
+    """What callers hand in to be verified at one node. ``blocked`` is told a caller's key and how many seconds."""
 
     quotas: Quotas
     clock_ns: Callable[[], int]
     blocked: Callable[[str, int], None]
-    """Told the caller's key and for how many seconds."""
 
-    def begin(self, key: str, signatures: int) -> None:
-        """Raises QuotaExceeded."""
-        self.quotas.begin(key, signatures, self.clock_ns())
+    def of(self, key: str) -> CallerSignatures:
+        """One caller's."""
+        return CallerSignatures(self, key)
 
-    def end(self, key: str, signatures: int, bad: int) -> None:
-        """They were verified, so many of them bad."""
-        self.quotas.end(key, signatures)
-        seconds = self.quotas.judge(key, signatures, bad, self.clock_ns())
+
+@dataclass(frozen=True, slots=True)
+class CallerSignatures:
+    """One caller's signatures in verification."""
+
+    all: SignatureQuota
+    key: str
+
+    def begin(self, count: int) -> None:
+        """So many are handed in. Raises QuotaExceeded."""
+        self.all.quotas.begin(self.key, count, self.all.clock_ns())
+
+    def end(self, count: int) -> None:
+        """They were answered."""
+        self.all.quotas.end(self.key, count)
+
+    def blocked_ms(self) -> int:
+        """For how long this caller's are not verified; 0: they are."""
+        return self.all.quotas.blocked_ms(self.key, self.all.clock_ns())
+
+    def judge(self, checked: int, bad: int) -> None:
+        """So many were verified, so many of them in vain: what still waits may not be verified any more."""
+        seconds = self.all.quotas.judge(self.key, checked, bad, self.all.clock_ns())
         if seconds:
-            self.blocked(key, seconds)
+            self.all.blocked(self.key, seconds)
 
 
 def _ms(duration_ns: int) -> int:

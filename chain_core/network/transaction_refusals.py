@@ -47,6 +47,20 @@ class BadSignature(InvalidTransaction):
     code = "BAD_SIGNATURE"
 
 
+class CallerBlocked(InvalidTransaction):
+    """Too many of the caller's signatures were bad: this one was not looked at."""
+
+    code = "QUOTA_EXCEEDED"
+
+    def __init__(self, retry_after_ms: int) -> None:
+        self.retry_after_ms = retry_after_ms
+        super().__init__(
+            "more than 1 % of this caller's signatures were bad, this one was not verified",
+            where="quota bad signatures",
+            next_step="mend the signing program, then hand it in again after retry_after_ms",
+        )
+
+
 class NonceUsed(InvalidTransaction):
     """Another transaction of the account has used the nonce."""
 

@@ -34,6 +34,8 @@ class Assembly:
     hooks: Sequence[Hook] = ()
     grants: Mapping[str, Sequence[str]] = field(default_factory=dict)
     known_flags: Sequence[str] = ()
+    protected: Sequence[str] = ()
+    """Contracts whose state is read on the record only (docs/spec/access.md §5)."""
     followers: Sequence[Contract] = ()
     """What a sub-ledger has besides, to follow ledger 0: it may write in governance. A chain without has none."""
 

@@ -1,4 +1,4 @@
-"""The audit record of a node: a protected read's line is synced before the read; refusals are written as the disk allows.
+"""The audit record of a node: a protected read's line is synced before the read; refusals follow soon.
 
 Reads that come while a batch is synced share the next one. Nothing here delays consensus: it has a thread of its own,
 and what fails refuses reads and nothing else (docs/spec/access.md §6).
@@ -40,7 +40,7 @@ class Clocks:
 
 
 class AuditLog:
-    """``run`` writes until cancelled, then ``close``. ``alarm`` tells the operator once a fault, and when it is over."""
+    """``run`` writes until cancelled, then ``close``. ``alarm`` tells the operator, once a fault."""
 
     def __init__(
         self,
@@ -118,7 +118,8 @@ class AuditLog:
         for _, done in self._waiting:
             _tell(done, _unavailable("the node is stopping"))
         self._waiting.clear()
-        await self._append(self._refusals, self._take_refusals())
+        if self._refused:
+            await self._append(self._refusals, self._take_refusals())
         for series in (self._reads, self._refusals):
             await self._loop.run_in_executor(self._thread, series.close)
         event(log, logging.INFO, "AUDIT_HEAD", {"reads": self._reads.chain, "refusals": self._refusals.chain})
@@ -203,5 +204,3 @@ def _unavailable(what: str) -> AuditUnavailable:
         next_step="ask another node; the operator finds AUDIT_FAILED in this node's log",
         retry_after_ms=int(_AGAIN_S * 1_000),
     )
-
-

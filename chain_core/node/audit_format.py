@@ -1,7 +1,7 @@
-"""The audit record's lines: one form, a chain of SM3 over them, and what follows from reading them (docs/spec/access.md §6).
+"""The audit record's lines: one form, and a chain of SM3 over them (docs/spec/access.md §6).
 
-A line is 64 hexadecimal digits, a space, a JSON object in its one form, a line feed; its digits are SM3 of the digits of
-the line before, a space, and the object: whoever has a shell and openssl can follow it.
+A line is 64 hexadecimal digits, a space, a JSON object in its one form, a line feed; its digits are SM3 of the digits
+of the line before, a space, and the object: whoever has a shell and openssl can follow it.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Damage:
 class Reading:
     """Where following a series has come: the chain of its last good line, the number of the next one.
 
-    ``good_bytes`` and ``good_lines`` of the last file, up to that line. ``torn``: behind it stands a line without an end.
+    ``good_bytes`` and ``good_lines`` of the last file, up to that line. ``torn``: a line without an end is behind it.
     """
 
     chain: str = START
@@ -167,7 +167,7 @@ class Verdict:
 
 
 def verify(directory: Path, series: str, heads: Iterable[str] = ()) -> Verdict:
-    """Follow all segments of a series that are there. ``heads``: chains of earlier lines, as somebody wrote them down."""
+    """Follow all segments of a series that are there. ``heads``: chains of earlier lines that somebody kept."""
     reading, missing, found = Reading(), set(heads), segments(directory, series)
     damage: list[str] = []
     for before, path in zip([None, *found], found, strict=False):

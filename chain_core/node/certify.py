@@ -25,8 +25,9 @@ from chain_core.crypto.x509.roles import CLIENT, PEER, role_uri
 AUTHORITY, ROOT, ISSUING, CLIENTS = "authority", "root", "issuing", "clients"
 CERTIFICATE, ANCHORS, CRL, REQUEST = "transport.pem", "anchors.pem", "crl.pem", "transport.csr"
 ROOT_DAYS, ISSUING_DAYS, LEAF_DAYS, FIRST_CRL_DAYS = 7_300, 3_650, 730, 365
-SERVICES = ("cli", "gateway")
-"""Clients of the first day beside the genesis document's accounts: people at a terminal, the registry's gateway."""
+SERVICES: Mapping[str, tuple[str, ...]] = {"cli": ("reader",), "gateway": ()}
+"""Clients of the first day beside the genesis document's accounts, with their roles: people at a terminal, who may read
+whole blocks, and the registry's gateway."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +70,7 @@ def certify_network(
     made = issuing.issue_all([node_wish(chain_id, one) for one in members], at_ms)
     for member, certificate in zip(members, made, strict=True):
         write_node_files(directory / member.name, issuing, certificate, lists)
-    clients = {**accounts, **{name: (operator, ()) for name in SERVICES if name not in accounts}}
+    clients = {**accounts, **{name: (operator, roles) for name, roles in SERVICES.items() if name not in accounts}}
     _clients(directory / CLIENTS, chain_id, issuing, clients, at_ms, passphrase)
 
 

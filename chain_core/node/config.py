@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.crypto.passphrase import Source
 from chain_core.network.identity import require_loopback
+from chain_core.node.config_quotas import QuotaSection
 from chain_core.node.config_security import SecuritySection
 from chain_core.node.own_keys import own_keys
 from chain_core.node.signer.client import SCHEME
@@ -150,6 +151,7 @@ class NodeConfig(_Section):
     metrics: MetricsSection = MetricsSection()
     recorder: RecorderSection = RecorderSection()
     security: SecuritySection = SecuritySection()
+    quotas: QuotaSection = QuotaSection()
     file: str = ""
     """Where it was read from."""
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol, assert_never
 
 from chain_core.consensus.messages import CommitProof, Heartbeat, Message, PrePrepare
@@ -35,10 +36,12 @@ from chain_core.network.ingress import (
     Ingress,
     MessageOutcome,
     envelope_ids,
+    unchecked,
 )
 from chain_core.network.links import IncomingLink
 from chain_core.network.message_signatures import signature_count
-from chain_core.network.transaction_refusals import BadSignature, MalformedTransaction
+from chain_core.network.quota import CallerSignatures
+from chain_core.network.transaction_refusals import BadSignature, CallerBlocked, MalformedTransaction
 from chain_core.network.verification import JOB_ENVELOPES, ClientJob, Job, VerificationQueue
 from chain_core.node.ports import Admission, Origin
 from chain_core.types.block import CertifiedBlock, SignedNewView, SignedViewChange
@@ -288,21 +291,43 @@ class Inbound:
 
     # ---- from clients
 
-    async def submit(self, raws: Sequence[bytes]) -> list[tuple[EnvelopeOutcome, Admission | None]]:
+    async def submit(
+        self, raws: Sequence[bytes], caller: CallerSignatures | None = None
+    ) -> list[tuple[EnvelopeOutcome, Admission | None]]:
         """Verify and admit a client's envelopes: each one's outcome, with the replica's answer when it verified.
+
+        ``caller`` is told of bad signatures, and what waits of it is not verified any more once it is blocked.
 
         Raises Overloaded when they do not all find room in the queue, Unavailable when the node stops.
         """
         jobs: list[ClientJob[EnvelopeOutcome, list[tuple[EnvelopeOutcome, Admission | None]]]] = []
         for start in range(0, len(raws), JOB_ENVELOPES):
             part = raws[start : start + JOB_ENVELOPES]
-            jobs.append(ClientJob(_checked(self.ingress, part), self._admit, len(part), sum(map(len, part))))
+            check, finish = _of_caller(self.ingress, part, caller), partial(self._admit, caller)
+            jobs.append(ClientJob(check, finish, len(part), sum(map(len, part))))
         return [pair for pairs in await self.queue.for_client(jobs) for pair in pairs]
 
-    def _admit(self, outcomes: list[EnvelopeOutcome]) -> list[tuple[EnvelopeOutcome, Admission | None]]:
+    def _admit(
+        self, caller: CallerSignatures | None, outcomes: list[EnvelopeOutcome]
+    ) -> list[tuple[EnvelopeOutcome, Admission | None]]:
         good = [outcome for outcome in outcomes if isinstance(outcome, Verified)]
+        if caller is not None:
+            bad = sum(isinstance(outcome, BadSignature) for outcome in outcomes)
+            caller.judge(len(good) + bad, bad)
         answers = iter(self.replica.admit(good, Origin.CLIENT)) if good else iter(())
         return [(outcome, None if isinstance(outcome, InvalidTransaction) else next(answers)) for outcome in outcomes]
+
+
+def _of_caller(
+    ingress: Ingress, raws: Sequence[bytes], caller: CallerSignatures | None
+) -> Callable[[], Check[EnvelopeOutcome]]:
+    """Looked at when its turn comes, unless the caller is blocked by then."""
+
+    def prepare() -> Check[EnvelopeOutcome]:
+        blocked_ms = caller.blocked_ms() if caller is not None else 0
+        return unchecked(raws, CallerBlocked(blocked_ms)) if blocked_ms else ingress.check_envelopes(raws)
+
+    return prepare
 
 
 def _size(frame: KeepBodies | BodiesKept) -> int:

@@ -24,6 +24,7 @@ from chain_core.network.frames import Frame
 from chain_core.network.hello import Hello
 from chain_core.network.ingress import Ingress
 from chain_core.network.links import IncomingLink, PeerLinks
+from chain_core.network.quota import SignatureQuota
 from chain_core.network.raw_rpc import Method
 from chain_core.network.verification import VerificationQueue
 from chain_core.node import api
@@ -58,6 +59,10 @@ PRUNE_EVERY = 16
 
 class Host(Protocol):
     """The node around it."""
+
+    @property
+    def signatures(self) -> SignatureQuota:
+        """Of each caller, over all ledgers."""
 
     @property
     def ending(self) -> bool:
@@ -212,7 +217,16 @@ class Instance:
             self.ledger,
         )
         self.methods: dict[str, Method] = api.method_table(
-            Submissions(scope, self.inbound, self.store, proofs, waits, self.counters, self.replication),
+            Submissions(
+                scope,
+                self.inbound,
+                self.store,
+                proofs,
+                waits,
+                self.counters,
+                self.replication,
+                self._host.signatures,
+            ),
             Queries(scope, self.membership.genesis_bytes, self.store, proofs),
             self.status,
             self.subscriptions,

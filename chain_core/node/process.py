@@ -13,10 +13,12 @@ from collections.abc import Coroutine
 from chain_core.execution.sub_ledgers import sub_ledgers
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.link_door import LinkDoor
+from chain_core.network.quota import SignatureQuota
 from chain_core.network.raw_rpc import RawServer
 from chain_core.node import api
 from chain_core.node.assembly import Assembly
 from chain_core.node.config import Membership, NodeConfig
+from chain_core.node.guards import Guards
 from chain_core.node.instance import Instance
 from chain_core.node.ledger_files import open_ledger, open_sub_ledger
 from chain_core.node.log import event
@@ -54,6 +56,7 @@ class Node:
         genesis = membership.genesis
         self.security = Security(config, genesis.chain_id, genesis.kind, SystemClock().now_ms)
         self.table = SharedTable(membership.genesis.chain_id)
+        self.guards = Guards(config, membership, assembly, self._final, self._alarm)
         try:
             data_dir = config.path(config.node.data_dir)
             self._add(open_ledger(data_dir, assembly, membership.genesis, membership.genesis_hash))
@@ -67,8 +70,8 @@ class Node:
         main.status.security = self.security
         main.metrics.read_security(self.security, SystemClock().now_ms)
         main.status.others = lambda: [one.status for one in self.instances.values() if one is not main]
-        self._peer_server = RawServer(self.door.methods())
-        self._client_server = RawServer(self.table.methods())
+        self._peer_server = RawServer(self.guards.peer(self.door.methods()))
+        self._client_server = RawServer(self.guards.client(self.table.methods()))
         self._health = api.Health(self._client_server)
         self._metrics_port = MetricsPort(
             lambda: merged_metrics({ledger: one.metrics.text() for ledger, one in self.instances.items()})
@@ -90,6 +93,17 @@ class Node:
     def replica(self) -> Replica:
         """Ledger 0's."""
         return self.instances[MAIN_LEDGER].replica
+
+    @property
+    def signatures(self) -> SignatureQuota:
+        """Of each caller, over all ledgers."""
+        return self.guards.signatures
+
+    def _final(self, key: bytes) -> bytes | None:
+        return self.store.get(key)
+
+    def _alarm(self, code: str, facts: dict[str, str | int]) -> None:
+        self.observer.alarm(code, facts)
 
     def _add(self, store: LedgerStore) -> Instance:
         """An instance takes its place at the ports; it is not started yet."""
@@ -138,6 +152,7 @@ class Node:
                 one.start()
             self._started = True
             self.run(self._watch_security(), "security")
+            self.run(self.guards.audit.run(), "audit")
             self._begin_ledgers()
             await self._client_server.start()
             await self._health.set(serving=True)
@@ -176,6 +191,7 @@ class Node:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.guards.close()
         self._close()
 
     def _close(self) -> None:

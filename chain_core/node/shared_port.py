@@ -41,7 +41,10 @@ class SharedTable:
         async def stream(caller: Caller, data: bytes) -> AsyncGenerator[bytes, None]:
             async with aclosing(self._meant(ServerStream, name, data).handler(caller, data)) as responses:
                 async for response in responses:
-                    yield response
+                    try:
+                        yield response
+                    except TimeoutError as late:
+                        await responses.athrow(late)
 
         return ServerStream(stream, method.patience_s)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.ledger.store import LedgerStore
 from chain_core.network.identity import Caller
 from chain_core.network.ingress import EnvelopeOutcome
+from chain_core.network.quota import CallerSignatures, Quotas, SignatureQuota
 from chain_core.network.raw_rpc import parse
 from chain_core.network.refusals import Overloaded, Oversize, to_message
 from chain_core.network.transaction_refusals import ExecutedBefore, NonceUsed, NotServing, PoolFull
@@ -32,10 +34,15 @@ MAX_WAIT_MS = 60_000
 _Answer = tuple[EnvelopeOutcome, Admission | None]
 
 
+def _own_quota() -> SignatureQuota:
+    """Of this service alone, where a node's services do not share one."""
+    return SignatureQuota(Quotas(), time.monotonic_ns, lambda key, seconds: None)
+
+
 class Gate(Protocol):
     """Verifies and admits a client's envelopes."""
 
-    async def submit(self, raws: Sequence[bytes]) -> list[_Answer]:
+    async def submit(self, raws: Sequence[bytes], caller: CallerSignatures | None = None) -> list[_Answer]:
         """Each envelope's outcome, with the replica's answer when it verified. Raises Overloaded, Unavailable."""
 
 
@@ -50,6 +57,7 @@ class Submissions:
     waits: FinalityWaits
     counters: Counter[str]
     replication: Replication
+    signatures: SignatureQuota = field(default_factory=_own_quota)
     _in_flight: Counter[str] = field(default_factory=Counter)
 
     async def submit(self, caller: Caller, data: bytes) -> bytes:
@@ -58,9 +66,14 @@ class Submissions:
         self.scope.check(request.scope, named=True)
         raws = list(request.envelopes)
         _check_count(len(raws))
+        own = self.signatures.of(caller.key)
         self._take_quota(caller, len(data))
         try:
-            answers = await self.gate.submit(raws)
+            own.begin(len(raws))
+            try:
+                answers = await self.gate.submit(raws, own)
+            finally:
+                own.end(len(raws))
         finally:
             self._give_back(caller, len(data))
         response, waiting = self._items(answers)
@@ -76,19 +89,19 @@ class Submissions:
 
     def _take_quota(self, caller: Caller, size: int) -> None:
         """Bounds what one caller has in verification at once."""
-        if self._in_flight[caller.name] + size > MAX_CALLER_BYTES:
+        if self._in_flight[caller.key] + size > MAX_CALLER_BYTES:
             raise Overloaded(
-                f"{self._in_flight[caller.name]} bytes of this caller wait to be verified",
+                f"{self._in_flight[caller.key]} bytes of this caller wait to be verified",
                 where="caller",
                 next_step="hand in less at once",
                 retry_after_ms=200,
             )
-        self._in_flight[caller.name] += size
+        self._in_flight[caller.key] += size
 
     def _give_back(self, caller: Caller, size: int) -> None:
-        self._in_flight[caller.name] -= size
-        if not self._in_flight[caller.name]:
-            del self._in_flight[caller.name]
+        self._in_flight[caller.key] -= size
+        if not self._in_flight[caller.key]:
+            del self._in_flight[caller.key]
 
     # ---- answers
 

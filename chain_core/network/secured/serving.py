@@ -16,6 +16,7 @@ import grpc.aio
 
 from chain_core.crypto.providers import generate_private_key
 from chain_core.network import refusals
+from chain_core.network.identity import host_of
 from chain_core.network.methods import Method, ServerStream, StreamHandler, Unary, UnaryHandler, as_refusal
 from chain_core.network.secured.security import SmServer
 from chain_core.network.secured.session_table import Entry, SessionTable
@@ -98,7 +99,7 @@ class SecuredPort:
                     if machine.verdict:
                         await context.write(machine.verdict)  # sealed; the status outside says nothing
                     return
-                self.table.add(Session(established, Direction.SERVER))
+                self.table.add(Session(established, Direction.SERVER), host_of(context.peer()))
                 await context.write(machine.verdict)
         except TimeoutError:
             what = f"no handshake within {security.bounds.handshake_s:.0f} s"
@@ -232,9 +233,3 @@ async def _next(context: Context) -> bytes:
     if not isinstance(data, bytes):
         raise SessionRefused(Reason.MISSING_MESSAGE, "the stream ended before the handshake did", where="handshake")
     return data
-
-
-def host_of(peer: str) -> str:
-    """The address without its port, of gRPC's ``ipv4:1.2.3.4:5`` or ``ipv6:[::1]:5`` (percent-encoded at times)."""
-    kind, _, rest = peer.partition(":")
-    return rest.rpartition(":")[0] if kind in ("ipv4", "ipv6") else peer

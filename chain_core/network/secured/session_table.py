@@ -57,11 +57,11 @@ class SessionTable:
             if not self._half_open[address]:
                 del self._half_open[address]
 
-    def add(self, session: Session) -> Entry:
-        """Takes a session in; the one idle longest makes room."""
+    def add(self, session: Session, address: str = "") -> Entry:
+        """Takes a session in; the one idle longest makes room. ``address``: where its handshake came from."""
         now = self._clock()
         peer = session.peer
-        caller = Caller(SM, peer.subject, peer.roles, peer.fingerprint)
+        caller = Caller(SM, peer.subject, peer.roles, peer.fingerprint, peer.public_key, peer.entity, address)
         if len(self._entries) >= self._bounds.sessions:
             oldest = next(iter(self._entries.values()))
             oldest.session.end(SessionRefused(Reason.SESSION_UNKNOWN, "newer sessions took its place", where="session"))

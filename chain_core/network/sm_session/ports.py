@@ -23,6 +23,11 @@ class PeerIdentity(Protocol):
         ...
 
     @property
+    def entity(self) -> str:
+        """The organisation."""
+        ...
+
+    @property
     def roles(self) -> tuple[str, ...]:
         """What its authority lets it act as."""
         ...

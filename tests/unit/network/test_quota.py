@@ -133,8 +133,10 @@ def test_a_crowd_of_names_frees_nobody_and_costs_bounded_memory() -> None:
 def test_whoever_is_blocked_is_told_once_a_block() -> None:
     told: list[tuple[str, int]] = []
     signatures = SignatureQuota(Quotas(), lambda: 0, lambda key, seconds: told.append((key, seconds)))
-    signatures.begin("one", 200)
-    signatures.end("one", 200, 0)
-    signatures.begin("one", 200)
-    signatures.end("one", 200, 200)
+    one = signatures.of("one")
+    one.judge(200, 0)
+    assert one.blocked_ms() == 0
+    one.judge(200, 200)
+    one.judge(2_000, 2_000)  # what was under way when it was blocked is no second offence
     assert told == [("one", 30)]
+    assert (one.blocked_ms(), signatures.of("other").blocked_ms()) == (30_000, 0)

@@ -34,6 +34,7 @@ class FakePeer:
     roles: tuple[str, ...]
     public_key: bytes
     fingerprint: bytes
+    entity: str = ""
 
 
 @cache
