@@ -12,10 +12,12 @@ from typer.testing import CliRunner
 
 from chain_core.crypto.keys import load_private_key, write_private_key
 from chain_core.crypto.providers import generate_private_key, signing_provider
-from chain_core.crypto.x509.authority import open_authority, read_index
+from chain_core.crypto.x509.authority import Authority, Wish, open_authority, read_index
 from chain_core.crypto.x509.errors import CertificateRefused, Reason
 from chain_core.crypto.x509.files import CertificateFileRefused, load_certificates, load_crls
 from chain_core.crypto.x509.index import IndexRefused
+from chain_core.crypto.x509.issue import Kind
+from chain_core.crypto.x509.names import Subject
 from chain_core.node.ca_cli import app
 from chain_core.types.errors import DualchainError
 
@@ -158,6 +160,24 @@ def test_nothing_outlives_its_authority(made: Path, tmp_path: Path) -> None:
     client(made, tmp_path / "long", "--days", 36_500)
     issued = load_certificates(tmp_path / "long" / "signing.pem")
     assert issued[0].not_after_ms == issued[1].not_after_ms
+
+
+def test_an_authority_that_has_ended_issues_nothing(made: Path) -> None:
+    authority = open_authority(made / "middle")
+    wish = Wish(Kind.SIGNING, Subject("late"), authority.certificate.public_key, 1)
+    with pytest.raises(CertificateRefused, match="has ended"):
+        authority.issue(wish, authority.certificate.not_after_ms)
+
+
+def test_key_and_certificate_of_an_authority_belong_together(made: Path) -> None:
+    with pytest.raises(CertificateFileRefused, match="different authorities"):
+        Authority(made / "middle", load_private_key(made / "root" / "authority.key"))
+
+
+def test_no_serial_is_given_twice(made: Path) -> None:
+    entry = next(iter(read_index(made / "middle").entries.values()))
+    with pytest.raises(IndexRefused, match="given before"):
+        read_index(made / "middle").with_entry(entry)
 
 
 def test_serials_are_random_and_keys_are_private(made: Path) -> None:

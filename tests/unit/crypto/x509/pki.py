@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat import asn1
+
 from chain_core.crypto.providers import signing_provider
+from chain_core.crypto.x509 import structures
 from chain_core.crypto.x509.certificate import Certificate, parse_certificate
 from chain_core.crypto.x509.crl import Crl, issue_crl, parse_crl
 from chain_core.crypto.x509.issue import Kind, Order, issue
@@ -58,6 +62,28 @@ def leaf(
 ) -> Holder:
     uris = tuple(role_uri(role, CHAIN) for role in roles)
     return make(issuer, seed, order(kind, seed, name, **({"uris": uris} | changes)))
+
+
+def rewritten(holder: Holder, signer: bytes, **fields: Any) -> Holder:
+    """The same certificate with fields of its signed part replaced, or one extension's value, signed again."""
+    inner = structures.decoded(structures.TbsCertificate, holder.certificate.body, "")
+    for name, value in fields.items():
+        setattr(inner, name, value)
+    return Holder(parse_certificate(structures.signed_der(asn1.encode_der(inner), signer)), holder.key)
+
+
+def with_extension(holder: Holder, signer: bytes, value: x509.ExtensionType, *, critical: bool = True) -> Holder:
+    """With this extension in place of the one of its kind, or beside the others."""
+    inner = structures.decoded(structures.TbsCertificate, holder.certificate.body, "")
+    kept = [one for one in inner.extensions or [] if one.identifier != value.oid]
+    added = structures.Extension(identifier=value.oid, critical=critical, value=value.public_bytes())
+    return rewritten(holder, signer, extensions=[*kept, added])
+
+
+def key_usage(*bits: str) -> x509.KeyUsage:
+    names = ("digital_signature", "content_commitment", "key_encipherment", "data_encipherment", "key_agreement")
+    names += ("key_cert_sign", "crl_sign", "encipher_only", "decipher_only")
+    return x509.KeyUsage(**{name: name in bits for name in names})
 
 
 def crl(issuer: Holder, *serials: int, number: int = 1, days: tuple[float, float] = (-1, 6)) -> Crl:

@@ -161,6 +161,36 @@ def test_a_signature_is_strict_der_of_a_possible_one() -> None:
     assert refused(parse_certificate, bytes(MAX_CERTIFICATE_BYTES + 1)) is Reason.TOO_LARGE
 
 
+def test_bits_that_do_not_fill_a_byte() -> None:
+    even = next(seed for seed in range(3, 99) if not public(seed)[-1] & 1)
+    info = structures.key_info(bytes(64))
+    info.key = asn1.BitString(b"\x04" + public(even), 1)
+    assert refused(parse_certificate, bent(public_key=info)) is Reason.MALFORMED
+    while True:
+        signed = structures.decoded(structures.Signed, bent(), "")
+        value = signed.signature.as_bytes()
+        if not value[-1] & 1:
+            break
+    signed.signature = asn1.BitString(value, 1)
+    assert refused(parse_certificate, asn1.encode_der(signed)) is Reason.MALFORMED
+
+
+def test_a_signature_of_another_algorithm_is_not_taken() -> None:
+    ecdsa = structures.AlgorithmIdentifier(algorithm=x509.ObjectIdentifier("1.2.840.10045.4.3.2"), parameters=None)
+    signed = structures.decoded(structures.Signed, bent(signature=ecdsa), "")
+    signed.algorithm = ecdsa
+    assert refused(parse_certificate, asn1.encode_der(signed)) is Reason.UNSUPPORTED
+
+
+def test_names_and_alternative_names_are_bounded() -> None:
+    kinds = [x509.ObjectIdentifier(f"2.5.4.{number}") for number in range(41, 58)]
+    name = x509.Name([x509.NameAttribute(kind, "x") for kind in kinds]).public_bytes()
+    assert refused(parse_certificate, bent(subject=structures.tlv(name))) is Reason.TOO_LARGE
+    uris = x509.SubjectAlternativeName([x509.UniformResourceIdentifier(f"x:{number}") for number in range(33)])
+    many = [extension(oids.SUBJECT_ALTERNATIVE_NAME, uris.public_bytes())]
+    assert refused(parse_certificate, bent(extensions=many)) is Reason.TOO_LARGE
+
+
 def test_an_order_that_makes_no_sense() -> None:
     backwards = order(Kind.SIGNING, 3, "node", not_after_ms=NOW_MS - 2 * DAY_MS)
     assert refused(issue, backwards, MIDDLE.certificate, MIDDLE.key) is Reason.MALFORMED
@@ -275,6 +305,10 @@ def test_only_full_lists_are_taken(oid: str) -> None:
     value = b"\x02\x01\x01" if oid.endswith("27") else b"\x30\x03\x81\x01\xff"
     critical = [extension(x509.ObjectIdentifier(oid), value, critical=True)]
     assert refused(parse_crl, bent_list(extensions=critical)) is Reason.UNSUPPORTED
+
+
+def test_a_list_of_version_1_is_refused() -> None:
+    assert refused(parse_crl, bent_list(version=0)) is Reason.MALFORMED
 
 
 def test_indirect_entries_are_refused() -> None:

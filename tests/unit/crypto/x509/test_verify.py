@@ -6,7 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from cryptography import x509
 
+from chain_core.crypto.x509 import oids, structures
 from chain_core.crypto.x509.crl import Crls
 from chain_core.crypto.x509.errors import CertificateRefused, Reason
 from chain_core.crypto.x509.issue import Kind
@@ -130,6 +132,66 @@ def test_refused(case: Case) -> None:
     assert found is case.reason
 
 
+def test_of_two_anchors_of_one_name_the_one_that_signed_counts() -> None:
+    other = root(9)
+    object.__setattr__(other.certificate.extensions, "subject_key_id", None)
+    assert verify(chain(CLIENT, MIDDLE), anchors(other, ROOT)).serial == 1003
+
+
+def test_a_key_under_another_name_issues_nothing_for_this_one() -> None:
+    renamed = intermediate(ROOT, 2, "the same key, another name")
+    assert reason(lambda: verify(chain(leaf(renamed, "client"), MIDDLE))) is Reason.UNTRUSTED
+
+
+def test_an_anchors_path_length_counts() -> None:
+    short = root(path_length=0)
+    assert verify(chain(leaf(short, "client")), anchors(short)).serial == 1003
+    below = intermediate(short)
+    assert reason(lambda: verify(chain(leaf(below, "client"), below), anchors(short))) is Reason.PATH_TOO_LONG
+
+
+def test_a_self_issued_authority_does_not_count() -> None:
+    """A root that changed its key certifies the new one under its own name."""
+    short = root(path_length=0)
+    renewed = intermediate(short, 6, "root")
+    assert verify(chain(leaf(renewed, "client"), renewed), anchors(short)).serial == 1003
+
+
+def test_an_authority_is_no_client_even_if_its_key_may_sign() -> None:
+    both = pki.with_extension(MIDDLE, ROOT.key, pki.key_usage("digital_signature", "key_cert_sign"))
+    assert reason(lambda: verify(chain(both))) is Reason.WRONG_USAGE
+
+
+def test_an_authority_for_servers_alone_makes_no_clients() -> None:
+    servers = pki.with_extension(MIDDLE, ROOT.key, x509.ExtendedKeyUsage([oids.SERVER_AUTH]))
+    assert reason(lambda: verify(chain(leaf(servers, "client"), servers))) is Reason.WRONG_USAGE
+    every = pki.with_extension(MIDDLE, ROOT.key, x509.ExtendedKeyUsage([oids.ANY_EXTENDED_USAGE]))
+    assert verify(chain(leaf(every, "client"), every)).serial == 1003
+
+
+def test_whoever_has_no_common_name_is_nobody() -> None:
+    name = x509.Name([x509.NameAttribute(oids.ORGANISATION, "e")]).public_bytes()
+    nameless = pki.rewritten(CLIENT, MIDDLE.key, subject=structures.tlv(name))
+    assert reason(lambda: verify(chain(nameless, MIDDLE))) is Reason.MALFORMED
+
+
+@pytest.mark.parametrize("place", ["leaf", "intermediate", "anchor"])
+def test_a_critical_extension_that_nobody_understands(place: str) -> None:
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), b"\x05\x00")
+    for critical, expected in ((True, Reason.UNSUPPORTED), (False, None)):
+        holders = {"leaf": CLIENT, "intermediate": MIDDLE, "anchor": ROOT}
+        signer = MIDDLE.key if place == "leaf" else ROOT.key
+        holders[place] = pki.with_extension(holders[place], signer, unknown, critical=critical)
+
+        def judged(holders: dict[str, pki.Holder] = holders) -> PeerCertificate:
+            return verify(chain(holders["leaf"], holders["intermediate"]), anchors(holders["anchor"]))
+
+        if expected is None:
+            assert judged().serial == 1003
+        else:
+            assert reason(judged) is expected
+
+
 def test_an_authority_of_the_same_name_and_no_key_identifier_is_found_out_by_its_signature() -> None:
     bare = pki.anchors(OTHER_ROOT)
     object.__setattr__(bare.own[0].extensions, "subject_key_id", None)
@@ -182,6 +244,7 @@ def test_a_revoked_client_and_a_revoked_authority_are_refused() -> None:
         ([crl(ROOT), crl(OTHER_ROOT)], Reason.CRL_MISSING),
         ([crl(ROOT), crl(MIDDLE, days=(1, 2))], Reason.CRL_MISSING),
         ([crl(ROOT), crl(pki.Holder(MIDDLE.certificate, ROOT.key))], Reason.CRL_MISSING),
+        ([crl(ROOT), crl(intermediate(ROOT, 2, "another name"))], Reason.CRL_MISSING),
         ([crl(ROOT), crl(MIDDLE, days=(-9, 0))], Reason.CRL_STALE),
         ([crl(ROOT), crl(MIDDLE, 1003, days=(-9, 0))], Reason.REVOKED),
         ([crl(ROOT), crl(MIDDLE, 1003, number=2), crl(MIDDLE, number=1)], Reason.REVOKED),
@@ -192,6 +255,7 @@ def test_a_revoked_client_and_a_revoked_authority_are_refused() -> None:
         "another's",
         "of the future",
         "forged",
+        "of the key's other name",
         "stale",
         "stale, yet on it",
         "newest wins",
@@ -199,6 +263,12 @@ def test_a_revoked_client_and_a_revoked_authority_are_refused() -> None:
 )
 def test_who_cannot_show_to_be_unrevoked(lists: list[pki.Crl], expected: Reason) -> None:
     assert reason(lambda: verify(chain(CLIENT, MIDDLE), crls=Crls(lists))) is expected
+
+
+def test_an_authority_that_may_not_sign_lists_has_none() -> None:
+    bare = pki.with_extension(MIDDLE, ROOT.key, pki.key_usage("key_cert_sign"))
+    lists = Crls([crl(ROOT), crl(bare)])
+    assert reason(lambda: verify(chain(leaf(bare, "client"), bare), crls=lists)) is Reason.CRL_MISSING
 
 
 def test_a_stale_list_counts_during_the_grace() -> None:
