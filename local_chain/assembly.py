@@ -11,6 +11,7 @@ from contracts.data.contract import Data
 from contracts.data.records import DATA
 from contracts.kernel.records import KERNEL
 from crosschain.packets import REPORTING, SUPERVISION
+from local_chain.genesis import REGULATOR
 from local_chain.main_ledger import NAME as MAIN_LEDGER_CONTRACT
 from local_chain.main_ledger import MainLedger
 from local_chain.reporting import Reporting
@@ -30,4 +31,5 @@ def local_assembly(genesis: Genesis) -> Assembly:
         grants=market_grants(SUPERVISION),
         protected=(KERNEL, DATA),
         followers=(MainLedger(),),
+        overseers=REGULATOR,
     )

@@ -6,12 +6,18 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chain_core.codec.genesis import decode_genesis
 from chain_core.node.provision import AccountPlan, NodePlan, ProvisionRefused
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
 from contracts.assembly import market_documents, market_parameters
 from contracts.data.records import CUSTODIAN, DATA_OWNER
+
+REGULATOR = "regulator"
+"""Role of the regulator's officers on a market's chain: two of them order that a height is reopened."""
+_OFFICER = "csrc"
+"""Their role on the supervisory chain."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,18 @@ def market_accounts(operator_entity: str, bank_entity: str) -> tuple[AccountPlan
     )
 
 
+def regulators(supervisory_document: bytes) -> tuple[GenesisAccount, ...]:
+    """The regulator's officers of the supervisory document, with the ids and transaction keys they have there."""
+    above = decode_genesis(supervisory_document).accounts
+    return tuple(
+        GenesisAccount(
+            officer.account, officer.entity, (REGULATOR,), {"transaction": officer.keys.get("transaction", ())}
+        )
+        for officer in above
+        if _OFFICER in officer.roles
+    )
+
+
 def market_genesis(
     chain_id: str,
     market: str,
@@ -70,7 +88,7 @@ def market_genesis(
         validators,
         {**DEFAULT_PARAMETERS, **market_parameters(), **(parameters or {})},
         (),
-        tuple(accounts),
+        (*accounts, *regulators(supervisory_document)),
         documents,
         supervisory_document,
     )

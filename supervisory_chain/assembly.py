@@ -7,7 +7,7 @@ from chain_core.types.genesis import Genesis
 from crosschain.packets import CHAINS, CLIENTS, DIRECTIVES, INBOX
 from service_registry.contract import Services
 from service_registry.records import SERVICES
-from supervisory_chain.chains import Chains
+from supervisory_chain.chains import CSRC, Chains
 from supervisory_chain.clients import Clients
 from supervisory_chain.directives import Directives
 from supervisory_chain.inbox import Inbox
@@ -24,4 +24,5 @@ def supervisory_assembly(genesis: Genesis) -> Assembly:
         contracts=(Chains(), Clients(), Directives(), Inbox(), Services(), Successors()),
         grants={INBOX: (DIRECTIVES,), SUCCESSORS: (CHAINS, CLIENTS, DIRECTIVES, INBOX)},
         protected=(SERVICES,),
+        overseers=CSRC,
     )

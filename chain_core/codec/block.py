@@ -115,8 +115,8 @@ def encode_batch(batch: Batch) -> bytes:
         raise ValueError(f"an envelope id has {HASH_SIZE} bytes")
     if len(set(batch.envelope_ids)) != len(batch.envelope_ids):
         raise ValueError("an envelope id stands twice in a batch")
-    if len(batch.skipped) != batch.attempt or not _in_range(batch.skipped, len(batch.envelope_ids)):
-        raise ValueError("a batch at attempt k skips k of its indices, ascending")
+    if len(batch.skipped) > batch.attempt or not _in_range(batch.skipped, len(batch.envelope_ids)):
+        raise ValueError("a batch at attempt k skips at most k of its indices, ascending")
     head = _BATCH_HEAD.pack(
         FORMAT_VERSION,
         batch.ledger,
@@ -126,7 +126,8 @@ def encode_batch(batch: Batch) -> bytes:
         batch.time_ms,
         len(batch.envelope_ids),
     )
-    return head + b"".join(batch.envelope_ids) + b"".join(index.to_bytes(4, "big") for index in batch.skipped)
+    skipped = (len(batch.skipped), *batch.skipped) if batch.attempt else ()
+    return head + b"".join(batch.envelope_ids) + b"".join(number.to_bytes(4, "big") for number in skipped)
 
 
 def _in_range(indices: tuple[int, ...], count: int) -> bool:
@@ -141,7 +142,7 @@ def decode_batch(data: bytes) -> Batch:
         r.fail(f"unknown format version {version}")
     r.count(0, MAX_BATCH_IDS, count)
     ids = tuple(r.fixed(HASH_SIZE) for _ in range(count))
-    skipped = tuple(r.u32() for _ in range(r.count(0, count, attempt)))
+    skipped = tuple(r.u32() for _ in range(r.count(0, min(count, attempt), r.u32()))) if attempt else ()
     r.end()
     if len(set(ids)) != count:
         r.fail("an envelope id stands twice")

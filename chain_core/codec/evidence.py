@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from chain_core.codec import signed
 from chain_core.codec.block import decode_header, header_hash, header_message
-from chain_core.codec.votes import MAX_MESSAGE_BYTES, decode_new_view, decode_view_change, decode_vote
+from chain_core.codec.reopening import STATEMENT_SIZE, decode_statement, denies, statement_message
+from chain_core.codec.votes import MAX_MESSAGE_BYTES, VOTE_SIZE, decode_new_view, decode_view_change, decode_vote
 from chain_core.codec.wire import Reader, Writer
 from chain_core.crypto.providers import provider
+from chain_core.types.block import Phase
 from chain_core.types.errors import InvalidProof, MalformedBytes
 from chain_core.types.evidence import Equivocation, Statement
 from chain_core.types.ids import SIGNATURE_SIZE
@@ -72,6 +74,8 @@ def check_equivocation(data: bytes, validators: ValidatorSet, genesis_hash: byte
         raise InvalidProof(error.what, where=f"{where}, {error.where}", next_step=_NEXT) from error
     if len(places) != 1:
         raise InvalidProof("the two bodies are of different places: both may be signed", where=where, next_step=_NEXT)
+    if proof.statement is Statement.DENIAL and not _is_denial(proof):
+        raise InvalidProof("no statement beside a vote that it denies", where=where, next_step=_NEXT)
     if next(iter(places))[:3] != (proof.ledger, proof.epoch, proof.signer):
         raise InvalidProof("the bodies are of another ledger, epoch or signer", where=where, next_step=_NEXT)
     pairs = ((proof.first, proof.first_signature), (proof.second, proof.second_signature))
@@ -99,6 +103,30 @@ def _place(proof: Equivocation, body: bytes, genesis_hash: bytes) -> Place:
         case Statement.NEW_VIEW:
             new_view = decode_new_view(body)
             return new_view.ledger, new_view.epoch, new_view.signer, new_view.view
+        case Statement.DENIAL:
+            return _place_at_attempt(proof, body, genesis_hash)
+
+
+def _place_at_attempt(proof: Equivocation, body: bytes, genesis_hash: bytes) -> Place:
+    """(ledger, epoch, signer, height, attempt) of a statement, a SKIP or a header: their sizes tell them apart."""
+    if len(body) == STATEMENT_SIZE:
+        s = decode_statement(body)
+        return s.ledger, s.epoch, s.signer, s.height, s.attempt
+    if len(body) == VOTE_SIZE:
+        vote = decode_vote(body)
+        if vote.phase is not Phase.SKIP:
+            raise InvalidProof("a vote that is no SKIP", where=f"height {vote.height}", next_step=_NEXT)
+        return vote.ledger, vote.epoch, vote.signer, vote.height, vote.attempt
+    header = decode_header(body)
+    if header.genesis_hash != genesis_hash:
+        raise InvalidProof("a header of another chain", where=f"height {header.height}", next_step=_NEXT)
+    return header.ledger, header.epoch, proof.signer, header.height, header.attempt
+
+
+def _is_denial(proof: Equivocation) -> bool:
+    statements = [body for body in (proof.first, proof.second) if len(body) == STATEMENT_SIZE]
+    others = [body for body in (proof.first, proof.second) if len(body) != STATEMENT_SIZE]
+    return len(statements) == len(others) == 1 and denies(decode_statement(statements[0]), others[0])
 
 
 def _message(statement: Statement, genesis_hash: bytes, body: bytes) -> bytes:
@@ -111,3 +139,9 @@ def _message(statement: Statement, genesis_hash: bytes, body: bytes) -> bytes:
             return signed.message(signed.VIEW_CHANGE, genesis_hash, body)
         case Statement.NEW_VIEW:
             return signed.message(signed.NEW_VIEW, genesis_hash, body)
+        case Statement.DENIAL if len(body) == STATEMENT_SIZE:
+            return statement_message(genesis_hash, body)
+        case Statement.DENIAL if len(body) == VOTE_SIZE:
+            return signed.message(signed.VOTE, genesis_hash, body)
+        case Statement.DENIAL:
+            return header_message(genesis_hash, header_hash(body))

@@ -7,6 +7,7 @@ from chain_core.consensus.effects import Accuse, Alarm, Effect
 from chain_core.consensus.state import ReplicaState
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from chain_core.types.evidence import Statement
+from chain_core.types.reopening import SignedStatement
 
 
 def accuse_vote(state: ReplicaState, first: SignedVote, second: SignedVote, out: list[Effect]) -> None:
@@ -45,6 +46,15 @@ def accuse_new_view(state: ReplicaState, first: SignedNewView, second: SignedNew
         out.append(Alarm("EQUIVOCATION", (("signer", signer), ("view", second.message.view), ("phase", "NEW_VIEW"))))
         bodies = (first.body, first.signature), (second.body, second.signature)
         _prove(state, Statement.NEW_VIEW, signer, *bodies, out)
+
+
+def accuse_denial(state: ReplicaState, made: SignedStatement, vote: HeaderVote | SignedVote, out: list[Effect]) -> None:
+    """A statement, and a vote of its attempt that it does not name."""
+    s = made.statement
+    facts = (("signer", s.signer), ("height", s.height), ("attempt", s.attempt), ("phase", "STATEMENT"))
+    out.append(Alarm("EQUIVOCATION", facts))
+    body = vote.header_bytes if isinstance(vote, HeaderVote) else vote.body
+    _prove(state, Statement.DENIAL, s.signer, (made.body, made.signature), (body, vote.signature), out)
 
 
 def _prove(

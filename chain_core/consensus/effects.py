@@ -23,6 +23,7 @@ from chain_core.types.block import (
     Vote,
 )
 from chain_core.types.evidence import Equivocation
+from chain_core.types.reopening import Reopening, SignedOrder
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +94,29 @@ class StoreSkips:
     """Log the q SKIPs that end an attempt, synced, before anything is signed at the next one."""
 
     votes: tuple[SignedVote, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CastStatement:
+    """State what the signer cast at the order's attempt; from then on it signs nothing there. Log, send. Answer
+    ``OwnStatement``.
+    """
+
+    order: SignedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReopening:
+    """Keep what opens an attempt for good, synced, before anything is signed at that attempt."""
+
+    reopening: Reopening
+
+
+@dataclass(frozen=True, slots=True)
+class Resume:
+    """A halt because of diverging execution is over: the height goes on at another attempt, or has become final."""
+
+    height: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +251,9 @@ Effect: TypeAlias = (
     | CastHeaderVote
     | CastSkip
     | StoreSkips
+    | CastStatement
+    | StoreReopening
+    | Resume
     | CastViewChange
     | CastNewView
     | Broadcast

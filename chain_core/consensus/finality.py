@@ -17,6 +17,7 @@ from chain_core.consensus.effects import (
     Finalise,
     Halt,
     ReleaseBatch,
+    Resume,
     SendTo,
 )
 from chain_core.consensus.inputs import Executed, Finalised
@@ -108,14 +109,17 @@ def _certified_ahead(state: ReplicaState, slot: Slot, out: list[Effect]) -> None
 
 def diverged_for_good(state: ReplicaState, slot: Slot, out: list[Effect]) -> None:
     """Neither a header nor a SKIP can reach a quorum at the open attempt: halt, since no view change could help."""
-    if slot is not state.slot or slot.finalising:
-        return
+    if slot is state.slot and not slot.finalising and undecidable(state, slot):
+        halt(state, "no header can reach a quorum any more", out)
+
+
+def undecidable(state: ReplicaState, slot: Slot) -> bool:
+    """Whether no header and no SKIP can reach q at the open attempt, every silent validator counted for each."""
     validators = state.config.validators
     outcomes = Counter[bytes | tuple[int, bytes]](vote.header_hash for vote in slot.header_votes.values())
     outcomes.update((vote.vote.view, vote.vote.digest) for vote in slot.skips.values())
     silent = validators.n - len(slot.header_votes.keys() | slot.skips.keys())
-    if max(outcomes.values(), default=0) + silent < validators.q:
-        halt(state, "no header can reach a quorum any more", out)
+    return max(outcomes.values(), default=0) + silent < validators.q
 
 
 def finalise(
@@ -203,6 +207,8 @@ def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate
         slot = state.slots.pop(passed)
         if slot.accepted is not None and slot.accepted.vote.vote.digest != slot.committed:
             out.append(ReleaseBatch(slot.accepted.batch))  # the block came from elsewhere and may be another one
+        if state.halted and (state.me is None or state.own_statement(slot) is not None):
+            out.append(Resume(passed))  # its operator took part in settling that height, and this node executed it
     state.final_header, state.final_certificate, state.final_height = event.header_bytes, certificate, height
     state.slots.setdefault(height + 1, Slot(height + 1))
     state.re_proposals = {at: due for at, due in state.re_proposals.items() if at > height}

@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 from chain_core.consensus.messages import Message, PrePrepare
 from chain_core.types.block import Batch, HeaderVote, SignedNewView, SignedViewChange, SignedVote
+from chain_core.types.reopening import SignedOrder, SignedStatement
 from chain_core.types.verified import Verified
 
 
@@ -90,6 +91,20 @@ class OwnHeaderVote:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderTaken:
+    """The driver: this node's operator handed in an order to reopen, both approvals hold, it is synced."""
+
+    order: SignedOrder
+
+
+@dataclass(frozen=True, slots=True)
+class OwnStatement:
+    """The driver: the own statement is signed, logged, synced and sent."""
+
+    made: SignedStatement
+
+
+@dataclass(frozen=True, slots=True)
 class OwnViewChange:
     """The driver: the own VIEW-CHANGE is signed, logged, synced and sent."""
 
@@ -156,6 +171,8 @@ Input: TypeAlias = (
     | OwnPrePrepare
     | OwnVote
     | OwnHeaderVote
+    | OrderTaken
+    | OwnStatement
     | OwnViewChange
     | OwnNewView
     | Executed

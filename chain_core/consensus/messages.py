@@ -13,6 +13,7 @@ from chain_core.types.block import (
     SignedViewChange,
     SignedVote,
 )
+from chain_core.types.reopening import SignedStatement
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,14 @@ class Heartbeat:
 
 
 Message: TypeAlias = (
-    PrePrepare | SignedVote | CommitProof | HeaderVote | SignedViewChange | SignedNewView | FinalityNotice | Heartbeat
+    PrePrepare
+    | SignedVote
+    | CommitProof
+    | HeaderVote
+    | SignedStatement
+    | SignedViewChange
+    | SignedNewView
+    | FinalityNotice
+    | Heartbeat
 )
-"""A bare ``SignedVote`` is a PREPARE or COMMIT."""
+"""A bare ``SignedVote`` is a PREPARE, COMMIT or SKIP."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import TypeAlias, assert_never
 
 from chain_core.codec.block import decode_certificate
-from chain_core.consensus import finality, ordering, skipping, view_change
+from chain_core.consensus import finality, ordering, reopening, skipping, view_change
 from chain_core.consensus.effects import Broadcast, Effect, FetchBlocks, ForwardPool, SendTo, SetTimer
 from chain_core.consensus.inputs import (
     BarrierSet,
@@ -21,9 +21,11 @@ from chain_core.consensus.inputs import (
     Finalised,
     Input,
     MessageReceived,
+    OrderTaken,
     OwnHeaderVote,
     OwnNewView,
     OwnPrePrepare,
+    OwnStatement,
     OwnViewChange,
     OwnVote,
     RequestOverdue,
@@ -55,8 +57,10 @@ from chain_core.types.block import (
     ViewChange,
     Vote,
 )
+from chain_core.types.reopening import AttemptStatement, SignedStatement
 
-Own: TypeAlias = OwnPrePrepare | OwnVote | OwnHeaderVote | OwnViewChange | OwnNewView
+Own: TypeAlias = OwnPrePrepare | OwnVote | OwnHeaderVote | OrderTaken | OwnStatement | OwnViewChange | OwnNewView
+"""What was synced here before the core is told."""
 
 
 class Pbft:
@@ -73,11 +77,12 @@ class Pbft:
         """Take one input at ``now_ms`` (milliseconds, UTC); the effects are to be performed in order."""
         out: list[Effect] = []
         state = self.state
+        if isinstance(event, Own):
+            self._on_own(event, now_ms, out)
+            return out
         match event:
             case MessageReceived(message):
                 self._on_message(message.value, now_ms, out)
-            case OwnPrePrepare() | OwnVote() | OwnHeaderVote() | OwnViewChange() | OwnNewView():
-                self._on_own(event, now_ms, out)
             case WorkAvailable():
                 ordering.on_work(state, out)
             case WorkGone():
@@ -104,6 +109,7 @@ class Pbft:
                 view_change.forget_views(state, forgotten_view, out)
                 view_change.resume(state, out)
                 skipping.ask_to_skip(state, out)
+                reopening.state_again(state, out)
                 self._resend(now_ms, out)
             case _:
                 assert_never(event)
@@ -121,6 +127,10 @@ class Pbft:
                 ordering.on_own_vote(state, vote, out)
             case OwnHeaderVote(header_vote):
                 finality.on_own_header_vote(state, header_vote, out)
+            case OrderTaken():
+                reopening.on_order(state, event, out)
+            case OwnStatement(made):
+                reopening.on_own_statement(state, made, out)
             case OwnViewChange(change):
                 view_change.on_own_view_change(state, change, out)
             case OwnNewView(new_view):
@@ -158,16 +168,16 @@ class Pbft:
                 slot = self._in_flight(vote, "pre-prepare", message, out)
                 if slot is not None and vote.vote.view == state.view and not state.view_changing:
                     ordering.on_pre_prepare(state, slot, message, now_ms, out)
-            case SignedVote(vote=vote_body) if vote_body.phase is Phase.SKIP:
-                self._on_skip(message, out)
-            case SignedVote(vote=vote_body):
-                self._on_vote(message, vote_body.phase, out)
+            case SignedVote():
+                self._on_vote(message, message.vote.phase, out)
             case CommitProof(batch=batch):
                 slot = state.slot_at(batch.height) if self._of_this_instance(batch) else None
                 if slot is not None:
                     ordering.on_commit_proof(state, slot, message, out)
             case HeaderVote():
                 self._on_header_vote(message, out)
+            case SignedStatement():
+                self._on_statement(message, out)
             case SignedViewChange():
                 if self._of_this_instance(message.message):
                     view_change.on_view_change(state, message, out)
@@ -183,6 +193,9 @@ class Pbft:
                 assert_never(message)
 
     def _on_vote(self, message: SignedVote, phase: Phase, out: list[Effect]) -> None:
+        if phase is Phase.SKIP:
+            self._on_skip(message, out)
+            return
         kind = "commit" if phase is Phase.COMMIT else "prepare"
         slot = self._in_flight(message, kind, message, out) if phase is not Phase.PRE_PREPARE else None
         if slot is None:
@@ -200,8 +213,18 @@ class Pbft:
             finality.answer_final(state, v.signer, out)
         elif (slot := state.slot_at(v.height)) is not None:
             skipping.on_skip(state, slot, message, out)
+            reopening.heard_vote(state, slot, message, out)
 
-    def _of_this_instance(self, record: Batch | ViewChange | NewView | Vote | Header) -> bool:
+    def _on_statement(self, message: SignedStatement, out: list[Effect]) -> None:
+        state, s = self.state, message.statement
+        if not self._of_this_instance(s) or s.signer == state.me:
+            return
+        if s.height <= state.final_height:
+            finality.answer_final(state, s.signer, out)
+        elif s.height in state.slots:
+            reopening.on_statement(state, state.slots[s.height], message, out)
+
+    def _of_this_instance(self, record: Batch | ViewChange | NewView | Vote | Header | AttemptStatement) -> bool:
         """Of this ledger's instance and this epoch, and (ordering votes, batches) of attempt 0."""
         config = self.state.config
         attempt = record.attempt if isinstance(record, Batch | Vote) else ATTEMPT
@@ -259,6 +282,7 @@ class Pbft:
             self._stash("header", message.signer, 0, message)
         else:
             finality.on_header_vote(state, slot, message, out)
+            reopening.heard_vote(state, slot, message, out)
 
     def _on_heartbeat(self, message: Heartbeat, out: list[Effect]) -> None:
         state = self.state
@@ -311,6 +335,7 @@ class Pbft:
             if vote is not None:
                 out.append(Broadcast(vote))
         out.extend(Broadcast(vote) for proof in slot.proofs for vote in proof)
+        reopening.resend(state, slot, out)
 
     def _forward_again(self, out: list[Effect]) -> None:
         """Nothing is proposed although there is work: the primary, or in a view change anybody, may lack the bodies."""

@@ -20,6 +20,7 @@ from chain_core.types.block import (
     SignedViewChange,
     SignedVote,
 )
+from chain_core.types.reopening import Reopening, SignedOrder, SignedStatement
 from chain_core.types.validator_set import ValidatorSet
 
 ATTEMPT = 0
@@ -92,7 +93,13 @@ class RecoveredSlot:
     """One an attempt, ascending."""
     own_skips: tuple[SignedVote, ...] = ()
     skip_proofs: tuple[tuple[SignedVote, ...], ...] = ()
-    """The q SKIPs that ended attempts 0, 1, ..."""
+    """The q SKIPs that ended an attempt, one entry an attempt that ended so."""
+    reopenings: tuple[Reopening, ...] = ()
+    """What ended the other attempts below the open one."""
+    order: SignedOrder | None = None
+    """The latest order that was taken."""
+    own_statement: SignedStatement | None = None
+    """The one of the highest attempt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +147,7 @@ class Slot:
     committed: bytes | None = None
     """Digest of the committed batch."""
     attempt: int = 0
-    """The open attempt at executing the batch; each one before was ended by q SKIPs for one index."""
+    """The open attempt at executing the batch; each one before was ended by q SKIPs for one index, or reopened."""
     skipped: tuple[int, ...] = ()
     """Indices that this attempt leaves out, ascending."""
     faulted: int | None = None
@@ -150,8 +157,18 @@ class Slot:
     own_headers: dict[int, HeaderVote] = field(default_factory=dict)
     """Own header votes by attempt, as far as the log gave them back."""
     skips: dict[int, SignedVote] = field(default_factory=dict)
-    """SKIPs at the open attempt, one a sender; ``proofs`` are the q of each attempt before."""
+    """SKIPs at the open attempt, one a sender; ``proofs`` are the q of each attempt before that they ended."""
     proofs: list[tuple[SignedVote, ...]] = field(default_factory=list)
+    reopenings: list[Reopening] = field(default_factory=list)
+    """What ended the other attempts before the open one: an order and the statements of all."""
+    order: SignedOrder | None = None
+    """The order to reopen the open attempt, as its operator handed it in here."""
+    stating: bool = False
+    """The own statement for ``order`` was asked of the driver."""
+    statements: dict[int, SignedStatement] = field(default_factory=dict)
+    """Statements on the open attempt, for whatever order, the latest a sender; the own one too."""
+    liars: set[int] = field(default_factory=set)
+    """Who stated something else than it signed at the open attempt: its statements do not count."""
     ahead: dict[int, HeaderVote] = field(default_factory=dict)
     """Header votes at the attempt after the open one, one a sender."""
     executing: bool = False
@@ -168,7 +185,16 @@ class Slot:
         """q SKIPs ended the open attempt: the next one leaves their index out, too."""
         self.proofs.append(votes)
         self.skipped = tuple(sorted((*self.skipped, votes[0].vote.view)))
+        self._next_attempt()
+
+    def reopen(self, reopening: Reopening) -> None:
+        """All n stated what they cast at the open attempt, and it decides nothing: the same batch once more."""
+        self.reopenings.append(reopening)
+        self._next_attempt()
+
+    def _next_attempt(self) -> None:
         self.attempt += 1
+        self.order, self.stating, self.statements, self.liars = None, False, {}, set()
         self.executing = False
         self.executed = self.certificate = self.faulted = None
         self.skips = {}
@@ -282,6 +308,11 @@ class ReplicaState:
         """Whether a height in flight is still to be ordered here; one with a certificate elsewhere is not."""
         return slot.committed is None and slot.height > self.certified and not self.closed
 
+    def own_statement(self, slot: Slot) -> SignedStatement | None:
+        """This replica's own statement for the order that it took, once it is synced."""
+        made = slot.statements.get(self.config.me) if self.config.me is not None else None
+        return made if made is not None and slot.order and made.statement.order == slot.order.order_hash else None
+
     @property
     def waits_unasked(self) -> bool:
         """Whether it waits for the NEW-VIEW of a view that it may not ask for."""
@@ -320,7 +351,13 @@ def _slot_of(log: RecoveredSlot, view: int, view_changing: bool) -> Slot:
     slot.own_skips = {vote.vote.attempt: vote for vote in log.own_skips}
     for votes in log.skip_proofs:
         slot.open_attempt(votes)
+    for reopening in log.reopenings:
+        slot.reopen(reopening)
     slot.take_own()
+    if log.order is not None and log.order.order.attempt == slot.attempt:
+        slot.order = log.order
+    if log.own_statement is not None and log.own_statement.statement.attempt == slot.attempt:
+        slot.statements[log.own_statement.statement.signer] = log.own_statement
     if log.own_commit is not None:
         slot.commit_view = log.own_commit.vote.view
         slot.commits[log.own_commit.vote.signer] = log.own_commit

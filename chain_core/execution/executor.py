@@ -10,6 +10,7 @@ from chain_core.execution.block_run import BlockResult, BlockRun, genesis_state
 from chain_core.execution.context import BlockContext
 from chain_core.execution.contract import Contract, Hook, Lane
 from chain_core.execution.overlay import SeenReader, StateReader
+from chain_core.execution.registry import GOVERNOR
 from chain_core.execution.successor import succession_writes
 from chain_core.types.genesis import Genesis
 from chain_core.types.transaction import Envelope, TransactionBody
@@ -22,8 +23,8 @@ class Executor:
 
     ``contracts`` come after the registry of accounts and governance, which every chain has. ``grants`` names, for a
     contract or hook, the other contracts in whose namespace it may write. ``known_flags`` are those this build
-    implements, ``max_ledgers`` is how many sub-ledgers a chain of this kind may have. Raises ValueError when two of
-    them have one name, or a grant names a stranger.
+    implements, ``max_ledgers`` is how many sub-ledgers a chain of this kind may have, ``overseers`` the role of those
+    who order that a height is reopened. Raises ValueError when two of them have one name, or a grant names a stranger.
     """
 
     def __init__(
@@ -34,7 +35,9 @@ class Executor:
         grants: Mapping[str, Sequence[str]] | None = None,
         known_flags: Sequence[str] = (),
         max_ledgers: int = 0,
+        overseers: str = GOVERNOR,
     ) -> None:
+        self.overseers = overseers
         self.assembly = Assembly(contracts, hooks, grants or {}, known_flags, max_ledgers)
 
     def genesis_writes(
@@ -71,6 +74,13 @@ class Executor:
         """Whether the key may sign for the account in ``state``: a local admission check, decided anew at execution."""
         record = self.assembly.accounts.record(state.get, account)
         return record is not None and public_key in record.signing_keys
+
+    def may_oversee(self, state: StateReader, account: bytes, public_key: bytes) -> bool:
+        """Whether the key may sign orders to reopen a height in ``state``: an active transaction key of an active
+        account that has the overseeing role (docs/spec/reopening.md section 1).
+        """
+        record = self.assembly.accounts.record(state.get, account)
+        return record is not None and public_key in record.signing_keys and self.overseers in record.roles
 
     def parameters(self, state: StateReader) -> dict[str, int]:
         """The parameters in force in ``state``; the caller does not change the dict."""

@@ -25,6 +25,7 @@ from chain_core.ledger.history import HistoryStore
 from chain_core.ledger.kept import KeptBodies
 from chain_core.ledger.pruning import HEIGHTS_A_BATCH, Pruning
 from chain_core.ledger.records import BlockRecord, Staged
+from chain_core.ledger.reopenings import Reopenings
 from chain_core.ledger.roots import SEEN_BUCKETS, STATE_BUCKETS
 from chain_core.ledger.seen_index import EVERYTHING, Added, SeenIndex
 from chain_core.ledger.snapshot_build import build_if_due
@@ -63,7 +64,7 @@ class LedgerStore:
         self._state_tree = BucketTree(database, _STATE_TREE, signed.STATE_ROOT, bound.state_buckets)
         self._seen_tree = BucketTree(database, _SEEN_TREE, signed.SEEN_ROOT, bound.seen_buckets)
         self._state_digests, self._seen_digests = DigestLog(database, _STATE_TREE), DigestLog(database, _SEEN_TREE)
-        self.history = HistoryStore(database)
+        self.history, self.reopenings = HistoryStore(database), Reopenings(database)
         self._final_height = NO_HEIGHT
         self._final_hash = ZERO_HASH
         final, self.foundation = database.get(keys.META_FINAL), database.get(keys.META_FOUNDATION)
@@ -299,8 +300,6 @@ class LedgerStore:
     def logged_body(self, envelope_id: bytes) -> bytes | None:
         """A raw envelope from the log."""
         return self._log.body(envelope_id)
-
-    # -- evidence
 
     def add_equivocation(self, proof: Equivocation) -> bool:
         """Keep a proof, synced: the first one a signer, epoch and kind. False when one is there, or too many are."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import assert_never
 
 from chain_core._pb.dualchain.p2p.v1 import p2p_pb2 as pb
-from chain_core.codec import block, votes
+from chain_core.codec import block, reopening, votes
 from chain_core.codec.wire import malformed
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.network.frames import (
@@ -31,6 +31,7 @@ from chain_core.network.frames import (
 from chain_core.network.raw_rpc import parse
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from chain_core.types.ids import HASH_SIZE
+from chain_core.types.reopening import SignedStatement
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES
 from chain_core.types.validator_set import MAX_VALIDATORS
 
@@ -85,6 +86,8 @@ def _consensus(message: Message) -> pb.Frame:
             return pb.Frame(commit_proof=pb.CommitProof(batch=block.encode_batch(batch), commits=encoded_votes))
         case HeaderVote():
             return pb.Frame(header_vote=votes.encode_header_vote(message))
+        case SignedStatement():
+            return pb.Frame(statement=reopening.encode_signed_statement(message))
         case SignedViewChange():
             return pb.Frame(view_change=votes.encode_signed_view_change(message))
         case SignedNewView():
@@ -115,6 +118,7 @@ def _held_votes(answer: HeldVotes) -> pb.Frame:
         votes=[votes.encode_signed_vote(vote) for vote in answer.votes],
         header_votes=[votes.encode_header_vote(vote) for vote in answer.header_votes],
         view_change=b"" if change is None else votes.encode_signed_view_change(change),
+        statements=[reopening.encode_signed_statement(made) for made in answer.statements],
     )
     return pb.Frame(held_votes=held)
 
@@ -168,6 +172,8 @@ def _decode_rare(frame: pb.Frame) -> Frame:
             part = frame.snapshot_part
             kind, sets = _snapshot_kind(part.kind), tuple(part.validator_sets)
             return SnapshotPart(part.height, kind, part.tree, part.start, tuple(part.parts), sets)
+        case "statement":
+            return ConsensusFrame(reopening.decode_signed_statement(frame.statement))
         case "pruned":
             return PrunedFrame(frame.pruned.height)
         case "want_votes":
@@ -195,7 +201,7 @@ def _nonce(nonce: bytes) -> bytes:
 
 
 def _decode_held_votes(message: pb.HeldVotes) -> HeldVotes:
-    count = max(len(message.votes), len(message.header_votes))
+    count = max(len(message.votes), len(message.header_votes), len(message.statements))
     if count > MAX_HELD_VOTES:
         malformed("frame", 0, f"{count} votes of one signer, at most {MAX_HELD_VOTES} may be")
     if message.final_header:
@@ -207,6 +213,7 @@ def _decode_held_votes(message: pb.HeldVotes) -> HeldVotes:
         tuple(map(votes.decode_signed_vote, message.votes)),
         tuple(map(votes.decode_header_vote, message.header_votes)),
         votes.decode_signed_view_change(message.view_change) if message.view_change else None,
+        tuple(map(reopening.decode_signed_statement, message.statements)),
     )
 
 

@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from chain_core.consensus.messages import Message
 from chain_core.types.block import Certificate, HeaderVote, SignedViewChange, SignedVote
+from chain_core.types.reopening import SignedStatement
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ class HeldVotes:
     votes: tuple[SignedVote, ...]
     header_votes: tuple[HeaderVote, ...]
     view_change: SignedViewChange | None
+    statements: tuple[SignedStatement, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

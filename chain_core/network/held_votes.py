@@ -8,6 +8,7 @@ from __future__ import annotations
 from chain_core.codec import signed
 from chain_core.codec.block import header_message
 from chain_core.codec.certificates import vote_signature
+from chain_core.codec.reopening import statement_message
 from chain_core.crypto.provider import VerifyItem
 from chain_core.network.epoch_book import EpochBook, UnknownEpoch
 from chain_core.network.frames import HeldVotes
@@ -23,10 +24,12 @@ def held_signatures(answer: HeldVotes, asker: int, book: EpochBook, genesis_hash
     UnknownEpoch for votes of another epoch than the present one here, and for a final header of a later one.
     """
     epochs = [vote.vote.epoch for vote in answer.votes] + [vote.header.epoch for vote in answer.header_votes]
+    epochs += [made.statement.epoch for made in answer.statements]
     if answer.view_change is not None:
         epochs.append(answer.view_change.message.epoch)
     validators = _validators(epochs, asker, book)
     signers = [vote.vote.signer for vote in answer.votes] + [vote.signer for vote in answer.header_votes]
+    signers += [made.statement.signer for made in answer.statements]
     if answer.view_change is not None:
         signers.append(answer.view_change.message.signer)
     if any(signer != asker for signer in signers):
@@ -34,6 +37,7 @@ def held_signatures(answer: HeldVotes, asker: int, book: EpochBook, genesis_hash
     key = validators.key(asker) if epochs else b""
     items = [vote_signature(vote, validators, genesis_hash) for vote in answer.votes]
     items += [(key, header_message(genesis_hash, vote.header_hash), vote.signature) for vote in answer.header_votes]
+    items += [(key, statement_message(genesis_hash, made.body), made.signature) for made in answer.statements]
     change = answer.view_change
     if change is not None:
         items.append((key, signed.message(signed.VIEW_CHANGE, genesis_hash, change.body), change.signature))

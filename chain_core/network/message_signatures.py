@@ -19,6 +19,7 @@ from chain_core.codec.certificates import (
     prepared_signatures,
     vote_signature,
 )
+from chain_core.codec.reopening import statement_message
 from chain_core.codec.votes import MAX_WINDOW
 from chain_core.codec.wire import ascending
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
@@ -37,6 +38,7 @@ from chain_core.types.block import (
     ViewChange,
 )
 from chain_core.types.errors import InvalidProof, MalformedBytes, PeerFault
+from chain_core.types.reopening import SignedStatement
 from chain_core.types.validator_set import ValidatorSet
 
 _NEXT = "drop the message; a link that repeats this is cut"
@@ -64,6 +66,8 @@ def signature_count(message: Message) -> int:
             return 1
         case Heartbeat():
             return 0
+        case SignedStatement(evidence=evidence):
+            return 1 if evidence is None else 2
         case CommitProof(commits=commits):
             return len(commits)
         case FinalityNotice(certificate=certificate):
@@ -93,6 +97,9 @@ def _items(message: Message, book: EpochBook, genesis_hash: bytes, first_header:
         case HeaderVote(header=header):
             validators = _validators(book, header.epoch, header.height, "header vote")
             return [_header_vote(message, validators, genesis_hash)]
+        case SignedStatement(statement=made):
+            validators = _validators(book, made.epoch, made.height, "statement")
+            return _statement(message, validators, genesis_hash)
         case SignedViewChange():
             return _view_change(message, book, genesis_hash, first_header)
         case SignedNewView():
@@ -168,6 +175,18 @@ def _header_vote(vote: HeaderVote, validators: ValidatorSet, genesis_hash: bytes
     _check_member(vote.signer, validators, where)
     check_header_chain(vote.header, validators, genesis_hash, where)
     return validators.key(vote.signer), header_message(genesis_hash, vote.header_hash), vote.signature
+
+
+def _statement(made: SignedStatement, validators: ValidatorSet, genesis_hash: bytes) -> list[VerifyItem]:
+    """The statement's own signature, and that of the vote it names; decoding has seen that both are of one place."""
+    signer = made.statement.signer
+    _check_member(signer, validators, f"statement of replica {signer}, height {made.statement.height}")
+    items = [(validators.key(signer), statement_message(genesis_hash, made.body), made.signature)]
+    if isinstance(made.evidence, HeaderVote):
+        items.append(_header_vote(made.evidence, validators, genesis_hash))
+    elif made.evidence is not None:
+        items.append(vote_signature(made.evidence, validators, genesis_hash))
+    return items
 
 
 def _view_change(

@@ -14,6 +14,7 @@ from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat
 from chain_core.network.frames import HeldVotes
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from chain_core.types.errors import PeerFault
+from chain_core.types.reopening import SignedStatement
 
 
 def require_message(message: Message, ledger: int) -> None:
@@ -25,6 +26,8 @@ def require_message(message: Message, ledger: int) -> None:
             found = batch.ledger
         case HeaderVote(header=header):
             found = header.ledger
+        case SignedStatement():
+            found = message.statement.ledger
         case SignedViewChange():
             found = message.message.ledger
         case SignedNewView():
@@ -57,6 +60,7 @@ def require(found: int, ledger: int, where: str) -> None:
 def _held(answer: HeldVotes) -> Iterator[int]:
     yield from (vote.vote.ledger for vote in answer.votes)
     yield from (vote.header.ledger for vote in answer.header_votes)
+    yield from (made.statement.ledger for made in answer.statements)
     if answer.view_change is not None:
         yield answer.view_change.message.ledger
     if answer.certificate is not None:

@@ -13,6 +13,7 @@ from chain_core.execution.contract import Contract, Hook
 from chain_core.execution.executor import Executor
 from chain_core.execution.messages import Messages
 from chain_core.execution.parameters import GOVERNANCE
+from chain_core.execution.registry import GOVERNOR
 from chain_core.execution.sub_ledgers import MAX_LEDGERS
 from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis
@@ -38,6 +39,8 @@ class Assembly:
     """Contracts whose state is read on the record only (docs/spec/access.md §5)."""
     followers: Sequence[Contract] = ()
     """What a sub-ledger has besides, to follow ledger 0: it may write in governance. A chain without has none."""
+    overseers: str = GOVERNOR
+    """The role of those who may order that a height is reopened (docs/spec/reopening.md), two of them each time."""
 
     def executor(self) -> Executor:
         """A fresh executor of this assembly."""
@@ -47,6 +50,7 @@ class Assembly:
             grants=self.grants,
             known_flags=self.known_flags,
             max_ledgers=MAX_LEDGERS if self.followers else 0,
+            overseers=self.overseers,
         )
 
     def of_ledger(self, ledger: int) -> Assembly:

@@ -13,6 +13,7 @@ from chain_core.node.log import event
 from chain_core.node.loop_ports import ShellObserver
 from chain_core.node.metrics_page import NodeMetrics
 from chain_core.node.progress import Waiting, activity
+from chain_core.node.reopening import words
 from chain_core.node.replica import Replica
 from chain_core.node.status import Standing
 from chain_core.node.view_summary import ViewSummary
@@ -51,14 +52,16 @@ class Instruments:
     def standing(self) -> Standing:
         """The replica's present state, for Status."""
         replica, state = self._replica, self._replica.core.state
-        wanted = replica.bodies.wanted.values()
+        wanted, halt = replica.bodies.wanted.values(), self._observer.halt
         waiting = Waiting({one.batch.height: len(one.missing) for one in wanted}, len(replica.pool))
         return Standing(
             replica.store.final_height,
             state.config.epoch,
             state.view,
             state.view_changing,
-            "; ".join(filter(None, (self._observer.halt, replica.divergence.resynced))),
+            "; ".join(
+                filter(None, (halt, replica.halting.divergence.resynced, words(state, self._names) if halt else ""))
+            ),
             replica.absence.words or (replica.quiet.words if replica.quiet is not None else ""),
             replica.exchange.behind,
             replica.snapshots.joiner.progress,

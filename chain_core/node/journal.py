@@ -10,6 +10,13 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 
 from chain_core.codec.block import MAX_BLOCK_BYTES, decode_batch, decode_certificate, encode_batch
+from chain_core.codec.reopening import (
+    decode_order,
+    decode_reopening,
+    decode_signed_statement,
+    encode_order,
+    encode_signed_statement,
+)
 from chain_core.codec.votes import (
     VOTE_SIZE,
     decode_header_vote,
@@ -39,6 +46,7 @@ from chain_core.types.block import (
     SignedVote,
 )
 from chain_core.types.ids import SIGNATURE_SIZE
+from chain_core.types.reopening import Reopening, SignedOrder, SignedStatement
 
 Record = tuple[bytes, bytes]
 
@@ -59,6 +67,8 @@ class Kind(IntEnum):
     """The q SKIPs that ended an attempt: what the header vote at the next one rests on."""
     OWN_RE_PROPOSAL = 8
     """An own PRE-PREPARE of a NEW-VIEW: that record is replaced by the next view's, what was signed is remembered."""
+    REOPEN_ORDER = 12
+    OWN_STATEMENT = 13
     VOTES_LOST = 11
     """Votes of this key are known to be missing here, up to where; there until it may vote again."""
 
@@ -105,6 +115,17 @@ def skips_record(votes: tuple[SignedVote, ...]) -> Record:
     vote = votes[0].vote
     key = record_key(vote.height, Kind.SKIPS, vote.attempt)
     return key, b"".join(map(encode_signed_vote, votes))
+
+
+def order_record(order: SignedOrder) -> Record:
+    """The order to reopen an attempt; one with another reason replaces it."""
+    return record_key(order.order.height, Kind.REOPEN_ORDER, order.order.attempt), encode_order(order)
+
+
+def statement_record(made: SignedStatement) -> Record:
+    """The own statement on an attempt; one for another order says the same and replaces it."""
+    s = made.statement
+    return record_key(s.height, Kind.OWN_STATEMENT, s.attempt), encode_signed_statement(made)
 
 
 def header_vote_record(vote: HeaderVote) -> Record:
@@ -174,6 +195,9 @@ class _Height:
     headers: list[HeaderVote] = field(default_factory=list)
     skips: list[SignedVote] = field(default_factory=list)
     skip_proofs: list[tuple[SignedVote, ...]] = field(default_factory=list)
+    reopenings: list[Reopening] = field(default_factory=list)
+    order: SignedOrder | None = None
+    statements: list[SignedStatement] = field(default_factory=list)
 
     def slot(self, height: int, view: int) -> RecoveredSlot:
         """What the core resumes from, in the log's highest view."""
@@ -186,6 +210,9 @@ class _Height:
             tuple(self.headers),
             tuple(self.skips),
             tuple(self.skip_proofs),
+            tuple(self.reopenings),
+            self.order,
+            self.statements[-1] if self.statements else None,
         )
 
 
@@ -214,6 +241,9 @@ def _read(store: LedgerStore, epoch: int) -> _Found:
                     pass  # lost_votes reads it
         elif height > store.final_height:
             _add(found.heights.setdefault(height, _Height()), Kind(kind), view, value)
+    for raw in store.reopenings.start_at(store.final_height + 1):
+        reopening = decode_reopening(raw)
+        found.heights.setdefault(reopening.order.order.height, _Height()).reopenings.append(reopening)
     return found
 
 
@@ -230,6 +260,10 @@ def _add(at: _Height, kind: Kind, view: int, value: bytes) -> None:
             size = VOTE_SIZE + SIGNATURE_SIZE
             parts = (value[start : start + size] for start in range(0, len(value), size))
             at.skip_proofs.append(tuple(map(decode_signed_vote, parts)))
+        case Kind.REOPEN_ORDER:
+            at.order = decode_order(value)
+        case Kind.OWN_STATEMENT:
+            at.statements.append(decode_signed_statement(value))
         case Kind.OWN_HEADER_VOTE:
             at.headers.append(decode_header_vote(value))
         case _:
@@ -271,6 +305,8 @@ def recover(
             signer.votes[(vote.vote.height, vote.vote.view, vote.vote.phase)] = vote
         for skip in at.skips:
             signer.votes[(skip.vote.height, skip.vote.attempt, Phase.SKIP)] = skip
+        for made in at.statements:
+            signer.statements[(made.statement.height, made.statement.attempt)] = made
         for header_vote in at.headers:
             signer.headers[(header_vote.header.height, header_vote.header.attempt)] = header_vote
     signer.view_change = found.view_change

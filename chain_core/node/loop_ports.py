@@ -68,6 +68,7 @@ class ShellObserver:
     told: list[Callable[[FinalBlock], None]] = field(default_factory=list)
     alarms: deque[tuple[str, dict[str, str | int]]] = field(default_factory=lambda: deque(maxlen=KEPT_ALARMS))
     on_halt: Callable[[], None] = _nothing
+    on_resume: Callable[[], None] = _nothing
     halt: str = ""
     last_final_monotonic: float = 0.0
 
@@ -93,3 +94,9 @@ class ShellObserver:
         self.halt = f"{code} {reason}".strip()
         event(log, logging.ERROR, "HALTED", {"code": code, **facts})
         self.on_halt()
+
+    def resumed(self) -> None:
+        """It votes again."""
+        self.halt = ""
+        event(log, logging.WARNING, "RESUMED", {})
+        self.on_resume()

@@ -88,6 +88,9 @@ class Observer(Protocol):
     def halted(self, code: str, facts: dict[str, str | int]) -> None:
         """This node stopped voting."""
 
+    def resumed(self) -> None:
+        """It votes again: the height at which execution diverged was reopened, or became final."""
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:

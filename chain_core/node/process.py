@@ -66,7 +66,8 @@ class Node:
             raise
         main = self.instances[MAIN_LEDGER]
         main.observer.told.append(self._look_for_ledgers)
-        main.observer.on_halt = self._on_halt
+        main.observer.on_halt = lambda: self._set_health(serving=False)
+        main.observer.on_resume = lambda: self._set_health(serving=True)
         main.status.security = self.security
         main.metrics.read_security(self.security, SystemClock().now_ms)
         main.status.others = lambda: [one.status for one in self.instances.values() if one is not main]
@@ -243,5 +244,5 @@ class Node:
                 self.observer.alarm("SECURITY_WATCH_FAILED", {"reason": repr(error)})
             await asyncio.sleep(TICK_S)
 
-    def _on_halt(self) -> None:
-        self.run(self._health.set(serving=False), "health")
+    def _set_health(self, *, serving: bool) -> None:
+        self.run(self._health.set(serving=serving), "health")

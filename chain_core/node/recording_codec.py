@@ -20,13 +20,13 @@ from chain_core.codec import block as blocks
 from chain_core.codec import votes
 from chain_core.consensus import effects, inputs, messages, state
 from chain_core.network.ingress import recorded
-from chain_core.types import block, evidence, validator_set
+from chain_core.types import block, evidence, reopening, validator_set
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.verified import Verified
 
 _U32 = Struct(">I")
 _BYTES_HEAD = b"\x04"
-_MODULES: tuple[ModuleType, ...] = (effects, inputs, messages, state, block, evidence, validator_set)
+_MODULES: tuple[ModuleType, ...] = (effects, inputs, messages, state, block, evidence, reopening, validator_set)
 _NONE, _TRUE, _FALSE, _INT, _BYTES, _TEXT, _TUPLE, _LIST, _SET, _DICT, _ENUM, _VALUE, _CANONICAL = range(13)
 _MAX_DEPTH = 40
 _KEPT_BATCHES = 8

@@ -29,13 +29,14 @@ from chain_core.node.block_builder import BlockBuilder, BuiltBlock
 from chain_core.node.block_exchange import BlockExchange
 from chain_core.node.bodies import Wanted
 from chain_core.node.certified_blocks import fits_its_header
-from chain_core.node.divergence import Divergence
 from chain_core.node.epoch_turn import ClosingNotices, config_of, present_epoch, take_place
+from chain_core.node.halting import KEY_USED_ELSEWHERE, UNKNOWN_FLAG, Halting
 from chain_core.node.intake import Intake
 from chain_core.node.outside import perform_outside
 from chain_core.node.ports import Admission, FinalBlock, Origin, Ports
 from chain_core.node.primary_watch import has_work, watch_primary
 from chain_core.node.quiet_start import QuietStart
+from chain_core.node.reopening import Witness, judge_order
 from chain_core.node.safe_signer import SigningRefused
 from chain_core.node.signer_absence import SignerAbsence
 from chain_core.node.signer_questions import Lost, SignerQuestions, held_votes, place_of
@@ -46,11 +47,9 @@ from chain_core.node.voting import Cast, Voter
 from chain_core.node.watching import Watchers
 from chain_core.types.block import Batch, CertifiedBlock
 from chain_core.types.genesis import Genesis
+from chain_core.types.reopening import SignedOrder
 from chain_core.types.transaction import Envelope
 from chain_core.types.verified import Verified
-
-KEY_USED_ELSEWHERE = "KEY_USED_ELSEWHERE"
-UNKNOWN_FLAG = "UNKNOWN_FLAG"
 
 
 class Replica:
@@ -90,8 +89,8 @@ class Replica:
         """Told when an epoch begins, before anything is sent in it: indices are those of its set from then on."""
         self.quiet = QuietStart(questions, signer, store, self.core, ports) if questions is not None else None
         self.built: BuiltBlock | None = None
-        self.divergence = Divergence(ports.observer)
-        self.halted: str = ""
+        self.witness = Witness(store, ports.observer)
+        self.halting = Halting(ports.observer)
         self.watchers = Watchers()
         self.absence = SignerAbsence(self)
         self.inputs: deque[inp.Input] = deque()
@@ -110,12 +109,20 @@ class Replica:
         """A verified consensus message from a peer."""
         if self.voter is not None and (what := foreign_vote(message.value, self.voter.signer)):
             self._found_foreign(Lost(what, *place_of(message.value)))
+        if self.witness.refuses(message.value):
+            return
         if self.core.state.silent and not isinstance(message.value, FinalityNotice | Heartbeat):
             return  # it is sent again when votes may be cast on it
         if isinstance(message.value, Heartbeat):
             for peer, notice in self.closing.answer(message.value, self.core.state.config):
                 self.ports.transport.send(peer, ConsensusFrame(notice))
         self._run(inp.MessageReceived(message))
+
+    def take_order(self, order: SignedOrder) -> None:
+        """This node's operator hands in an order to reopen a height. Raises ReopeningRefused."""
+        judge_order(order, self.core.state, self.store, self.executor)
+        self.store.log_write([journal.order_record(order)])
+        self._run(inp.OrderTaken(order))
 
     def on_timer(self, timer: inp.Timer) -> None:
         """A timer ran out. The re-sending one also asks again for what is missing and watches the primary, the ordering
@@ -139,7 +146,7 @@ class Replica:
 
     def admit(self, envelopes: Sequence[Verified[Envelope]], origin: Origin) -> list[Admission]:
         """Take verified envelopes into the pool and push a client's to all peers."""
-        if self.halted and origin is Origin.CLIENT:
+        if self.halting.code and origin is Origin.CLIENT:
             return [Admission.NOT_SERVING] * len(envelopes)
         admitted = self.intake.admit(envelopes, origin, self.ports.clock.now_ms())
         for wanted in admitted.settled:
@@ -171,7 +178,7 @@ class Replica:
             certified = (block.value.header, block.value.certificate)
             if self.voter is not None and (what := foreign_certificate(*certified, self.voter.signer)):
                 self._found_foreign(Lost(what, decode_header(block.value.header).height))
-            if not self._apply(block.value):
+            if self.witness.denied(*certified) or not self._apply(block.value):
                 return
         self.exchange.go_on(self.ports.clock.now_ms())
 
@@ -195,9 +202,13 @@ class Replica:
 
     def _speak_if_safe(self) -> None:
         if self.quiet is not None and not self.absence.words and self.quiet.ends():
-            self.inputs.append(inp.Started(self.quiet.forgotten_view))
-            if has_work(self.core.state, self.intake):
-                self.inputs.append(inp.WorkAvailable())
+            self._speak()
+
+    def _speak(self) -> None:
+        """Votes may be cast from now on."""
+        self.inputs.append(inp.Started(self.quiet.forgotten_view if self.quiet is not None else -1))
+        if has_work(self.core.state, self.intake):
+            self.inputs.append(inp.WorkAvailable())
 
     def _found_foreign(self, vote: Lost) -> None:
         """A vote under the own key that this node never logged: its log was lost, or another process has the key."""
@@ -225,19 +236,10 @@ class Replica:
             self._running = False
 
     def _perform(self, effect: fx.Effect) -> None:
+        if isinstance(effect, Cast):
+            self._cast(effect)
+            return
         match effect:
-            case (
-                fx.CastPrePrepare()
-                | fx.CastPrepare()
-                | fx.CastCommit()
-                | fx.CastHeaderVote()
-                | fx.CastSkip()
-                | fx.StoreSkips()
-                | fx.CastViewChange()
-                | fx.CastNewView()
-                | fx.StoreNewView()
-            ):
-                self._cast(effect)
             case fx.BuildBatch():
                 epoch = self.core.state.config.epoch
                 empty = Batch(self.store.ledger, epoch, effect.height, effect.attempt, self.ports.clock.now_ms(), ())
@@ -261,13 +263,15 @@ class Replica:
                 self.store.add_equivocation(proof)
             case fx.Halt(code, facts):
                 self._halt(code, dict(facts))
+            case fx.Resume():
+                self._resume()
             case _:
                 perform_outside(effect, self.ports, self.exchange)
 
     # -- votes -----------------------------------------------------------------------------------------------------
 
     def _cast(self, effect: Cast) -> None:
-        if self.voter is None or self.halted or self.core.state.silent:
+        if self.voter is None or not self.halting.allows(effect) or self.core.state.silent:
             return
         try:
             own = self.voter.cast(effect)
@@ -279,24 +283,20 @@ class Replica:
             if isinstance(effect, fx.CastPrePrepare):  # nobody saw it: what it took may be proposed by another
                 self.intake.release(effect.batch)
             return
+        if isinstance(effect, fx.StoreReopening):
+            self.witness.closed(effect.reopening)
         if own is not None:
             self.inputs.append(own)
 
     def _halt(self, code: str, facts: dict[str, str | int]) -> None:
-        if code == DIVERGED and self.built is not None:
-            self.divergence.suspect(self.built)
-            facts |= {"keys": self.divergence.keys}
-            self.built = None
-        if not self.halted:
-            self.halted = code
-            self.core.state.halted = True
-            self.ports.observer.halted(code, facts)
+        built = self.built if code == DIVERGED else None
+        self.halting.halt(self.core.state, code, facts, built)
+        self.built = None if code == DIVERGED else self.built
 
-    @property
-    def _follows(self) -> bool:
-        """Whether blocks are still executed: a node that only may not vote goes on serving what is final, one whose
-        execution went astray tries again on certified blocks."""
-        return self.halted in ("", KEY_USED_ELSEWHERE) or (self.halted == DIVERGED and not self.divergence.for_good)
+    def _resume(self) -> None:
+        """Diverging execution stopped this replica, and all have agreed how the height goes on."""
+        if self.halting.resume(self.core.state):
+            self._speak()
 
     # -- bodies ----------------------------------------------------------------------------------------------------
 
@@ -310,7 +310,7 @@ class Replica:
     # -- blocks ----------------------------------------------------------------------------------------------------
 
     def _execute(self, asked: fx.Execute) -> None:
-        if not self._follows:
+        if not self.halting.follows:
             return
         batch, bodies = asked.batch, self.bodies.of(asked.batch)
         try:
@@ -327,16 +327,16 @@ class Replica:
         header = decode_header(block.header)
         if header.height <= self.store.final_height:
             return True
-        if header.height != self.store.final_height + 1 or not self._follows:
+        if header.height != self.store.final_height + 1 or not self.halting.follows:
             return False
         if not fits_its_header(block, self.store.header(header.height - 1)):
             self.ports.observer.alarm("BAD_BLOCK", {"height": header.height, "batch_time_ms": block.batch.time_ms})
             return False
-        built = self.divergence.execute(block, self.built, self.builder, self.bodies.pooled)
+        built = self.halting.divergence.execute(block, self.built, self.builder, self.bodies.pooled)
         if isinstance(built, str):
             self.built = None
             if built:
-                self._halt(DIVERGED, {"height": header.height, "reason": built, "keys": self.divergence.keys})
+                self._halt(DIVERGED, {"height": header.height, "reason": built, "keys": self.halting.divergence.keys})
             return False
         self.built = built
         self._finalise(block.header, encode_certificate(block.certificate))

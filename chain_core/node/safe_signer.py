@@ -4,6 +4,7 @@
 - PRE-PREPARE, PREPARE and COMMIT: one digest per (height, view, phase), only in the highest view in which this key
   signed anything or whose NEW-VIEW it logged, and not once it asked for that view to begin;
 - SKIP: one per (height, attempt), never beside a header vote there, in whichever order;
+- statement: names what was cast at a (height, attempt); neither header vote nor SKIP is cast there afterwards;
 - VIEW-CHANGE, NEW-VIEW: one per view, none for a view that forgotten votes name;
 - all of them in one epoch only: the one of the height above the final one.
 
@@ -17,6 +18,7 @@ from dataclasses import dataclass, field
 
 from chain_core.codec import signed
 from chain_core.codec.block import decode_header, header_hash
+from chain_core.codec.reopening import cast_of, encode_statement
 from chain_core.codec.votes import encode_new_view, encode_view_change, encode_vote
 from chain_core.node.vote_keys import Sign
 from chain_core.types.block import (
@@ -30,6 +32,7 @@ from chain_core.types.block import (
     Vote,
 )
 from chain_core.types.errors import LocalFault
+from chain_core.types.reopening import AttemptStatement, SignedOrder, SignedStatement
 
 
 class SigningRefused(LocalFault):
@@ -51,6 +54,8 @@ class SafeSigner:
     """A VIEW-CHANGE for ``highest_view`` is signed and its NEW-VIEW not entered."""
     votes: dict[tuple[int, int, Phase], SignedVote] = field(default_factory=dict)
     headers: dict[tuple[int, int], HeaderVote] = field(default_factory=dict)
+    statements: dict[tuple[int, int], SignedStatement] = field(default_factory=dict)
+    """The latest one of each (height, attempt): all of a place say the same, for one order or another."""
     view_change: SignedViewChange | None = None
     new_view: SignedNewView | None = None
     epoch: int = 0
@@ -112,6 +117,7 @@ class SafeSigner:
         self._own_epoch(vote.epoch, vote.height, 0)
         if vote.signer != self.me or vote.height <= self.final_height or (vote.height, vote.attempt) in self.headers:
             raise self._refuse("a SKIP beside a header vote or at a final height", vote.height, 0)
+        self._not_stated(vote.height, vote.attempt)
         body = encode_vote(vote)
         made = SignedVote(vote, body, self._sign(signed.VOTE, body))
         self.votes[place] = made
@@ -130,10 +136,32 @@ class SafeSigner:
             raise self._refuse("a header at an attempt that this key asked to skip", header.height, 0)
         if header.height <= self.final_height:
             raise self._refuse("a header vote for a final height", header.height, 0)
+        self._not_stated(header.height, header.attempt)
         digest = header_hash(header_bytes)
         made = HeaderVote(header, header_bytes, digest, self.me, self._sign(signed.HEADER, header_bytes))
         self.headers[(header.height, header.attempt)] = made
         return made
+
+    def statement(self, order: SignedOrder) -> SignedStatement:
+        """State what this key cast at the order's attempt: nothing more is signed there, for ever."""
+        o = order.order
+        known = self.statements.get((o.height, o.attempt))
+        if known is not None and known.statement.order == order.order_hash:
+            return known
+        self._own_epoch(o.epoch, o.height, 0)
+        if o.height <= self.final_height:
+            raise self._refuse("a statement on a final height", o.height, 0)
+        evidence = self.headers.get((o.height, o.attempt)) or self.votes.get((o.height, o.attempt, Phase.SKIP))
+        place = o.ledger, o.epoch, o.height, o.attempt
+        statement = AttemptStatement(order.order_hash, *place, self.me, *cast_of(evidence))
+        body = encode_statement(statement)
+        made = SignedStatement(statement, body, evidence, self._sign(signed.STATEMENT, body))
+        self.statements[(o.height, o.attempt)] = made
+        return made
+
+    def _not_stated(self, height: int, attempt: int) -> None:
+        if (height, attempt) in self.statements:
+            raise self._refuse("a vote at an attempt on which this key has made its statement", height, 0)
 
     def change(self, message: ViewChange) -> SignedViewChange:
         """Sign a VIEW-CHANGE, one a view; the one signed before is given again."""
@@ -197,6 +225,7 @@ class SafeSigner:
     def knows(self, body: bytes) -> bool:
         """Whether this key's signature over ``body`` (a vote, VIEW-CHANGE, NEW-VIEW or header) was made here."""
         known = {v.body for v in self.votes.values()} | {h.header_bytes for h in self.headers.values()}
+        known |= {made.body for made in self.statements.values()}
         if self.view_change is not None:
             known.add(self.view_change.body)
         if self.new_view is not None:
@@ -209,6 +238,7 @@ class SafeSigner:
         self.final_height = max(self.final_height, final_height)
         self.votes = {key: v for key, v in self.votes.items() if key[0] > self.final_height}
         self.headers = {key: v for key, v in self.headers.items() if key[0] > self.final_height}
+        self.statements = {key: v for key, v in self.statements.items() if key[0] > self.final_height}
 
     def _own_epoch(self, epoch: int, height: int, view: int) -> None:
         if epoch != self.epoch:

@@ -16,8 +16,15 @@ from chain_core.network.frame_codec import MAX_HELD_VOTES
 from chain_core.network.frames import NONCE_SIZE, HeldVotes, WantVotes
 from chain_core.node.ports import Transport
 from chain_core.node.safe_signer import SafeSigner
-from chain_core.node.twin_guard import foreign_certificate, foreign_header, foreign_view_change, foreign_votes
+from chain_core.node.twin_guard import (
+    foreign_certificate,
+    foreign_header,
+    foreign_statement,
+    foreign_view_change,
+    foreign_votes,
+)
 from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote, ViewChange
+from chain_core.types.reopening import SignedStatement
 
 Draw = Callable[[int], bytes]
 """So many random bytes."""
@@ -140,7 +147,15 @@ def held_votes(state: ReplicaState, asker: int, nonce: bytes) -> HeldVotes:
         tuple(votes)[:MAX_HELD_VOTES],
         tuple(headers)[:MAX_HELD_VOTES],
         _latest_view_change(state, asker),
+        tuple(made for made in _statements(state) if made.statement.signer == asker)[:MAX_HELD_VOTES],
     )
+
+
+def _statements(state: ReplicaState) -> Iterator[SignedStatement]:
+    for slot in state.ascending():
+        yield from slot.statements.values()
+        for reopening in slot.reopenings:
+            yield from reopening.statements
 
 
 def _latest_view_change(state: ReplicaState, asker: int) -> SignedViewChange | None:
@@ -171,6 +186,7 @@ def _epochs(answer: HeldVotes) -> Iterator[int]:
     """Of the votes in an answer."""
     yield from (vote.vote.epoch for vote in answer.votes)
     yield from (vote.header.epoch for vote in answer.header_votes)
+    yield from (made.statement.epoch for made in answer.statements)
     if answer.view_change is not None:
         yield answer.view_change.message.epoch
 
@@ -182,6 +198,9 @@ def _lost_in(answer: HeldVotes, signer: SafeSigner) -> Iterator[Lost]:
     for header_vote in answer.header_votes:
         if what := foreign_header(header_vote.header_bytes, signer):
             yield Lost(what, header_vote.header.height)
+    for made in answer.statements:
+        if what := foreign_statement(made, signer):
+            yield Lost(what, made.statement.height)
     if answer.view_change is not None and (what := foreign_view_change(answer.view_change, signer)):
         yield Lost(what, *place_of(answer.view_change))
     if answer.certificate is not None and (
@@ -199,6 +218,8 @@ def place_of(message: Message) -> tuple[int, int]:
             return commits[0].vote.height, commits[0].vote.view
         case HeaderVote():
             return message.header.height, 0
+        case SignedStatement():
+            return message.statement.height, 0
         case SignedViewChange():
             return _reach(message.message), message.message.new_view
         case SignedNewView():

@@ -21,6 +21,7 @@ from chain_core.types.block import (
     SignedVote,
     ViewChange,
 )
+from chain_core.types.reopening import SignedStatement
 
 
 def foreign_vote(message: Message, signer: SafeSigner) -> str:
@@ -33,6 +34,8 @@ def foreign_vote(message: Message, signer: SafeSigner) -> str:
         case HeaderVote():
             if message.signer == signer.me:
                 return foreign_header(message.header_bytes, signer)
+        case SignedStatement():
+            return foreign_statement(message, signer)
         case SignedViewChange():
             return foreign_view_change(message, signer)
         case SignedNewView():
@@ -59,6 +62,18 @@ def foreign_votes(votes: Iterable[SignedVote], signer: SafeSigner) -> str:
         if own and v.height > signer.final_height and not signer.knows(vote.body):
             return f"{v.phase.name} at height {v.height}, view {v.view}"
     return ""
+
+
+def foreign_statement(made: SignedStatement, signer: SafeSigner) -> str:
+    """The same for a statement on an attempt, which rests on a log that this one is not."""
+    s = made.statement
+    own = (s.epoch, s.signer) == (signer.epoch, signer.me)
+    if not own or s.height <= signer.final_height:
+        return ""
+    known = signer.statements.get((s.height, s.attempt))  # for another order it says the same
+    if known is not None and (known.statement.cast, known.statement.digest) == (s.cast, s.digest):
+        return ""
+    return f"statement on height {s.height}, attempt {s.attempt}"
 
 
 def foreign_header(header_bytes: bytes, signer: SafeSigner) -> str:

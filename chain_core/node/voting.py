@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TypeAlias, assert_never
 
+from chain_core.codec.reopening import encode_reopening
 from chain_core.consensus import effects as fx
 from chain_core.consensus import inputs as inp
 from chain_core.consensus.messages import PrePrepare
@@ -22,6 +23,8 @@ Cast: TypeAlias = (
     | fx.CastHeaderVote
     | fx.CastSkip
     | fx.StoreSkips
+    | fx.CastStatement
+    | fx.StoreReopening
     | fx.CastViewChange
     | fx.CastNewView
     | fx.StoreNewView
@@ -60,6 +63,15 @@ class Voter:
                 return inp.OwnVote(skip)
             case fx.StoreSkips(votes):
                 self._store.log_write([journal.skips_record(votes)])
+                return None
+            case fx.CastStatement(order):
+                stated = self.signer.statement(order)
+                self._store.log_write([journal.statement_record(stated)])
+                self._transport.broadcast(ConsensusFrame(stated))
+                return inp.OwnStatement(stated)
+            case fx.StoreReopening(reopening):
+                place = reopening.order.order
+                self._store.reopenings.put(place.height, place.attempt, encode_reopening(reopening))
                 return None
             case fx.CastViewChange(message):
                 change = self.signer.change(message)

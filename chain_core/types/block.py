@@ -57,7 +57,7 @@ class Certificate:
 @dataclass(frozen=True, slots=True)
 class Batch:
     """What PBFT orders: a time and envelope ids. Its digest contains no view, so that any view can commit
-    it. Ordered at attempt 0; executed at attempt k it names the k indices that are ``skipped``, ascending.
+    it. Ordered at attempt 0; executed at attempt k it names the at most k indices that are ``skipped``, ascending.
     """
 
     ledger: int

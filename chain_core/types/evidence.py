@@ -17,6 +17,8 @@ class Statement(IntEnum):
     """Two VIEW-CHANGEs of one ledger and epoch to one view."""
     NEW_VIEW = 4
     """Two NEW-VIEWs of one ledger, epoch and view."""
+    DENIAL = 5
+    """A statement on an attempt, and a header or SKIP of that attempt that it does not name."""
 
 
 @dataclass(frozen=True, slots=True)

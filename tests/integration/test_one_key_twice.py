@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from chain_core.node.client import NodeClient
-from chain_core.node.replica import KEY_USED_ELSEWHERE
+from chain_core.node.halting import KEY_USED_ELSEWHERE
 from chain_core.types.evidence import Equivocation, Statement
 from tests.integration.network import NAMES, drawn_ports, other_account
 from tests.integration.processes import Processes, processes, signers

@@ -11,8 +11,8 @@ import pytest
 from chain_core.node.client import NodeClient
 from chain_core.node.config import NodeConfig
 from chain_core.node.config import join as join_chain
+from chain_core.node.halting import KEY_USED_ELSEWHERE
 from chain_core.node.process import Node
-from chain_core.node.replica import KEY_USED_ELSEWHERE
 from tests.integration.network import Network, assembly, drawn_ports, lay_out, other_account, run
 
 pytestmark = pytest.mark.integration

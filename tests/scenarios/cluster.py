@@ -4,6 +4,8 @@ Commands (one a line; ``key=value`` filters take comma-separated values):
 
 ``cluster N [window= block=]``       N fresh replicas; heights in flight (1), ids a block holds (100)
 ``poison R... index=``               executing the id at this index breaks R's engine
+``diverge R... as=NAME``               R's build leads to another header; ``as=`` alone: to the right one again
+``order R... [attempt= reason=]``    operators of R hand in an order to reopen the height above the final one
 ``work R names...``                  bodies wait at replica R
 ``deliver [kind= from= to= height=]``  let waiting messages arrive, and those that follow from them, until quiet
 ``drop [kind= from= to=]``           lose waiting messages
@@ -28,9 +30,21 @@ from chain_core.consensus.inputs import Finalised, Started, Timer
 from chain_core.consensus.messages import CommitProof, FinalityNotice, Heartbeat, Message, PrePrepare
 from chain_core.crypto.hashing import sm3
 from chain_core.types.block import Batch, HeaderVote, Phase, SignedNewView, SignedViewChange, SignedVote
-from tests.unit.consensus.bench import PARAMETERS, Bench, digest_of, view_change
+from chain_core.types.reopening import SignedStatement
+from tests.unit.consensus.bench import PARAMETERS, Bench, digest_of, reopen_order, view_change
 
-KINDS = ("pre-prepare", "prepare", "commit", "proof", "header", "view-change", "new-view", "notice", "heartbeat")
+KINDS = (
+    "pre-prepare",
+    "prepare",
+    "commit",
+    "proof",
+    "header",
+    "statement",
+    "view-change",
+    "new-view",
+    "notice",
+    "heartbeat",
+)
 
 
 def kind_of(message: Message) -> str:
@@ -43,6 +57,8 @@ def kind_of(message: Message) -> str:
             return "proof"
         case HeaderVote():
             return "header"
+        case SignedStatement():
+            return "statement"
         case SignedViewChange():
             return "view-change"
         case SignedNewView():
@@ -64,6 +80,8 @@ def height_of(message: Message) -> int:
             return message.vote.height
         case HeaderVote():
             return message.header.height
+        case SignedStatement():
+            return message.statement.height
         case _:
             return 0
 
@@ -133,6 +151,17 @@ class Cluster:
             self.benches[index].poison = set(map(int, filters["index"]))
         self.lines.append(f"index {filters['index'][0]} breaks the engine of {', '.join(words)}")
 
+    def do_diverge(self, words: list[str], filters: dict[str, list[str]]) -> None:
+        for index in map(int, words):
+            self.benches[index].salt = filters["as"][0].encode()
+        self.lines.append(f"build {filters['as'][0] or 'as released'}: {', '.join(words)}")
+
+    def do_order(self, words: list[str], filters: dict[str, list[str]]) -> None:
+        attempt, reason = int(filters.get("attempt", ["0"])[0]), filters.get("reason", ["faulty"])[0]
+        for index in map(int, words):
+            order = reopen_order(self.benches[index].core.state.slot.height, attempt, reason)
+            self._did(index, self.benches[index].ordered(order))
+
     def do_clock(self, words: list[str], _: dict[str, list[str]]) -> None:
         for bench in self.benches:
             bench.now_ms += int(words[0])
@@ -140,9 +169,9 @@ class Cluster:
 
     def do_restart(self, words: list[str], _: dict[str, list[str]]) -> None:
         for index in map(int, words):
-            now_ms = self.benches[index].now_ms
-            bench = self.benches[index] = self.benches[index].restart()
-            bench.now_ms = now_ms
+            before = self.benches[index]
+            bench = self.benches[index] = before.restart()
+            bench.now_ms, bench.salt = before.now_ms, before.salt
             self.lines.append(f"{index} restarts")
             self._did(index, bench.do(Started()))
 
@@ -164,6 +193,8 @@ class Cluster:
             state = bench.core.state
             asks = " (asked for)" if state.view_changing else ""
             ordered = " ordered" if state.slot.committed else ""
+            ordered += f", attempt {state.slot.attempt}" if state.slot.attempt else ""
+            ordered += ", halted" if state.halted else ""
             self.lines.append(f"{index}: final h{state.final_height}, view {state.view}{asks}{ordered}")
 
     # -- inside
@@ -196,6 +227,8 @@ class Cluster:
             case fx.CastCommit(vote, prepared):
                 signers = [prepared.pre_prepare.vote.signer, *(p.vote.signer for p in prepared.prepares)]
                 return f"COMMIT {self._batch(prepared.batch)} h{vote.height} v{vote.view}, prepared by {signers}"
+            case fx.CastStatement() | fx.StoreReopening() | fx.Resume():
+                return self._reopening_line(effect)
             case fx.Execute() | fx.CastSkip() | fx.CastHeaderVote():
                 return self._execution_line(effect)
             case fx.Finalise(header, certificate):
@@ -222,10 +255,22 @@ class Cluster:
             case _:
                 return ""
 
+    def _reopening_line(self, effect: fx.CastStatement | fx.StoreReopening | fx.Resume) -> str:
+        match effect:
+            case fx.CastStatement(order):
+                return f"STATEMENT on h{order.order.height}, attempt {order.order.attempt}"
+            case fx.StoreReopening(made):
+                return f"keeps the statements of {[one.statement.signer for one in made.statements]}"
+            case fx.Resume(height):
+                return f"goes on with h{height}"
+            case _:
+                assert_never(effect)
+
     def _execution_line(self, effect: fx.Execute | fx.CastSkip | fx.CastHeaderVote) -> str:
         match effect:
             case fx.Execute(batch, _, attempt, skipped):
-                again = f", attempt {attempt} without {list(skipped)}" if attempt else ""
+                without = f" without {list(skipped)}" if skipped else ""
+                again = f", attempt {attempt}{without}" if attempt else ""
                 return f"executes {self._batch(batch)} at h{batch.height}{again}"
             case fx.CastSkip(vote):
                 return f"SKIP index {vote.view} of h{vote.height}, attempt {vote.attempt}"

@@ -37,6 +37,7 @@ from tests.simulation.disk import Change, Content
 from tests.simulation.duties import Duties
 from tests.simulation.forgotten import Forgotten
 from tests.simulation.logview import LogView
+from tests.simulation.reopenings import Statements
 from tests.simulation.soundness import Judge
 
 if TYPE_CHECKING:
@@ -92,7 +93,7 @@ class Checker:
         """Heights that came by snapshot before anybody reported them, and to whom."""
         self.may_halt: set[int] = set()
         self.halts: dict[int, str] = {}
-        self.duties = Duties(self)
+        self.duties, self.statements = Duties(self), Statements(self)
 
     def judge(self, index: int, epoch: int) -> Judge:
         """Who judges what an epoch's validators signed; whom they are, a correct node's final state says."""
@@ -101,8 +102,8 @@ class Checker:
             info = replica.executor.epoch(replica.store, epoch) if replica is not None else None
             if info is None:
                 self.fail("epochs", index, f"acts in epoch {epoch}, which it does not know")
-            world = self.world
-            self.judges[epoch] = Judge(info.validators, world.chain.genesis_hash, world.verify, self.judges_of)
+            genesis_hash = self.world.chain.genesis_hash
+            self.judges[epoch] = Judge(info.validators, genesis_hash, self.world.verify, self.judges_of)
         return self.judges[epoch]
 
     def judges_of(self, epoch: int) -> Judge:
@@ -117,11 +118,11 @@ class Checker:
 
     def durable(self, index: int, changes: Sequence[Change]) -> None:
         """A batch of a node's writes became durable."""
-        past = self.past[index]
-        log = past.log
+        past, log = self.past[index], self.past[index].log
         if gone := log.forgotten(changes, max(past.final, default=0)):
             self.fail("durability", index, f"forgets its votes of heights {sorted(gone)}, which are not final")
         records = log.durable(changes)
+        self.statements.durable(index, changes, records)
         for key, value in records:
             if key == _NEW_VIEW:
                 self._entered(index, decode_signed_new_view(value))
@@ -306,8 +307,7 @@ class Checker:
         digest = header_hash(raw)
         if self.chain.setdefault(height, digest) != digest:
             self.fail("agreement", index, f"finalises another block at height {height}")
-        header = decode_header(raw)
-        judge = self.judge(index, header.epoch)
+        header, judge = decode_header(raw), self.judge(index, decode_header(raw).epoch)
         if validator_set_hash(judge.validators) != header.validator_set_hash:
             self.fail("epochs", index, f"finalises height {height} of epoch {header.epoch} under another set")
         if fault := judge.certificate(raw, decode_certificate(encoded)):
@@ -390,10 +390,10 @@ class Checker:
         if replica is None or not replica.core.state.may_vote:
             return
         state, asked = replica.core.state, self.past[index].asked_by
-        signer, view = change.message.signer, change.message.new_view
-        if change.message.epoch > state.config.epoch:
+        signer, view, epoch = change.message.signer, change.message.new_view, state.config.epoch
+        if change.message.epoch > epoch:
             return  # it has not begun here: dropped, and sent again
-        place, epoch = (change.message.epoch, signer), state.config.epoch
+        place = change.message.epoch, signer
         asked[place] = max(asked.get(place, 0), view)
         higher = sorted(view for (of, _), view in asked.items() if of == epoch and view > state.view)
         if len(higher) > (state.config.validators.n - 1) // 3 and not state.closed:

@@ -26,10 +26,7 @@ from chain_core.ledger import keys
 from chain_core.ledger.store import NO_HEIGHT, LedgerStore
 from chain_core.network.epoch_book import StateEpochs
 from chain_core.network.frame_codec import decode_frame, encode_frame
-from chain_core.network.frames import (
-    ConsensusFrame,
-    Frame,
-)
+from chain_core.network.frames import ConsensusFrame, Frame
 from chain_core.network.ingress import Ingress
 from chain_core.node.ports import Admission, FinalBlock, Origin, Ports
 from chain_core.node.replica import Replica
@@ -391,6 +388,9 @@ class SimNode:
         self.world.note(f"{self.index} halts {code}")
         if self.correct:
             self.world.checker.halted(self.index, code, facts)
+
+    def resumed(self) -> None:
+        self.world.note(f"{self.index} votes again")
 
 
 def _kind(changes: Sequence[Change]) -> str:

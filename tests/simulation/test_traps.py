@@ -12,8 +12,8 @@ from chain_core.consensus.messages import Message
 from chain_core.execution.pool import TransactionPool
 from chain_core.network.frame_codec import encode_frame
 from chain_core.network.frames import ConsensusFrame
+from chain_core.node.halting import KEY_USED_ELSEWHERE
 from chain_core.node.journal import LostVotes, lost_votes_record
-from chain_core.node.replica import KEY_USED_ELSEWHERE
 from chain_core.types.block import HeaderVote, Phase, SignedVote, Vote
 from tests.simulation.byzantine import Censor, Strategy
 from tests.simulation.ending import the_end

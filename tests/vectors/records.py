@@ -31,6 +31,18 @@ from chain_core.codec.proofs import (
     encode_packet,
     encode_state_proof,
 )
+from chain_core.codec.reopening import (
+    decode_order,
+    decode_order_body,
+    decode_reopening,
+    decode_signed_statement,
+    decode_statement,
+    encode_order,
+    encode_order_body,
+    encode_reopening,
+    encode_signed_statement,
+    encode_statement,
+)
 from chain_core.codec.seen import decode_seen, encode_seen, seen_key, split_seen_key
 from chain_core.codec.transaction import (
     decode_body,
@@ -65,8 +77,10 @@ from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedViewC
 from chain_core.types.evidence import Statement
 from chain_core.types.genesis import Predecessor
 from chain_core.types.packet import ConsistencyProof
+from chain_core.types.reopening import Reopening, SignedOrder, SignedStatement
 from chain_core.types.transaction import Envelope
 from chain_core.types.values import Value
+from tests.vectors import reopenings
 from tests.vectors.samples import WITNESS, Samples
 
 
@@ -171,11 +185,15 @@ def _votes(s: Samples) -> tuple[Kind, ...]:
         Kind("view-change", decode_view_change, _view_change, changes),
         Kind("signed-view-change", decode_signed_view_change, _signed_view_change, signed_change),
         Kind("new-view", decode_new_view, encode_new_view, (("view 1", new_view.body),)),
-        Kind("equivocation", decode_equivocation, encode_equivocation, (("two COMMITs", _equivocation(s)),)),
+        Kind("equivocation", decode_equivocation, encode_equivocation, _equivocations(s)),
         Kind(
             "signed-new-view", decode_signed_new_view, _signed_new_view, (("view 1", encode_signed_new_view(new_view)),)
         ),
     )
+
+
+def _equivocations(s: Samples) -> tuple[tuple[str, bytes], ...]:
+    return (("two COMMITs", _equivocation(s)), ("a denial", reopenings.denial(s)))
 
 
 def _equivocation(s: Samples) -> bytes:
@@ -214,4 +232,31 @@ def successor_bytes(s: Samples) -> bytes:
 
 def kinds(s: Samples) -> tuple[Kind, ...]:
     """All kinds, each with named sample records."""
-    return (*_values(s), *_transactions(s), *_blocks(s), *_votes(s), *_proofs(s))
+    return (*_values(s), *_transactions(s), *_blocks(s), *_votes(s), *_reopenings(s), *_proofs(s))
+
+
+def _reopenings(s: Samples) -> tuple[Kind, ...]:
+    order, made = reopenings.order(s), reopenings.statements(s)
+    names = ("a header", "another header", "a SKIP", "nothing")
+    bodies = tuple((name, one.body) for name, one in zip(names, made, strict=True))
+    whole = tuple((name, encode_signed_statement(one)) for name, one in zip(names, made, strict=True))
+    return (
+        Kind("reopening-order-body", decode_order_body, encode_order_body, (("height 1", order.body),)),
+        Kind("reopening-order", decode_order, _order, (("two approvals", encode_order(order)),)),
+        Kind("statement", decode_statement, encode_statement, bodies),
+        Kind("signed-statement", decode_signed_statement, _statement, whole),
+        Kind("reopening", decode_reopening, _reopening, (("four validators", reopenings.reopening(s)),)),
+    )
+
+
+def _order(made: SignedOrder) -> bytes:
+    return encode_order(reopenings.rewritten_order(made))
+
+
+def _statement(made: SignedStatement) -> bytes:
+    return encode_signed_statement(reopenings.rewritten(made))
+
+
+def _reopening(made: Reopening) -> bytes:
+    statements = tuple(map(reopenings.rewritten, made.statements))
+    return encode_reopening(Reopening(reopenings.rewritten_order(made.order), statements))

@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from chain_core.codec import signed
 from chain_core.codec.block import decode_header
+from chain_core.codec.reopening import decode_statement
 from chain_core.codec.votes import MAX_MESSAGE_BYTES, decode_new_view, decode_view_change, decode_vote
 from chain_core.codec.wire import Reader, Writer
 from chain_core.crypto.hashing import sm3
@@ -38,6 +39,7 @@ DECODERS: Mapping[bytes, Callable[[bytes], Statement]] = {
     signed.HEADER: decode_header,
     signed.VIEW_CHANGE: decode_view_change,
     signed.NEW_VIEW: decode_new_view,
+    signed.STATEMENT: decode_statement,
 }
 """Votes and nothing else: the tags that a signer signs under, and what a body must decode as."""
 

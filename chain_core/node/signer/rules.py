@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 from chain_core.node.safe_signer import SigningRefused
 from chain_core.types.block import Header, NewView, Phase, ViewChange, Vote
+from chain_core.types.reopening import AttemptStatement, Cast
 
 REACH = 256
 """So far below the highest height signed nothing is signed any more: more than twice the largest window (64), and more
@@ -19,7 +20,7 @@ than a NEW-VIEW re-proposes."""
 MAX_ATTEMPTS = 64
 """Attempts at one height are counted from 0; each takes a quorum's SKIPs, so that a correct node needs one or two."""
 
-Statement: TypeAlias = Vote | Header | ViewChange | NewView
+Statement: TypeAlias = Vote | Header | ViewChange | NewView | AttemptStatement
 
 
 class Kind(IntEnum):
@@ -32,6 +33,7 @@ class Kind(IntEnum):
     HEADER = 16
     VIEW_CHANGE = 17
     NEW_VIEW = 18
+    STATEMENT = 19
 
 
 Place: TypeAlias = tuple[Kind, int, int]
@@ -59,7 +61,7 @@ class Item:
     epoch: int
     digest: bytes
     inner: tuple[tuple[Place, bytes], ...] = ()
-    """Of a NEW-VIEW: its PRE-PREPAREs with their SM3, which must be this key's own."""
+    """Of a NEW-VIEW: its PRE-PREPAREs with their SM3, which must be this key's own; of a statement what it names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,10 @@ def item_of(statement: Statement, digest: bytes, inner: Sequence[bytes] = ()) ->
             return Item((Kind.HEADER, statement.height, statement.attempt), statement.epoch, digest)
         case ViewChange():
             return Item((Kind.VIEW_CHANGE, 0, statement.new_view), statement.epoch, digest)
+        case AttemptStatement(height=height, attempt=attempt):
+            kinds = {Cast.HEADER: Kind.HEADER, Cast.SKIP: Kind.SKIP}
+            named = (((kinds[statement.cast], height, attempt), statement.digest),) if any(statement.digest) else ()
+            return Item((Kind.STATEMENT, height, attempt), statement.epoch, digest, named)
         case NewView():
             votes = zip(statement.pre_prepares, inner, strict=True)
             own = tuple(((Kind.PRE_PREPARE, v.vote.height, v.vote.view), body) for v, body in votes)
@@ -134,7 +140,7 @@ def _allowed(item: Item, marks: Marks, taken: Callable[[Place], bytes | None]) -
         raise _refused(item, f"epoch {marks.epoch} was signed in")
     if item.epoch > marks.epoch:
         marks = replace(marks, epoch=item.epoch, view=0)
-    if taken(item.place) is not None:
+    if taken(item.place) is not None and kind is not Kind.STATEMENT:
         raise _refused(item, "another body is signed there")
     if kind in _OF_VIEWS:
         return _of_view(item, marks, taken)
@@ -144,13 +150,26 @@ def _allowed(item: Item, marks: Marks, taken: Callable[[Place], bytes | None]) -
         if number < marks.view:
             raise _refused(item, f"view {marks.view} was signed in")
         marks = replace(marks, view=number)
+    elif kind is Kind.STATEMENT:
+        _states_the_truth(item, taken)
     else:
+        if taken((Kind.STATEMENT, height, number)) is not None:
+            raise _refused(item, "a statement on this attempt is signed")
         beside = (Kind.HEADER if kind is Kind.SKIP else Kind.SKIP, height, number)
         if taken(beside) is not None:
             raise _refused(item, f"a {beside[0].name} of this attempt is signed")
         if number >= MAX_ATTEMPTS:
             raise _refused(item, f"attempts are below {MAX_ATTEMPTS}")
     return replace(marks, height=max(marks.height, height), floor=max(marks.floor, height - REACH))
+
+
+def _states_the_truth(item: Item, taken: Callable[[Place], bytes | None]) -> None:
+    """It names what this key cast at that attempt, or nothing when it cast nothing; under one order or another."""
+    _, height, attempt = item.place
+    for kind in (Kind.HEADER, Kind.SKIP):
+        place = (kind, height, attempt)
+        if taken(place) != dict(item.inner).get(place):
+            raise _refused(item, f"it does not say which {kind.name} was signed")
 
 
 def _of_view(item: Item, marks: Marks, taken: Callable[[Place], bytes | None]) -> Marks:
@@ -169,8 +188,8 @@ def _of_view(item: Item, marks: Marks, taken: Callable[[Place], bytes | None]) -
 
 
 def _lasting(place: Place) -> bool:
-    """Header votes and SKIPs count for ever, in whichever epoch; the others in theirs."""
-    return place[0] in (Kind.HEADER, Kind.SKIP)
+    """Header votes, SKIPs and statements count for ever, in whichever epoch; the others in theirs."""
+    return place[0] in (Kind.HEADER, Kind.SKIP, Kind.STATEMENT)
 
 
 def _outlived(place: Place, before: Marks, after: Marks) -> bool:

@@ -122,18 +122,26 @@ def test_a_batch_digest_commits_to_everything_but_the_view(samples: Samples) -> 
 
 
 @pytest.mark.parametrize(
-    ("attempt", "skipped"), [(0, (0,)), (1, ()), (1, (2,)), (2, (1, 0)), (2, (1, 1))],
-    ids=["at attempt 0", "none", "beyond its ids", "descending", "twice"],
+    ("attempt", "skipped"), [(0, (0,)), (1, (0, 1)), (1, (2,)), (2, (1, 0)), (2, (1, 1))],
+    ids=["at attempt 0", "more than attempts", "beyond its ids", "descending", "twice"],
 )  # fmt: skip
-def test_a_batch_at_attempt_k_skips_k_of_its_indices(samples: Samples, attempt: int, skipped: tuple[int, ...]) -> None:
+def test_a_batch_at_attempt_k_skips_at_most_k_of_its_indices(
+    samples: Samples, attempt: int, skipped: tuple[int, ...]
+) -> None:
     odd = replace(samples.batch, attempt=attempt, skipped=skipped)
-    with pytest.raises(ValueError, match="skips k"):
+    with pytest.raises(ValueError, match="skips at most k"):
         encode_batch(odd)
     good = bytearray(encode_batch(samples.batch))
     good[21:25] = attempt.to_bytes(4, "big")
-    raw = bytes(good) + b"".join(index.to_bytes(4, "big") for index in skipped)
+    raw = bytes(good) + b"".join(number.to_bytes(4, "big") for number in (len(skipped), *skipped))
     with pytest.raises(MalformedBytes):
         decode_batch(raw)
+
+
+def test_a_reopened_batch_names_its_attempt_and_skips_nothing(samples: Samples) -> None:
+    again = replace(samples.batch, attempt=2, skipped=())
+    assert decode_batch(encode_batch(again)) == again
+    assert len(encode_batch(again)) == len(encode_batch(samples.batch)) + 4
 
 
 def test_a_block_has_as_many_envelopes_as_its_batch_names(samples: Samples) -> None:

@@ -17,6 +17,7 @@ from chain_core.codec.block import (
     encode_header,
     header_hash,
 )
+from chain_core.codec.reopening import cast_of, encode_statement, new_order
 from chain_core.codec.votes import encode_new_view, encode_view_change, encode_vote
 from chain_core.consensus import effects as fx
 from chain_core.consensus import inputs as inp
@@ -39,6 +40,7 @@ from chain_core.types.block import (
     Vote,
 )
 from chain_core.types.ids import ZERO_HASH
+from chain_core.types.reopening import AttemptStatement, Reopening, ReopenOrder, SignedOrder, SignedStatement
 from chain_core.types.validator_set import Validator, ValidatorSet, quorum
 from chain_core.types.verified import Verified
 
@@ -119,6 +121,17 @@ def header_vote(signer: int, header: bytes) -> HeaderVote:
     return HeaderVote(decode_header(header), header, header_hash(header), signer, signature(signer))
 
 
+def reopen_order(height: int = 1, attempt: int = 0, reason: str = "a faulty build") -> SignedOrder:
+    return new_order(ReopenOrder(0, 0, height, attempt, reason))
+
+
+def statement(signer: int, order: SignedOrder, cast: HeaderVote | SignedVote | None = None) -> SignedStatement:
+    """What a signer states to have cast at the order's attempt; a liar may state anything."""
+    o = order.order
+    said = AttemptStatement(order.order_hash, o.ledger, o.epoch, o.height, o.attempt, signer, *cast_of(cast))
+    return SignedStatement(said, encode_statement(said), cast, signature(signer))
+
+
 def certificate(header: bytes, signers: Iterable[int] = (0, 1, 2)) -> Certificate:
     return Certificate(header_hash(header), tuple((i, signature(i)) for i in signers))
 
@@ -154,6 +167,9 @@ class Memory:
     """By height and attempt."""
     skips: list[SignedVote] = field(default_factory=list)
     skip_proofs: list[tuple[SignedVote, ...]] = field(default_factory=list)
+    reopenings: list[Reopening] = field(default_factory=list)
+    order: SignedOrder | None = None
+    statement: SignedStatement | None = None
     view_change: SignedViewChange | None = None
     new_view: SignedNewView | None = None
 
@@ -187,6 +203,9 @@ class Memory:
             tuple(v for (h, _), v in sorted(self.headers.items()) if h == height),
             tuple(v for v in self.skips if v.vote.height == height),
             tuple(p for p in self.skip_proofs if p[0].vote.height == height),
+            tuple(r for r in self.reopenings if r.order.order.height == height),
+            self.order if self.order and self.order.order.height == height else None,
+            self.statement if self.statement and self.statement.statement.height == height else None,
         )
 
     def finalised(self, header: bytes, proof: Certificate) -> None:
@@ -248,6 +267,11 @@ class Bench:
         proof = certificate(header, signers)
         self.memory.finalised(header, proof)
         return self.do(inp.Finalised(header, encode_certificate(proof)))
+
+    def ordered(self, order: SignedOrder) -> list[fx.Effect]:
+        """The operator handed in an order, and the driver took it."""
+        self.memory.order = order
+        return self.do(inp.OrderTaken(order))
 
     def fire(self, timer: inp.Timer) -> list[fx.Effect]:
         return self.do(inp.TimerFired(timer))
@@ -319,6 +343,17 @@ class Bench:
                 own = inp.OwnVote(made)
             case fx.StoreSkips(votes):
                 memory.skip_proofs.append(votes)
+            case fx.CastStatement(order) if self.me is not None:
+                place = order.order.height, order.order.attempt
+                skips = [v for v in memory.skips if (v.vote.height, v.vote.attempt) == place]
+                memory.statement = statement(self.me, order, memory.headers.get(place) or (skips[0] if skips else None))
+                self._post(None, memory.statement)
+                own = inp.OwnStatement(memory.statement)
+            case fx.StoreReopening(reopening):
+                memory.reopenings.append(reopening)
+            case fx.Resume():
+                self.core.state.halted = False
+                self._inputs.append(inp.Started())
             case _:
                 pass
         if own is not None:

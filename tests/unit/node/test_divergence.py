@@ -115,7 +115,7 @@ def test_one_whose_execution_went_astray_once_names_the_keys_and_resyncs(
     node = world.nodes[3]
     differ(node, monkeypatch, times=1)
     world.checker.may_halt.add(3)
-    observer = replica_of(node).divergence._observer
+    observer = replica_of(node).halting.divergence._observer
     monkeypatch.setattr(observer, "alarm", lambda code, facts: told.append((code, facts)))
     world.nodes[1].submit(world.promise(1, 0).raw)
     world.until(lambda: not world.missing(), 10_000, "the same chain everywhere")

@@ -39,6 +39,10 @@ def skip(height: int, attempt: int = 0, body: bytes = A) -> Item:
     return at(Kind.SKIP, height, attempt, body)
 
 
+def states(height: int, named: Item | None = None, attempt: int = 0, order: bytes = A) -> Item:
+    return at(Kind.STATEMENT, height, attempt, order, 0, [(named.place, named.digest)] if named else ())
+
+
 def asks(view: int, body: bytes = A, epoch: int = 0) -> Item:
     return at(Kind.VIEW_CHANGE, 0, view, body, epoch)
 
@@ -227,3 +231,28 @@ def test_whatever_is_asked_in_whatever_order_it_never_contradicts_itself(request
                 assert (Kind.SKIP, height, number) not in digests
             elif kind is Kind.SKIP:
                 assert (Kind.HEADER, height, number) not in digests
+
+
+def test_a_statement_names_what_was_signed_and_ends_the_attempt() -> None:
+    key = Key()
+    key.sign(header(5))
+    key.sign(states(5, header(5)))
+    for refused in (skip(5), header(5, body=B), states(5), states(5, header(5, body=B)), states(5, skip(5))):
+        with pytest.raises(SigningRefused):
+            key.sign(refused)
+    assert key.sign(header(5)), "the vote that it named is given again"
+    assert key.sign(states(5, header(5), order=B)), "the same under another order"
+    key.sign(header(5, 1))
+
+
+def test_who_cast_nothing_states_that_and_casts_nothing_more() -> None:
+    key = Key()
+    with pytest.raises(SigningRefused, match="HEADER"):
+        key.sign(states(5, header(5)))
+    key.sign(states(5))
+    for refused in (header(5), skip(5)):
+        with pytest.raises(SigningRefused, match="a statement on this attempt"):
+            key.sign(refused)
+    skipped = Key()
+    skipped.sign(skip(5))
+    assert skipped.sign(states(5, skip(5)))

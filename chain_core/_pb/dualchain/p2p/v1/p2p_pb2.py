@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64ualchain/p2p/v1/p2p.proto\x12\x10\x64ualchain.p2p.v1\"E\n\x0bLinkMessage\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x17.dualchain.p2p.v1.Hello\x12\x0e\n\x06\x66rames\x18\x02 \x03(\x0c\"[\n\x05Hello\x12\x14\n\x0cgenesis_hash\x18\x01 \x01(\x0c\x12\x0e\n\x06ledger\x18\x02 \x01(\r\x12\x18\n\x10protocol_version\x18\x04 \x01(\r\x12\x0c\n\x04node\x18\x05 \x01(\tJ\x04\x08\x03\x10\x04\"\x81\x07\n\x05\x46rame\x12\x33\n\x0bpre_prepare\x18\x01 \x01(\x0b\x32\x1c.dualchain.p2p.v1.PrePrepareH\x00\x12\x0e\n\x04vote\x18\x02 \x01(\x0cH\x00\x12\x15\n\x0bheader_vote\x18\x03 \x01(\x0cH\x00\x12\x15\n\x0bview_change\x18\x04 \x01(\x0cH\x00\x12\x12\n\x08new_view\x18\x05 \x01(\x0cH\x00\x12;\n\x0f\x66inality_notice\x18\x06 \x01(\x0b\x32 .dualchain.p2p.v1.FinalityNoticeH\x00\x12\x30\n\theartbeat\x18\x07 \x01(\x0b\x32\x1b.dualchain.p2p.v1.HeartbeatH\x00\x12\x30\n\tenvelopes\x18\x08 \x01(\x0b\x32\x1b.dualchain.p2p.v1.EnvelopesH\x00\x12\x39\n\x0ewant_envelopes\x18\t \x01(\x0b\x32\x1f.dualchain.p2p.v1.WantEnvelopesH\x00\x12\x33\n\x0bwant_blocks\x18\n \x01(\x0b\x32\x1c.dualchain.p2p.v1.WantBlocksH\x00\x12*\n\x06\x62locks\x18\x0b \x01(\x0b\x32\x18.dualchain.p2p.v1.BlocksH\x00\x12\x35\n\x0c\x63ommit_proof\x18\x0c \x01(\x0b\x32\x1d.dualchain.p2p.v1.CommitProofH\x00\x12=\n\x10snapshot_request\x18\x1e \x01(\x0b\x32!.dualchain.p2p.v1.SnapshotRequestH\x00\x12\x37\n\rsnapshot_part\x18\x1f \x01(\x0b\x32\x1e.dualchain.p2p.v1.SnapshotPartH\x00\x12*\n\x06pruned\x18  \x01(\x0b\x32\x18.dualchain.p2p.v1.PrunedH\x00\x12\x31\n\nwant_votes\x18\x14 \x01(\x0b\x32\x1b.dualchain.p2p.v1.WantVotesH\x00\x12\x31\n\nheld_votes\x18\x15 \x01(\x0b\x32\x1b.dualchain.p2p.v1.HeldVotesH\x00\x12\x33\n\x0bkeep_bodies\x18\x16 \x01(\x0b\x32\x1c.dualchain.p2p.v1.KeepBodiesH\x00\x12\x33\n\x0b\x62odies_kept\x18\x17 \x01(\x0b\x32\x1c.dualchain.p2p.v1.BodiesKeptH\x00\x42\t\n\x07\x63ontent\")\n\nPrePrepare\x12\x0c\n\x04vote\x18\x01 \x01(\x0c\x12\r\n\x05\x62\x61tch\x18\x02 \x01(\x0c\"-\n\x0b\x43ommitProof\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63ommits\x18\x02 \x03(\x0c\"5\n\x0e\x46inalityNotice\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\"e\n\tHeartbeat\x12\x0e\n\x06sender\x18\x01 \x01(\r\x12\x14\n\x0c\x66inal_height\x18\x02 \x01(\x04\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x0c\n\x04view\x18\x04 \x01(\x04\x12\x15\n\rview_changing\x18\x05 \x01(\x08\"\x1e\n\tEnvelopes\x12\x11\n\tenvelopes\x18\x01 \x03(\x0c\"\x1c\n\rWantEnvelopes\x12\x0b\n\x03ids\x18\x01 \x03(\x0c\"*\n\nWantBlocks\x12\r\n\x05start\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"\x18\n\x06\x42locks\x12\x0e\n\x06\x62locks\x18\x01 \x03(\x0c\"\x1a\n\tWantVotes\x12\r\n\x05nonce\x18\x01 \x01(\x0c\"\x85\x01\n\tHeldVotes\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x14\n\x0c\x66inal_header\x18\x02 \x01(\x0c\x12\x19\n\x11\x66inal_certificate\x18\x03 \x01(\x0c\x12\r\n\x05votes\x18\x04 \x03(\x0c\x12\x14\n\x0cheader_votes\x18\x05 \x03(\x0c\x12\x13\n\x0bview_change\x18\x06 \x01(\x0c\"(\n\nKeepBodies\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0b\n\x03ids\x18\x02 \x03(\x0c\"(\n\nBodiesKept\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0b\n\x03ids\x18\x02 \x03(\x0c\"[\n\x0fSnapshotRequest\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\r\x12\x0c\n\x04tree\x18\x03 \x01(\r\x12\r\n\x05start\x18\x04 \x01(\x04\x12\r\n\x05\x63ount\x18\x05 \x01(\r\"p\n\x0cSnapshotPart\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\r\x12\x0c\n\x04tree\x18\x03 \x01(\r\x12\r\n\x05start\x18\x04 \x01(\x04\x12\r\n\x05parts\x18\x05 \x03(\x0c\x12\x16\n\x0evalidator_sets\x18\x06 \x03(\x0c\"\x18\n\x06Pruned\x12\x0e\n\x06height\x18\x01 \x01(\x04\x32W\n\x0bPeerService\x12H\n\x04Link\x12\x1d.dualchain.p2p.v1.LinkMessage\x1a\x1d.dualchain.p2p.v1.LinkMessage(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x64ualchain/p2p/v1/p2p.proto\x12\x10\x64ualchain.p2p.v1\"E\n\x0bLinkMessage\x12&\n\x05hello\x18\x01 \x01(\x0b\x32\x17.dualchain.p2p.v1.Hello\x12\x0e\n\x06\x66rames\x18\x02 \x03(\x0c\"[\n\x05Hello\x12\x14\n\x0cgenesis_hash\x18\x01 \x01(\x0c\x12\x0e\n\x06ledger\x18\x02 \x01(\r\x12\x18\n\x10protocol_version\x18\x04 \x01(\r\x12\x0c\n\x04node\x18\x05 \x01(\tJ\x04\x08\x03\x10\x04\"\x96\x07\n\x05\x46rame\x12\x33\n\x0bpre_prepare\x18\x01 \x01(\x0b\x32\x1c.dualchain.p2p.v1.PrePrepareH\x00\x12\x0e\n\x04vote\x18\x02 \x01(\x0cH\x00\x12\x15\n\x0bheader_vote\x18\x03 \x01(\x0cH\x00\x12\x15\n\x0bview_change\x18\x04 \x01(\x0cH\x00\x12\x12\n\x08new_view\x18\x05 \x01(\x0cH\x00\x12;\n\x0f\x66inality_notice\x18\x06 \x01(\x0b\x32 .dualchain.p2p.v1.FinalityNoticeH\x00\x12\x30\n\theartbeat\x18\x07 \x01(\x0b\x32\x1b.dualchain.p2p.v1.HeartbeatH\x00\x12\x30\n\tenvelopes\x18\x08 \x01(\x0b\x32\x1b.dualchain.p2p.v1.EnvelopesH\x00\x12\x39\n\x0ewant_envelopes\x18\t \x01(\x0b\x32\x1f.dualchain.p2p.v1.WantEnvelopesH\x00\x12\x33\n\x0bwant_blocks\x18\n \x01(\x0b\x32\x1c.dualchain.p2p.v1.WantBlocksH\x00\x12*\n\x06\x62locks\x18\x0b \x01(\x0b\x32\x18.dualchain.p2p.v1.BlocksH\x00\x12\x35\n\x0c\x63ommit_proof\x18\x0c \x01(\x0b\x32\x1d.dualchain.p2p.v1.CommitProofH\x00\x12\x13\n\tstatement\x18\r \x01(\x0cH\x00\x12=\n\x10snapshot_request\x18\x1e \x01(\x0b\x32!.dualchain.p2p.v1.SnapshotRequestH\x00\x12\x37\n\rsnapshot_part\x18\x1f \x01(\x0b\x32\x1e.dualchain.p2p.v1.SnapshotPartH\x00\x12*\n\x06pruned\x18  \x01(\x0b\x32\x18.dualchain.p2p.v1.PrunedH\x00\x12\x31\n\nwant_votes\x18\x14 \x01(\x0b\x32\x1b.dualchain.p2p.v1.WantVotesH\x00\x12\x31\n\nheld_votes\x18\x15 \x01(\x0b\x32\x1b.dualchain.p2p.v1.HeldVotesH\x00\x12\x33\n\x0bkeep_bodies\x18\x16 \x01(\x0b\x32\x1c.dualchain.p2p.v1.KeepBodiesH\x00\x12\x33\n\x0b\x62odies_kept\x18\x17 \x01(\x0b\x32\x1c.dualchain.p2p.v1.BodiesKeptH\x00\x42\t\n\x07\x63ontent\")\n\nPrePrepare\x12\x0c\n\x04vote\x18\x01 \x01(\x0c\x12\r\n\x05\x62\x61tch\x18\x02 \x01(\x0c\"-\n\x0b\x43ommitProof\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x0c\x12\x0f\n\x07\x63ommits\x18\x02 \x03(\x0c\"5\n\x0e\x46inalityNotice\x12\x0e\n\x06header\x18\x01 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x02 \x01(\x0c\"e\n\tHeartbeat\x12\x0e\n\x06sender\x18\x01 \x01(\r\x12\x14\n\x0c\x66inal_height\x18\x02 \x01(\x04\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x0c\n\x04view\x18\x04 \x01(\x04\x12\x15\n\rview_changing\x18\x05 \x01(\x08\"\x1e\n\tEnvelopes\x12\x11\n\tenvelopes\x18\x01 \x03(\x0c\"\x1c\n\rWantEnvelopes\x12\x0b\n\x03ids\x18\x01 \x03(\x0c\"*\n\nWantBlocks\x12\r\n\x05start\x18\x01 \x01(\x04\x12\r\n\x05\x63ount\x18\x02 \x01(\r\"\x18\n\x06\x42locks\x12\x0e\n\x06\x62locks\x18\x01 \x03(\x0c\"\x1a\n\tWantVotes\x12\r\n\x05nonce\x18\x01 \x01(\x0c\"\x99\x01\n\tHeldVotes\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x14\n\x0c\x66inal_header\x18\x02 \x01(\x0c\x12\x19\n\x11\x66inal_certificate\x18\x03 \x01(\x0c\x12\r\n\x05votes\x18\x04 \x03(\x0c\x12\x14\n\x0cheader_votes\x18\x05 \x03(\x0c\x12\x13\n\x0bview_change\x18\x06 \x01(\x0c\x12\x12\n\nstatements\x18\x07 \x03(\x0c\"(\n\nKeepBodies\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0b\n\x03ids\x18\x02 \x03(\x0c\"(\n\nBodiesKept\x12\r\n\x05nonce\x18\x01 \x01(\x0c\x12\x0b\n\x03ids\x18\x02 \x03(\x0c\"[\n\x0fSnapshotRequest\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\r\x12\x0c\n\x04tree\x18\x03 \x01(\r\x12\r\n\x05start\x18\x04 \x01(\x04\x12\r\n\x05\x63ount\x18\x05 \x01(\r\"p\n\x0cSnapshotPart\x12\x0e\n\x06height\x18\x01 \x01(\x04\x12\x0c\n\x04kind\x18\x02 \x01(\r\x12\x0c\n\x04tree\x18\x03 \x01(\r\x12\r\n\x05start\x18\x04 \x01(\x04\x12\r\n\x05parts\x18\x05 \x03(\x0c\x12\x16\n\x0evalidator_sets\x18\x06 \x03(\x0c\"\x18\n\x06Pruned\x12\x0e\n\x06height\x18\x01 \x01(\x04\x32W\n\x0bPeerService\x12H\n\x04Link\x12\x1d.dualchain.p2p.v1.LinkMessage\x1a\x1d.dualchain.p2p.v1.LinkMessage(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,37 +36,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_HELLO']._serialized_start=119
   _globals['_HELLO']._serialized_end=210
   _globals['_FRAME']._serialized_start=213
-  _globals['_FRAME']._serialized_end=1110
-  _globals['_PREPREPARE']._serialized_start=1112
-  _globals['_PREPREPARE']._serialized_end=1153
-  _globals['_COMMITPROOF']._serialized_start=1155
-  _globals['_COMMITPROOF']._serialized_end=1200
-  _globals['_FINALITYNOTICE']._serialized_start=1202
-  _globals['_FINALITYNOTICE']._serialized_end=1255
-  _globals['_HEARTBEAT']._serialized_start=1257
-  _globals['_HEARTBEAT']._serialized_end=1358
-  _globals['_ENVELOPES']._serialized_start=1360
-  _globals['_ENVELOPES']._serialized_end=1390
-  _globals['_WANTENVELOPES']._serialized_start=1392
-  _globals['_WANTENVELOPES']._serialized_end=1420
-  _globals['_WANTBLOCKS']._serialized_start=1422
-  _globals['_WANTBLOCKS']._serialized_end=1464
-  _globals['_BLOCKS']._serialized_start=1466
-  _globals['_BLOCKS']._serialized_end=1490
-  _globals['_WANTVOTES']._serialized_start=1492
-  _globals['_WANTVOTES']._serialized_end=1518
-  _globals['_HELDVOTES']._serialized_start=1521
-  _globals['_HELDVOTES']._serialized_end=1654
-  _globals['_KEEPBODIES']._serialized_start=1656
-  _globals['_KEEPBODIES']._serialized_end=1696
-  _globals['_BODIESKEPT']._serialized_start=1698
-  _globals['_BODIESKEPT']._serialized_end=1738
-  _globals['_SNAPSHOTREQUEST']._serialized_start=1740
-  _globals['_SNAPSHOTREQUEST']._serialized_end=1831
-  _globals['_SNAPSHOTPART']._serialized_start=1833
-  _globals['_SNAPSHOTPART']._serialized_end=1945
-  _globals['_PRUNED']._serialized_start=1947
-  _globals['_PRUNED']._serialized_end=1971
-  _globals['_PEERSERVICE']._serialized_start=1973
-  _globals['_PEERSERVICE']._serialized_end=2060
+  _globals['_FRAME']._serialized_end=1131
+  _globals['_PREPREPARE']._serialized_start=1133
+  _globals['_PREPREPARE']._serialized_end=1174
+  _globals['_COMMITPROOF']._serialized_start=1176
+  _globals['_COMMITPROOF']._serialized_end=1221
+  _globals['_FINALITYNOTICE']._serialized_start=1223
+  _globals['_FINALITYNOTICE']._serialized_end=1276
+  _globals['_HEARTBEAT']._serialized_start=1278
+  _globals['_HEARTBEAT']._serialized_end=1379
+  _globals['_ENVELOPES']._serialized_start=1381
+  _globals['_ENVELOPES']._serialized_end=1411
+  _globals['_WANTENVELOPES']._serialized_start=1413
+  _globals['_WANTENVELOPES']._serialized_end=1441
+  _globals['_WANTBLOCKS']._serialized_start=1443
+  _globals['_WANTBLOCKS']._serialized_end=1485
+  _globals['_BLOCKS']._serialized_start=1487
+  _globals['_BLOCKS']._serialized_end=1511
+  _globals['_WANTVOTES']._serialized_start=1513
+  _globals['_WANTVOTES']._serialized_end=1539
+  _globals['_HELDVOTES']._serialized_start=1542
+  _globals['_HELDVOTES']._serialized_end=1695
+  _globals['_KEEPBODIES']._serialized_start=1697
+  _globals['_KEEPBODIES']._serialized_end=1737
+  _globals['_BODIESKEPT']._serialized_start=1739
+  _globals['_BODIESKEPT']._serialized_end=1779
+  _globals['_SNAPSHOTREQUEST']._serialized_start=1781
+  _globals['_SNAPSHOTREQUEST']._serialized_end=1872
+  _globals['_SNAPSHOTPART']._serialized_start=1874
+  _globals['_SNAPSHOTPART']._serialized_end=1986
+  _globals['_PRUNED']._serialized_start=1988
+  _globals['_PRUNED']._serialized_end=2012
+  _globals['_PEERSERVICE']._serialized_start=2014
+  _globals['_PEERSERVICE']._serialized_end=2101
 # @@protoc_insertion_point(module_scope)

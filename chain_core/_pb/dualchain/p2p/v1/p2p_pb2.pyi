@@ -27,7 +27,7 @@ class Hello(_message.Message):
     def __init__(self, genesis_hash: _Optional[bytes] = ..., ledger: _Optional[int] = ..., protocol_version: _Optional[int] = ..., node: _Optional[str] = ...) -> None: ...
 
 class Frame(_message.Message):
-    __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks", "commit_proof", "snapshot_request", "snapshot_part", "pruned", "want_votes", "held_votes", "keep_bodies", "bodies_kept")
+    __slots__ = ("pre_prepare", "vote", "header_vote", "view_change", "new_view", "finality_notice", "heartbeat", "envelopes", "want_envelopes", "want_blocks", "blocks", "commit_proof", "statement", "snapshot_request", "snapshot_part", "pruned", "want_votes", "held_votes", "keep_bodies", "bodies_kept")
     PRE_PREPARE_FIELD_NUMBER: _ClassVar[int]
     VOTE_FIELD_NUMBER: _ClassVar[int]
     HEADER_VOTE_FIELD_NUMBER: _ClassVar[int]
@@ -40,6 +40,7 @@ class Frame(_message.Message):
     WANT_BLOCKS_FIELD_NUMBER: _ClassVar[int]
     BLOCKS_FIELD_NUMBER: _ClassVar[int]
     COMMIT_PROOF_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_REQUEST_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_PART_FIELD_NUMBER: _ClassVar[int]
     PRUNED_FIELD_NUMBER: _ClassVar[int]
@@ -59,6 +60,7 @@ class Frame(_message.Message):
     want_blocks: WantBlocks
     blocks: Blocks
     commit_proof: CommitProof
+    statement: bytes
     snapshot_request: SnapshotRequest
     snapshot_part: SnapshotPart
     pruned: Pruned
@@ -66,7 +68,7 @@ class Frame(_message.Message):
     held_votes: HeldVotes
     keep_bodies: KeepBodies
     bodies_kept: BodiesKept
-    def __init__(self, pre_prepare: _Optional[_Union[PrePrepare, _Mapping]] = ..., vote: _Optional[bytes] = ..., header_vote: _Optional[bytes] = ..., view_change: _Optional[bytes] = ..., new_view: _Optional[bytes] = ..., finality_notice: _Optional[_Union[FinalityNotice, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., envelopes: _Optional[_Union[Envelopes, _Mapping]] = ..., want_envelopes: _Optional[_Union[WantEnvelopes, _Mapping]] = ..., want_blocks: _Optional[_Union[WantBlocks, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ..., commit_proof: _Optional[_Union[CommitProof, _Mapping]] = ..., snapshot_request: _Optional[_Union[SnapshotRequest, _Mapping]] = ..., snapshot_part: _Optional[_Union[SnapshotPart, _Mapping]] = ..., pruned: _Optional[_Union[Pruned, _Mapping]] = ..., want_votes: _Optional[_Union[WantVotes, _Mapping]] = ..., held_votes: _Optional[_Union[HeldVotes, _Mapping]] = ..., keep_bodies: _Optional[_Union[KeepBodies, _Mapping]] = ..., bodies_kept: _Optional[_Union[BodiesKept, _Mapping]] = ...) -> None: ...
+    def __init__(self, pre_prepare: _Optional[_Union[PrePrepare, _Mapping]] = ..., vote: _Optional[bytes] = ..., header_vote: _Optional[bytes] = ..., view_change: _Optional[bytes] = ..., new_view: _Optional[bytes] = ..., finality_notice: _Optional[_Union[FinalityNotice, _Mapping]] = ..., heartbeat: _Optional[_Union[Heartbeat, _Mapping]] = ..., envelopes: _Optional[_Union[Envelopes, _Mapping]] = ..., want_envelopes: _Optional[_Union[WantEnvelopes, _Mapping]] = ..., want_blocks: _Optional[_Union[WantBlocks, _Mapping]] = ..., blocks: _Optional[_Union[Blocks, _Mapping]] = ..., commit_proof: _Optional[_Union[CommitProof, _Mapping]] = ..., statement: _Optional[bytes] = ..., snapshot_request: _Optional[_Union[SnapshotRequest, _Mapping]] = ..., snapshot_part: _Optional[_Union[SnapshotPart, _Mapping]] = ..., pruned: _Optional[_Union[Pruned, _Mapping]] = ..., want_votes: _Optional[_Union[WantVotes, _Mapping]] = ..., held_votes: _Optional[_Union[HeldVotes, _Mapping]] = ..., keep_bodies: _Optional[_Union[KeepBodies, _Mapping]] = ..., bodies_kept: _Optional[_Union[BodiesKept, _Mapping]] = ...) -> None: ...
 
 class PrePrepare(_message.Message):
     __slots__ = ("vote", "batch")
@@ -139,20 +141,22 @@ class WantVotes(_message.Message):
     def __init__(self, nonce: _Optional[bytes] = ...) -> None: ...
 
 class HeldVotes(_message.Message):
-    __slots__ = ("nonce", "final_header", "final_certificate", "votes", "header_votes", "view_change")
+    __slots__ = ("nonce", "final_header", "final_certificate", "votes", "header_votes", "view_change", "statements")
     NONCE_FIELD_NUMBER: _ClassVar[int]
     FINAL_HEADER_FIELD_NUMBER: _ClassVar[int]
     FINAL_CERTIFICATE_FIELD_NUMBER: _ClassVar[int]
     VOTES_FIELD_NUMBER: _ClassVar[int]
     HEADER_VOTES_FIELD_NUMBER: _ClassVar[int]
     VIEW_CHANGE_FIELD_NUMBER: _ClassVar[int]
+    STATEMENTS_FIELD_NUMBER: _ClassVar[int]
     nonce: bytes
     final_header: bytes
     final_certificate: bytes
     votes: _containers.RepeatedScalarFieldContainer[bytes]
     header_votes: _containers.RepeatedScalarFieldContainer[bytes]
     view_change: bytes
-    def __init__(self, nonce: _Optional[bytes] = ..., final_header: _Optional[bytes] = ..., final_certificate: _Optional[bytes] = ..., votes: _Optional[_Iterable[bytes]] = ..., header_votes: _Optional[_Iterable[bytes]] = ..., view_change: _Optional[bytes] = ...) -> None: ...
+    statements: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, nonce: _Optional[bytes] = ..., final_header: _Optional[bytes] = ..., final_certificate: _Optional[bytes] = ..., votes: _Optional[_Iterable[bytes]] = ..., header_votes: _Optional[_Iterable[bytes]] = ..., view_change: _Optional[bytes] = ..., statements: _Optional[_Iterable[bytes]] = ...) -> None: ...
 
 class KeepBodies(_message.Message):
     __slots__ = ("nonce", "ids")
