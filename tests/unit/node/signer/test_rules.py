@@ -40,7 +40,8 @@ def skip(height: int, attempt: int = 0, body: bytes = A) -> Item:
 
 
 def states(height: int, named: Item | None = None, attempt: int = 0, order: bytes = A) -> Item:
-    return at(Kind.STATEMENT, height, attempt, order, 0, [(named.place, named.digest)] if named else ())
+    body = order + (named.digest if named else b"")
+    return at(Kind.STATEMENT, height, attempt, body, 0, [(named.place, named.digest)] if named else ())
 
 
 def asks(view: int, body: bytes = A, epoch: int = 0) -> Item:
