@@ -92,17 +92,6 @@ class VaultSection(_Section):
     key_directories: list[str] = Field(min_length=1, max_length=MAX_KEY_DIRECTORIES)
     key: str
 
-    @model_validator(mode="after")
-    def _apart(self) -> VaultSection:
-        own = Path(self.directory)
-        for name in self.key_directories:
-            folder = Path(name)
-            if folder == own or own in folder.parents or folder in own.parents:
-                raise ValueError(f"the key folder {name} is not apart from the vault's: a backup would hold both")
-        if len(set(self.key_directories)) != len(self.key_directories):
-            raise ValueError("a key folder is named twice")
-        return self
-
 
 class StoreSection(_Section):
     """[store]: a folder or a bucket."""
@@ -197,7 +186,16 @@ class Desk:
     def vault_parts(self) -> tuple[Path, list[Path], str]:
         """Folder, key folders, and the key's name."""
         section = self._named(self.config.vault, "vault")
-        return self.path(section.directory), [self.path(name) for name in section.key_directories], section.key
+        own, folders = self.path(section.directory), [self.path(name) for name in section.key_directories]
+        resolved = [folder.resolve() for folder in (own, *folders)]
+        for index, folder in enumerate(resolved):
+            if any(folder == other or other in folder.parents for other in resolved[:index] + resolved[index + 1 :]):
+                raise ConfigRefused(
+                    f"{folder} is not apart from the others: a backup of the vault would hold its keys",
+                    where="vault.key_directories",
+                    next_step="name separate folders, best on separate disks",
+                )
+        return own, folders, section.key
 
     def store(self) -> ObjectStore:
         """The object store. Raises StoreFault."""

@@ -43,6 +43,7 @@ PEOPLE = {
     "owner": ("data_owner",),
     "ann": (),
     "bo": (),
+    "cy": (),
     "csrc": ("regulator",),
     "custodian": ("custodian",),
 }
@@ -60,6 +61,9 @@ def lay_out(directory: Path) -> None:
         PEOPLE,
         strict=True,
     ):
+        if name == "cy":  # attaches his own later
+            accounts.append(row)
+            continue
         private = generate_private_key()
         write_private_key(directory / "accounts" / f"{name}-sealing.key", private)
         accounts.append(replace(row, keys={**row.keys, "sealing": (signing_provider().sm2_public_key(private),)}))
