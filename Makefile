@@ -37,10 +37,11 @@ sim-mutants: .venv ## every seeded fault in the consensus must be caught by the 
 bench: .venv ## throughput of a 4-node network on this machine (ARGS="--seconds 60")
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
 
-endurance: .venv ## minutes of faults on real processes: crash matrix, stopped nodes, archive, heights in flight
+endurance: .venv ## minutes of faults on real processes: crash matrix, stopped nodes, archive, certificates, heights in flight
 	@$(BIN)/python -m tests.endurance.crash_matrix --kills $(or $(KILLS),200)
 	@$(BIN)/python -m tests.endurance.stopped_nodes
 	@$(BIN)/python -m tests.endurance.archive
+	@$(BIN)/python -m tests.endurance.expired_certificate
 	@$(BIN)/python -m benchmarks.window
 
 protos: .venv ## generate chain_core/_pb from protos/

@@ -64,6 +64,8 @@ def alarms(
 ) -> tuple[Alarm, ...]:
     """Everything that is wrong at ``now_ms``, the weightiest first; ``chain_kind`` names the persona's command."""
     found = [alarm for one in watched if (alarm := _of_certificate(one, now_ms, warn_ms, chain_kind)) is not None]
+    if lists.missing:  # one cause, told once
+        found = [alarm for alarm in found if alarm.code is not AlarmCode.CRL_MISSING]
     found += _of_lists(lists, now_ms)
     order = list(AlarmCode)
     return tuple(sorted(dict.fromkeys(found), key=lambda alarm: (order.index(alarm.code), alarm.of)))

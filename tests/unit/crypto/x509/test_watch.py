@@ -91,6 +91,12 @@ def test_the_weightiest_first_and_each_once() -> None:
     ]
 
 
+def test_a_file_that_is_gone_is_told_once() -> None:
+    assert told(one(90 * DAY, Reason.CRL_MISSING), lists=ListState(True, "gone")) == [
+        (AlarmCode.CRL_MISSING, "security.crl")
+    ]
+
+
 def test_a_revoked_validator_is_the_governors_business_and_the_command_is_named() -> None:
     facts = one(DAY, Reason.REVOKED, of="js-2", own=False)
     step = alarms([facts], NO_LISTS, NOW, warn_ms=0, chain_kind="supervisory")[0].next_step
