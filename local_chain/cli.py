@@ -16,8 +16,20 @@ import typer
 from chain_core.codec.seen import state_key
 from chain_core.network.refusals import NotFound
 from chain_core.node import render
-from chain_core.node.command import GENESIS, JSON, NODES, PLANS, answer, identifier, read_plans, show
+from chain_core.node.command import (
+    GENESIS,
+    JSON,
+    NEW_PASSPHRASE,
+    NODES,
+    PLAIN_KEYS,
+    PLANS,
+    answer,
+    identifier,
+    read_plans,
+    show,
+)
 from chain_core.node.config import read_genesis
+from chain_core.node.key_protection import protection
 from chain_core.node.provision import (
     NodePlan,
     ProvisionRefused,
@@ -73,11 +85,14 @@ def init(
     calendar: Annotated[
         Path | None, typer.Option("--calendar", help="CSV date,kind with holidays and make-up workdays 节假日安排.")
     ] = None,
+    protect: NEW_PASSPHRASE = "prompt",
+    plain_keys: PLAIN_KEYS = False,
     as_json: JSON = False,
 ) -> None:
     """Make a new chain: keys, genesis document (its time is now), and one folder for each node.
 
-    Each node's folder holds all that its machine needs: run `dualchain node run --config node.toml` in it.
+    Keys are encrypted, asking at the terminal unless --passphrase-from says otherwise. Each node's folder holds all
+    that its machine needs beside the passphrase: run `dualchain node run --config node.toml` in it.
     """
     if market not in REGIONS:
         raise ProvisionRefused(
@@ -91,17 +106,18 @@ def init(
         raise ProvisionRefused(what, where="--supervisory-genesis", next_step="name the supervisory chain's document")
     _check_parties(plans, {"--operator": operator, "--bank": bank})
     days = read_calendar(calendar) if calendar is not None else MarketCalendar()
+    keys = protection(protect, plain=plain_keys)
     with new_network(directory):
         genesis = market_genesis(
             chain_id,
             market,
             time.time_ns() // 1_000_000,
-            make_validators(directory, plans),
-            make_accounts(directory, market_accounts(operator, bank)),
+            make_validators(directory, plans, keys),
+            make_accounts(directory, market_accounts(operator, bank), keys),
             document,
             days,
         )
-        identity = write_network(directory, genesis, plans)
+        identity = write_network(directory, genesis, plans, keys)
     row = {"chain_id": chain_id, "genesis_hash": identity.hex(), "supervised_by": upper.chain_id}
     show(row | {"directory": str(directory), "nodes": len(plans)}, as_json)
 

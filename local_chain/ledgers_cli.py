@@ -8,7 +8,8 @@ import typer
 
 from chain_core.execution.sub_ledgers import LEDGER
 from chain_core.node import render
-from chain_core.node.command import GENESIS, JSON, NODES, answer
+from chain_core.node.command import GENESIS, JSON, NODES, PASSPHRASE, answer
+from chain_core.node.key_protection import open_key
 from chain_core.node.sub_ledger_view import named_ledgers, sub_ledger_client
 from chain_core.node.validators_cli import ACCOUNT, KEY, propose, submit_one
 from chain_core.node.verifying_client import VerifyingClient
@@ -57,10 +58,11 @@ def propose_ledger(
     key: KEY,
     node: NODES,
     genesis: GENESIS,
+    passphrase: PASSPHRASE = "",
     as_json: JSON = False,
 ) -> None:
     """Propose a new sub-ledger; another governor approves with `validators approve`."""
-    propose(LEDGER, {"name": name}, account, key, node, genesis, as_json)
+    propose(LEDGER, {"name": name}, account, open_key(key, passphrase), node, genesis, as_json)
 
 
 @ledgers_app.command("follow")
@@ -70,9 +72,12 @@ def follow_main(
     key: KEY,
     node: NODES,
     genesis: GENESIS,
+    passphrase: PASSPHRASE = "",
     as_json: JSON = False,
 ) -> None:
     """Bring what the main ledger has decided to a sub-ledger: parameters, flags, validators."""
+
+    private = open_key(key, passphrase)
 
     async def ask(main: VerifyingClient) -> render.Row:
         sub = await sub_ledger_client(main, ledger)
@@ -80,7 +85,7 @@ def follow_main(
             calls = await operations(main, sub)
             row: render.Row = {"ledger": ledger, "calls": len(calls)}
             if calls:
-                row |= await submit_one(sub, account, key, *calls, contracts=(MainLedger(),))
+                row |= await submit_one(sub, account, private, *calls, contracts=(MainLedger(),))
             _, followed = await standing(sub)
         finally:
             await sub.close()

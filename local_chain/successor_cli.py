@@ -10,7 +10,8 @@ import typer
 
 from chain_core.codec.block import decode_header
 from chain_core.node import render
-from chain_core.node.command import JSON, PLANS, read_plans, show
+from chain_core.node.command import JSON, NEW_PASSPHRASE, PLAIN_KEYS, PLANS, read_plans, show
+from chain_core.node.key_protection import protection
 from chain_core.node.provision import ProvisionRefused, make_validators, new_network, write_network
 from chain_core.node.succession import Bequest, successor_document
 from local_chain.assembly import local_assembly
@@ -21,6 +22,8 @@ def successor(
     directory: Annotated[Path, typer.Argument(help="New directory for the network.")],
     source: Annotated[Path, typer.Option("--from", help="Directory that `node snapshot` wrote on the predecessor.")],
     nodes: PLANS,
+    protect: NEW_PASSPHRASE = "prompt",
+    plain_keys: PLAIN_KEYS = False,
     as_json: JSON = False,
 ) -> None:
     """Make the successor 后继链 of a chain that lost more than a third of its nodes for ever, from its last state.
@@ -34,15 +37,16 @@ def successor(
         what = f"{bequest.genesis.chain_id} is a {bequest.genesis.kind} chain"
         raise ProvisionRefused(what, where="--from", next_step="name the snapshot of a market's chain")
     check_votes(plans)
+    keys = protection(protect, plain=plain_keys)
     with new_network(directory):
         genesis = successor_document(
             bequest,
-            make_validators(directory, plans),
+            make_validators(directory, plans, keys),
             time.time_ns() // 1_000_000,
             local_assembly(bequest.genesis),
             directory,
         )
-        identity = write_network(directory, genesis, plans)
+        identity = write_network(directory, genesis, plans, keys)
     past = genesis.predecessor
     assert past is not None, "it was made with one"
     row: render.Row = {

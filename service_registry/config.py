@@ -11,10 +11,12 @@ from typing import Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.passphrase import Unlock
 from chain_core.crypto.providers import signing_provider
 from chain_core.network.identity import require_loopback
 from chain_core.node.chain_view import ChainView
 from chain_core.node.config import ConfigRefused, read_genesis
+from chain_core.node.key_protection import KeysSection
 from chain_core.types.errors import LocalFault
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 
@@ -95,12 +97,17 @@ class GatewayAddress(_Section):
 class _File(_Section):
     supervisory: ChainSection
     log: LogSection = LogSection()
+    keys: KeysSection = KeysSection()
     directory: Path = Field(default=Path(), exclude=True)
     """Where relative paths count from."""
 
     def path(self, name: str) -> Path:
         """A path named in the file."""
         return self.directory / name
+
+    def key(self, name: str) -> KeyPair:
+        """A key file named in the file. Raises KeyFileRefused, PassphraseRefused."""
+        return KeyPair.load(self.path(name), self.keys.unlock(self.directory))
 
     def view(self, section: ChainSection, kind: str) -> ChainView:
         """A verifier of the chain's answers. Raises ConfigRefused for a document of another kind."""
@@ -145,9 +152,9 @@ class KeyPair:
     public: bytes
 
     @classmethod
-    def load(cls, path: Path) -> KeyPair:
-        """Raises KeyFileRefused."""
-        return cls.of(load_private_key(path))
+    def load(cls, path: Path, unlock: Unlock | None = None) -> KeyPair:
+        """Raises KeyFileRefused, PassphraseRefused."""
+        return cls.of(load_private_key(path, unlock))
 
     @classmethod
     def of(cls, private: bytes) -> KeyPair:

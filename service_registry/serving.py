@@ -12,7 +12,7 @@ from chain_core.network.raw_rpc import Method, RawServer
 from chain_core.node import log as node_log
 from chain_core.node.log import event
 from service_registry.chain import Account, RegistryChain, wall_clock_ms
-from service_registry.config import GatewayConfig, KeyPair, LogSection, LookupConfig
+from service_registry.config import GatewayConfig, LogSection, LookupConfig
 from service_registry.gateway import Gateway
 from service_registry.host import ServiceHost
 from service_registry.lookup import Lookup
@@ -33,7 +33,7 @@ def set_up_log(section: LogSection, package: str = "service_registry") -> None:
 
 async def serve_gateway(config: GatewayConfig) -> None:
     """Runs a gateway. Raises ConfigRefused, KeyFileRefused, PortTaken."""
-    key = KeyPair.load(config.path(config.gateway.key))
+    key = config.key(config.gateway.key)
     chain = RegistryChain(config.view(config.supervisory, "supervisory"), config.supervisory.nodes)
     who = Account(bytes.fromhex(config.gateway.account), key.private, key.public)
     recorder = Recorder(chain, who)
@@ -51,7 +51,7 @@ async def serve_gateway(config: GatewayConfig) -> None:
 
 async def serve_lookup(config: LookupConfig) -> None:
     """Runs a holder-roll look-up. Raises ConfigRefused, KeyFileRefused, PortTaken."""
-    key = KeyPair.load(config.path(config.publisher.assertion_key))
+    key = config.key(config.publisher.assertion_key)
     chain = RegistryChain(config.view(config.supervisory, "supervisory"), config.supervisory.nodes)
     lookup = Lookup(config.view(config.market, "local"), config.market.nodes)
     service = service_id(chain.genesis_hash, bytes.fromhex(config.publisher.account), config.publisher.reference)

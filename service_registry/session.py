@@ -40,14 +40,14 @@ class Session:
 
     def account(self) -> Account:
         """The actor with its transaction key. Raises KeyFileRefused."""
-        key = KeyPair.load(self.config.path(self.actor.key))
+        key = self.config.key(self.actor.key)
         return Account(bytes.fromhex(self.actor.account), key.private, key.public)
 
     def assertion_key(self) -> KeyPair:
         """The actor's assertion key. Raises KeyFileRefused."""
         if not self.actor.assertion_key:
             raise missing(("actor", "assertion_key"), "sign calls and reports")
-        return KeyPair.load(self.config.path(self.actor.assertion_key))
+        return self.config.key(self.actor.assertion_key)
 
     def consumer(self) -> Consumer:
         """The actor as a caller."""

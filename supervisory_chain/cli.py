@@ -11,7 +11,19 @@ import typer
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map
 from chain_core.node import render
-from chain_core.node.command import GENESIS, JSON, NODES, PLANS, answer, identifier, read_plans, show
+from chain_core.node.command import (
+    GENESIS,
+    JSON,
+    NEW_PASSPHRASE,
+    NODES,
+    PLAIN_KEYS,
+    PLANS,
+    answer,
+    identifier,
+    read_plans,
+    show,
+)
+from chain_core.node.key_protection import protection
 from chain_core.node.provision import make_accounts, make_validators, new_network, write_network
 from chain_core.node.validators_cli import validators_app
 from chain_core.node.verifying_client import VerifyingClient
@@ -34,21 +46,25 @@ def init(
     directory: Annotated[Path, typer.Argument(help="New directory for the network.")],
     nodes: PLANS,
     chain_id: Annotated[str, typer.Option("--chain-id", help="Identifier of the chain.")] = CHAIN_ID,
+    protect: NEW_PASSPHRASE = "prompt",
+    plain_keys: PLAIN_KEYS = False,
     as_json: JSON = False,
 ) -> None:
     """Make a new chain: keys, genesis document (its time is now), and one folder for each node.
 
-    Each node's folder holds all that its machine needs: run `dualchain node run --config node.toml` in it.
+    Keys are encrypted, asking at the terminal unless --passphrase-from says otherwise. Each node's folder holds all
+    that its machine needs beside the passphrase: run `dualchain node run --config node.toml` in it.
     """
     plans = read_plans(nodes)
+    keys = protection(protect, plain=plain_keys)
     with new_network(directory):
         genesis = supervisory_genesis(
             chain_id,
             time.time_ns() // 1_000_000,
-            make_validators(directory, plans),
-            make_accounts(directory, ACCOUNTS),
+            make_validators(directory, plans, keys),
+            make_accounts(directory, ACCOUNTS, keys),
         )
-        identity = write_network(directory, genesis, plans)
+        identity = write_network(directory, genesis, plans, keys)
     show(
         {"chain_id": chain_id, "genesis_hash": identity.hex(), "directory": str(directory), "nodes": len(plans)},
         as_json,

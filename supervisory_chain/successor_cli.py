@@ -13,8 +13,9 @@ from chain_core.codec.proofs import encode_state_proof
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map
 from chain_core.node import render
-from chain_core.node.command import GENESIS, JSON, NODES, answer, identifier
+from chain_core.node.command import GENESIS, JSON, NODES, PASSPHRASE, answer, identifier
 from chain_core.node.config import read_genesis
+from chain_core.node.key_protection import open_key
 from chain_core.node.succession import Bequest, check_succession, prove_last_state
 from chain_core.node.validators_cli import submit_one
 from chain_core.node.verifying_client import VerifyingClient
@@ -52,6 +53,7 @@ def propose(
     technology: Annotated[str, typer.Option("--technology", help="What the chain runs on.")] = "dualchain",
     consensus: Annotated[str, typer.Option("--consensus", help="How it agrees.")] = "PBFT",
     give_up: GIVE_UP = False,
+    passphrase: PASSPHRASE = "",
     as_json: JSON = False,
 ) -> None:
     """Propose it, as the institution that registered the predecessor; `confirm` by the regulator moves the market.
@@ -75,7 +77,7 @@ def propose(
         "give_up": give_up,
     }
     row: render.Row = {"chain": genesis_hash(raw).hex(), "predecessor": bequest.genesis_hash.hex(), "give_up": give_up}
-    _submit("propose", args, row, account, key, node, genesis, as_json)
+    _submit("propose", args, row, account, open_key(key, passphrase), node, genesis, as_json)
 
 
 @app.command()
@@ -86,18 +88,34 @@ def confirm(
     node: NODES,
     genesis: GENESIS,
     give_up: GIVE_UP = False,
+    passphrase: PASSPHRASE = "",
     as_json: JSON = False,
 ) -> None:
     """Move the market, as the regulator: from now on nothing of the predecessor is taken."""
     args: dict[str, Value] = {"chain": identifier(chain, "CHAIN", 32), "give_up": give_up}
-    _submit("confirm", args, {"chain": chain}, account, key, node, genesis, as_json)
+    _submit("confirm", args, {"chain": chain}, account, open_key(key, passphrase), node, genesis, as_json)
 
 
 @app.command()
-def withdraw(chain: CHAIN, account: ACCOUNT, key: KEY, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+def withdraw(
+    chain: CHAIN,
+    account: ACCOUNT,
+    key: KEY,
+    node: NODES,
+    genesis: GENESIS,
+    passphrase: PASSPHRASE = "",
+    as_json: JSON = False,
+) -> None:
     """End a proposal, as its proposer or as the regulator."""
     _submit(
-        "withdraw", {"chain": identifier(chain, "CHAIN", 32)}, {"chain": chain}, account, key, node, genesis, as_json
+        "withdraw",
+        {"chain": identifier(chain, "CHAIN", 32)},
+        {"chain": chain},
+        account,
+        open_key(key, passphrase),
+        node,
+        genesis,
+        as_json,
     )
 
 
@@ -127,7 +145,7 @@ def _submit(
     args: dict[str, Value],
     row: render.Row,
     account: str,
-    key: Path,
+    key: bytes,
     node: list[str],
     genesis: Path,
     as_json: bool,

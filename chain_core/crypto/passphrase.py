@@ -78,9 +78,11 @@ class Unlock:
 
     __slots__ = ("_passphrase", "plain", "source")
 
-    def __init__(self, source: Source | None = None, *, plain: bool = False) -> None:
-        self.source, self.plain = source, plain
-        self._passphrase: Passphrase | None = None
+    def __init__(
+        self, source: Source | None = None, *, plain: bool = False, passphrase: Passphrase | None = None
+    ) -> None:
+        """``passphrase``: when it was read already."""
+        self.source, self.plain, self._passphrase = source, plain, passphrase
 
     def passphrase(self) -> Passphrase | None:
         """The passphrase, None when no source was named. Raises PassphraseRefused."""

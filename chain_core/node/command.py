@@ -12,6 +12,7 @@ from typing import Annotated
 
 import typer
 
+from chain_core.crypto.passphrase import SOURCES
 from chain_core.network.identity import require_loopback
 from chain_core.node import render
 from chain_core.node.certify import AUTHORITY, CLIENTS
@@ -31,6 +32,15 @@ PLANS = Annotated[
     list[str],
     typer.Option("--node", help="A node as NAME,LEGAL ENTITY,HOST,PEER PORT,CLIENT PORT; repeat, at least four."),
 ]
+
+PASSPHRASE = Annotated[
+    str,
+    typer.Option("--passphrase-from", metavar="SOURCE", help=f"Where its passphrase is read: {SOURCES}."),
+]
+NEW_PASSPHRASE = Annotated[
+    str, typer.Option("--passphrase-from", metavar="SOURCE", help=f"Where the new passphrase is read: {SOURCES}.")
+]
+PLAIN_KEYS = Annotated[bool, typer.Option("--plain-keys", help="Leave the new keys unencrypted.")]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}\Z")
 """A node's name is the name of its folder, too."""

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import ErrorDetails
 
 from chain_core.codec.genesis import decode_genesis, genesis_hash
-from chain_core.crypto.passphrase import Source
+from chain_core.crypto.passphrase import Source, Unlock
 from chain_core.network.identity import require_loopback
 from chain_core.node.config_quotas import QuotaSection
 from chain_core.node.config_security import SecuritySection
-from chain_core.node.own_keys import own_keys
+from chain_core.node.own_keys import own_keys, unlock_of
 from chain_core.node.signer.client import SCHEME
 from chain_core.node.snapshot_exchange import SNAPSHOT_DISTANCE
 from chain_core.node.snapshot_serving import SNAPSHOT_EVERY
@@ -272,6 +272,8 @@ class Membership:
     name: str
     keys: VoteKeys = field(repr=False)
     contacts: dict[str, str]
+    unlock: Unlock | None = field(default=None, repr=False)
+    """Opens the node's other key files; its passphrase is read once a process."""
 
     def key_in(self, validators: ValidatorSet) -> bytes | None:
         """This node's consensus key in a set, None where it is no member."""
@@ -302,12 +304,13 @@ def join(config: NodeConfig, passphrase_from: Source | None = None) -> Membershi
     others = {name: address for name, address in config.peers.items() if name != config.node.name}
     if not config.node.joining:
         _check_name(config, genesis)
-    keys = own_keys(config, genesis, genesis_hash(raw), passphrase_from)
+    unlock = unlock_of(config, passphrase_from)
+    keys = own_keys(config, genesis, genesis_hash(raw), unlock)
     if config.node.joining:
         _check_contacts(config, others)
     else:
         _check_founder(config, genesis, keys.public_keys, others)
-    return Membership(genesis, raw, genesis_hash(raw), config.node.name, keys, others)
+    return Membership(genesis, raw, genesis_hash(raw), config.node.name, keys, others, unlock)
 
 
 def _check_name(config: NodeConfig, genesis: Genesis) -> None:

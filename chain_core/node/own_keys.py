@@ -18,11 +18,11 @@ KEYS_FILE = "signer-keys"
 """In the data directory: public keys that the signer had when it was last seen."""
 
 
-def own_keys(config: NodeConfig, genesis: Genesis, chain: bytes, passphrase_from: Source | None) -> VoteKeys:
+def own_keys(config: NodeConfig, genesis: Genesis, chain: bytes, unlock: Unlock) -> VoteKeys:
     """The keys by which this node votes. Raises KeyFileRefused, PassphraseRefused, SignerAway."""
     if config.node.signer:
         return _remote_keys(config, genesis, chain)
-    return _file_keys(config, chain, passphrase_from)
+    return _file_keys(config, chain, unlock)
 
 
 def unlock_of(config: NodeConfig, passphrase_from: Source | None = None) -> Unlock:
@@ -35,8 +35,7 @@ def unlock_of(config: NodeConfig, passphrase_from: Source | None = None) -> Unlo
     return Unlock(source, plain=node.plaintext_keys)
 
 
-def _file_keys(config: NodeConfig, chain: bytes, passphrase_from: Source | None) -> VoteKeys:
-    unlock = unlock_of(config, passphrase_from)
+def _file_keys(config: NodeConfig, chain: bytes, unlock: Unlock) -> VoteKeys:
     paths = [path for path in (config.node.consensus_key, config.node.next_consensus_key) if path]
     private = [load_private_key(config.path(path), unlock) for path in paths]
     return FileKeys(chain, {signing_provider().sm2_public_key(key): key for key in private})

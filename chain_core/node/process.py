@@ -54,7 +54,7 @@ class Node:
         self.instances: dict[int, Instance] = {}
         self.door = LinkDoor()
         genesis = membership.genesis
-        self.security = Security(config, genesis.chain_id, genesis.kind, SystemClock().now_ms)
+        self.security = Security(config, genesis.chain_id, genesis.kind, SystemClock().now_ms, membership.unlock)
         self.table = SharedTable(membership.genesis.chain_id)
         self.guards = Guards(config, membership, assembly, self._final, self._alarm)
         try:
@@ -66,8 +66,7 @@ class Node:
             raise
         main = self.instances[MAIN_LEDGER]
         main.observer.told.append(self._look_for_ledgers)
-        main.observer.on_halt = lambda: self._set_health(serving=False)
-        main.observer.on_resume = lambda: self._set_health(serving=True)
+        main.observer.on_halt = self._on_halt
         main.status.security = self.security
         main.metrics.read_security(self.security, SystemClock().now_ms)
         main.status.others = lambda: [one.status for one in self.instances.values() if one is not main]
@@ -244,5 +243,5 @@ class Node:
                 self.observer.alarm("SECURITY_WATCH_FAILED", {"reason": repr(error)})
             await asyncio.sleep(TICK_S)
 
-    def _set_health(self, *, serving: bool) -> None:
-        self.run(self._health.set(serving=serving), "health")
+    def _on_halt(self) -> None:
+        self.run(self._health.set(serving=False), "health")

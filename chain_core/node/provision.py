@@ -17,12 +17,14 @@ from pathlib import Path
 from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash
 from chain_core.codec.signed import derive_id
 from chain_core.crypto.keys import load_private_key, write_private_key
+from chain_core.crypto.passphrase import Unlock
 from chain_core.crypto.providers import generate_private_key, signing_provider
 from chain_core.crypto.x509 import pem
 from chain_core.crypto.x509.authority import Authority
 from chain_core.crypto.x509.names import Subject
 from chain_core.crypto.x509.request import make_request
 from chain_core.node import certify
+from chain_core.node.key_protection import PLAIN, Protection
 from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis, GenesisAccount
 from chain_core.types.ids import NO_ACCOUNT, ZERO_HASH
@@ -92,18 +94,20 @@ def new_network(directory: Path) -> Iterator[None]:
         raise
 
 
-def make_validators(directory: Path, plans: Sequence[NodePlan]) -> ValidatorSet:
+def make_validators(directory: Path, plans: Sequence[NodePlan], protection: Protection = PLAIN) -> ValidatorSet:
     """New consensus and transport keys for every node, written to its folder with mode 0600."""
     validators = []
     for plan in plans:
         folder = directory / plan.name
         folder.mkdir()
-        public = [_new_key(folder / f"{purpose}.key") for purpose in ("consensus", "transport")]
+        public = [_new_key(folder / f"{purpose}.key", protection) for purpose in ("consensus", "transport")]
         validators.append(Validator(plan.name, plan.entity, *public))
     return ValidatorSet(tuple(validators))
 
 
-def make_accounts(directory: Path, plans: Sequence[AccountPlan]) -> tuple[GenesisAccount, ...]:
+def make_accounts(
+    directory: Path, plans: Sequence[AccountPlan], protection: Protection = PLAIN
+) -> tuple[GenesisAccount, ...]:
     """New transaction keys for the accounts of the genesis document."""
     folder = directory / ACCOUNTS_DIRECTORY
     folder.mkdir()
@@ -112,35 +116,38 @@ def make_accounts(directory: Path, plans: Sequence[AccountPlan]) -> tuple[Genesi
             genesis_account_id(plan.name),
             plan.entity,
             tuple(sorted(plan.roles)),
-            {"transaction": (_new_key(folder / f"{plan.name}.key"),)},
+            {"transaction": (_new_key(folder / f"{plan.name}.key", protection),)},
         )
         for plan in plans
     )
 
 
-def _new_key(path: Path) -> bytes:
+def _new_key(path: Path, protection: Protection) -> bytes:
     private = generate_private_key()
-    write_private_key(path, private)
+    write_private_key(path, private, protection.passphrase)
     return signing_provider().sm2_public_key(private)
 
 
-def account_key(directory: Path, name: str) -> tuple[bytes, bytes]:
+def account_key(directory: Path, name: str, unlock: Unlock | None = None) -> tuple[bytes, bytes]:
     """(account id, private key) of a genesis account, read from the network directory."""
-    return genesis_account_id(name), load_private_key(directory / ACCOUNTS_DIRECTORY / f"{name}.key")
+    return genesis_account_id(name), load_private_key(directory / ACCOUNTS_DIRECTORY / f"{name}.key", unlock)
 
 
-def write_network(directory: Path, genesis: Genesis, plans: Sequence[NodePlan]) -> bytes:
+def write_network(
+    directory: Path, genesis: Genesis, plans: Sequence[NodePlan], protection: Protection = PLAIN
+) -> bytes:
     """Write the genesis document, the certificates and every node's folder; the genesis hash."""
     raw = encode_genesis(genesis)
     (directory / GENESIS_FILE).write_bytes(raw)
     keys = {one.name: one.transport_key for one in genesis.validators.validators}
     members = [certify.Member(plan.name, plan.entity, plan.host, keys[plan.name]) for plan in plans]
-    certify.certify_network(directory, genesis.chain_id, members, _named_accounts(directory, genesis))
+    accounts = _named_accounts(directory, genesis)
+    certify.certify_network(directory, genesis.chain_id, members, accounts, protection.passphrase)
     for plan in plans:
         folder = directory / plan.name
         (folder / GENESIS_FILE).write_bytes(raw)
         peers = {other.name: f"{other.host}:{other.peer_port}" for other in plans if other.name != plan.name}
-        (folder / CONFIG_FILE).write_text(_config(plan, peers, folder), encoding="utf-8")
+        (folder / CONFIG_FILE).write_text(_config(plan, peers, folder, protection), encoding="utf-8")
     return genesis_hash(raw)
 
 
@@ -158,6 +165,7 @@ def write_newcomer(
     genesis: bytes,
     contacts: Mapping[str, str],
     authority: Authority | None = None,
+    protection: Protection = PLAIN,
 ) -> Validator:
     """Keys and configuration, in a new folder, of a node that will join by a proposal; what the proposal says of it.
 
@@ -165,21 +173,25 @@ def write_newcomer(
     a request for that is written.
     """
     new_directory(folder)
-    public = [_new_key(folder / f"{purpose}.key") for purpose in ("consensus", "transport")]
+    public = [_new_key(folder / f"{purpose}.key", protection) for purpose in ("consensus", "transport")]
     (folder / GENESIS_FILE).write_bytes(genesis)
     if authority is None:
-        request = make_request(Subject(plan.name, plan.entity), load_private_key(folder / "transport.key"))
+        transport = load_private_key(folder / "transport.key", protection.unlock)
+        request = make_request(Subject(plan.name, plan.entity), transport)
         (folder / certify.REQUEST).write_text(pem.to_pem(pem.REQUEST, request), "ascii")
     else:
         member = certify.Member(plan.name, plan.entity, plan.host, public[1])
         made = authority.issue(certify.node_wish(decode_genesis(genesis).chain_id, member), certify.now_ms())
         certify.write_node_files(folder, authority, made)
-    (folder / CONFIG_FILE).write_text(_config(plan, contacts, folder, joining=True), encoding="utf-8")
+    (folder / CONFIG_FILE).write_text(_config(plan, contacts, folder, protection, joining=True), encoding="utf-8")
     return Validator(plan.name, plan.entity, *public)
 
 
-def write_next_key(folder: Path) -> bytes:
-    """A key for the rotation of a node's consensus key, and the line of its configuration; the public key."""
+def write_next_key(folder: Path, protection: Protection = PLAIN) -> bytes:
+    """A key for the rotation of a node's consensus key, and the line of its configuration; the public key.
+
+    ``protection``: as its present keys have it, for a process reads one passphrase.
+    """
     path = folder / CONFIG_FILE
     text = path.read_text(encoding="utf-8")
     mark = 'consensus_key = "consensus.key"\n'
@@ -189,12 +201,14 @@ def write_next_key(folder: Path) -> bytes:
             where=str(path),
             next_step="make the key file and write node.next_consensus_key by hand (docs/spec/node-config.md)",
         )
-    public = _new_key(folder / NEXT_KEY_FILE)
+    public = _new_key(folder / NEXT_KEY_FILE, protection)
     path.write_text(text.replace(mark, f'{mark}next_consensus_key = "{NEXT_KEY_FILE}"\n'), encoding="utf-8")
     return public
 
 
-def _config(plan: NodePlan, peers: Mapping[str, str], folder: Path, *, joining: bool = False) -> str:
+def _config(
+    plan: NodePlan, peers: Mapping[str, str], folder: Path, protection: Protection, *, joining: bool = False
+) -> str:
     quoted = json.dumps  # a JSON string is a TOML basic string
     lines = [
         "[chain]",
@@ -204,7 +218,7 @@ def _config(plan: NodePlan, peers: Mapping[str, str], folder: Path, *, joining: 
         f"name = {quoted(plan.name)}",
         'data_dir = "data"',
         'consensus_key = "consensus.key"',
-        "plaintext_keys = true",
+        *protection.lines,
         *(["joining = true"] if joining else []),
         "",
         "[listen]",

@@ -15,7 +15,7 @@ import typer
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
-from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.passphrase import Unlock, parse_source
 from chain_core.crypto.providers import signing_provider
 from chain_core.crypto.x509.authority import open_authority
 from chain_core.execution.contract import Contract
@@ -29,9 +29,21 @@ from chain_core.network.identity import split_address
 from chain_core.network.signing import sign_transaction
 from chain_core.node import render
 from chain_core.node.chain_view import VerifiedReceipt
-from chain_core.node.command import GENESIS, JSON, NODES, answer, identifier, show
-from chain_core.node.config import read_genesis
-from chain_core.node.provision import NodePlan, write_newcomer, write_next_key
+from chain_core.node.command import (
+    GENESIS,
+    JSON,
+    NEW_PASSPHRASE,
+    NODES,
+    PASSPHRASE,
+    PLAIN_KEYS,
+    answer,
+    identifier,
+    show,
+)
+from chain_core.node.config import load_config, read_genesis
+from chain_core.node.key_protection import Protection, open_key, protection
+from chain_core.node.own_keys import unlock_of
+from chain_core.node.provision import CONFIG_FILE, NodePlan, write_newcomer, write_next_key
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import DualchainError
 from chain_core.types.ids import PUBLIC_KEY_SIZE
@@ -127,16 +139,25 @@ def add(
     key: KEY,
     node: NODES,
     genesis: GENESIS,
+    source: PASSPHRASE = "",
     as_json: JSON = False,
 ) -> None:
     """Propose that a validator joins."""
     content = _newcomer(name, entity, consensus_key, transport_key, address)
-    propose(ADD, content, account, key, node, genesis, as_json)
+    propose(ADD, content, account, open_key(key, source), node, genesis, as_json)
 
 
-def remove(name: NAME, account: ACCOUNT, key: KEY, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+def remove(
+    name: NAME,
+    account: ACCOUNT,
+    key: KEY,
+    node: NODES,
+    genesis: GENESIS,
+    source: PASSPHRASE = "",
+    as_json: JSON = False,
+) -> None:
     """Propose that a validator leaves."""
-    propose(REMOVE, {"name": name}, account, key, node, genesis, as_json)
+    propose(REMOVE, {"name": name}, account, open_key(key, source), node, genesis, as_json)
 
 
 def replace(
@@ -150,11 +171,12 @@ def replace(
     key: KEY,
     node: NODES,
     genesis: GENESIS,
+    source: PASSPHRASE = "",
     as_json: JSON = False,
 ) -> None:
     """Propose that another validator takes one's place."""
     newcomer = _newcomer(by, entity, consensus_key, transport_key, address)
-    propose(REPLACE, {"name": name, "by": newcomer}, account, key, node, genesis, as_json)
+    propose(REPLACE, {"name": name, "by": newcomer}, account, open_key(key, source), node, genesis, as_json)
 
 
 def rotate(
@@ -165,21 +187,38 @@ def rotate(
     node: NODES,
     genesis: GENESIS,
     purpose: Annotated[str, typer.Option("--purpose", help="consensus or transport.")] = "consensus",
+    source: PASSPHRASE = "",
     as_json: JSON = False,
 ) -> None:
     """Propose that a validator changes its key."""
     content: dict[str, Value] = {"name": name, "purpose": purpose, "key": _public(new_key, "--new-key")}
-    propose(ROTATE, content, account, key, node, genesis, as_json)
+    propose(ROTATE, content, account, open_key(key, source), node, genesis, as_json)
 
 
-def approve(number: NUMBER, account: ACCOUNT, key: KEY, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+def approve(
+    number: NUMBER,
+    account: ACCOUNT,
+    key: KEY,
+    node: NODES,
+    genesis: GENESIS,
+    source: PASSPHRASE = "",
+    as_json: JSON = False,
+) -> None:
     """Approve a proposal, of any kind."""
-    _vote("approve", number, account, key, node, genesis, as_json)
+    _vote("approve", number, account, open_key(key, source), node, genesis, as_json)
 
 
-def reject(number: NUMBER, account: ACCOUNT, key: KEY, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
+def reject(
+    number: NUMBER,
+    account: ACCOUNT,
+    key: KEY,
+    node: NODES,
+    genesis: GENESIS,
+    source: PASSPHRASE = "",
+    as_json: JSON = False,
+) -> None:
     """Reject a proposal, of any kind."""
-    _vote("reject", number, account, key, node, genesis, as_json)
+    _vote("reject", number, account, open_key(key, source), node, genesis, as_json)
 
 
 def prepare(
@@ -195,6 +234,8 @@ def prepare(
     ca: Annotated[
         Path | None, typer.Option("--ca", help="Directory of the authority that certifies it; none: a request is made.")
     ] = None,
+    protect: NEW_PASSPHRASE = "prompt",
+    plain_keys: PLAIN_KEYS = False,
     as_json: JSON = False,
 ) -> None:
     """Make keys and configuration of a node that is to join, and say what the proposal needs.
@@ -204,18 +245,26 @@ def prepare(
     (host, peer_port), (_, client_port) = split_address(peer), split_address(client)
     contacts = dict(item.partition("=")[::2] for item in contact)
     plan = NodePlan(name, entity, host, peer_port, client_port)
-    authority = open_authority(ca) if ca is not None else None
-    made = write_newcomer(directory, plan, read_genesis(genesis)[1], contacts, authority)
+    made_so = protection(protect, plain=plain_keys)
+    unlock = Unlock(made_so.source, plain=True, passphrase=made_so.passphrase)  # one passphrase a process
+    authority = open_authority(ca, unlock) if ca is not None else None
+    made = write_newcomer(directory, plan, read_genesis(genesis)[1], contacts, authority, made_so)
     keys = {"consensus_key": made.consensus_key.hex(), "transport_key": made.transport_key.hex()}
     show({"name": name, "entity": entity, **keys, "address": peer, "directory": str(directory)}, as_json)
 
 
 def next_key(
     directory: Annotated[Path, typer.Argument(help="The node's folder.")],
+    source: PASSPHRASE = "",
     as_json: JSON = False,
 ) -> None:
-    """Make a node's next consensus key, and say which one the proposal names; restart the node to load it."""
-    show({"new_key": write_next_key(directory).hex(), "directory": str(directory)}, as_json)
+    """Make a node's next consensus key, and say which one the proposal names; restart the node to load it.
+
+    It is encrypted as the present one is, under the same passphrase.
+    """
+    unlock = unlock_of(load_config(directory / CONFIG_FILE), parse_source(source) if source else None)
+    made = write_next_key(directory, Protection(unlock.passphrase(), unlock.source))
+    show({"new_key": made.hex(), "directory": str(directory)}, as_json)
 
 
 def _newcomer(name: str, entity: str, consensus_key: str, transport_key: str, address: str) -> dict[str, Value]:
@@ -233,7 +282,7 @@ def _public(text: str, where: str) -> bytes:
 
 
 def propose(
-    kind: str, content: dict[str, Value], account: str, key: Path, node: list[str], genesis: Path, as_json: bool
+    kind: str, content: dict[str, Value], account: str, key: bytes, node: list[str], genesis: Path, as_json: bool
 ) -> None:
     """A governor's proposal of any kind: handed in, final, and printed with its number."""
     args: dict[str, Value] = {"kind": kind, "content": content, "effective_height": 0}
@@ -246,7 +295,7 @@ def propose(
     answer(genesis, node, ask, as_json)
 
 
-def _vote(method: str, number: int, account: str, key: Path, node: list[str], genesis: Path, as_json: bool) -> None:
+def _vote(method: str, number: int, account: str, key: bytes, node: list[str], genesis: Path, as_json: bool) -> None:
     async def ask(client: VerifyingClient) -> render.Row:
         row = await submit_one(client, account, key, Operation(GOVERNANCE, method, {"proposal": number}))
         _, (raw,) = await client.state([state_key(GOVERNANCE, proposal_key(number))])
@@ -261,20 +310,19 @@ def _vote(method: str, number: int, account: str, key: Path, node: list[str], ge
 async def submit_one(
     client: VerifyingClient,
     account: str,
-    key: Path,
+    key: bytes,
     *operations: Operation,
     contracts: Sequence[Contract] = (Governance({}, ()),),
     next_step: str = "look at `validators show` and `validators proposals`",
 ) -> render.Row:
     """A transaction of the client's ledger, final and in effect. Raises NotDecided when its receipt says no, in the
-    words of ``contracts`` and with ``next_step``.
+    words of ``contracts`` and with ``next_step``. ``key``: the account's private transaction key.
     """
-    private = load_private_key(key)
     until = time.time_ns() // 1_000_000 + _WINDOW_MS
     body = TransactionBody(
         client.view.ledger, identifier(account, "--account"), secrets.randbits(63), until, operations
     )
-    signer = (private, signing_provider().sm2_public_key(private))
+    signer = (key, signing_provider().sm2_public_key(key))
     (settled,) = await client.submit_until_final([sign_transaction(client.view.genesis_hash, body, [signer])])
     if not isinstance(settled, VerifiedReceipt):
         raise settled.refusal

@@ -11,8 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from chain_core.codec.genesis import genesis_hash
 from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.passphrase import Unlock
 from chain_core.network.identity import require_loopback
 from chain_core.node.config import ConfigRefused, read_genesis
+from chain_core.node.key_protection import KeysSection
 from chain_core.types.errors import LocalFault
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 
@@ -70,6 +72,7 @@ class RelayerConfig(_Section):
     local: ChainSection
     relay: RelaySection = RelaySection()
     log: LogSection = LogSection()
+    keys: KeysSection = KeysSection()
     file: str = ""
     """Where it was read from."""
 
@@ -128,7 +131,8 @@ def load_config(path: Path) -> RelayerConfig:
 
 def assign(config: RelayerConfig) -> Assignment:
     """Reads documents and keys; checks that the two chains belong together. Raises ConfigRefused, KeyFileRefused."""
-    supervisory, local = _party(config, config.supervisory), _party(config, config.local)
+    unlock = config.keys.unlock(Path(config.file).parent)
+    supervisory, local = (_party(config, one, unlock) for one in (config.supervisory, config.local))
     above = read_genesis(_path(config, config.supervisory.genesis))[0]
     below = read_genesis(_path(config, config.local.genesis))[0]
     if (above.kind, below.kind) != ("supervisory", "local"):
@@ -146,9 +150,9 @@ def assign(config: RelayerConfig) -> Assignment:
     return Assignment(supervisory, local, config.relay.poll_ms, config.relay.heartbeat_ms)
 
 
-def _party(config: RelayerConfig, section: ChainSection) -> Party:
+def _party(config: RelayerConfig, section: ChainSection, unlock: Unlock) -> Party:
     _, raw = read_genesis(_path(config, section.genesis))
-    key = load_private_key(_path(config, section.key))
+    key = load_private_key(_path(config, section.key), unlock)
     return Party(raw, genesis_hash(raw), tuple(section.nodes), bytes.fromhex(section.account), key)
 
 

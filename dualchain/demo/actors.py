@@ -67,7 +67,7 @@ class Desk:
     def genesis_actor(self, name: str) -> Actor:
         """An account of the genesis document, with its key file."""
         if name not in self.actors:
-            account, private = account_key(self.chain.directory, name)
+            account, private = account_key(self.chain.directory, name, self.chain.protection.unlock)
             self.actors[name] = Actor(name, account, private, signing_provider().sm2_public_key(private))
         return self.actors[name]
 
@@ -75,7 +75,7 @@ class Desk:
         """A new key for an account that ``registrar`` is to register under the reference ``name``."""
         private = generate_private_key()
         if key_file is not None:
-            write_private_key(key_file, private)
+            write_private_key(key_file, private, self.chain.protection.passphrase)
         account = derive_id(self.genesis_hash, "account", registrar.account, name)
         self.actors[name] = Actor(name, account, private, signing_provider().sm2_public_key(private))
         return self.actors[name]

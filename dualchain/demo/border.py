@@ -64,7 +64,7 @@ def write_relayer_config(path: Path, upper: Desk, lower: Desk, upper_name: str, 
             f"key = {json.dumps(str(key.resolve()))}",
             "",
         ]
-    lines += ["[relay]", "poll_ms = 100", ""]
+    lines += ["[relay]", "poll_ms = 100", "", "[keys]", *upper.chain.protection.lines, ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 
 

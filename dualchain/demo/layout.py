@@ -2,6 +2,7 @@
 
 <work>/format            version of this layout
 <work>/supervisory, BJ, JS/...   one network directory a chain (chain_core/node/provision.py)
+<work>/passphrase        opens every key file of the network
 <work>/logs, evidence, summary.json
 """
 
@@ -13,6 +14,7 @@ from pathlib import Path
 
 from chain_core.codec.genesis import encode_genesis
 from chain_core.node.chain_view import ChainView
+from chain_core.node.key_protection import Protection, drawn_protection
 from chain_core.node.provision import NodePlan, make_accounts, make_validators, write_network
 from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis
@@ -56,6 +58,8 @@ class Chain:
     plans: tuple[NodePlan, ...]
     genesis: Genesis
     genesis_bytes: bytes
+    protection: Protection
+    """Of all key files of the network."""
 
     @property
     def addresses(self) -> list[str]:
@@ -133,6 +137,7 @@ def market_calendar(calendar: Calendar) -> MarketCalendar:
 
 def lay_out(work: Path, calendar: Calendar, now_ms: int) -> Layout:
     """Keys, genesis documents and configurations of the three chains; every port of the network is drawn here."""
+    keys = drawn_protection(work)
     gateway, lookup, *rest = draw_ports(2 + 2 * NODES * (1 + len(MARKETS)))
     ports = iter(rest)
 
@@ -141,7 +146,7 @@ def lay_out(work: Path, calendar: Calendar, now_ms: int) -> Layout:
             NodePlan(f"{prefix}-{i}", entity, LOOPBACK, next(ports), next(ports)) for i, entity in enumerate(entities)
         )
 
-    upper = _supervisory(work / SUPERVISORY, plans("csrc", OFFICES), now_ms)
+    upper = _supervisory(work / SUPERVISORY, plans("csrc", OFFICES), now_ms, keys)
     chains = {SUPERVISORY: upper}
     for market, (chain_id, operator, bank) in MARKETS.items():
         entities = tuple(partner.format(operator, bank, market) for partner in PARTNERS)
@@ -152,20 +157,20 @@ def lay_out(work: Path, calendar: Calendar, now_ms: int) -> Layout:
             chain_id,
             market,
             now_ms,
-            make_validators(directory, own),
-            make_accounts(directory, market_accounts(operator, bank)),
+            make_validators(directory, own, keys),
+            make_accounts(directory, market_accounts(operator, bank), keys),
             upper.genesis_bytes,
             market_calendar(calendar),
         )
-        write_network(directory, genesis, own)
-        chains[market] = Chain(market, directory, own, genesis, encode_genesis(genesis))
+        write_network(directory, genesis, own, keys)
+        chains[market] = Chain(market, directory, own, genesis, encode_genesis(genesis), keys)
     return Layout(chains, f"{LOOPBACK}:{gateway}", f"{LOOPBACK}:{lookup}")
 
 
-def _supervisory(directory: Path, plans: tuple[NodePlan, ...], now_ms: int) -> Chain:
+def _supervisory(directory: Path, plans: tuple[NodePlan, ...], now_ms: int, keys: Protection) -> Chain:
     directory.mkdir()
     genesis = supervisory_genesis(
-        CHAIN_ID, now_ms, make_validators(directory, plans), make_accounts(directory, ACCOUNTS)
+        CHAIN_ID, now_ms, make_validators(directory, plans, keys), make_accounts(directory, ACCOUNTS, keys)
     )
-    write_network(directory, genesis, plans)
-    return Chain(SUPERVISORY, directory, plans, genesis, encode_genesis(genesis))
+    write_network(directory, genesis, plans, keys)
+    return Chain(SUPERVISORY, directory, plans, genesis, encode_genesis(genesis), keys)

@@ -58,10 +58,10 @@ class ServiceStory:
 
     async def trust(self) -> None:
         """Publisher, consumer and tester attach an assertion key each and upload their certificates."""
-        attached, uploaded = [], []
+        attached, uploaded, upper = [], [], self.upper.chain
         for name in (PUBLISHER, CONSUMER, TESTER):
             self.keys[name] = KeyPair.of(generate_private_key())
-            write_private_key(self._key_file(name), self.keys[name].private)
+            write_private_key(self._key_file(name), self.keys[name].private, upper.protection.passphrase)
             public = self.keys[name].public
             attach = Operation("accounts", "attach_key", {"purpose": "assertion", "key": public})
             attached.append(self.upper.sign(f"assertion key of {name}", self._actor(name), [attach]))
@@ -79,9 +79,11 @@ class ServiceStory:
             f"genesis = {_quoted(upper.genesis_file)}",
             f"nodes = {json.dumps(upper.addresses)}",
         ]
+        keys = ["[keys]", *upper.protection.lines]
         gateway_key = upper.directory / "accounts" / f"{GATEWAY}.key"
         gateway = [
             *supervisory,
+            *keys,
             "[gateway]",
             f'listen = "{self.gateway}"',
             f'account = "{self._actor(GATEWAY).account.hex()}"',
@@ -92,6 +94,7 @@ class ServiceStory:
             "[market]",
             f"genesis = {_quoted(market.genesis_file)}",
             f"nodes = {json.dumps(market.addresses)}",
+            *keys,
             "[publisher]",
             f'listen = "{self.lookup}"',
             f'account = "{self._actor(PUBLISHER).account.hex()}"',

@@ -87,7 +87,7 @@ def lay_out(directory: Path, source: Path) -> list[NodePlan]:
         for i, k in enumerate((0, 1, 4, 5))
     ]
     nodes = [f"--node={p.name},{p.entity},{p.host},{p.peer_port},{p.client_port}" for p in plans]
-    dualchain("local", "successor", directory, "--from", source, *nodes, "--json")
+    dualchain("local", "successor", directory, "--from", source, *nodes, "--plain-keys", "--json")
     return plans
 
 

@@ -61,7 +61,7 @@ def successor_of(chain: Chain, directory: Path) -> tuple[Path, list[NodePlan], P
     dualchain("node", "snapshot", "--config", chain.directory / plan.name / "node.toml", "--to", source, "--json")
     plans = [NodePlan(f"next-{i}", f"Institution {i}", LOOPBACK, ports[2 * i], ports[2 * i + 1]) for i in range(4)]
     nodes = [f"--node={p.name},{p.entity},{p.host},{p.peer_port},{p.client_port}" for p in plans]
-    dualchain("local", "successor", directory / "next", "--from", source, *nodes, "--json")
+    dualchain("local", "successor", directory / "next", "--from", source, *nodes, "--plain-keys", "--json")
     return directory / "next" / "genesis.bin", plans, source
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from datetime import date
 from pathlib import Path
@@ -13,13 +14,15 @@ from typer.testing import CliRunner
 import local_chain.cli
 import supervisory_chain.cli
 from chain_core.codec.genesis import decode_genesis, genesis_hash
-from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.errors import KeyFileRefused
+from chain_core.crypto.keys import inspect_key_file, load_private_key
+from chain_core.crypto.passphrase import PassphraseRefused, parse_source
 from chain_core.crypto.providers import signing_provider
 from chain_core.crypto.x509.crl import Crls
 from chain_core.crypto.x509.files import load_certificates, load_crls
 from chain_core.crypto.x509.verify import Anchors, PeerCertificate, Usage, verify_chain
 from chain_core.node import ca_cli
-from chain_core.node.config import load_config
+from chain_core.node.config import join, load_config
 from chain_core.types.errors import DualchainError
 
 ENTITIES = ("Exchange House", "Depository Bank", "Province Office", "Notary")
@@ -42,14 +45,14 @@ def nodes(plans: list[str]) -> list[str]:
 
 
 def supervisory(directory: Path, plans: list[str] = PLANS, *more: str) -> dict[str, object]:
-    return call(supervisory_chain.cli.app, "init", directory, *nodes(plans), *more)
+    return call(supervisory_chain.cli.app, "init", directory, *nodes(plans), "--plain-keys", *more)
 
 
 def local(directory: Path, upper: Path, plans: list[str] = PLANS, **changes: str) -> dict[str, object]:
     options = {"market": "BJ", "chain-id": "rem-beijing", "operator": "Exchange House", "bank": "Depository Bank"}
     options |= {"supervisory-genesis": str(upper), **{name.replace("_", "-"): text for name, text in changes.items()}}
     words = [word for name, text in options.items() for word in (f"--{name}", text)]
-    return call(local_chain.cli.app, "init", directory, *words, *nodes(plans))
+    return call(local_chain.cli.app, "init", directory, *words, *nodes(plans), "--plain-keys")
 
 
 @pytest.fixture
@@ -105,12 +108,14 @@ def test_a_newcomer_is_certified_by_the_authority_or_asks_for_it(tmp_path: Path,
         "127.0.0.1:7901",
     ]
     options += ["--contact", "n0=127.0.0.1:7000", "--genesis", tmp_path / "net" / "genesis.bin"]
-    made = call(local_chain.cli.app, "validators", "prepare", tmp_path / "one", *options, "--ca", issuing)
+    made = call(
+        local_chain.cli.app, "validators", "prepare", tmp_path / "one", *options, "--ca", issuing, "--plain-keys"
+    )
     own = load_certificates(tmp_path / "one" / "transport.pem")[0]
     assert own.public_key.hex() == made["transport_key"]
     assert load_config(tmp_path / "one" / "node.toml").security.certificate == "transport.pem"
 
-    made = call(local_chain.cli.app, "validators", "prepare", tmp_path / "two", *options)
+    made = call(local_chain.cli.app, "validators", "prepare", tmp_path / "two", *options, "--plain-keys")
     assert load_config(tmp_path / "two" / "node.toml").security.certificate == ""
     request, out = tmp_path / "two" / "transport.csr", tmp_path / "two" / "transport.pem"
     call(ca_cli.app, "sign", request, "--ca", issuing, "--out", out, "--for", "node", "--chain", "rem-beijing")
@@ -242,3 +247,52 @@ def test_nothing_is_written_over(tmp_path: Path, upper: Path) -> None:
         with pytest.raises(DualchainError, match="PROVISION_REFUSED"):
             supervisory(place)
     assert before == {path: path.read_bytes() for path in upper.parent.rglob("*") if path.is_file()}
+
+
+def passphrase_file(directory: Path) -> str:
+    path = directory / "passphrase"
+    path.write_text("several words of a test\n", "utf-8")
+    path.chmod(0o600)
+    return f"file:{path}"
+
+
+def test_keys_are_encrypted_unless_the_command_says_otherwise(tmp_path: Path) -> None:
+    words = ["init", str(tmp_path / "net"), *nodes(PLANS)]
+    with pytest.raises(PassphraseRefused, match="no terminal"):
+        call(supervisory_chain.cli.app, *words)
+    assert not (tmp_path / "net").exists(), "asked before anything is made"
+    source = passphrase_file(tmp_path)
+    call(supervisory_chain.cli.app, *words, "--passphrase-from", source)
+    files = sorted((tmp_path / "net").rglob("*.key"))
+    assert len(files) > 20 and {inspect_key_file(path).iterations for path in files} == {600_000}
+    folder = tmp_path / "net" / "n0"
+    config = load_config(folder / "node.toml")
+    assert config.node.passphrase_file == str(tmp_path / "passphrase") and not config.node.plaintext_keys
+    assert len(join(config).keys.public_keys) == 1
+
+    before = (folder / "node.toml").read_text("utf-8")
+    made = call(supervisory_chain.cli.app, "validators", "next-key", folder)
+    assert inspect_key_file(folder / "next-consensus.key").iterations == 600_000
+    assert made["new_key"] in {key.hex() for key in join(load_config(folder / "node.toml")).keys.public_keys}
+    (folder / "node.toml").write_text(before.replace(str(tmp_path / "passphrase"), "elsewhere"), "utf-8")
+    with pytest.raises(PassphraseRefused, match="No such file"):
+        join(load_config(folder / "node.toml"))
+    assert join(load_config(folder / "node.toml"), parse_source(source)).keys.public_keys
+
+
+def test_a_passphrase_typed_in_becomes_a_credential_of_the_service(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.write(writing, b"several words of a test\n")
+    os.close(writing)
+    call(supervisory_chain.cli.app, "init", tmp_path / "net", *nodes(PLANS), "--passphrase-from", f"fd:{reading}")
+    node = load_config(tmp_path / "net" / "n0" / "node.toml").node
+    assert (node.passphrase_credential, node.passphrase_file) == ("node-passphrase", "")
+
+
+def test_a_node_takes_unencrypted_keys_only_where_its_file_says_so(tmp_path: Path) -> None:
+    supervisory(tmp_path / "net")
+    path = tmp_path / "net" / "n0" / "node.toml"
+    assert join(load_config(path)).keys.public_keys
+    path.write_text(path.read_text("utf-8").replace("plaintext_keys = true\n", ""), "utf-8")
+    with pytest.raises(KeyFileRefused, match=r"not encrypted.*plaintext_keys"):
+        join(load_config(path))
