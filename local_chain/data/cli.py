@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from chain_core.crypto.keys import write_private_key
-from chain_core.crypto.providers import generate_private_key, signing_provider
+from chain_core.crypto.providers import generate_private_key
 from chain_core.node import render
 from chain_core.node.command import JSON, identifier, show
 from chain_core.types.transaction import Operation
@@ -70,13 +70,16 @@ def _made(what: str, made: Made) -> render.Row:
 
 @app.command()
 def key(config: CONFIG, as_json: JSON = False) -> None:
-    """Make the actor's sealing key 加密密钥 in the file that the configuration names, and attach it on the chain."""
+    """Make the actor's sealing key 加密密钥 in the file that the configuration names, and attach it on the chain.
+
+    A file that is there already is attached as it is: so an interrupted command can be repeated.
+    """
 
     async def work(desk: Desk, chain: DataChain) -> render.Row:
         path = desk.path(desk.actor.sealing_key or "sealing.key")
-        private = generate_private_key()
-        public = signing_provider().sm2_public_key(private)
-        await asyncio.to_thread(write_private_key, path, private, desk.passphrase())
+        if not await asyncio.to_thread(path.exists):
+            await asyncio.to_thread(write_private_key, path, generate_private_key(), desk.passphrase())
+        public = desk.pair(str(path)).public
         args: dict[str, Value] = {"purpose": "sealing", "key": public}
         receipt = await chain.submit(desk.who(desk.actor), [Operation("accounts", "attach_key", args)])
         return {"done": "已登记 attached", "file": str(path), "key": public.hex(), "height": receipt.header.height}

@@ -5,6 +5,7 @@ It is trusted with availability only: names are random, contents sealed.
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import obstore
@@ -18,7 +19,7 @@ from local_chain.data.errors import NotReleased, StoreFault
 NAME_SIZE = 16
 _MAX_OBJECT_BYTES = (1 << MAX_CLASS) + SEALED_OVERHEAD
 _PREFIX = "items"
-_TIMEOUT = "20s"
+_TIMEOUT, _RETRIES, _RETRY_S = "20s", 3, 30
 
 
 class ObjectStore:
@@ -48,6 +49,7 @@ class ObjectStore:
             store = S3Store(
                 bucket,
                 region=region or "us-east-1",
+                retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_S)},
                 client_options={"allow_http": endpoint.startswith("http://"), "timeout": _TIMEOUT},
                 **options,  # type: ignore[arg-type]
             )

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from chain_core._pb.dualchain.data.v1 import data_pb2 as pb
+from chain_core.crypto.hashing import sm3
 from chain_core.network.refusals import Overloaded
 from chain_core.types.errors import DualchainError, MalformedBytes
-from contracts.data.records import DATA
+from contracts.data.records import DATA, LIMITED
 from local_chain.data import items, release
 from local_chain.data.errors import DataRefused, NotReleased, StoreFault
 from local_chain.data.release import ORPHAN_MS, Releaser
@@ -200,6 +201,33 @@ def test_an_interrupted_destruction_is_finished_by_any_later_sweep(
     asyncio.run(story())
 
 
+def test_what_was_sealed_on_an_earlier_chain_of_the_line_is_still_released(stage: Stage) -> None:
+    """A successor has the state and another genesis hash: the descriptor says which one the bytes are bound to."""
+
+    async def story() -> None:
+        house, identities = stage.house, (await limited(stage), await private(stage))
+        first, house.chain = house.chain, sm3(b"the successor")
+        stage.chain.client.view.genesis_hash = house.chain
+        for identity in identities:
+            house.ok("ann", access(identity, "ann"))
+            found, released = await stage.chain.descriptor(identity), await fetch(stage.releaser(), identity)
+            assert found.chain == first
+            place, private_key = stage.chain.place(identity, found), pair("ann").private
+            if found.tier == LIMITED:
+                key = items.unwrap_inner(private_key, released.wrap)
+                body = house.read(DATA, b"b" + identity) or b""
+                assert items.open_limited(place, key, body, found.commitment) == CONTENT
+            else:
+                package = items.Package(released.wrap, released.sealed)
+                assert items.unpack(place, account("ann"), private_key, package, found.commitment) == CONTENT
+        await stage.owner().withdraw(identities[0], account("ann"))
+        again = await stage.chain.descriptor(identities[0])
+        assert again.chain == house.chain
+        assert await stage.owner().content(identities[0], again) == CONTENT
+
+    asyncio.run(story())
+
+
 # ---- the owner
 
 
@@ -240,11 +268,17 @@ def test_only_the_owner_opens_without_a_record(stage: Stage) -> None:
     asyncio.run(story())
 
 
-def test_a_store_that_is_gone_is_a_fault(stage: Stage, tmp_path: Path) -> None:
+def test_a_store_that_is_gone_is_a_fault(stage: Stage, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ACCESS_KEY_ID", "SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(f"AWS_{name}", "test")
+
     async def story() -> None:
         (tmp_path / "file").write_bytes(b"")
         with pytest.raises(StoreFault):
             await release.ObjectStore.folder(tmp_path / "file").put(bytes(16), b"x")
+        nobody = release.ObjectStore.bucket("bucket", "http://127.0.0.1:1")
+        for attempt in (nobody.put(bytes(16), b"x"), nobody.get(bytes(16)), nobody.remove(bytes(16))):
+            assert await code_of(attempt) == "STORE_FAULT"
         await stage.store.remove(bytes(16))  # what is not there is removed
 
     asyncio.run(story())
