@@ -4,11 +4,13 @@ python -m tests.integration.altered_node FAULT run --config FILE
 
 Faults: ``diverge`` (the first block that moves coins to ODD leaves another balance there, once), ``diverge-always``
 (each such block does), ``poison`` (executing a transfer of POISON coins breaks the engine), ``newer`` (the build knows
-the flag NEW_FLAG, which the plain one does not).
+the flag NEW_FLAG, which the plain one does not), ``die-reading`` (it kills itself where a scan would be answered).
 """
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -59,6 +61,17 @@ def poison() -> None:
     Coins.transfer = broken  # type: ignore[method-assign]
 
 
+def die_reading() -> None:
+    """Power is lost where a scan would be answered."""
+    from chain_core.node.queries import Queries
+
+    async def dying(self: Any, caller: Any, data: bytes) -> bytes:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError
+
+    Queries.scan = dying  # type: ignore[method-assign]
+
+
 def newer(genesis: Genesis) -> Assembly:
     """The next release."""
     return replace(assembly(genesis), known_flags=(NEW_FLAG,))
@@ -68,6 +81,7 @@ FAULTS: dict[str, Callable[[], None]] = {
     "diverge": lambda: diverge(1),
     "diverge-always": lambda: diverge(1_000_000),
     "poison": poison,
+    "die-reading": die_reading,
     "newer": lambda: None,
 }
 
