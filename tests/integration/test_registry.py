@@ -101,7 +101,7 @@ class House:
 
     def configure(self) -> None:
         """Files of gateway, look-up and persons, as docs/spec/service-registry.md §11 says."""
-        above = self._chain("supervisory", self.upper)
+        above = self._chain("supervisory", self.upper) + '[keys]\npassphrase_file = "passphrase"\n'
         who = self.desks[SUPERVISORY].actors
         keys = self.upper.directory / "accounts"
         (self.work / "gateway.toml").write_text(

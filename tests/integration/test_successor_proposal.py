@@ -32,9 +32,11 @@ class Office:
     def __init__(self, upper: Chain) -> None:
         self.where = ["--genesis", str(upper.genesis_file), *(f"--node={address}" for address in upper.addresses)]
         self.keys = upper.directory / "accounts"
+        self.source = f"file:{upper.directory.parent / 'passphrase'}"
 
     def says(self, who: Actor, *words: str, code: int = 0) -> dict[str, Any]:
         key = ["--account", who.account.hex(), "--key", str(self.keys / f"{who.name}.key")]
+        key += ["--passphrase-from", self.source]
         return dualchain("supervisory", "successor", *words, *key, *self.where, "--json", code=code)
 
     def shown(self, *words: str) -> dict[str, Any]:
