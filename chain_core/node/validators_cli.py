@@ -75,6 +75,9 @@ def validators_app() -> typer.Typer:
     for command in (proposals, add, remove, replace, rotate, approve, reject, prepare):
         app.command()(command)
     app.command("next-key")(next_key)
+    from chain_core.node.alarmed_cli import alarmed  # it proposes by what stands here
+
+    app.command()(alarmed)
     return app
 
 

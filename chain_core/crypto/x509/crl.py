@@ -57,8 +57,8 @@ def parse_crl(der: bytes) -> Crl:
     signed = structures.decoded(structures.Signed, der, where)
     body = asn1.encode_der(signed.body)
     inner = structures.decoded(structures.TbsCertList, body, where)
-    if inner.version != _VERSION_2 or asn1.encode_der(inner.signature) != asn1.encode_der(signed.algorithm):
-        raise CertificateRefused(Reason.MALFORMED, "no version 2 list under one algorithm", where=where)
+    if asn1.encode_der(inner.signature) != asn1.encode_der(signed.algorithm):
+        raise CertificateRefused(Reason.MALFORMED, "two different signature algorithms", where=where)
     entries = inner.revoked or []
     if len(entries) > MAX_CRL_ENTRIES:
         raise CertificateRefused(Reason.TOO_LARGE, f"{len(entries)} entries, {MAX_CRL_ENTRIES} are taken", where=where)
