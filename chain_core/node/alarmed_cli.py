@@ -19,7 +19,8 @@ from chain_core.execution.membership import REMOVE
 from chain_core.execution.parameters import GOVERNANCE
 from chain_core.execution.proposals import decode_agenda, decode_proposal, proposal_key
 from chain_core.node import render
-from chain_core.node.command import GENESIS, JSON, NODES, answer
+from chain_core.node.command import GENESIS, JSON, NODES, PASSPHRASE, answer
+from chain_core.node.key_protection import open_key
 from chain_core.node.validators_cli import NotDecided, submit_one
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import DualchainError, LocalFault
@@ -44,6 +45,7 @@ def alarmed(
     propose: Annotated[bool, typer.Option("--propose", help="Open a proposal for each that f+1 nodes name.")] = False,
     account: Annotated[str, typer.Option("--account", help="With --propose: the governor's account id.")] = "",
     key: Annotated[Path | None, typer.Option("--key", help="With --propose: the governor's transaction key.")] = None,
+    source: PASSPHRASE = "",
     as_json: JSON = False,
 ) -> None:
     """Validators whose certificate is revoked or has ended, as the given nodes say; --propose asks the governors.
@@ -53,6 +55,7 @@ def alarmed(
     """
     if propose and (not account or key is None):
         raise KeyNeeded("a proposal is a governor's", where="--propose", next_step="give --account and --key")
+    private = open_key(key, source) if propose and key is not None else None
 
     async def ask(client: VerifyingClient) -> render.Row:
         epoch, pending = await _state(client)
@@ -62,8 +65,8 @@ def alarmed(
             agreed = agreed_code(codes, epoch.validators.f + 1)
             rows[name] = {code: sorted(addresses) for code, addresses in codes.items()}
             rows[name] |= {"agreed": agreed, "pending_proposal": pending.get(name, 0)}
-            if propose and agreed and name not in pending and key is not None:
-                rows[name]["proposed"] = await _propose(client, name, account, key)
+            if propose and agreed and name not in pending and private is not None:
+                rows[name]["proposed"] = await _propose(client, name, account, private)
         return {"needed": epoch.validators.f + 1, "asked": len(client.nodes), "validators": rows}
 
     answer(genesis, node, ask, as_json)
@@ -102,11 +105,11 @@ async def _told(client: VerifyingClient, names: set[str]) -> Told:
     return {name: {code: frozenset(found) for code, found in codes.items()} for name, codes in sorted(told.items())}
 
 
-async def _propose(client: VerifyingClient, name: str, account: str, key: Path) -> str:
+async def _propose(client: VerifyingClient, name: str, account: str, private: bytes) -> str:
     """Opened, or why governance does not take it."""
     operation = Operation(GOVERNANCE, "propose", {"kind": REMOVE, "content": {"name": name}, "effective_height": 0})
     try:
-        row = await submit_one(client, account, key, operation)
+        row = await submit_one(client, account, private, operation)
     except NotDecided as refusal:
         return f"refused: {refusal.what}; rotate its transport key, or replace it"
     return f"opened at height {row['height']}"
