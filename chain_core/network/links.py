@@ -24,6 +24,7 @@ from chain_core.network.link_queue import Entry, LinkQueue, Usefulness
 from chain_core.network.raw_rpc import ClientStream, RawChannel, parse
 from chain_core.network.refusals import Overloaded
 from chain_core.network.roster import Roster
+from chain_core.network.secured.security import PLAINTEXT, SM, ClientSecurity
 from chain_core.types.errors import DualchainError, MalformedBytes, PeerFault
 
 log = logging.getLogger(__name__)
@@ -33,7 +34,6 @@ LINK_METHOD: Final = "/dualchain.p2p.v1.PeerService/Link"
 _FIRST_BACKOFF_S, _LAST_BACKOFF_S = 0.1, 5.0
 _SETTLED_S = 5.0
 _CUT_S = 30.0
-# Until links are authenticated anybody on this machine can claim to be a validator; he must not crowd it out.
 _SHOWN = 80
 _STREAMS_A_VALIDATOR = 8
 _REMEMBERED = 1_024
@@ -94,7 +94,8 @@ class PeerLinks:
     """All links of one node; implements the replica's Transport port.
 
     ``roster`` says who the others are, and where; ``adopt`` another one when that changes. ``receive`` gets each frame
-    with its link, on the event loop; ``link_up`` is told when frames reach a peer (again).
+    with its link, on the event loop; ``link_up`` is told when frames reach a peer (again). ``secure``: how the link to
+    a peer is protected.
     """
 
     def __init__(
@@ -106,6 +107,7 @@ class PeerLinks:
         alarm: Alarm,
         link_up: Callable[[int], None],
         counters: Counter[str],
+        secure: Callable[[str], ClientSecurity] = lambda _: PLAINTEXT,
     ) -> None:
         self._hello = hello
         self._roster = Roster((), {})
@@ -113,6 +115,7 @@ class PeerLinks:
         self._alarm = alarm
         self._link_up = link_up
         self._counters = counters
+        self._secure = secure
         self._outgoing: dict[int, _Outgoing] = {}
         self._incoming: dict[str, list[IncomingLink]] = {}
         self._group: asyncio.TaskGroup | None = None
@@ -216,7 +219,7 @@ class PeerLinks:
     async def _keep(self, link: _Outgoing) -> None:
         loop = asyncio.get_running_loop()
         backoff = _FIRST_BACKOFF_S
-        channel = RawChannel(link.address)
+        channel = RawChannel(link.address, self._secure(link.name))
         try:
             while True:
                 opened = loop.time()
@@ -293,6 +296,9 @@ class PeerLinks:
     def _opened(self, caller: Caller, theirs: Hello) -> IncomingLink:
         try:
             check_hello(theirs, self._hello, self._roster.names)
+            if caller.kind == SM and caller.name != theirs.node:
+                what = f"{caller.name} says to be {theirs.node}"
+                raise PeerFault(what, where="hello.node", next_step="a link is its session's validator's")
         except PeerFault as fault:
             self._alarm_once(caller, theirs, fault)
             raise

@@ -7,17 +7,19 @@ outlive epochs, so that a link does.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from chain_core.execution.epochs import EpochInfo
 
 
 @dataclass(frozen=True, slots=True)
 class Roster:
-    """``names`` by index, this node's own among them when it is a member; peer ports by name, as far as known."""
+    """``names`` by index, this node's own among them when it is a member; ports and keys by name, as far as known."""
 
     names: tuple[str, ...]
     addresses: Mapping[str, str]
+    transport_keys: Mapping[str, tuple[bytes, ...]] = field(default_factory=dict)
+    """By name, of all who are linked, this node too: more than one while a key is being rotated."""
 
     def index(self, name: str) -> int | None:
         """The index of a name, None for a stranger."""
@@ -48,4 +50,10 @@ def roster_of(
     ordered = (*names, *sorted(others - set(names)))
     told = {**contacts, **(leaving.addresses if leaving else {}), **present.addresses}
     told |= scheduled.addresses if scheduled else {}
-    return Roster(ordered, {name: told[name] for name in ordered if name in told and name != own_name})
+    keys: dict[str, tuple[bytes, ...]] = {}
+    for epoch in (present, scheduled, leaving):
+        for validator in epoch.validators.validators if epoch is not None else ():
+            listed = keys.get(validator.name, ())
+            if validator.transport_key not in listed and (epoch is not leaving or validator.name not in names):
+                keys[validator.name] = (*listed, validator.transport_key)
+    return Roster(ordered, {name: told[name] for name in ordered if name in told and name != own_name}, keys)

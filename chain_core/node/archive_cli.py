@@ -15,6 +15,7 @@ from chain_core.ledger.store import KEPT_HEIGHTS, LedgerStore
 from chain_core.node.archive import BLOCKS_A_FILE, Archive, FileRow, LedgerSource, NodeSource, put_back
 from chain_core.node.assembly import Assemblies, assembly_for
 from chain_core.node.client import NodeClient
+from chain_core.node.client_security import from_environment
 from chain_core.node.command import show
 from chain_core.node.config import join, load_config, read_genesis
 from chain_core.types.ids import MAX_U64
@@ -58,7 +59,7 @@ def _add_archive(app: typer.Typer, assemblies: Callable[[], Assemblies]) -> None
 
         async def from_node(raw: bytes) -> None:
             target = Archive(to, raw)
-            async with NodeClient(node, genesis_hash=target.genesis_hash) as client:
+            async with NodeClient(node, genesis_hash=target.genesis_hash, security=from_environment(raw)) as client:
                 _show_rows(await target.write(NodeSource(client), through or MAX_U64, blocks_per_file, tell), as_json)
 
         if config is not None:

@@ -20,6 +20,7 @@ from chain_core.node import archive_cli, audit_cli, render, succession_cli
 from chain_core.node.assembly import Assemblies
 from chain_core.node.chain_view import ChainView
 from chain_core.node.client import NodeClient
+from chain_core.node.client_security import from_environment
 from chain_core.node.config import load_config, read_genesis
 from chain_core.node.epoch_following import through_epochs
 from chain_core.node.events_cli import events
@@ -226,10 +227,12 @@ def genesis(
 
 def _print(node: str, genesis: Path | None, ask: _Ask, as_json: bool) -> None:
     """Ask, and print one object; ``verified`` says whether its proofs were checked against a genesis document."""
-    view = ChainView(read_genesis(genesis)[1]) if genesis is not None else None
+    raw = read_genesis(genesis)[1] if genesis is not None else None
+    view = ChainView(raw) if raw is not None else None
 
     async def call() -> render.Row:
-        async with NodeClient(node, genesis_hash=view.genesis_hash if view else b"") as client:
+        security = from_environment(raw)
+        async with NodeClient(node, genesis_hash=view.genesis_hash if view else b"", security=security) as client:
             if view is None:
                 return await ask(client, None)
             return await through_epochs(view, client, lambda node: ask(node, view))

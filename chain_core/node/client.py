@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.network.raw_rpc import RawChannel, parse
 from chain_core.network.refusals import ServiceRefusal
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.answers import (
     BlockAnswer,
     CertifiedHeader,
@@ -44,10 +45,17 @@ class NodeClient:
     """
 
     def __init__(
-        self, address: str, *, genesis_hash: bytes = b"", ledger: int = 0, timeout_s: float = _ANSWER_S
+        self,
+        address: str,
+        *,
+        genesis_hash: bytes = b"",
+        ledger: int = 0,
+        timeout_s: float = _ANSWER_S,
+        security: ClientSecurity = PLAINTEXT,
     ) -> None:
         self.address = address
-        self._channel = RawChannel(address)
+        self.security = security
+        self._channel = RawChannel(address, security)
         self._scope = pb.Scope(genesis_hash=genesis_hash, ledger=ledger)
         self._timeout_s = timeout_s
 

@@ -17,6 +17,7 @@ from chain_core.network.identity import require_loopback
 from chain_core.node import render
 from chain_core.node.certify import AUTHORITY, CLIENTS
 from chain_core.node.chain_view import ChainView
+from chain_core.node.client_security import from_environment
 from chain_core.node.config import read_genesis
 from chain_core.node.provision import ACCOUNTS_DIRECTORY, NodePlan, ProvisionRefused
 from chain_core.node.verifying_client import VerifyingClient
@@ -53,7 +54,8 @@ def answer(genesis: Path, nodes: Sequence[str], question: Question, as_json: boo
     """Ask, verify, print. Every answer is proven under a certified header; InvalidProof when no node's is."""
 
     async def call() -> render.Row:
-        client = VerifyingClient(ChainView(read_genesis(genesis)[1]), nodes)
+        raw = read_genesis(genesis)[1]
+        client = VerifyingClient(ChainView(raw), nodes, from_environment(raw))
         try:
             return await question(client)
         finally:

@@ -11,12 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails
 
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.crypto.passphrase import Source, Unlock
-from chain_core.network.identity import require_loopback
+from chain_core.network.identity import require_address, require_loopback
 from chain_core.node.config_quotas import QuotaSection
 from chain_core.node.config_security import SecuritySection
 from chain_core.node.own_keys import own_keys, unlock_of
@@ -89,17 +89,22 @@ class NodeSection(_Section):
 
 
 class ListenSection(_Section):
-    """[listen]: the two ports, as host:port on the loopback interface; port 0 draws a free one."""
+    """[listen]: the two ports, as host:port; port 0 draws a free one. Plaintext stays on the loopback interface."""
 
+    client_security: Literal["sm", "plaintext"] = "sm"
+    """How the client port is protected; the peer port is so always."""
     peer: str
     client: str
-    client_security: Literal["plaintext"] = "plaintext"
-    """How the client port is protected."""
 
-    @field_validator("peer", "client")
+    @field_validator("peer")
     @classmethod
-    def _loopback(cls, value: str) -> str:
+    def _peer_address(cls, value: str) -> str:
         return _address(value)
+
+    @field_validator("client")
+    @classmethod
+    def _client_address(cls, value: str, info: ValidationInfo) -> str:
+        return _address(value, protected=info.data.get("client_security") == "sm")
 
 
 class LogSection(_Section):
@@ -117,7 +122,7 @@ class MetricsSection(_Section):
     @field_validator("listen")
     @classmethod
     def _loopback(cls, value: str) -> str:
-        return _address(value) if value else value
+        return _address(value, protected=False) if value else value
 
 
 class StorageSection(_Section):
@@ -157,7 +162,7 @@ class NodeConfig(_Section):
 
     @field_validator("peers")
     @classmethod
-    def _peers_loopback(cls, value: dict[str, str]) -> dict[str, str]:
+    def _peer_addresses(cls, value: dict[str, str]) -> dict[str, str]:
         for name, address in value.items():
             try:
                 _address(address)
@@ -182,9 +187,9 @@ class NodeConfig(_Section):
         return Path(self.file).parent / name
 
 
-def _address(value: str) -> str:
+def _address(value: str, *, protected: bool = True) -> str:
     try:
-        return require_loopback(value)
+        return require_address(value) if protected else require_loopback(value)
     except LocalFault as fault:
         raise ValueError(f"{fault.what}: {fault.where!r}; {fault.next_step}") from fault
 

@@ -12,6 +12,7 @@ import typer
 
 from chain_core.node import render
 from chain_core.node.chain_view import ChainView
+from chain_core.node.client_security import from_environment
 from chain_core.node.command import GENESIS, NODES, identifier
 from chain_core.node.config import read_genesis
 from chain_core.node.event_filter import EventFilter
@@ -45,7 +46,8 @@ def events(
     )
 
     async def follow() -> None:
-        client = VerifyingClient(ChainView(read_genesis(Path(genesis))[1]), node)
+        raw = read_genesis(Path(genesis))[1]
+        client = VerifyingClient(ChainView(raw), node, from_environment(raw))
         printed = 0
         try:
             async with aclosing(client.events(wanted, from_height).blocks()) as blocks:

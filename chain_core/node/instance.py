@@ -26,6 +26,7 @@ from chain_core.network.ingress import Ingress
 from chain_core.network.links import IncomingLink, PeerLinks
 from chain_core.network.quota import SignatureQuota
 from chain_core.network.raw_rpc import Method
+from chain_core.network.secured.security import SmClient
 from chain_core.network.verification import VerificationQueue
 from chain_core.node import api
 from chain_core.node.assembly import Assembly
@@ -74,6 +75,9 @@ class Host(Protocol):
     def fail(self, error: BaseException) -> None:
         """The first failure ends the node: it must not go on with half of a step done."""
 
+    def peer_client(self, name: str) -> SmClient:
+        """How a link to this validator is protected."""
+
     def open_again(self, ledger: int, height: int) -> None:
         """A snapshot of this height waits to be built into the ledger."""
 
@@ -113,6 +117,7 @@ class Instance:
             alarm=self.observer.alarm,
             link_up=self._on_link_up,
             counters=self.counters,
+            secure=self._host.peer_client,
         )
         clock = SystemClock()
         ports = Ports(self.links, clock, self.timers, self.observer)

@@ -15,15 +15,18 @@ from chain_core.ledger.store import LedgerStore
 from chain_core.network.link_door import LinkDoor
 from chain_core.network.quota import SignatureQuota
 from chain_core.network.raw_rpc import RawServer
+from chain_core.network.secured.security import PLAINTEXT, ServerSecurity, SmClient, SmServer, identity_of
+from chain_core.network.sm_session.binding import Binding, Role
 from chain_core.node import api
 from chain_core.node.assembly import Assembly
-from chain_core.node.config import Membership, NodeConfig
+from chain_core.node.config import ConfigRefused, Membership, NodeConfig
 from chain_core.node.guards import Guards
 from chain_core.node.instance import Instance
 from chain_core.node.ledger_files import open_ledger, open_sub_ledger
 from chain_core.node.log import event
 from chain_core.node.loop_ports import ShellObserver, SystemClock
 from chain_core.node.metrics_port import MetricsPort
+from chain_core.node.peer_security import PeerSecurity
 from chain_core.node.ports import FinalBlock
 from chain_core.node.replica import Replica
 from chain_core.node.security import TICK_S, Security
@@ -57,6 +60,7 @@ class Node:
         self.security = Security(config, genesis.chain_id, genesis.kind, SystemClock().now_ms, membership.unlock)
         self.table = SharedTable(membership.genesis.chain_id)
         self.guards = Guards(config, membership, assembly, self._final, self._alarm)
+        self._peers = self._peer_security()
         try:
             data_dir = config.path(config.node.data_dir)
             self._add(open_ledger(data_dir, assembly, membership.genesis, membership.genesis_hash))
@@ -66,16 +70,57 @@ class Node:
             raise
         main = self.instances[MAIN_LEDGER]
         main.observer.told.append(self._look_for_ledgers)
-        main.observer.on_halt = self._on_halt
+        main.observer.told.append(lambda _: self.security.keep_peers(main.place.roster.names))
+        main.observer.on_halt = lambda: self._set_health(serving=False)
+        main.observer.on_resume = lambda: self._set_health(serving=True)
         main.status.security = self.security
         main.metrics.read_security(self.security, SystemClock().now_ms)
         main.status.others = lambda: [one.status for one in self.instances.values() if one is not main]
-        self._peer_server = RawServer(self.guards.peer(self.door.methods()))
-        self._client_server = RawServer(self.guards.client(self.table.methods()))
-        self._health = api.Health(self._client_server)
+        self._health = api.Health()
+        self._peer_server = RawServer(self.guards.peer(self.door.methods()), security=self._peers.server())
+        client_methods = self.guards.client(self.table.methods())
+        if config.listen.client_security == "sm":
+            client_methods |= self._health.methods()
+        self._client_server = RawServer(client_methods, security=self._client_security())
+        self._health.add_to(self._client_server)
         self._metrics_port = MetricsPort(
             lambda: merged_metrics({ledger: one.metrics.text() for ledger, one in self.instances.items()})
         )
+
+    def _peer_security(self) -> PeerSecurity:
+        own = self.security.credentials
+        if own is None:
+            raise ConfigRefused(
+                "links between nodes run in SM sessions, and this node has no certificate",
+                where=f"{self.config.file}, key security.certificate",
+                next_step="have the transport key certified: dualchain ca sign --for node (docs/spec/certificates.md)",
+            )
+        member = self.membership
+        return PeerSecurity(
+            member.genesis_hash,
+            member.name,
+            (own.certificates, own.transport_key),
+            self.security,
+            lambda: self.instances[MAIN_LEDGER].place.roster.transport_keys,
+            lambda: self.instances[MAIN_LEDGER].place.index is not None,
+            self.guards.gate(),
+        )
+
+    def _client_security(self) -> ServerSecurity:
+        own = self.security.credentials
+        if self.config.listen.client_security == "plaintext":
+            return PLAINTEXT
+        assert own is not None  # the peer port has asked for it
+        return SmServer(
+            identity_of(own.certificates, own.transport_key),
+            Binding(self.membership.genesis_hash, Role.CLIENT),
+            self.security.verify_client,
+            admit=self.guards.gate(),
+        )
+
+    def peer_client(self, name: str) -> SmClient:
+        """How a link to this validator is protected."""
+        return self._peers.client(name)
 
     # ---- the ledgers
 
@@ -243,5 +288,5 @@ class Node:
                 self.observer.alarm("SECURITY_WATCH_FAILED", {"reason": repr(error)})
             await asyncio.sleep(TICK_S)
 
-    def _on_halt(self) -> None:
-        self.run(self._health.set(serving=False), "health")
+    def _set_health(self, *, serving: bool) -> None:
+        self.run(self._health.set(serving=serving), "health")

@@ -134,9 +134,16 @@ def account_key(directory: Path, name: str, unlock: Unlock | None = None) -> tup
 
 
 def write_network(
-    directory: Path, genesis: Genesis, plans: Sequence[NodePlan], protection: Protection = PLAIN
+    directory: Path,
+    genesis: Genesis,
+    plans: Sequence[NodePlan],
+    protection: Protection = PLAIN,
+    client_security: str = "plaintext",
 ) -> bytes:
-    """Write the genesis document, the certificates and every node's folder; the genesis hash."""
+    """Write the genesis document, the certificates and every node's folder; the genesis hash.
+
+    ``client_security``: of the nodes' client ports, ``sm`` or ``plaintext``.
+    """
     raw = encode_genesis(genesis)
     (directory / GENESIS_FILE).write_bytes(raw)
     keys = {one.name: one.transport_key for one in genesis.validators.validators}
@@ -147,7 +154,10 @@ def write_network(
         folder = directory / plan.name
         (folder / GENESIS_FILE).write_bytes(raw)
         peers = {other.name: f"{other.host}:{other.peer_port}" for other in plans if other.name != plan.name}
-        (folder / CONFIG_FILE).write_text(_config(plan, peers, folder, protection), encoding="utf-8")
+        text = _config(plan, peers, folder, protection, client_security=client_security)
+        (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
+    for folder in (directory / certify.CLIENTS).iterdir():
+        (folder / GENESIS_FILE).write_bytes(raw)
     return genesis_hash(raw)
 
 
@@ -207,7 +217,13 @@ def write_next_key(folder: Path, protection: Protection = PLAIN) -> bytes:
 
 
 def _config(
-    plan: NodePlan, peers: Mapping[str, str], folder: Path, protection: Protection, *, joining: bool = False
+    plan: NodePlan,
+    peers: Mapping[str, str],
+    folder: Path,
+    protection: Protection,
+    *,
+    joining: bool = False,
+    client_security: str = "plaintext",
 ) -> str:
     quoted = json.dumps  # a JSON string is a TOML basic string
     lines = [
@@ -224,6 +240,7 @@ def _config(
         "[listen]",
         f"peer = {quoted(f'{plan.host}:{plan.peer_port}')}",
         f"client = {quoted(f'{plan.host}:{plan.client_port}')}",
+        f"client_security = {quoted(client_security)}",
         "",
         "[peers]",
         *(f"{quoted(name)} = {quoted(address)}" for name, address in peers.items()),

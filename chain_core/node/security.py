@@ -84,6 +84,10 @@ class Security:
         """Whom this node calls as a client. Raises CertificateRefused."""
         return verify_chain(certificates, self.anchors, self._now_ms(), usage=Usage.SERVER, crls=self._crls)
 
+    def verify_peer(self, certificates: Sequence[bytes]) -> PeerCertificate:
+        """Who is on a link, where no state of the chain says it yet. Raises CertificateRefused."""
+        return verify_chain(certificates, self.anchors, self._now_ms(), usage=Usage.PEER, crls=self._crls)
+
     def judge_peer(self, name: str, certificates: Sequence[bytes]) -> PeerCertificate:
         """The certificate that validator ``name`` shows on a link, believed or not: what is wrong with it alarms.
 

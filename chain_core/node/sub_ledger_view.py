@@ -52,4 +52,4 @@ async def sub_ledger_view(main: VerifyingClient, ledger: int) -> ChainView:
 
 async def sub_ledger_client(main: VerifyingClient, ledger: int) -> VerifyingClient:
     """A client of a sub-ledger at the nodes of ``main``; close it by itself. Raises as ``sub_ledger_view``."""
-    return VerifyingClient(await sub_ledger_view(main, ledger), [node.address for node in main.nodes])
+    return VerifyingClient(await sub_ledger_view(main, ledger), [node.address for node in main.nodes], main.security)

@@ -14,6 +14,7 @@ from chain_core.codec.genesis import genesis_hash
 from chain_core.codec.transaction import decode_envelope
 from chain_core.node import render
 from chain_core.node.client import NodeClient
+from chain_core.node.client_security import from_environment
 from chain_core.node.command import JSON
 from chain_core.node.config import read_genesis
 
@@ -42,7 +43,8 @@ def submit(
     names = [decode_envelope(raw).transaction_id.hex() for raw in raws]
 
     async def call() -> list[render.Row]:
-        async with NodeClient(node, genesis_hash=genesis_hash(read_genesis(genesis)[1])) as client:
+        raw = read_genesis(genesis)[1]
+        async with NodeClient(node, genesis_hash=genesis_hash(raw), security=from_environment(raw)) as client:
             answer = await client.submit(
                 raws,
                 final_within_s=within_s if wait is Until.FINAL else 0.0,

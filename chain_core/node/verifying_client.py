@@ -18,6 +18,7 @@ from chain_core.network.refusals import (
     Unavailable,
     Unreachable,
 )
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.answers import CertifiedHeader, ItemStatus, ReceiptAnswer, SubmitItem
 from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.node.client import NodeClient
@@ -67,11 +68,15 @@ class VerifyingClient:
     Raises InvalidProof when all nodes gave proofs that do not verify, the last node's refusal when none could answer.
     """
 
-    def __init__(self, view: ChainView, addresses: Sequence[str]) -> None:
+    def __init__(self, view: ChainView, addresses: Sequence[str], security: ClientSecurity = PLAINTEXT) -> None:
         if not addresses:
             raise ValueError("a client needs at least one node's address")
         self.view = view
-        self.nodes = [NodeClient(address, genesis_hash=view.genesis_hash, ledger=view.ledger) for address in addresses]
+        self.security = security
+        self.nodes = [
+            NodeClient(address, genesis_hash=view.genesis_hash, ledger=view.ledger, security=security)
+            for address in addresses
+        ]
         self._turn = 0
 
     async def close(self) -> None:

@@ -48,7 +48,11 @@ class Wire:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         host, _, port = self._target.rpartition(":")
-        far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        try:
+            far_reader, far_writer = await asyncio.open_connection(host, int(port))
+        except OSError:
+            writer.close()
+            return
         self._writers |= {writer, far_writer}
         for source, sink, there in ((reader, far_writer, True), (far_reader, writer, False)):
             pump = asyncio.create_task(self._pump(source, sink, there))

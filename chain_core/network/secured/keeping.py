@@ -24,7 +24,7 @@ from chain_core.types.errors import DualchainError
 
 _GONE = frozenset({Reason.SESSION_UNKNOWN, Reason.SESSION_EXPIRED})
 _OF_SESSIONS = _GONE | {Reason.BAD_RECORD, Reason.CERTIFICATE_REFUSED, Reason.KEY_EXHAUSTED, Reason.SESSION_REQUIRED}
-_AGAIN_S = 0.1
+_AGAIN_S, _AGAIN_AT_MOST_S = 0.1, 2.0
 Metadata = Iterable[tuple[str, str | bytes]] | None
 
 
@@ -64,7 +64,7 @@ class SessionKeeper:
         except SessionRefused as refusal:
             if refusal.reason is not Reason.TOO_MANY_HANDSHAKES:
                 raise
-            await asyncio.sleep(_AGAIN_S)
+            await asyncio.sleep(max(_AGAIN_S, min(refusal.retry_after_ms / 1_000, _AGAIN_AT_MOST_S)))
             return
         self._session = session
         if self._watching is not None:
@@ -92,7 +92,10 @@ class SessionKeeper:
                     await call.done_writing()
                 raise
             await call.write(answer)
-            return Session(machine.finish(await self._read(call)), Direction.CLIENT)
+            established = machine.finish(await self._read(call))
+            if security.established is not None:
+                security.established(established)
+            return Session(established, Direction.CLIENT)
         except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
             raise await self._why(call) from None
         finally:

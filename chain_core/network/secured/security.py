@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from chain_core.crypto.sm2_identified import sign_as
 from chain_core.network.sm_session.binding import Binding
-from chain_core.network.sm_session.ports import Identity, Verify
+from chain_core.network.sm_session.ports import Established, Identity, Verify
 from chain_core.network.sm_session.suite import SIGNER_ID
 
 SM: Final = "sm"
@@ -47,6 +47,8 @@ class SmServer:
     binding: Binding
     verify: Verify
     admit: Callable[[str], None] | None = None
+    established: Callable[[Established], None] | None = None
+    """Told on the event loop of each session before its first call."""
     ends_with_certificate: bool = True
     bounds: Bounds = field(default=Bounds())
 
@@ -59,6 +61,7 @@ class SmClient:
     binding: Binding
     verify: Verify
     handshake_s: float = 10.0
+    established: Callable[[Established], None] | None = None
 
 
 ServerSecurity: TypeAlias = Plaintext | SmServer

@@ -99,6 +99,8 @@ class SecuredPort:
                     if machine.verdict:
                         await context.write(machine.verdict)  # sealed; the status outside says nothing
                     return
+                if security.established is not None:
+                    security.established(established)
                 self.table.add(Session(established, Direction.SERVER), host_of(context.peer()))
                 await context.write(machine.verdict)
         except TimeoutError:

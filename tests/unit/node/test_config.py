@@ -84,10 +84,27 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
     "not TOML": ("[node]", "[node", "", "line 4"),
     "wrong type": ('name = "n0"', "name = 5", "line 5, key node.name", "valid string"),
     "empty name": ('name = "n0"', 'name = ""', "line 5, key node.name", "at least 1"),
-    "every interface": ("127.0.0.1:7001", "0.0.0.0:7001", "line 11, key listen.client", "SM session"),
-    "a name": ("127.0.0.1:7001", "localhost:7001", "line 11, key listen.client", "loopback"),
+    "plaintext on every interface": (
+        'client = "127.0.0.1:7001"',
+        'client_security = "plaintext"\nclient = "0.0.0.0:7001"',
+        "line 12, key listen.client",
+        "plaintext stays on the loopback interface",
+    ),
+    "another protection": (
+        'client = "127.0.0.1:7001"',
+        'client_security = "none"\nclient = "127.0.0.1:7001"',
+        "line 11, key listen.client_security",
+        "'sm' or 'plaintext'",
+    ),
+    "no host": ("127.0.0.1:7001", "no host:7001", "line 11, key listen.client", "not a host"),
+    "metrics elsewhere": (
+        "[peers]",
+        '[metrics]\nlisten = "0.0.0.0:9"\n[peers]',
+        "line 14, key metrics.listen",
+        "loopback",
+    ),
     "no port": ("127.0.0.1:7001", "127.0.0.1", "line 11, key listen.client", "not an address"),
-    "peer elsewhere": ("127.0.0.1:7020", "10.0.0.1:7020", "line 13, key peers", "n2"),
+    "no peer's address": ("127.0.0.1:7020", "10.0.0.1", "line 13, key peers", "n2"),
     "one address twice": ("127.0.0.1:7020", "127.0.0.1:7010", "", "127.0.0.1:7010 stands twice"),
     "one port for both": ("127.0.0.1:7001", "127.0.0.1:7000", "", "127.0.0.1:7000 stands twice"),
     "other ledger": ('genesis = "genesis.bin"', 'genesis = "g"\nledger = 4', "line 3, key chain.ledger", "ledger 4"),
@@ -103,6 +120,14 @@ def test_a_broken_file(file: Path, old: str, new: str, place: str, reason: str) 
     found = refusal(file, GOOD.replace(old, new, 1))
     assert place in found.where
     assert reason in found.what
+
+
+def test_protected_ports_may_be_anywhere(file: Path) -> None:
+    text = GOOD.replace("127.0.0.1:7000", "0.0.0.0:7000").replace("127.0.0.1:7001", "[::]:7001")
+    file.write_text(text.replace("127.0.0.1:7010", "node-1.example:7010"), "utf-8")
+    found = load_config(file)
+    assert (found.listen.client_security, found.listen.client) == ("sm", "[::]:7001")
+    assert found.peers["n1"] == "node-1.example:7010"
 
 
 def test_no_file(tmp_path: Path) -> None:

@@ -1,0 +1,89 @@
+"""A client's credentials: the folder that ``init`` writes for each of them (docs/spec/certificates.md §8).
+
+``client.key``, ``client.pem`` (chain, leaf first) and ``anchors.pem``: whom it believes that a node is one. Without
+anchors the transport keys of the genesis document are what it believes.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from chain_core.codec.genesis import decode_genesis, genesis_hash
+from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.providers import signing_provider
+from chain_core.crypto.x509.certificate import parse_certificate
+from chain_core.crypto.x509.errors import CertificateRefused
+from chain_core.crypto.x509.errors import Reason as Why
+from chain_core.crypto.x509.files import load_certificates
+from chain_core.crypto.x509.roles import PEER, roles_of
+from chain_core.crypto.x509.verify import Anchors, PeerCertificate, Usage, verify_chain
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity, SmClient, identity_of
+from chain_core.network.sm_session.binding import Binding, Role
+from chain_core.network.sm_session.ports import PeerIdentity, Verify
+from chain_core.node.config import ConfigRefused, read_genesis
+from chain_core.node.peer_security import ValidatorIdentity
+from chain_core.types.genesis import Genesis
+
+KEY, CERTIFICATE, ANCHORS, GENESIS = "client.key", "client.pem", "anchors.pem", "genesis.bin"
+ENVIRONMENT_VARIABLE = "DUALCHAIN_CREDENTIALS"
+
+
+def client_security(folder: Path, genesis_bytes: bytes, *, role: str = PEER) -> SmClient:
+    """Sessions with the client ports of a chain's nodes, or with whoever has ``role`` there.
+
+    Raises CertificateFileRefused, KeyFileRefused; ConfigRefused when key and certificate do not belong together.
+    """
+    genesis = decode_genesis(genesis_bytes)
+    certificates = load_certificates(folder / CERTIFICATE)
+    key = load_private_key(folder / KEY)
+    if not certificates or signing_provider().sm2_public_key(key) != certificates[0].public_key:
+        raise ConfigRefused(
+            f"{CERTIFICATE} is not {KEY}'s", where=str(folder), next_step="have the key certified: dualchain ca issue"
+        )
+    verify = _pinned(genesis)
+    if (folder / ANCHORS).exists():
+        anchors = Anchors(tuple(load_certificates(folder / ANCHORS)), genesis.chain_id)
+        verify = _anchored(anchors, role)
+    identity = identity_of(tuple(one.der for one in certificates), key)
+    return SmClient(identity, Binding(genesis_hash(genesis_bytes), Role.CLIENT), verify)
+
+
+def from_environment(genesis_bytes: bytes | None) -> ClientSecurity:
+    """What a command at a terminal uses: the folder that DUALCHAIN_CREDENTIALS names; plaintext without it.
+
+    Without a genesis document it is the folder's own. Raises as ``client_security``.
+    """
+    named = os.environ.get(ENVIRONMENT_VARIABLE, "")
+    if not named:
+        return PLAINTEXT
+    folder = Path(named)
+    return client_security(folder, genesis_bytes or read_genesis(folder / GENESIS)[1])
+
+
+def _anchored(anchors: Anchors, role: str) -> Verify:
+    def verify(certificates: Sequence[bytes]) -> PeerCertificate:
+        now_ms = time.time_ns() // 1_000_000
+        found = verify_chain(certificates, anchors, now_ms, usage=Usage.SERVER, crls=None)
+        if role not in found.roles:
+            what = f"{found.subject} does not have the role {role!r} on {anchors.chain_id}"
+            raise CertificateRefused(Why.WRONG_ROLE, what, where=found.subject)
+        return found
+
+    return verify
+
+
+def _pinned(genesis: Genesis) -> Verify:
+    names = {one.transport_key: one.name for one in genesis.validators.validators}
+
+    def verify(certificates: Sequence[bytes]) -> PeerIdentity:
+        leaf = parse_certificate(certificates[0])
+        if leaf.public_key not in names:
+            what = f"{leaf.label}: its key is no transport key of the genesis document"
+            raise CertificateRefused(Why.UNTRUSTED, what, where="certificate")
+        roles = roles_of(leaf.extensions.uris, genesis.chain_id)
+        return ValidatorIdentity(leaf.public_key, names[leaf.public_key], leaf.name.entity, roles, leaf.fingerprint)
+
+    return verify
