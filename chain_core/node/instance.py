@@ -109,7 +109,6 @@ class Instance:
         executor = self.assembly.executor()
         pool = TransactionPool(PoolLimits.from_parameters(executor.parameters(self.store)))
         self.place = Place(member, self.store)
-        names = LiveNames(self.place)
         self.links = PeerLinks(
             Hello(member.genesis_hash, self.ledger, member.name),
             self.place.roster,
@@ -155,7 +154,7 @@ class Instance:
         self.inbound = Inbound(
             ingress, self.queue, self.replica, self.replication, self._holds, lambda: self.place.index
         )
-        heard = self.inbound.heard
+        heard, names = self.inbound.heard, LiveNames(self.place)
         self.instruments = Instruments(self.metrics, self.replica, self.observer, self.links, self.queue, heard, names)
         self.recorder: FlightRecorder | None = None
         if self.config.recorder.megabytes:
