@@ -158,7 +158,8 @@ def withdraw(object_: OBJECT, reader: READER, config: CONFIG, as_json: JSON = Fa
 
     async def work(desk: Desk, chain: DataChain) -> render.Row:
         identity, who = identifier(object_, "OBJECT"), identifier(reader, "--reader")
-        return _made("已撤回 withdrawn", await desk.owner(chain).withdraw(identity, who))
+        made = await desk.owner(chain).withdraw(identity, who)
+        return _made("已撤回 withdrawn", made) | {"left_out": [one.hex() for one in made.left_out]}
 
     _run(config, work, as_json)
 

@@ -16,6 +16,7 @@ from chain_core.types.errors import LocalFault
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 from contracts.data.records import MAX_CUSTODIANS
 from local_chain.data.chain import DataChain
+from local_chain.data.key_ring import KeyRing
 from local_chain.data.owner import Archive, Owner
 from local_chain.data.reader import Reader
 from local_chain.data.release import Custodian
@@ -48,7 +49,9 @@ class ActorSection(_Section):
     key: str
     """Path of its transaction key."""
     sealing_key: str = ""
-    """Path of its sealing key."""
+    """Path of the sealing key in use."""
+    former_sealing_keys: list[str] = Field(default=[], max_length=16)
+    """Paths of former ones, for what was sealed to them."""
 
 
 class CustodianSection(ActorSection):
@@ -165,9 +168,13 @@ class Desk:
         pair = self.pair(section.key)
         return Account(bytes.fromhex(section.account), pair.private, pair.public)
 
+    def ring(self, section: ActorSection) -> KeyRing:
+        """An account's sealing keys."""
+        return KeyRing([self.pair(name) for name in (section.sealing_key, *section.former_sealing_keys)])
+
     def owner(self, chain: DataChain) -> Owner:
         """The actor as an owner."""
-        sealing = self.pair(self.actor.sealing_key) if self.actor.sealing_key else None
+        sealing = self.ring(self.actor) if self.actor.sealing_key else None
         custodians = [bytes.fromhex(text) for text in self.config.release.custodians]
         return Owner(chain, self.who(self.actor), sealing, custodians)
 
@@ -175,8 +182,7 @@ class Desk:
         """The actor as a reader."""
         if not self.actor.sealing_key:
             raise _missing("actor.sealing_key")
-        sealing = self.pair(self.actor.sealing_key)
-        return Reader(chain, self.who(self.actor), sealing, self.config.release.addresses)
+        return Reader(chain, self.who(self.actor), self.ring(self.actor), self.config.release.addresses)
 
     def vault(self) -> Vault:
         """The vault that is there."""
@@ -215,7 +221,7 @@ class Desk:
         private = self.config.vault is not None
         return Custodian(
             self.who(section),
-            self.pair(section.sealing_key),
+            self.ring(section),
             self.vault() if private else None,
             self.store() if private else None,
         )

@@ -15,10 +15,10 @@ from local_chain.data import items
 from local_chain.data.chain import DataChain
 from local_chain.data.errors import DataRefused
 from local_chain.data.items import Place
+from local_chain.data.key_ring import KeyRing
 from local_chain.data.store import ObjectStore
 from local_chain.data.vault import Entry, Vault
 from service_registry.chain import Account, wall_clock_ms
-from service_registry.config import KeyPair
 
 Wrapped = Mapping[bytes, tuple[bytes, int]]
 """Readers: the key to wrap for, and when the grant ends."""
@@ -26,10 +26,13 @@ Wrapped = Mapping[bytes, tuple[bytes, int]]
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """An object, and the transaction that made it or changed it."""
+    """An object, and the transaction that made it or changed it. ``left_out``: readers that a new version could not be
+    sealed for, since their grants ended or they have no sealing key any more.
+    """
 
     identity: bytes
     receipt: VerifiedReceipt
+    left_out: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ class Archive:
 class Owner:
     """An account with its keys, on a chain. Raises RefusedByChain, DataRefused, and what reading proofs raises."""
 
-    def __init__(self, chain: DataChain, who: Account, sealing: KeyPair | None, custodians: Sequence[bytes]) -> None:
+    def __init__(self, chain: DataChain, who: Account, sealing: KeyRing | None, custodians: Sequence[bytes]) -> None:
         self._chain = chain
         self._who = who
         self._sealing = sealing
@@ -120,7 +123,7 @@ class Owner:
         content = await self.content(identity, found)
         args = await self._sealed(self._place(identity, found.version + 1), content, rest)
         receipt = await self._chain.data(self._who, "reseal", object=identity, version=found.version, **args)
-        return Made(identity, receipt)
+        return Made(identity, receipt, tuple(name for name in present.grants if name not in rest and name != reader))
 
     async def delete(self, identity: bytes, reason: str) -> Made:
         """The order to destroy private data."""
@@ -146,7 +149,7 @@ class Owner:
         return Place(self._chain.genesis_hash, self._chain.client.view.ledger, identity, version)
 
     @property
-    def _pair(self) -> KeyPair:
+    def _ring(self) -> KeyRing:
         if self._sealing is None:
             raise DataRefused("no sealing key", where="actor.sealing_key", next_step="dualchain local data key")
         return self._sealing
@@ -161,19 +164,19 @@ class Owner:
         place = DATA, own_key(identity)
         own = find(OwnWrap, (await self._chain.proven([place])).values[place])
         assert own is not None, "a limited object has its owner's wrap"
-        return items.unwrap_inner(self._pair.private, own.wrap)
+        return items.unwrap_inner(self._ring.of(own.key).private, own.wrap)
 
     async def _sealed(self, place: Place, content: bytes, wrapped: Wrapped) -> dict[str, Value]:
         """Arguments of a sealed version under a fresh key."""
         if not self._custodians:
             raise DataRefused("no custodian is named", where="release.custodians", next_step="name one or more")
-        key = items.new_key()
+        key, own = items.new_key(), self._ring.current.public
         sealed, committed = items.seal_limited(place, key, content)
         custodians = {account: await self._chain.sealing_key(account) for account in self._custodians}
         return {
             "commitment": committed,
             "sealed": sealed,
-            "own": {"key": self._pair.public, "wrap": items.wrap_own(key, self._pair.public)},
+            "own": {"key": own, "wrap": items.wrap_own(key, own)},
             "custodians": [{"account": account, "key": row} for account, row in custodians.items()],
             "grants": _rows(place, key, wrapped, list(custodians.values())),
         }

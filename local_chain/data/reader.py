@@ -9,11 +9,12 @@ from chain_core._pb.dualchain.data.v1 import data_pb2 as pb
 from chain_core.network.raw_rpc import RawChannel, parse
 from chain_core.types.errors import DualchainError
 from chain_core.types.values import Value
-from contracts.data.records import DATA, LIMITED, PUBLIC, Descriptor, body_key
+from contracts.data.records import DATA, LIMITED, PUBLIC, Descriptor, Grant, body_key, find, grant_key
 from local_chain.data import items
 from local_chain.data.chain import DataChain
 from local_chain.data.errors import DataRefused, NotReleased
 from local_chain.data.items import Place
+from local_chain.data.key_ring import KeyRing
 from local_chain.data.release import FETCH
 from service_registry.chain import Account
 from service_registry.config import KeyPair
@@ -42,15 +43,15 @@ async def read_public(chain: DataChain, identity: bytes) -> Read:
 class Reader:
     """An account with transaction and sealing key. Raises RefusedByChain, NotReleased, DataRefused."""
 
-    def __init__(self, chain: DataChain, who: Account, sealing: KeyPair, addresses: Sequence[str]) -> None:
+    def __init__(self, chain: DataChain, who: Account, sealing: KeyRing, addresses: Sequence[str]) -> None:
         self._chain = chain
         self._who = who
         self._sealing = sealing
         self._addresses = tuple(addresses)
 
-    async def record(self, identity: bytes, version: int, purpose: str) -> int:
-        """The access record; its height."""
-        key = self._sealing.public
+    async def record(self, identity: bytes, version: int, purpose: str, key: bytes = b"") -> int:
+        """The access record, to be released to ``key`` (the one in use); its height."""
+        key = key or self._sealing.current.public
         args: dict[str, Value] = {"object": identity, "version": version, "purpose": purpose, "key": key}
         receipt = await self._chain.data(self._who, "record_access", **args)
         return receipt.header.height
@@ -60,7 +61,8 @@ class Reader:
         found = await self._chain.descriptor(identity)
         if found.tier == PUBLIC:
             return await read_public(self._chain, identity)
-        height = await self.record(identity, found.version, purpose)
+        pair = await self._pair_for(identity)
+        height = await self.record(identity, found.version, purpose, pair.public)
         answer = await self.fetch(identity, height)
         if answer.version != found.version:
             raise DataRefused(
@@ -68,11 +70,17 @@ class Reader:
             )
         place = self._chain.place(identity, found)
         if found.tier == LIMITED:
-            content = await self._open_limited(place, found, answer.wrap)
+            content = await self._open_limited(place, found, pair, answer.wrap)
         else:
             package = items.Package(answer.wrap, answer.sealed)
-            content = items.unpack(place, self._who.account, self._sealing.private, package, found.commitment)
+            content = items.unpack(place, self._who.account, pair.private, package, found.commitment)
         return Read(content, found, height)
+
+    async def _pair_for(self, identity: bytes) -> KeyPair:
+        """Limited data is released to the key that it was wrapped for; private data to the one in use."""
+        place = DATA, grant_key(identity, self._who.account)
+        grant = find(Grant, (await self._chain.proven([place])).values[place])
+        return self._sealing.of(grant.key) if grant is not None and grant.key else self._sealing.current
 
     async def fetch(self, identity: bytes, not_below: int) -> pb.FetchResponse:
         """From the first custodian that releases. Raises the last one's refusal."""
@@ -91,8 +99,8 @@ class Reader:
             raise NotReleased("no custodian's address is given", where="release.addresses", next_step="name one")
         raise last
 
-    async def _open_limited(self, place: Place, found: Descriptor, inner: bytes) -> bytes:
-        key = items.unwrap_inner(self._sealing.private, inner)
+    async def _open_limited(self, place: Place, found: Descriptor, pair: KeyPair, inner: bytes) -> bytes:
+        key = items.unwrap_inner(pair.private, inner)
         body = DATA, body_key(place.identity)
         sealed = (await self._chain.proven([body])).values[body] or b""
         return items.open_limited(place, key, sealed, found.commitment)

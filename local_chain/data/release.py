@@ -24,10 +24,10 @@ from local_chain.data import items
 from local_chain.data.chain import DataChain
 from local_chain.data.errors import DataRefused, NotReleased
 from local_chain.data.items import Place
+from local_chain.data.key_ring import KeyRing
 from local_chain.data.store import ObjectStore
 from local_chain.data.vault import Entry, Vault
 from service_registry.chain import Account
-from service_registry.config import KeyPair
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +51,10 @@ _NEXT = {
 
 @dataclass(frozen=True, slots=True)
 class Custodian:
-    """The account with its transaction key, its sealing key, and vault and store where it keeps private data."""
+    """The account with its transaction key, its sealing keys, and vault and store where it keeps private data."""
 
     who: Account
-    sealing: KeyPair
+    sealing: KeyRing
     vault: Vault | None
     store: ObjectStore | None
 
@@ -119,9 +119,9 @@ class Releaser:
         return judged
 
     def _inner(self, place: Place, reader: bytes, permit: ReleasePermit) -> bytes:
-        outer = permit.grant.wraps[permit.place]
+        outer, (_, key) = permit.grant.wraps[permit.place], permit.descriptor.custodians[permit.place]
         try:
-            return items.unwrap_outer(place, reader, permit.grant.key, self._own.sealing.private, outer)
+            return items.unwrap_outer(place, reader, permit.grant.key, self._own.sealing.of(key).private, outer)
         except (CryptoError, DataRefused) as error:
             raise NotReleased(
                 error.what, where=error.where, next_step="ask the owner to grant it anew", code="BAD_CONTEXT"

@@ -28,6 +28,7 @@ from chain_core.node.provision import (
 )
 from local_chain.assembly import local_assembly
 from local_chain.data.chain import DataChain
+from local_chain.data.key_ring import KeyRing
 from local_chain.data.owner import Archive, Owner
 from local_chain.data.reader import Reader
 from local_chain.data.release import Custodian, Releaser
@@ -107,10 +108,10 @@ class DataHouse:
         return KeyPair.load(self.directory / "accounts" / f"{name}-sealing.key")
 
     def owner(self, name: str = "owner") -> Owner:
-        return Owner(self.chain, self.who(name), self.sealing(name), [self.account("custodian")])
+        return Owner(self.chain, self.who(name), KeyRing([self.sealing(name)]), [self.account("custodian")])
 
     def reader(self, name: str) -> Reader:
-        return Reader(self.chain, self.who(name), self.sealing(name), [self.release])
+        return Reader(self.chain, self.who(name), KeyRing([self.sealing(name)]), [self.release])
 
     def vault(self) -> Vault:
         return Vault(self.vault_folder, self.key_folders, self.vault_key)
@@ -119,7 +120,7 @@ class DataHouse:
         return Archive(self.account("custodian"), self.store, self.vault())
 
     def releaser(self) -> Releaser:
-        custodian = Custodian(self.who("custodian"), self.sealing("custodian"), self.vault(), self.store)
+        custodian = Custodian(self.who("custodian"), KeyRing([self.sealing("custodian")]), self.vault(), self.store)
         return Releaser(self.chain, custodian, wall_clock_ms)
 
     async def start(self) -> None:

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 
+from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 from local_chain.data.chain import DataChain, Key, Proven
+from local_chain.data.key_ring import KeyRing
 from local_chain.data.owner import Archive, Owner
 from local_chain.data.release import Custodian, Releaser
 from local_chain.data.store import ObjectStore
@@ -50,6 +52,7 @@ class Stage:
         self.house = House.open()
         self.house.time_ms += 1
         self.chain = MemoryChain(self.house)
+        self.newer: dict[str, list[KeyPair]] = {}
         self.directory = directory
         self.key_folders = [directory / "keys"]
         self.key_folders[0].mkdir()
@@ -60,9 +63,21 @@ class Stage:
     def who(self, name: str) -> Account:
         return Account(account(name), b"", b"")
 
+    def ring(self, name: str) -> KeyRing:
+        """What ``new_key`` gave last, then the first one."""
+        return KeyRing([*reversed(self.newer.get(name, [])), pair(name)])
+
+    def new_key(self, name: str) -> None:
+        """Attaches another sealing key and revokes the one in use."""
+        before, after = self.ring(name).current, pair(f"{name}, key {len(self.newer.get(name, []))}")
+        attach: dict[str, Value] = {"purpose": "sealing", "key": after.public}
+        self.house.ok(name, Operation("accounts", "attach_key", attach))
+        self.house.ok(name, Operation("accounts", "revoke_key", {"key": before.public}))
+        self.newer.setdefault(name, []).append(after)
+
     def owner(self, name: str = "owner", *custodians: str) -> Owner:
-        return Owner(self.chain, self.who(name), pair(name), [account(one) for one in custodians or ("vault",)])
+        return Owner(self.chain, self.who(name), self.ring(name), [account(one) for one in custodians or ("vault",)])
 
     def releaser(self, name: str = "vault") -> Releaser:
-        custodian = Custodian(self.who(name), pair(name), self.vault, self.store)
+        custodian = Custodian(self.who(name), self.ring(name), self.vault, self.store)
         return Releaser(self.chain, custodian, lambda: self.house.time_ms)

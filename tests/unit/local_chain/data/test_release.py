@@ -9,12 +9,15 @@ import pytest
 
 from chain_core._pb.dualchain.data.v1 import data_pb2 as pb
 from chain_core.crypto.hashing import sm3
+from chain_core.network.channel_options import MAX_MESSAGE_BYTES
 from chain_core.network.refusals import Overloaded
 from chain_core.types.errors import DualchainError, MalformedBytes
+from chain_core.types.transaction import Operation
 from contracts.data.records import DATA, LIMITED
 from local_chain.data import items, release
 from local_chain.data.errors import DataRefused, NotReleased, StoreFault
-from local_chain.data.release import ORPHAN_MS, Releaser
+from local_chain.data.key_ring import KeyRing
+from local_chain.data.release import ORPHAN_MS, Custodian, Releaser
 from tests.unit.contracts.data.house import DAY_MS, access, account, op
 from tests.unit.local_chain.data.stage import Stage, pair
 
@@ -235,7 +238,7 @@ def test_withdrawing_seals_anew_for_the_rest(stage: Stage) -> None:
     async def story() -> None:
         owner, house = stage.owner(), stage.house
         identity = await limited(stage)
-        await owner.grant(identity, account("bo"), house.soon(2) * 2)  # in force by the wall clock, too
+        await owner.grant(identity, account("bo"), house.soon(90))  # in force by the wall clock, too
         before = house.read(DATA, b"b" + identity)
         await owner.withdraw(identity, account("ann"))
         present = await stage.chain.readers(identity)
@@ -246,6 +249,52 @@ def test_withdrawing_seals_anew_for_the_rest(stage: Stage) -> None:
         assert await fetch(stage.releaser(), identity, "bo")
         with pytest.raises(DataRefused, match="no grant"):
             await owner.withdraw(identity, account("ann"))
+
+    asyncio.run(story())
+
+
+def test_owners_and_custodians_open_with_former_keys(stage: Stage) -> None:
+    async def story() -> None:
+        identity = await limited(stage)
+        stage.new_key("owner")
+        stage.new_key("vault")
+        found = await stage.chain.descriptor(identity)
+        assert await stage.owner().content(identity, found) == CONTENT
+        stage.house.ok("ann", access(identity, "ann"))
+        assert await fetch(stage.releaser(), identity)
+        forgetful = Custodian(stage.who("vault"), KeyRing([stage.ring("vault").current]), None, None)
+        refused = Releaser(stage.chain, forgetful, lambda: stage.house.time_ms)
+        assert await code_of(fetch(refused, identity)) == "BAD_CONTEXT"
+        await stage.owner().grant(identity, account("bo"), stage.house.soon(90))
+        made = await stage.owner().withdraw(identity, account("ann"))
+        assert made.left_out == ()
+        stage.house.ok("bo", access(identity, "bo", 2))
+        assert await fetch(refused, identity, "bo"), "a new version is sealed to the keys in use"
+
+    asyncio.run(story())
+
+
+def test_a_reader_without_a_key_is_left_out_by_name(stage: Stage) -> None:
+    async def story() -> None:
+        identity = await limited(stage)
+        for name in ("bo", "csrc"):
+            await stage.owner().grant(identity, account(name), stage.house.soon(90))
+        stage.house.ok("csrc", Operation("accounts", "revoke_key", {"key": pair("csrc").public}))
+        made = await stage.owner().withdraw(identity, account("ann"))
+        assert made.left_out == (account("csrc"),)
+        assert set((await stage.chain.readers(identity)).grants) == {account("bo")}
+
+    asyncio.run(story())
+
+
+def test_the_largest_item_fits_into_a_message(stage: Stage) -> None:
+    async def story() -> None:
+        content = bytes(items.MAX_PRIVATE_BYTES)
+        identity = (await stage.owner().deposit("evidence", content, stage.archive)).identity
+        await stage.owner().grant(identity, account("ann"), stage.house.soon())
+        stage.house.ok("ann", access(identity, "ann"))
+        answer = await fetch(stage.releaser(), identity)
+        assert answer.ByteSize() < MAX_MESSAGE_BYTES
 
     asyncio.run(story())
 
