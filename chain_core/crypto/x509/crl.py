@@ -19,8 +19,8 @@ MAX_CRL_BYTES = 8 << 20
 MAX_CRL_ENTRIES = 100_000
 MAX_LISTS = 64
 _VERSION_2 = 1
+_VERSION_FIELD = b"\x02\x01\x01"
 
-Time = asn1.UTCTime | asn1.GeneralizedTime
 REASONS = {
     "unspecified": x509.ReasonFlags.unspecified,
     "key-compromise": x509.ReasonFlags.key_compromise,
@@ -55,40 +55,43 @@ def parse_crl(der: bytes) -> Crl:
         raise CertificateRefused(Reason.TOO_LARGE, f"{len(der)} bytes, {MAX_CRL_BYTES} are taken", where=where)
     der = bytes(der)
     signed = structures.decoded(structures.Signed, der, where)
-    body = asn1.encode_der(signed.body)
-    inner = structures.decoded(structures.TbsCertList, body, where)
-    if asn1.encode_der(inner.signature) != asn1.encode_der(signed.algorithm):
-        raise CertificateRefused(Reason.MALFORMED, "two different signature algorithms", where=where)
-    entries = inner.revoked or []
-    if len(entries) > MAX_CRL_ENTRIES:
-        raise CertificateRefused(Reason.TOO_LARGE, f"{len(entries)} entries, {MAX_CRL_ENTRIES} are taken", where=where)
+    # Its first fields: version 2, and the algorithm that stands outside the signature as well.
+    if not signed.body.data[:64].tobytes().startswith(_VERSION_FIELD + asn1.encode_der(signed.algorithm)):
+        raise CertificateRefused(Reason.MALFORMED, "no version 2 list under one algorithm", where=where)
     try:
         loaded = x509.load_der_x509_crl(der)
+        if loaded.next_update_utc is None:
+            raise ValueError("no next update")
+        if len(loaded) > MAX_CRL_ENTRIES:
+            what = f"{len(loaded)} entries, {MAX_CRL_ENTRIES} are taken"
+            raise CertificateRefused(Reason.TOO_LARGE, what, where=where)
         return Crl(
-            body,
+            asn1.encode_der(signed.body),
             structures.signature_of(signed, where),
             provider().sm3(der),
             loaded.issuer,
             _authority_key_id(loaded.extensions),
-            _ms(inner.this_update),
-            _ms(inner.next_update),
+            milliseconds(loaded.last_update_utc),
+            milliseconds(loaded.next_update_utc),
             _number(loaded.extensions),
-            _entries(entries),
+            _entries(loaded),
         )
     except LIBRARY_ERRORS as error:
         raise CertificateRefused(Reason.MALFORMED, f"not a revocation list: {error}", where=where) from error
 
 
-def _entries(rows: Iterable[structures.RevokedEntry]) -> dict[int, int]:
+def _entries(rows: Iterable[x509.RevokedCertificate]) -> dict[int, int]:
+    """One by one: a declaration would decode 100,000 of them in one call, during which no other thread runs."""
     found: dict[int, int] = {}
     for row in rows:
-        check_serial(row.serial, "revocation list")
-        for extension in row.extensions or ():
+        serial = row.serial_number
+        check_serial(serial, "revocation list")
+        for extension in row.extensions:
             if extension.critical:
                 # An indirect list names other issuers' certificates in one; it is not taken (§6).
-                what = f"an entry with the critical extension {extension.identifier.dotted_string}"
+                what = f"an entry with the critical extension {extension.oid.dotted_string}"
                 raise CertificateRefused(Reason.UNSUPPORTED, what, where="revocation list")
-        found[row.serial] = _ms(row.revoked)
+        found[serial] = milliseconds(row.revocation_date_utc)
     return found
 
 
@@ -108,10 +111,6 @@ def _authority_key_id(extensions: x509.Extensions) -> bytes | None:
     return next(
         (row.value.key_identifier for row in extensions if isinstance(row.value, x509.AuthorityKeyIdentifier)), None
     )
-
-
-def _ms(time: Time) -> int:
-    return milliseconds(time.as_datetime())
 
 
 def issue_crl(
