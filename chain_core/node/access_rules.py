@@ -16,6 +16,8 @@ from chain_core.node.queries import MAX_KEYS
 
 READING_ROLES: Final = frozenset(("reader", "operator", "regulator", "csrc", "auditor"))
 """Any of them reads whole blocks and ranges of state, and with them everybody's transactions."""
+OPERATOR: Final = "operator"
+"""Who runs the node: hands it an order to reopen a height, which stands for his consent."""
 SHOWN: Final = 8
 """So many keys or filters stand in a record; of the others their number and SM3."""
 
@@ -26,6 +28,8 @@ def client_rules(protected: Collection[str]) -> dict[str, Rule]:
     """The client port's rules; ``protected`` names contracts."""
     reads = ("GetGenesis", "GetStatus", "GetHeader", "GetHeaders", "GetEquivocations", "GetReceipt", "GetOutbox")
     rules = {short: Rule(CLIENT, Quota.READ) for short in reads}
+    rules["GetReopenings"] = Rule(CLIENT, Quota.READ)
+    rules["HandInReopening"] = Rule(CLIENT, Quota.SUBMIT, frozenset((OPERATOR,)))
     rules["Submit"] = Rule(CLIENT, Quota.SUBMIT)
     rules["QueryState"] = Rule(CLIENT, Quota.READ, protected=_keys_of(frozenset(protected)))
     rules["ScanState"] = Rule(CLIENT, Quota.BULK, READING_ROLES, _prefix)

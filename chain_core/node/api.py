@@ -12,13 +12,18 @@ from chain_core.network.raw_rpc import Method, RawServer, ServerStream, Unary, p
 from chain_core.network.refusals import NotFound
 from chain_core.node.api_names import SERVICE, method_name
 from chain_core.node.queries import Queries
+from chain_core.node.reopening_desk import ReopeningDesk
 from chain_core.node.status import StatusReport
 from chain_core.node.submit import Submissions
 from chain_core.node.subscriptions import PATIENCE_S, Subscriptions
 
 
 def method_table(
-    submissions: Submissions, queries: Queries, status: StatusReport, subscriptions: Subscriptions
+    submissions: Submissions,
+    queries: Queries,
+    status: StatusReport,
+    subscriptions: Subscriptions,
+    reopenings: ReopeningDesk,
 ) -> dict[str, Method]:
     """Full method names with their handlers: one entry for each method of node.proto."""
     handlers = {
@@ -32,6 +37,8 @@ def method_table(
         "GetOutbox": queries.outbox,
         "GetEvents": queries.events,
         "GetEquivocations": queries.equivocations,
+        "HandInReopening": reopenings.hand_in,
+        "GetReopenings": reopenings.show,
         "GetGenesis": queries.genesis_document,
         "GetStatus": status.status,
     }

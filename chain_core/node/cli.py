@@ -16,7 +16,7 @@ from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.codec.seen import state_key
 from chain_core.crypto.passphrase import SOURCES, parse_source
 from chain_core.network.ingress import check_block_contents
-from chain_core.node import archive_cli, audit_cli, render, succession_cli
+from chain_core.node import archive_cli, audit_cli, render, reopen_cli, succession_cli
 from chain_core.node.assembly import Assemblies
 from chain_core.node.chain_view import ChainView
 from chain_core.node.client import NodeClient
@@ -61,6 +61,7 @@ def make_app(assemblies: Callable[[], Assemblies]) -> typer.Typer:
     app.add_typer(audit_cli.make_app(), name="audit")
     archive_cli.add_commands(app, assemblies)
     succession_cli.add_commands(app, assemblies)
+    app.add_typer(reopen_cli.app, name="reopen")
     return app
 
 

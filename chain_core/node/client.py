@@ -194,6 +194,25 @@ class NodeClient:
             if not (answer.more and answer.proofs):
                 return tuple(proofs)
 
+    async def hand_in_reopening(self, order: bytes) -> str:
+        """Give the node an approved order (docs/spec/reopening.md); what it waits for, in words."""
+        request = pb.HandInReopeningRequest(scope=self._scope, order=order)
+        return (await self._call("HandInReopening", request, pb.HandInReopeningResponse)).waits_for
+
+    async def reopenings(self) -> pb.GetReopeningsResponse:
+        """What a reopening waits for at this node, and all past ones."""
+        whole: pb.GetReopeningsResponse | None = None
+        while whole is None or whole.more:
+            start = len(whole.reopenings) if whole is not None else 0
+            request = pb.GetReopeningsRequest(scope=self._scope, start=start)
+            answer = await self._call("GetReopenings", request, pb.GetReopeningsResponse)
+            if whole is None:
+                whole = answer
+            else:
+                whole.reopenings.extend(answer.reopenings)
+                whole.more = answer.more and bool(answer.reopenings)
+        return whole
+
     # ---- the node
 
     async def genesis(self) -> bytes:

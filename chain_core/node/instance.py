@@ -43,6 +43,7 @@ from chain_core.node.place import LiveNames, Place
 from chain_core.node.ports import FinalBlock, Ports
 from chain_core.node.queries import Queries
 from chain_core.node.recorder import FlightRecorder
+from chain_core.node.reopening_desk import ReopeningDesk
 from chain_core.node.replica import Replica
 from chain_core.node.replication import Replication, pool_again
 from chain_core.node.scope import OwnScope
@@ -234,6 +235,7 @@ class Instance:
             Queries(scope, self.membership.genesis_bytes, self.store, proofs),
             self.status,
             self.subscriptions,
+            ReopeningDesk(scope, self.replica, LiveNames(self.place), self._host.fail),
         )
         """The client port's methods for this ledger."""
 

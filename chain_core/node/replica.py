@@ -121,7 +121,9 @@ class Replica:
     def take_order(self, order: SignedOrder) -> None:
         """This node's operator hands in an order to reopen a height. Raises ReopeningRefused."""
         judge_order(order, self.core.state, self.store, self.executor)
-        self.store.log_write([journal.order_record(order)])
+        known = self.core.state.slot.order
+        if known is None or known.order_hash != order.order_hash:
+            self.store.log_write([journal.order_record(order)])
         self._run(inp.OrderTaken(order))
 
     def on_timer(self, timer: inp.Timer) -> None:

@@ -334,6 +334,48 @@ class GetEquivocationsResponse(_message.Message):
     more: bool
     def __init__(self, proofs: _Optional[_Iterable[bytes]] = ..., more: _Optional[bool] = ...) -> None: ...
 
+class HandInReopeningRequest(_message.Message):
+    __slots__ = ("scope", "order")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    scope: Scope
+    order: bytes
+    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ..., order: _Optional[bytes] = ...) -> None: ...
+
+class HandInReopeningResponse(_message.Message):
+    __slots__ = ("waits_for",)
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
+    waits_for: str
+    def __init__(self, waits_for: _Optional[str] = ...) -> None: ...
+
+class GetReopeningsRequest(_message.Message):
+    __slots__ = ("scope", "start")
+    SCOPE_FIELD_NUMBER: _ClassVar[int]
+    START_FIELD_NUMBER: _ClassVar[int]
+    scope: Scope
+    start: int
+    def __init__(self, scope: _Optional[_Union[Scope, _Mapping]] = ..., start: _Optional[int] = ...) -> None: ...
+
+class GetReopeningsResponse(_message.Message):
+    __slots__ = ("height", "epoch", "attempt", "order", "statements", "waits_for", "reopenings", "more")
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    ORDER_FIELD_NUMBER: _ClassVar[int]
+    STATEMENTS_FIELD_NUMBER: _ClassVar[int]
+    WAITS_FOR_FIELD_NUMBER: _ClassVar[int]
+    REOPENINGS_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    height: int
+    epoch: int
+    attempt: int
+    order: bytes
+    statements: _containers.RepeatedScalarFieldContainer[bytes]
+    waits_for: str
+    reopenings: _containers.RepeatedScalarFieldContainer[bytes]
+    more: bool
+    def __init__(self, height: _Optional[int] = ..., epoch: _Optional[int] = ..., attempt: _Optional[int] = ..., order: _Optional[bytes] = ..., statements: _Optional[_Iterable[bytes]] = ..., waits_for: _Optional[str] = ..., reopenings: _Optional[_Iterable[bytes]] = ..., more: _Optional[bool] = ...) -> None: ...
+
 class GetGenesisRequest(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
