@@ -38,6 +38,21 @@ async def until_height(net: Processes, height: int, *names: str) -> None:
         await net.follow_to(name, height)
 
 
+async def ordered(net: Processes, directory: Path, order: Path, height: int) -> None:
+    """Two officers approve, one after the other; with one of them alone it is not taken."""
+    genesis = directory / "net" / "genesis.bin"
+    made = await cli("order", "--height", height, "--reason", "build 7 of two nodes", "--out", order)
+    assert (made["height"], made["attempt"], made["approved_by"]) == (height, 0, [])
+    for officer in ("bob", "carol"):
+        account, key = net.wallets[officer].account.hex(), directory / "net" / "accounts" / f"{officer}.key"
+        where = ("--genesis", genesis, "--account", account, "--key", key)
+        approved = await cli("approve", order, *where)
+        if officer == "bob":
+            with pytest.raises(Exception, match="1 approvals"):
+                await cli("hand-in", order, "--node", net.addresses("one")[0], "--genesis", genesis)
+    assert len(approved["approved_by"]) == 2
+
+
 def test_a_chain_halted_by_two_faulty_builds_goes_on_when_all_operators_hand_in_the_order(tmp_path: Path) -> None:
     order, genesis = tmp_path / "order.bin", tmp_path / "net" / "genesis.bin"
 
@@ -53,17 +68,7 @@ def test_a_chain_halted_by_two_faulty_builds_goes_on_when_all_operators_hand_in_
                 await net.begin(name)
             await asyncio.gather(*(net.running[name].says("HALTED") for name in TWO_DIVERGE))
 
-            ordered = await cli("order", "--height", height, "--reason", "build 7 of two nodes", "--out", order)
-            assert (ordered["height"], ordered["attempt"], ordered["approved_by"]) == (height, 0, [])
-            for officer in ("bob", "carol"):
-                account, key = net.wallets[officer].account.hex(), tmp_path / "net" / "accounts" / f"{officer}.key"
-                where = ("--genesis", genesis, "--account", account, "--key", key)
-                approved = await cli("approve", order, *where)
-                if officer == "bob":
-                    with pytest.raises(Exception, match="1 approvals"):
-                        await cli("hand-in", order, "--node", net.addresses("one")[0], "--genesis", genesis)
-            assert len(approved["approved_by"]) == 2
-
+            await ordered(net, tmp_path, order, height)
             for name in NAMES[:3]:
                 await cli("hand-in", order, "--node", net.addresses(name)[0], "--genesis", genesis)
             shown = await cli("show", "--node", net.addresses("one")[0], "--genesis", genesis)
