@@ -17,7 +17,7 @@ from chain_core.node import render
 from chain_core.node.command import JSON, identifier, show
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
-from contracts.data.records import KINDS, LIMITED, PRIVATE, PUBLIC, PURPOSES, REASONS, Descriptor
+from contracts.data.records import DELETED, KINDS, LIMITED, PRIVATE, PUBLIC, PURPOSES, REASONS, Descriptor
 from local_chain.data.chain import DataChain
 from local_chain.data.config import Desk, load
 from local_chain.data.durable import write_file
@@ -259,8 +259,8 @@ def delete(
         row = _made("已下达销毁指令 ordered", await desk.owner(chain).delete(identity, reason.value))
         if desk.config.custodian is None or desk.config.vault is None:
             return row | {"note": "由保管方执行 its custodian destroys it"}
-        done = await Releaser(chain, desk.custodian(), wall_clock_ms).sweep()
-        if identity not in done:
+        await Releaser(chain, desk.custodian(), wall_clock_ms).sweep()
+        if (await chain.descriptor(identity)).status != DELETED:
             return row | {"note": "尚未销毁 not destroyed yet: dualchain local data sweep"}
         return row | {"done": "密钥与盐值已销毁 key and salt destroyed"}
 

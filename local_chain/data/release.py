@@ -19,7 +19,7 @@ from chain_core.node.log import event
 from chain_core.types.errors import DualchainError, MalformedBytes
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 from contracts.data.authority import Denied, ReleasePermit, judge_release, release_keys
-from contracts.data.records import ACTIVE, DATA, DELETING, LIMITED, Descriptor, find, object_key
+from contracts.data.records import ACTIVE, DATA, DELETED, DELETING, LIMITED, Descriptor, find, object_key
 from local_chain.data import items
 from local_chain.data.chain import DataChain
 from local_chain.data.errors import DataRefused, NotReleased
@@ -27,7 +27,7 @@ from local_chain.data.items import Place
 from local_chain.data.key_ring import KeyRing
 from local_chain.data.store import ObjectStore
 from local_chain.data.vault import Entry, Vault
-from service_registry.chain import Account
+from service_registry.chain import Account, RefusedByChain
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,13 @@ class Releaser:
         await store.remove(entry.store)
         ordered = found is not None and found.status == DELETING
         if ordered:
-            await self._chain.data(self._own.who, "confirm_deletion", object=entry.identity)
+            try:
+                await self._chain.data(self._own.who, "confirm_deletion", object=entry.identity)
+            except RefusedByChain:
+                # Another process of this custodian sweeps as well: the command `delete` beside the service.
+                now = await self._described(entry)
+                if now is None or now.status != DELETED:
+                    raise
         await asyncio.to_thread(vault.forget, entry.identity)
         event(log, logging.INFO, "DESTROYED", {"object": entry.identity.hex(), "described": int(found is not None)})
         return ordered

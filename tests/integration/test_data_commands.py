@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import Result
+from typer.testing import CliRunner
 
-from tests.integration.data_house import DataHouse, data_house
-from tests.integration.network import drawn_ports
+from chain_core.types.errors import DualchainError
+from dualchain.demo.processes import ProcessGroup
+from local_chain.data.cli import app
+from tests.integration.data_house import DataHouse, lay_out
+from tests.integration.network import NAMES, drawn_ports
 
 pytestmark = pytest.mark.integration
 
@@ -20,7 +24,7 @@ SCAN = b"scan of an identity card"
 
 
 class Commands:
-    """Runs ``dualchain local data`` as a process for one person."""
+    """Runs ``dualchain local data`` for one person, by his own file."""
 
     def __init__(self, house: DataHouse, directory: Path) -> None:
         self.house, self.directory = house, directory
@@ -46,73 +50,68 @@ class Commands:
                 )
             (self.directory / f"{name}.toml").write_text(text)
 
-    async def run(self, name: str, *words: str) -> tuple[int, bytes, bytes]:
-        process = await self.process(name, *words)
-        out, err = await process.communicate()
-        assert process.returncode is not None
-        return process.returncode, out, err
-
-    async def process(self, name: str, *words: str) -> asyncio.subprocess.Process:
-        command = [sys.executable, "-m", "dualchain.cli", "local", "data", *words]
-        command += ["--config", str(self.directory / f"{name}.toml")]
-        pipe = asyncio.subprocess.PIPE
-        return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=pipe)
+    async def invoke(self, name: str, *words: str) -> Result:
+        line = [*words, "--config", str(self.directory / f"{name}.toml")]
+        return await asyncio.to_thread(CliRunner().invoke, app, line)
 
     async def ok(self, name: str, *words: str) -> dict[str, Any]:
-        code, out, err = await self.run(name, *words, "--json")
-        assert code == 0, err.decode()
-        row: dict[str, Any] = json.loads(out)
+        result = await self.invoke(name, *words, "--json")
+        assert result.exit_code == 0, (words, result.output, result.exception)
+        row: dict[str, Any] = json.loads(result.stdout)
         return row
 
+    async def content(self, name: str, *words: str) -> bytes:
+        """What a command writes to standard output, and nothing else."""
+        result = await self.invoke(name, *words)
+        assert result.exit_code == 0, (words, result.output, result.exception)
+        return result.stdout_bytes
+
     async def refused(self, name: str, *words: str) -> str:
-        code, _, err = await self.run(name, *words)
-        assert code == 1
-        (line,) = err.decode().splitlines()
-        return line
+        result = await self.invoke(name, *words)
+        assert isinstance(result.exception, DualchainError), (words, result.output)
+        return str(result.exception)
 
 
 def test_a_day_with_the_commands(tmp_path: Path) -> None:
-    async def story(house: DataHouse) -> None:
-        run = Commands(house, tmp_path)
-        run.configure("owner", "ann", "bo", "cy", "csrc", "custodian")
-        (tmp_path / "own-keys").mkdir()
+    asyncio.run(story(tmp_path))
+
+
+async def story(directory: Path) -> None:
+    lay_out(directory / "chain")
+    house, group = DataHouse(directory / "chain"), ProcessGroup(directory / "logs")
+    run = Commands(house, directory)
+    run.configure("owner", "ann", "bo", "cy", "csrc", "custodian")
+    (directory / "own-keys").mkdir()
+    try:
+        nodes = {name: ["node", "run", "--config", str(house.directory / name / "node.toml")] for name in NAMES}
+        await group.start_all(nodes, 60)
         assert "已建立" in (await run.ok("custodian", "vault"))["done"]
-        serving = await run.process("custodian", "serve")
-        assert serving.stdout is not None
-        try:
-            assert (await serving.stdout.readline()).startswith(b"READY custodian=")
-            await limited(run, house)
-            await private(run, house)
-        finally:
-            serving.terminate()
-            _, logged = await serving.communicate()
-        assert serving.returncode == 0
-        assert b"RELEASED" in logged and LETTER not in logged and SCAN not in logged
-
-    async def main() -> None:
-        async with data_house(tmp_path / "chain") as house:
-            await story(house)
-
-    asyncio.run(main())
+        await run.ok("cy", "key")  # the first block: nothing can be proven before
+        serving = ["local", "data", "serve", "--config", str(directory / "custodian.toml")]
+        await group.start_all({"custodian": serving}, 60)
+        await limited(run, house)
+        await private(run, house)
+        group.check()
+    finally:
+        await group.stop()
+    logged = (directory / "logs" / "custodian.log").read_bytes()
+    assert b"RELEASED" in logged and LETTER not in logged and SCAN not in logged
 
 
 async def limited(run: Commands, house: DataHouse) -> None:
     ann, cy = house.account("ann").hex(), house.account("cy").hex()
     (run.directory / "letter").write_bytes(LETTER)
-    await run.ok("cy", "key")
     made = await run.ok(
         "owner", "put", str(run.directory / "letter"), "--tier", "limited", "--kind", "agreement", "--reader", ann
     )
     identity = made["object"]
     await run.ok("owner", "grant", identity, "--reader", cy, "--days", "2")
-    code, out, _ = await run.run("cy", "get", identity, "--purpose", "audit")
-    assert (code, out) == (0, LETTER)
+    assert await run.content("cy", "get", identity, "--purpose", "audit") == LETTER
     await run.ok("owner", "withdraw", identity, "--reader", cy)
     assert "data.no_grant" in await run.refused("cy", "get", identity)
     shown = await run.ok("bo", "show", identity)
     assert shown["tier"] == "limited 受限" and shown["version"] == 2 and set(shown["readers"]) == {ann}
-    code, out, _ = await run.run("owner", "get", identity)
-    assert (code, out) == (0, LETTER)
+    assert await run.content("owner", "get", identity) == LETTER
 
 
 async def private(run: Commands, house: DataHouse) -> None:
@@ -135,5 +134,4 @@ async def private(run: Commands, house: DataHouse) -> None:
     assert len(bytes.fromhex(shown["commitment"])) == 32 and not shown["readers"]
     assert "data.wrong_state" in await run.refused("ann", "get", identity)
     public = await run.ok("owner", "put", str(run.directory / "scan"), "--tier", "public", "--kind", "other")
-    code, content, _ = await run.run("bo", "get", public["object"])
-    assert (code, content) == (0, SCAN)
+    assert await run.content("bo", "get", public["object"]) == SCAN

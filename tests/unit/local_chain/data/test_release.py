@@ -147,6 +147,25 @@ def test_a_deletion_goes_on_where_it_was_interrupted(stage: Stage) -> None:
     asyncio.run(story())
 
 
+def test_two_sweeps_at_once_confirm_once(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The command ``delete`` beside the service: the other one is done while this one removes the stored item."""
+
+    async def story() -> None:
+        identity, remove, others = await private(stage), stage.store.remove, list[list[bytes]]()
+
+        async def interrupted(name: bytes) -> None:
+            monkeypatch.setattr(stage.store, "remove", remove)
+            others.append(await stage.releaser().sweep())
+            await remove(name)
+
+        await stage.owner().delete(identity, "request")
+        monkeypatch.setattr(stage.store, "remove", interrupted)
+        assert await stage.releaser().sweep() == [identity] and others == [[identity]]
+        assert stage.vault.entries() == {} and (await stage.chain.descriptor(identity)).status == "deleted"
+
+    asyncio.run(story())
+
+
 def test_one_refusal_does_not_keep_other_deletions(stage: Stage) -> None:
     """An entry whose descriptor names another custodian: no confirmation is possible, the others go through."""
 
