@@ -6,6 +6,7 @@ section 3.2.1), so that such a signature can never stand for one over a transact
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache
 
 from chain_core.crypto.der import encode_in_range, signature_from_der
@@ -26,18 +27,30 @@ def _za_prefix(user_id: bytes) -> bytes:
     return (8 * len(user_id)).to_bytes(2, "big") + user_id + b"".join(v.to_bytes(32, "big") for v in (A, B, GX, GY))
 
 
-def sign_as(private_key: bytes, message: bytes, user_id: bytes) -> bytes:
-    """A fresh 64-byte signature r || s over ``message`` by the signer ``user_id``. Raises InvalidKey, SigningFailed."""
+def signer_as(private_key: bytes, user_id: bytes) -> Callable[[bytes], bytes]:
+    """What signs messages as ``user_id``: 64 bytes r || s each. The key is prepared once. Raises InvalidKey.
+
+    The function raises SigningFailed.
+    """
     provider = signing_provider()
     public_key = provider.sm2_public_key(private_key)
     key = sm2_private(libcrypto(), private_key, public_key)
     if key is None:
         raise InvalidKey("libcrypto refused the private key", where="openssl")
     za = provider.sm3(_za_prefix(user_id) + public_key)
-    der = key.sign_digest(provider.sm3(za + message))
-    if der is None:
-        raise SigningFailed("libcrypto refused to sign", where="openssl", next_step="check the key file")
-    return signature_from_der(der)
+
+    def sign(message: bytes) -> bytes:
+        der = key.sign_digest(provider.sm3(za + message))
+        if der is None:
+            raise SigningFailed("libcrypto refused to sign", where="openssl", next_step="check the key file")
+        return signature_from_der(der)
+
+    return sign
+
+
+def sign_as(private_key: bytes, message: bytes, user_id: bytes) -> bytes:
+    """One signature of ``signer_as``. Raises InvalidKey, SigningFailed."""
+    return signer_as(private_key, user_id)(message)
 
 
 def verify_as(public_key: bytes, message: bytes, signature: bytes, user_id: bytes) -> bool:

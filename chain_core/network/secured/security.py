@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
-from chain_core.crypto.sm2_identified import sign_as
+from chain_core.crypto.sm2_identified import signer_as
 from chain_core.network.sm_session.binding import Binding
 from chain_core.network.sm_session.ports import Established, Identity, Verify
 from chain_core.network.sm_session.suite import SIGNER_ID
@@ -70,4 +70,4 @@ ClientSecurity: TypeAlias = Plaintext | SmClient
 
 def identity_of(certificates: tuple[bytes, ...], private_key: bytes) -> Identity:
     """This side's identity from DER certificates, leaf first, and the leaf's key."""
-    return Identity(certificates, lambda message: sign_as(private_key, message, SIGNER_ID))
+    return Identity(certificates, signer_as(private_key, SIGNER_ID))
