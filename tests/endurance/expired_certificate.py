@@ -127,11 +127,12 @@ class Story:
         }
 
     def judge(self, shown: dict[str, list[str]]) -> None:
-        """Each node says what it knows."""
+        """Each node says what it knows: of itself, and of whom its links' sessions show."""
         expired, revoked = self.plans[EXPIRED].name, self.plans[REVOKED].name
         wanted = {name: ["CRL_MISSING of security.crl"] for name in shown if name != revoked}
-        wanted[expired] = [*wanted[expired], f"CERTIFICATE_EXPIRED of {expired}"]
         wanted[revoked] = [f"CERTIFICATE_REVOKED of {revoked}"]
+        for codes in wanted.values():
+            codes.append(f"CERTIFICATE_EXPIRED of {expired}")
         silent = {name: set(codes) - set(shown[name]) for name, codes in wanted.items()}
         if any(silent.values()):
             raise RuntimeError(f"not told: {silent}; told: {shown}")

@@ -11,11 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 import supervisory_chain.cli
-from chain_core.crypto.x509.files import load_certificates
 from chain_core.node.alarmed_cli import KeyNeeded, agreed_code
-from chain_core.node.process import Node
 from tests.integration.bad_certificates import expire, revoke
-from tests.integration.network import NAMES, Network, lay_out, run
+from tests.integration.network import Network, lay_out, run
 
 
 @pytest.mark.parametrize(
@@ -32,12 +30,6 @@ from tests.integration.network import NAMES, Network, lay_out, run
 )
 def test_f_plus_1_have_to_agree(codes: dict[str, list[str]], needed: int, agreed: str) -> None:
     assert agreed_code(codes, needed) == agreed
-
-
-def shows(node: Node, directory: Path, peer: str) -> None:
-    """The node sees the certificate that the peer's link shows."""
-    chain = [one.der for one in load_certificates(directory / peer / "transport.pem")]
-    assert node.security.judge_peer(peer, chain).subject == peer
 
 
 def test_a_governor_asks_the_nodes_and_proposes(tmp_path: Path) -> None:
@@ -62,11 +54,15 @@ def test_a_governor_asks_the_nodes_and_proposes(tmp_path: Path) -> None:
         await client.submit_until_final([alice.transfer(network.wallets["bob"].account, 1)])
         await network.until(1)
         await client.close()
-        first = await alarmed(network)
+        async with asyncio.timeout(60):  # each node that links it sees the certificate
+            first = await alarmed(network)
+            while len(first["validators"]["two"].get("CERTIFICATE_EXPIRED", ())) < 4:
+                first = await alarmed(network)
         assert (first["needed"], first["asked"]) == (2, 4)
-        assert {name: row["agreed"] for name, row in first["validators"].items()} == {"two": "", "three": ""}
-        for name in set(NAMES) - {"two"}:
-            shows(network.nodes[name], directory, "two")
+        assert {name: row["agreed"] for name, row in first["validators"].items()} == {
+            "two": "CERTIFICATE_EXPIRED",
+            "three": "",  # the list that it stands on has reached itself alone
+        }
         with pytest.raises(KeyNeeded):
             await alarmed(network, "--propose")
         key = directory / "accounts" / "alice.key"
