@@ -52,12 +52,12 @@ def drawn_ports(count: int) -> list[int]:
     return draw_ports(count)
 
 
-def lay_out(directory: Path, governors: Sequence[str] = (), **parameters: int) -> bytes:
+def lay_out(directory: Path, governors: Sequence[str] = (), names: Sequence[str] = NAMES, **parameters: int) -> bytes:
     """Keys, genesis document and configurations of four nodes; the genesis hash. ``governors`` are of ACCOUNTS."""
     new_directory(directory)
-    ports = drawn_ports(8)
+    ports = drawn_ports(2 * len(names))
     plans = [
-        NodePlan(name, f"entity {name}", "127.0.0.1", ports[2 * i], ports[2 * i + 1]) for i, name in enumerate(NAMES)
+        NodePlan(name, f"entity {name}", "127.0.0.1", ports[2 * i], ports[2 * i + 1]) for i, name in enumerate(names)
     ]
     roles = {"alice": ("issuer",), **dict.fromkeys(governors, ("governor",))}
     accounts = make_accounts(directory, [AccountPlan(name, f"entity {name}", roles.get(name, ())) for name in ACCOUNTS])
