@@ -5,12 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import signal
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from chain_core.codec.signed import derive_id
+from chain_core.network.access import CLIENT, Access, Rule, by_certificate
+from chain_core.network.quota import Quota, Quotas
 from chain_core.network.raw_rpc import Method, RawServer
 from chain_core.node import log as node_log
 from chain_core.node.log import event
+from chain_core.node.logged_refusals import LoggedRefusals
+from service_registry.calls import GATEWAY_CALL, SERVICE_CALL
 from service_registry.chain import Account, RegistryChain, wall_clock_ms
 from service_registry.config import GatewayConfig, LogSection, LookupConfig
 from service_registry.gateway import Gateway
@@ -21,6 +26,8 @@ from service_registry.recorder import Recorder
 log = logging.getLogger(__name__)
 
 _GRACE_S = 2.0
+RULES: Mapping[str, Rule] = dict.fromkeys((GATEWAY_CALL, SERVICE_CALL), Rule(CLIENT, Quota.READ))
+"""Who may call at all; what a call may do is decided by its signature and the chain, and recorded there."""
 
 
 def set_up_log(section: LogSection, package: str = "service_registry") -> None:
@@ -46,7 +53,7 @@ async def serve_gateway(config: GatewayConfig) -> None:
         await chain.close()
 
     facts = {"gateway": config.gateway.account, "supervisory": chain.genesis_hash.hex()}
-    await serve(gateway.methods(), config.gateway.listen, facts, close, recording)
+    await serve(gateway.methods(), RULES, config.gateway.listen, facts, close, recording)
 
 
 async def serve_lookup(config: LookupConfig) -> None:
@@ -61,7 +68,7 @@ async def serve_lookup(config: LookupConfig) -> None:
         await lookup.close()
         await chain.close()
 
-    await serve(host.methods(), config.publisher.listen, {"service": service.hex()}, close)
+    await serve(host.methods(), RULES, config.publisher.listen, {"service": service.hex()}, close)
 
 
 def service_id(genesis_hash: bytes, publisher: bytes, reference: str) -> bytes:
@@ -71,13 +78,15 @@ def service_id(genesis_hash: bytes, publisher: bytes, reference: str) -> bytes:
 
 async def serve(
     methods: Mapping[str, Method],
+    rules: Mapping[str, Rule],
     listen: str,
     facts: dict[str, str],
     close: Callable[[], Awaitable[None]],
     *needed: asyncio.Task[None],
 ) -> None:
     """Until told to stop, or until a task that is ``needed`` fails: then its failure is raised."""
-    server = RawServer(methods)
+    access = Access(rules, Quotas(), by_certificate, LoggedRefusals(), time.monotonic_ns)
+    server = RawServer(access.guard(methods))
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from chain_core.network.quota import SECOND_NS, Bucket, Limit
@@ -23,10 +23,11 @@ class HandshakeGate:
         clock_ns: Callable[[], int],
         an_address: Limit = AN_ADDRESS,
         in_all: Limit = IN_ALL,
-        refused: Callable[[str], None] | None = None,
+        known: Callable[[], Collection[str]] = tuple,
     ) -> None:
+        """``known``: addresses that the whole's limit keeps out never, the validators' at a peer port."""
         self._clock_ns, self._limit = clock_ns, an_address
-        self._refused = refused
+        self._known = known
         self._all = Bucket(in_all, clock_ns())
         self._addresses: OrderedDict[str, Bucket] = OrderedDict()
 
@@ -45,9 +46,9 @@ class HandshakeGate:
         place = f"handshakes of {block}"
         if not wait_ns:
             wait_ns, place = self._all.take(1, now_ns), "handshakes of this port"
+            if wait_ns and block in {address_block(one) for one in self._known()}:
+                return
         if wait_ns:
-            if self._refused is not None:
-                self._refused(address)
             raise SessionRefused(
                 Reason.TOO_MANY_HANDSHAKES,
                 "too many handshakes a second",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final
 
+from grpc_health.v1 import health
+
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.crypto.hashing import sm3
 from chain_core.network.access import CLIENT, PEER, Named, Rule
@@ -18,6 +20,7 @@ READING_ROLES: Final = frozenset(("reader", "operator", "regulator", "csrc", "au
 """Any of them reads whole blocks and ranges of state, and with them everybody's transactions."""
 OPERATOR: Final = "operator"
 """Who runs the node: hands it an order to reopen a height, which stands for his consent."""
+HEALTH_METHOD: Final = f"/{health.SERVICE_NAME}/Check"
 SHOWN: Final = 8
 """So many keys or filters stand in a record; of the others their number and SM3."""
 
@@ -36,7 +39,7 @@ def client_rules(protected: Collection[str]) -> dict[str, Rule]:
     rules["GetBlock"] = Rule(CLIENT, Quota.BULK, READING_ROLES, _block)
     rules["GetEvents"] = Rule(CLIENT, Quota.BULK, READING_ROLES, _events)
     rules["Subscribe"] = Rule(CLIENT, Quota.SUBSCRIBE, READING_ROLES, _subscription)
-    return {method_name(short): rule for short, rule in rules.items()}
+    return {method_name(short): rule for short, rule in rules.items()} | {HEALTH_METHOD: Rule(CLIENT, Quota.READ)}
 
 
 def _keys_of(protected: frozenset[str]) -> Callable[[bytes], Named | None]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 from chain_core.execution.key_purposes import Read
 from chain_core.network.access import Access, by_certificate
@@ -51,9 +51,9 @@ class Guards:
         """The peer port's."""
         return self._peer.guard(methods)
 
-    def gate(self) -> Callable[[str], None]:
-        """A port's own gate for handshakes: ``SmServer.admit``."""
-        return HandshakeGate(time.monotonic_ns, *self._handshakes).admit
+    def gate(self, known: Callable[[], Collection[str]] = tuple) -> Callable[[str], None]:
+        """A port's own gate for handshakes: ``SmServer.admit``. ``known``: addresses that a crowd never keeps out."""
+        return HandshakeGate(time.monotonic_ns, *self._handshakes, known).admit
 
     async def close(self) -> None:
         """The record is written to its end."""

@@ -78,10 +78,10 @@ class Node:
         main.status.others = lambda: [one.status for one in self.instances.values() if one is not main]
         self._health = api.Health()
         self._peer_server = RawServer(self.guards.peer(self.door.methods()), security=self._peers.server())
-        client_methods = self.guards.client(self.table.methods())
+        client_methods = self.table.methods()
         if config.listen.client_security == "sm":
             client_methods |= self._health.methods()
-        self._client_server = RawServer(client_methods, security=self._client_security())
+        self._client_server = RawServer(self.guards.client(client_methods), security=self._client_security())
         self._health.add_to(self._client_server)
         self._metrics_port = MetricsPort(
             lambda: merged_metrics({ledger: one.metrics.text() for ledger, one in self.instances.items()})
@@ -103,8 +103,13 @@ class Node:
             self.security,
             lambda: self.instances[MAIN_LEDGER].place.roster.transport_keys,
             lambda: self.instances[MAIN_LEDGER].place.index is not None,
-            self.guards.gate(),
+            self.guards.gate(self._peer_hosts),
         )
+
+    def _peer_hosts(self) -> set[str]:
+        """Where validators dial from, as far as the roster knows."""
+        addresses = self.instances[MAIN_LEDGER].place.roster.addresses.values()
+        return {address.rpartition(":")[0] for address in addresses}
 
     def _client_security(self) -> ServerSecurity:
         own = self.security.credentials

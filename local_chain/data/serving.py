@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 
+from chain_core.network.access import CLIENT, Rule
+from chain_core.network.quota import Quota
 from chain_core.node.config import ConfigRefused
 from local_chain.data.config import Desk
-from local_chain.data.release import Releaser
+from local_chain.data.release import FETCH, Releaser
 from service_registry.chain import wall_clock_ms
 from service_registry.serving import serve, set_up_log
+
+RULES: Mapping[str, Rule] = {FETCH: Rule(CLIENT, Quota.READ)}
+"""What is released to whom, the chain decides (docs/spec/data-tiers.md §8)."""
 
 
 async def serve_releases(desk: Desk) -> None:
@@ -26,4 +32,4 @@ async def serve_releases(desk: Desk) -> None:
         await asyncio.gather(sweeping, return_exceptions=True)
         await chain.close()
 
-    await serve(releaser.methods(), section.listen, {"custodian": section.account}, close, sweeping)
+    await serve(releaser.methods(), RULES, section.listen, {"custodian": section.account}, close, sweeping)

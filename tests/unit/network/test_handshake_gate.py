@@ -15,14 +15,13 @@ class Clock:
 
 
 def test_an_address_has_its_rate_and_others_are_not_affected() -> None:
-    clock, refused = Clock(), []
-    gate = HandshakeGate(clock, Limit(2, 3), Limit(1_000, 1_000), refused.append)
+    clock = Clock()
+    gate = HandshakeGate(clock, Limit(2, 3), Limit(1_000, 1_000))
     for _ in range(3):
         gate.admit("10.0.0.1")
     with pytest.raises(SessionRefused) as told:
         gate.admit("10.0.0.1")
     assert (told.value.reason, told.value.retry_after_ms) == (Reason.TOO_MANY_HANDSHAKES, 500)
-    assert refused == ["10.0.0.1"]
     gate.admit("10.0.0.2")
     clock.ns += SECOND_NS // 2
     gate.admit("10.0.0.1")
@@ -34,6 +33,20 @@ def test_all_addresses_together_have_a_rate() -> None:
         gate.admit(f"10.0.0.{number}")
     with pytest.raises(SessionRefused, match="this port"):
         gate.admit("10.0.1.1")
+
+
+def test_validators_get_in_when_strangers_have_used_up_the_whole() -> None:
+    validators = ["10.0.1.1"]
+    gate = HandshakeGate(Clock(), Limit(1, 2), Limit(1, 5), lambda: validators)
+    for number in range(5):
+        gate.admit(f"10.0.0.{number}")
+    gate.admit("10.0.1.1")
+    gate.admit("10.0.1.1")
+    with pytest.raises(SessionRefused, match=r"10\.0\.1\.1"):
+        gate.admit("10.0.1.1")  # its own limit holds for it too
+    validators.clear()
+    with pytest.raises(SessionRefused):
+        gate.admit("10.0.1.2")
 
 
 def test_a_flood_from_one_address_uses_nothing_of_the_whole() -> None:

@@ -11,8 +11,8 @@ from chain_core.codec.seen import state_key
 from chain_core.crypto.hashing import sm3
 from chain_core.network.access import Named
 from chain_core.network.quota import DEFAULT_LIMITS, Limit, Quota
-from chain_core.node.access_rules import PEER_RULES, READING_ROLES, client_rules
-from chain_core.node.api import method_table
+from chain_core.node.access_rules import HEALTH_METHOD, PEER_RULES, READING_ROLES, client_rules
+from chain_core.node.api import Health, method_table
 from chain_core.node.api_names import method_name
 from chain_core.node.config_quotas import QuotaSection
 from chain_core.types.errors import MalformedBytes
@@ -24,7 +24,8 @@ S = pb.Scope(ledger=2)
 
 def test_each_method_of_the_protocols_has_a_rule() -> None:
     served = {f"/{s.full_name}/{m.name}" for s in pb.DESCRIPTOR.services_by_name.values() for m in s.methods}
-    assert set(RULES) == served
+    assert set(RULES) == served | {HEALTH_METHOD}
+    assert set(Health().methods()) == {HEALTH_METHOD}
     linked = {f"/{s.full_name}/{m.name}" for s in p2p_pb2.DESCRIPTOR.services_by_name.values() for m in s.methods}
     assert set(PEER_RULES) == linked
     assert set(method_table(*(_Anything() for _ in range(5)))) == served  # type: ignore[arg-type]
