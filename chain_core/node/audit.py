@@ -16,7 +16,7 @@ from typing import Final
 
 from chain_core.network.quota import Bucket, Limit
 from chain_core.network.refusals import AuditUnavailable, Overloaded
-from chain_core.node.audit_format import READ, READS, REFUSALS, REFUSED, Record
+from chain_core.node.audit_format import READ, READS, REFUSALS, REFUSED, START, Record
 from chain_core.node.audit_series import READS_BYTES, REFUSALS_BYTES, RING, Origin, Series
 from chain_core.node.log import event
 
@@ -122,7 +122,9 @@ class AuditLog:
             await self._append(self._refusals, self._take_refusals())
         for series in (self._reads, self._refusals):
             await self._loop.run_in_executor(self._thread, series.close)
-        event(log, logging.INFO, "AUDIT_HEAD", {"reads": self._reads.chain, "refusals": self._refusals.chain})
+        for name, series in ((READS, self._reads), (REFUSALS, self._refusals)):
+            if series.chain != START:
+                event(log, logging.INFO, "AUDIT_HEAD", {"series": name, "head": series.chain})
         self._thread.shutdown(wait=True)
 
     async def _write_reads(self) -> None:
