@@ -69,7 +69,8 @@ def attach(node: Path, socket: Path) -> Signer:
     create_record(folder / "record", config.genesis_hash())
     text = (node / "node.toml").read_text("utf-8")
     assert KEY_LINES in text
-    (node / "node.toml").write_text(text.replace(KEY_LINES, f'signer = "unix:{socket}"\n'), "utf-8")
+    changed = text.replace(KEY_LINES, f'signer = "unix:{socket}"\nplaintext_keys = true\n')
+    (node / "node.toml").write_text(changed, "utf-8")
     return Signer(folder, socket)
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,19 +16,24 @@ from chain_core.codec import signed
 from chain_core.codec.block import decode_header, encode_header
 from chain_core.codec.genesis import decode_genesis
 from chain_core.codec.votes import encode_vote
+from chain_core.crypto.keys import write_private_key
+from chain_core.crypto.providers import generate_private_key, signing_provider
+from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.node.client import NodeClient
 from chain_core.node.config import join as join_chain
 from chain_core.node.safe_signer import SigningRefused
 from chain_core.node.signer.client import RemoteSigner
 from chain_core.types.block import Phase, Vote
+from chain_core.types.transaction import Operation
 from tests.integration.network import NAMES, drawn_ports, other_account
-from tests.integration.processes import Processes, processes, signers
-from tests.integration.signers import Signer, attach, short_directory
+from tests.integration.processes import FINAL_WITHIN_S, Processes, processes, signers
+from tests.integration.signers import Signer, attach, short_directory, write_config
 
 pytestmark = pytest.mark.integration
 
 BOB = other_account("bob")
 FIRST_BLOCKS = 3
+ROTATES_WITHIN_S = 100
 
 
 @pytest.fixture
@@ -218,5 +224,48 @@ def test_the_genesis_documents_key_is_what_a_founder_goes_by(tmp_path: Path, soc
             keys = join_chain(net.configs["three"]).keys
             genesis = decode_genesis((net.directory / "genesis.bin").read_bytes())
             assert list(keys.public_keys) == [genesis.validators.key(NAMES.index("three"))]
+
+    asyncio.run(story())
+
+
+async def decided(net: Processes, by: str, method: str, **args: Any) -> None:
+    """A governor's transaction, final and in effect."""
+    client = net.client("one", "two")
+    try:
+        raw = net.wallets[by].sign(Operation("governance", method, args))
+        (settled,) = await client.submit_until_final([raw], within_s=FINAL_WITHIN_S)
+    finally:
+        await client.close()
+    assert isinstance(settled, VerifiedReceipt) and settled.receipt.code == 0, settled
+
+
+async def epoch_of(net: Processes, name: str) -> int:
+    async with NodeClient(net.addresses(name)[0]) as node:
+        return (await node.status()).epoch
+
+
+def test_a_key_is_rotated_at_the_signer_while_the_node_runs(tmp_path: Path, sockets: Path) -> None:
+    """The node is never started again: it learns of the new key when the signer is back, and changes at the barrier."""
+
+    async def story() -> None:
+        async with chain(tmp_path / "net", sockets, "three") as (net, signers_of):
+            three, private = signers_of["three"], generate_private_key()
+            write_private_key(three.folder / "next.key", private)
+            await three.stop()
+            write_config(three.folder, three.socket, "consensus.key", "next.key")
+            await three.start()
+            content = {"name": "three", "purpose": "consensus", "key": signing_provider().sm2_public_key(private)}
+            await decided(net, "bob", "propose", kind="rotate_validator_key", content=content, effective_height=0)
+            await decided(net, "carol", "approve", proposal=1)
+            async with asyncio.timeout(ROTATES_WITHIN_S):
+                while await epoch_of(net, "three") == 0:
+                    await net.pay(BOB)
+            await needed(net, "three", "four")
+
+            await three.stop()
+            write_config(three.folder, three.socket, "next.key")
+            await three.start()
+            await needed(net, "three", "four")
+            await one_chain(net)
 
     asyncio.run(story())
