@@ -253,6 +253,17 @@ def test_we_verify_openssls_chain_and_lists(tmp_path: Path, monkeypatch: pytest.
     assert refused.value.reason is Reason.REVOKED
 
 
+def test_what_openssl_signs_without_the_user_id_is_refused(tmp_path: Path) -> None:
+    key, certificate = tmp_path / "k.pem", tmp_path / "c.pem"
+    run("genpkey", "-algorithm", "SM2", "-out", key)
+    run("req", "-x509", "-new", "-sm3", "-key", key, "-subj", "/CN=no id", "-days", "30", "-out", certificate)
+    (made,) = load_certificates(certificate)
+    assert not provider().sm2_verify(made.public_key, made.body, made.signature)
+    with pytest.raises(CertificateRefused) as refused:
+        verify_chain([made.der], Anchors((made,), CHAIN), made.not_before_ms, usage=Usage.SIGNATURE, crls=None)
+    assert refused.value.reason is Reason.BAD_SIGNATURE
+
+
 def test_we_verify_openssls_request_and_certify_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     theirs, ours = Theirs(tmp_path, monkeypatch), tmp_path / "ours"
     ours.mkdir()
