@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 FETCH: Final = "/dualchain.data.v1.Release/Fetch"
 MAX_RELEASES = 8
 """Under way at once: an item may take 16 MiB several times over."""
+_AT_ONCE = 200
+"""Descriptors asked for together."""
 FRESH_MS = 60_000
 """A header older than this proves nothing about who may read now."""
 ORPHAN_MS = 86_400_000
@@ -153,7 +155,7 @@ class Releaser:
         if vault is None or store is None:
             return []
         entries = await asyncio.to_thread(vault.entries)
-        known = {one.identity: await self._described(one) for one in entries.values()}
+        known = await self._described(list(entries))
         doomed = [one for one in entries.values() if self._must_go(one, known[one.identity], undescribed)]
         if doomed:
             await asyncio.to_thread(vault.destroy, [one.identity for one in doomed])
@@ -166,9 +168,14 @@ class Releaser:
                 _not_swept(error)
         return confirmed
 
-    async def _described(self, entry: Entry) -> Descriptor | None:
-        key = (DATA, object_key(entry.identity))
-        return find(Descriptor, (await self._chain.proven([key])).values[key])
+    async def _described(self, identities: Sequence[bytes]) -> dict[bytes, Descriptor | None]:
+        """What the chain says of these objects, proven."""
+        known: dict[bytes, Descriptor | None] = {}
+        for start in range(0, len(identities), _AT_ONCE):
+            keys = [(DATA, object_key(identity)) for identity in identities[start : start + _AT_ONCE]]
+            values = (await self._chain.proven(keys)).values
+            known |= {key[1:]: find(Descriptor, raw) for (_, key), raw in values.items()}
+        return known
 
     def _must_go(self, entry: Entry, found: Descriptor | None, undescribed: bool) -> bool:
         if entry.destroyed:
@@ -186,7 +193,7 @@ class Releaser:
                 await self._chain.data(self._own.who, "confirm_deletion", object=entry.identity)
             except RefusedByChain:
                 # Another process of this custodian sweeps as well: the command `delete` beside the service.
-                now = await self._described(entry)
+                now = (await self._described([entry.identity]))[entry.identity]
                 if now is None or now.status != DELETED:
                     raise
         await asyncio.to_thread(vault.forget, entry.identity)

@@ -107,14 +107,15 @@ class Vault:
         """Keeps an entry, synced."""
         with self._locked():
             epoch = self._settled()
-            if entry.identity in self._entries(epoch):
+            if self._entry(epoch, entry.identity) is not None:
                 raise VaultFault("it has this item already", where=entry.identity.hex())
             sealed = seal(epoch.key, encode_value(entry.row()), epoch.associated + entry.identity)
-            write_file(self._directory / f"item-{epoch.number}-{entry.identity.hex()}.vault", sealed)
+            write_file(self._item(epoch, entry.identity), sealed)
 
     def get(self, identity: bytes) -> Entry | None:
         """An entry; None when it was destroyed, or never here."""
-        found = self.entries().get(identity)
+        with self._locked():
+            found = self._entry(self._settled(), identity)
         return None if found is None or found.destroyed else found
 
     def entries(self) -> dict[bytes, Entry]:
@@ -212,14 +213,28 @@ class Vault:
 
     # ---- files
 
-    def _entries(self, epoch: _Epoch) -> dict[bytes, Entry]:
+    def _item(self, epoch: _Epoch, identity: bytes) -> Path:
+        return self._directory / f"item-{epoch.number}-{identity.hex()}.vault"
+
+    def _entry(self, epoch: _Epoch, identity: bytes) -> Entry | None:
+        """One entry, without opening the files of all others."""
+        path = self._item(epoch, identity)
+        if path.exists():
+            return _entry(self._open(path, epoch, identity))
+        return self._base(epoch).get(identity)
+
+    def _base(self, epoch: _Epoch) -> dict[bytes, Entry]:
         rows = cast(Sequence[Value], self._open(self._directory / f"base-{epoch.number}.vault", epoch, b""))
-        found = [_entry(row) for row in rows]
+        return {entry.identity: entry for entry in map(_entry, rows)}
+
+    def _entries(self, epoch: _Epoch) -> dict[bytes, Entry]:
+        found = self._base(epoch)
         for path in self._directory.iterdir():
             matched = _ITEM.fullmatch(path.name)
             if matched and int(matched[1]) == epoch.number:
-                found.append(_entry(self._open(path, epoch, bytes.fromhex(matched[2]))))
-        return {entry.identity: entry for entry in found}
+                identity = bytes.fromhex(matched[2])
+                found[identity] = _entry(self._open(path, epoch, identity))
+        return found
 
     def _write_base(self, epoch: _Epoch, entries: Mapping[bytes, Entry]) -> None:
         rows: list[Value] = [entries[identity].row() for identity in sorted(entries)]
