@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from types import TracebackType
@@ -11,7 +12,7 @@ from google.protobuf.message import Message
 
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.network.raw_rpc import RawChannel, parse
-from chain_core.network.refusals import ServiceRefusal
+from chain_core.network.refusals import QuotaExceeded, ServiceRefusal
 from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.answers import (
     BlockAnswer,
@@ -72,8 +73,18 @@ class NodeClient:
         await self._channel.close()
 
     async def _call(self, short: str, request: Message, kind: type[M], timeout_s: float = 0.0) -> M:
-        data = request.SerializeToString()
-        return parse(kind, await self._channel.unary(method_name(short), data, timeout_s=timeout_s or self._timeout_s))
+        data, within_s = request.SerializeToString(), timeout_s or self._timeout_s
+        loop = asyncio.get_running_loop()
+        until = loop.time() + within_s
+        while True:
+            try:
+                return parse(kind, await self._channel.unary(method_name(short), data, timeout_s=within_s))
+            except QuotaExceeded as refusal:
+                # A read comes back when it may; who hands in transactions decides for himself what to do meanwhile.
+                wait_s = refusal.retry_after_ms / 1_000
+                if short == "Submit" or loop.time() + wait_s >= until:
+                    raise
+                await asyncio.sleep(wait_s)
 
     # ---- transactions
 
