@@ -17,12 +17,14 @@ from chain_core.codec.seen import state_key
 from chain_core.network.refusals import NotFound
 from chain_core.node import render
 from chain_core.node.command import (
+    CLIENT_SECURITY,
     GENESIS,
     JSON,
     NEW_PASSPHRASE,
     NODES,
     PLAIN_KEYS,
     PLANS,
+    Ports,
     answer,
     identifier,
     read_plans,
@@ -87,6 +89,7 @@ def init(
     ] = None,
     protect: NEW_PASSPHRASE = "prompt",
     plain_keys: PLAIN_KEYS = False,
+    client_security: CLIENT_SECURITY = Ports.PLAINTEXT,
     as_json: JSON = False,
 ) -> None:
     """Make a new chain: keys, genesis document (its time is now), and one folder for each node.
@@ -100,7 +103,7 @@ def init(
             where="--market",
             next_step=f"use one of {', '.join(REGIONS)}",
         )
-    plans, (upper, document) = read_plans(nodes), read_genesis(supervisory)
+    plans, (upper, document) = read_plans(nodes, client_security), read_genesis(supervisory)
     if upper.kind != "supervisory":
         what = f"{upper.chain_id} is a {upper.kind} chain"
         raise ProvisionRefused(what, where="--supervisory-genesis", next_step="name the supervisory chain's document")
@@ -117,7 +120,7 @@ def init(
             document,
             days,
         )
-        identity = write_network(directory, genesis, plans, keys)
+        identity = write_network(directory, genesis, plans, keys, client_security.value)
     row = {"chain_id": chain_id, "genesis_hash": identity.hex(), "supervised_by": upper.chain_id}
     show(row | {"directory": str(directory), "nodes": len(plans)}, as_json)
 

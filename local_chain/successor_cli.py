@@ -10,7 +10,7 @@ import typer
 
 from chain_core.codec.block import decode_header
 from chain_core.node import render
-from chain_core.node.command import JSON, NEW_PASSPHRASE, PLAIN_KEYS, PLANS, read_plans, show
+from chain_core.node.command import CLIENT_SECURITY, JSON, NEW_PASSPHRASE, PLAIN_KEYS, PLANS, Ports, read_plans, show
 from chain_core.node.key_protection import protection
 from chain_core.node.provision import ProvisionRefused, make_validators, new_network, write_network
 from chain_core.node.succession import Bequest, successor_document
@@ -24,6 +24,7 @@ def successor(
     nodes: PLANS,
     protect: NEW_PASSPHRASE = "prompt",
     plain_keys: PLAIN_KEYS = False,
+    client_security: CLIENT_SECURITY = Ports.PLAINTEXT,
     as_json: JSON = False,
 ) -> None:
     """Make the successor 后继链 of a chain that lost more than a third of its nodes for ever, from its last state.
@@ -32,7 +33,7 @@ def successor(
     with the same snapshot, then `dualchain node run`. The regulator decides whether the successor takes the chain's
     place: give him the new genesis document and the snapshot.
     """
-    plans, bequest = read_plans(nodes), Bequest.open(source)
+    plans, bequest = read_plans(nodes, client_security), Bequest.open(source)
     if bequest.genesis.kind != "local":
         what = f"{bequest.genesis.chain_id} is a {bequest.genesis.kind} chain"
         raise ProvisionRefused(what, where="--from", next_step="name the snapshot of a market's chain")
@@ -46,7 +47,7 @@ def successor(
             local_assembly(bequest.genesis),
             directory,
         )
-        identity = write_network(directory, genesis, plans, keys)
+        identity = write_network(directory, genesis, plans, keys, client_security.value)
     past = genesis.predecessor
     assert past is not None, "it was made with one"
     row: render.Row = {

@@ -14,6 +14,7 @@ from chain_core.codec.values import decode_map
 from chain_core.crypto.hashing import sm3
 from chain_core.execution.codes import Code
 from chain_core.network.refusals import ServiceRefusal
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.network.signing import sign_transaction
 from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.node.verifying_client import Refused, VerifyingClient
@@ -128,8 +129,8 @@ class Facts:
 class RegistryChain:
     """Verified reads and final transactions of the supervisory chain. Raises what VerifyingClient raises."""
 
-    def __init__(self, view: ChainView, addresses: Sequence[str]) -> None:
-        self.client = VerifyingClient(view, addresses)
+    def __init__(self, view: ChainView, addresses: Sequence[str], security: ClientSecurity = PLAINTEXT) -> None:
+        self.client = VerifyingClient(view, addresses, security)
 
     @property
     def genesis_hash(self) -> bytes:

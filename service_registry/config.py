@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.passphrase import Unlock
 from chain_core.crypto.providers import signing_provider
 from chain_core.network.identity import require_loopback
+from chain_core.network.secured.security import ClientSecurity
 from chain_core.node.chain_view import ChainView
+from chain_core.node.client_security import check_addresses, configured
 from chain_core.node.config import ConfigRefused, read_genesis
 from chain_core.node.key_protection import KeysSection
 from chain_core.types.errors import LocalFault
@@ -40,12 +42,16 @@ class ChainSection(_Section):
     """[supervisory], [market]: a chain's genesis document and its nodes' client ports."""
 
     genesis: str
+    credentials: str = ""
+    """Path of the folder with the user's key and certificates on this chain (docs/spec/certificates.md); empty: the
+    nodes' client ports take plaintext, on this machine."""
     nodes: list[str] = Field(min_length=1, max_length=256)
 
     @field_validator("nodes")
     @classmethod
-    def _addresses(cls, value: list[str]) -> list[str]:
-        return [_loopback(address) for address in value]
+    def _addresses(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        check_addresses(value, info.data.get("credentials", ""))
+        return value
 
 
 class LogSection(_Section):
@@ -108,6 +114,11 @@ class _File(_Section):
     def key(self, name: str) -> KeyPair:
         """A key file named in the file. Raises KeyFileRefused, PassphraseRefused."""
         return KeyPair.load(self.path(name), self.keys.unlock(self.directory))
+
+    def security(self, section: ChainSection) -> ClientSecurity:
+        """How the chain's nodes are talked to. Raises ConfigRefused, KeyFileRefused, CertificateFileRefused."""
+        folder = self.path(section.credentials) if section.credentials else None
+        return configured(folder, read_genesis(self.path(section.genesis))[1], self.keys.unlock(self.directory))
 
     def view(self, section: ChainSection, kind: str) -> ChainView:
         """A verifier of the chain's answers. Raises ConfigRefused for a document of another kind."""

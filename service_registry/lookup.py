@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chain_core.codec.seen import state_key
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.chain_view import ChainView
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
@@ -45,8 +46,8 @@ RESPONSE_SCHEMA: dict[str, Any] = {
 class Lookup:
     """Answers with rolls of one market's chain: asks its nodes, verifies, hands on what it verified."""
 
-    def __init__(self, view: ChainView, addresses: list[str]) -> None:
-        self._client = VerifyingClient(view, addresses)
+    def __init__(self, view: ChainView, addresses: list[str], security: ClientSecurity = PLAINTEXT) -> None:
+        self._client = VerifyingClient(view, addresses, security)
 
     async def close(self) -> None:
         """End all connections."""

@@ -41,7 +41,9 @@ def set_up_log(section: LogSection, package: str = "service_registry") -> None:
 async def serve_gateway(config: GatewayConfig) -> None:
     """Runs a gateway. Raises ConfigRefused, KeyFileRefused, PortTaken."""
     key = config.key(config.gateway.key)
-    chain = RegistryChain(config.view(config.supervisory, "supervisory"), config.supervisory.nodes)
+    chain = RegistryChain(
+        config.view(config.supervisory, "supervisory"), config.supervisory.nodes, config.security(config.supervisory)
+    )
     who = Account(bytes.fromhex(config.gateway.account), key.private, key.public)
     recorder = Recorder(chain, who)
     gateway = Gateway(chain, recorder, wall_clock_ms)
@@ -59,8 +61,10 @@ async def serve_gateway(config: GatewayConfig) -> None:
 async def serve_lookup(config: LookupConfig) -> None:
     """Runs a holder-roll look-up. Raises ConfigRefused, KeyFileRefused, PortTaken."""
     key = config.key(config.publisher.assertion_key)
-    chain = RegistryChain(config.view(config.supervisory, "supervisory"), config.supervisory.nodes)
-    lookup = Lookup(config.view(config.market, "local"), config.market.nodes)
+    chain = RegistryChain(
+        config.view(config.supervisory, "supervisory"), config.supervisory.nodes, config.security(config.supervisory)
+    )
+    lookup = Lookup(config.view(config.market, "local"), config.market.nodes, config.security(config.market))
     service = service_id(chain.genesis_hash, bytes.fromhex(config.publisher.account), config.publisher.reference)
     host = ServiceHost(chain, service, key, lookup.answer, wall_clock_ms)
 

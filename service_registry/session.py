@@ -66,7 +66,11 @@ def run(path: Path, work: Callable[[Session], Awaitable[render.Row]]) -> render.
     config = load(UserConfig, path)
 
     async def main() -> render.Row:
-        chain = RegistryChain(config.view(config.supervisory, "supervisory"), config.supervisory.nodes)
+        chain = RegistryChain(
+            config.view(config.supervisory, "supervisory"),
+            config.supervisory.nodes,
+            config.security(config.supervisory),
+        )
         try:
             return await work(Session(config, chain))
         finally:

@@ -12,12 +12,14 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map
 from chain_core.node import render
 from chain_core.node.command import (
+    CLIENT_SECURITY,
     GENESIS,
     JSON,
     NEW_PASSPHRASE,
     NODES,
     PLAIN_KEYS,
     PLANS,
+    Ports,
     answer,
     identifier,
     read_plans,
@@ -48,6 +50,7 @@ def init(
     chain_id: Annotated[str, typer.Option("--chain-id", help="Identifier of the chain.")] = CHAIN_ID,
     protect: NEW_PASSPHRASE = "prompt",
     plain_keys: PLAIN_KEYS = False,
+    client_security: CLIENT_SECURITY = Ports.PLAINTEXT,
     as_json: JSON = False,
 ) -> None:
     """Make a new chain: keys, genesis document (its time is now), and one folder for each node.
@@ -55,7 +58,7 @@ def init(
     Keys are encrypted, asking at the terminal unless --passphrase-from says otherwise. Each node's folder holds all
     that its machine needs beside the passphrase: run `dualchain node run --config node.toml` in it.
     """
-    plans = read_plans(nodes)
+    plans = read_plans(nodes, client_security)
     keys = protection(protect, plain=plain_keys)
     with new_network(directory):
         genesis = supervisory_genesis(
@@ -64,7 +67,7 @@ def init(
             make_validators(directory, plans, keys),
             make_accounts(directory, ACCOUNTS, keys),
         )
-        identity = write_network(directory, genesis, plans, keys)
+        identity = write_network(directory, genesis, plans, keys, client_security.value)
     show(
         {"chain_id": chain_id, "genesis_hash": identity.hex(), "directory": str(directory), "nodes": len(plans)},
         as_json,

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.crypto.keys import load_private_key
+from chain_core.crypto.passphrase import Unlock, parse_source
 from chain_core.crypto.providers import signing_provider
 from chain_core.crypto.x509.certificate import parse_certificate
 from chain_core.crypto.x509.errors import CertificateRefused
@@ -20,25 +21,27 @@ from chain_core.crypto.x509.errors import Reason as Why
 from chain_core.crypto.x509.files import load_certificates
 from chain_core.crypto.x509.roles import PEER, roles_of
 from chain_core.crypto.x509.verify import Anchors, PeerCertificate, Usage, verify_chain
+from chain_core.network.identity import require_address, require_loopback
 from chain_core.network.secured.security import PLAINTEXT, ClientSecurity, SmClient, identity_of
 from chain_core.network.sm_session.binding import Binding, Role
 from chain_core.network.sm_session.ports import PeerIdentity, Verify
 from chain_core.node.config import ConfigRefused, read_genesis
 from chain_core.node.peer_security import ValidatorIdentity
+from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis
 
 KEY, CERTIFICATE, ANCHORS, GENESIS = "client.key", "client.pem", "anchors.pem", "genesis.bin"
-ENVIRONMENT_VARIABLE = "DUALCHAIN_CREDENTIALS"
+ENVIRONMENT_VARIABLE, PASSPHRASE_VARIABLE = "DUALCHAIN_CREDENTIALS", "DUALCHAIN_CREDENTIALS_PASSPHRASE_FROM"
 
 
-def client_security(folder: Path, genesis_bytes: bytes, *, role: str = PEER) -> SmClient:
+def client_security(folder: Path, genesis_bytes: bytes, unlock: Unlock | None = None, *, role: str = PEER) -> SmClient:
     """Sessions with the client ports of a chain's nodes, or with whoever has ``role`` there.
 
     Raises CertificateFileRefused, KeyFileRefused; ConfigRefused when key and certificate do not belong together.
     """
     genesis = decode_genesis(genesis_bytes)
     certificates = load_certificates(folder / CERTIFICATE)
-    key = load_private_key(folder / KEY)
+    key = load_private_key(folder / KEY, unlock)
     if not certificates or signing_provider().sm2_public_key(key) != certificates[0].public_key:
         raise ConfigRefused(
             f"{CERTIFICATE} is not {KEY}'s", where=str(folder), next_step="have the key certified: dualchain ca issue"
@@ -54,13 +57,31 @@ def client_security(folder: Path, genesis_bytes: bytes, *, role: str = PEER) -> 
 def from_environment(genesis_bytes: bytes | None) -> ClientSecurity:
     """What a command at a terminal uses: the folder that DUALCHAIN_CREDENTIALS names; plaintext without it.
 
-    Without a genesis document it is the folder's own. Raises as ``client_security``.
+    Without a genesis document it is the folder's own. DUALCHAIN_CREDENTIALS_PASSPHRASE_FROM says where an encrypted
+    key's passphrase is read, as ``--passphrase-from`` does: at the terminal without it. Raises as ``client_security``,
+    PassphraseRefused.
     """
     named = os.environ.get(ENVIRONMENT_VARIABLE, "")
     if not named:
         return PLAINTEXT
     folder = Path(named)
-    return client_security(folder, genesis_bytes or read_genesis(folder / GENESIS)[1])
+    source = parse_source(os.environ.get(PASSPHRASE_VARIABLE, "prompt"))
+    raw = genesis_bytes or read_genesis(folder / GENESIS)[1]
+    return client_security(folder, raw, Unlock(source, plain=True))
+
+
+def configured(folder: Path | None, genesis_bytes: bytes, unlock: Unlock) -> ClientSecurity:
+    """What a configuration's ``credentials`` means: a session with this folder's key, plaintext without one."""
+    return PLAINTEXT if folder is None else client_security(folder, genesis_bytes, unlock)
+
+
+def check_addresses(addresses: Sequence[str], credentials: str) -> None:
+    """ValueError for a node that these credentials do not reach: without any it is dialled in plaintext."""
+    for address in addresses:
+        try:
+            require_address(address) if credentials else require_loopback(address)
+        except LocalFault as fault:
+            raise ValueError(f"{fault.what}: {fault.where!r}; {fault.next_step}") from fault
 
 
 def _anchored(anchors: Anchors, role: str) -> Verify:

@@ -7,13 +7,14 @@ import json
 import re
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from chain_core.crypto.passphrase import SOURCES
-from chain_core.network.identity import require_loopback
+from chain_core.network.identity import require_address, require_loopback
 from chain_core.node import render
 from chain_core.node.certify import AUTHORITY, CLIENTS
 from chain_core.node.chain_view import ChainView
@@ -42,6 +43,18 @@ NEW_PASSPHRASE = Annotated[
     str, typer.Option("--passphrase-from", metavar="SOURCE", help=f"Where the new passphrase is read: {SOURCES}.")
 ]
 PLAIN_KEYS = Annotated[bool, typer.Option("--plain-keys", help="Leave the new keys unencrypted.")]
+
+
+class Ports(StrEnum):
+    """How new nodes' client ports are protected."""
+
+    SM = "sm"
+    PLAINTEXT = "plaintext"
+
+
+CLIENT_SECURITY = Annotated[
+    Ports, typer.Option("--client-security", help="Client ports: SM sessions, or plaintext on this machine only.")
+]
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}\Z")
 """A node's name is the name of its folder, too."""
@@ -81,9 +94,9 @@ def identifier(text: str, where: str, size: int = 16) -> bytes:
     return value
 
 
-def read_plans(texts: Sequence[str]) -> list[NodePlan]:
+def read_plans(texts: Sequence[str], ports: Ports = Ports.PLAINTEXT) -> list[NodePlan]:
     """Node plans from the command line; ProvisionRefused names the one that is wrong."""
-    plans = [_plan(text) for text in texts]
+    plans = [_plan(text, ports) for text in texts]
     if len(plans) < MIN_VALIDATORS:
         raise ProvisionRefused(
             f"{len(plans)} nodes; PBFT takes at least {MIN_VALIDATORS}",
@@ -103,7 +116,7 @@ def _distinct(values: Sequence[str], what: str) -> None:
             )
 
 
-def _plan(text: str) -> NodePlan:
+def _plan(text: str, ports_are: Ports) -> NodePlan:
     parts = [part.strip() for part in text.split(",")]
     if len(parts) != 5 or not all(parts):
         raise ProvisionRefused(
@@ -123,7 +136,9 @@ def _plan(text: str) -> NodePlan:
             f"{', '.join(ports)} are no ports", where=f"--node {name}", next_step="write numbers from 1 to 65535"
         )
     try:
-        require_loopback(f"{host}:{ports[0]}")
+        address = f"{host}:{ports[0]}"
+        require_address(address) if ports_are is Ports.SM else require_loopback(address)
     except LocalFault as fault:
-        raise ProvisionRefused(fault.what, where=f"--node {name}", next_step=fault.next_step) from fault
+        next_step = f"{fault.next_step}; --client-security sm" if ports_are is Ports.PLAINTEXT else fault.next_step
+        raise ProvisionRefused(fault.what, where=f"--node {name}", next_step=next_step) from fault
     return NodePlan(name, entity, host, int(ports[0]), int(ports[1]))

@@ -7,15 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from chain_core.codec.genesis import genesis_hash
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.passphrase import Unlock
-from chain_core.network.identity import require_loopback
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
+from chain_core.node.client_security import check_addresses, configured
 from chain_core.node.config import ConfigRefused, read_genesis
 from chain_core.node.key_protection import KeysSection
-from chain_core.types.errors import LocalFault
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 
 MAX_CONFIG_BYTES = 1_000_000
@@ -31,6 +31,9 @@ class ChainSection(_Section):
 
     genesis: str
     """Path of the genesis document."""
+    credentials: str = ""
+    """Path of the folder with the relayer's key and certificates on this chain (docs/spec/certificates.md); empty: the
+    nodes' client ports take plaintext, on this machine."""
     nodes: list[str] = Field(min_length=1, max_length=256)
     """Client ports, host:port. Transactions go to all of them, questions to any."""
     account: str = Field(pattern=rf"^[0-9a-f]{{{2 * ACCOUNT_ID_SIZE}}}$")
@@ -40,12 +43,8 @@ class ChainSection(_Section):
 
     @field_validator("nodes")
     @classmethod
-    def _distinct_loopback(cls, value: list[str]) -> list[str]:
-        for address in value:
-            try:
-                require_loopback(address)
-            except LocalFault as fault:
-                raise ValueError(f"{fault.what}: {fault.where!r}; {fault.next_step}") from fault
+    def _distinct(cls, value: list[str], info: ValidationInfo) -> list[str]:
+        check_addresses(value, info.data.get("credentials", ""))
         if len(set(value)) != len(value):
             raise ValueError("a node's address stands twice")
         return value
@@ -93,6 +92,7 @@ class Party:
     nodes: tuple[str, ...]
     account: bytes
     private_key: bytes = field(repr=False)
+    security: ClientSecurity = PLAINTEXT
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,8 @@ def assign(config: RelayerConfig) -> Assignment:
 def _party(config: RelayerConfig, section: ChainSection, unlock: Unlock) -> Party:
     _, raw = read_genesis(_path(config, section.genesis))
     key = load_private_key(_path(config, section.key), unlock)
-    return Party(raw, genesis_hash(raw), tuple(section.nodes), bytes.fromhex(section.account), key)
+    security = configured(_path(config, section.credentials) if section.credentials else None, raw, unlock)
+    return Party(raw, genesis_hash(raw), tuple(section.nodes), bytes.fromhex(section.account), key, security)
 
 
 def _path(config: RelayerConfig, name: str) -> Path:

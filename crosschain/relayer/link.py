@@ -80,7 +80,9 @@ class ChainLink:
         self.view = ChainView(party.genesis_bytes)
         self._party = party
         self._now_ms = clock
-        self._nodes = [NodeClient(address, genesis_hash=party.genesis_hash) for address in party.nodes]
+        self._nodes = [
+            NodeClient(address, genesis_hash=party.genesis_hash, security=party.security) for address in party.nodes
+        ]
         self._turn = 0
         self._reported: dict[str, str] = {}
         self._own_height = 0

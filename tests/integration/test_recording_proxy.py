@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -245,3 +246,27 @@ def test_a_client_port_with_sessions(directory: Path) -> None:
             await network.stop()
 
     asyncio.run(main())
+
+
+def test_a_command_with_credentials(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """``DUALCHAIN_CREDENTIALS`` names a client's folder: a command is served behind a session, and refused without."""
+
+    async def story() -> None:
+        network = Network(directory)
+        config = network.configs["one"]
+        listen = config.listen.model_copy(update={"client_security": "sm"})
+        network.configs["one"] = config.model_copy(update={"listen": listen})
+        await network.start("one")
+        command = [sys.executable, "-m", "dualchain", "node", "status", "--node", config.listen.client]
+        try:
+            for folder, expected, word in (("", 1, "SESSION_REQUIRED"), (str(directory / "clients" / "cli"), 0, "one")):
+                monkeypatch.setenv("DUALCHAIN_CREDENTIALS", folder)
+                ran = await asyncio.create_subprocess_exec(
+                    *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+                )
+                said, _ = await ran.communicate()
+                assert ran.returncode == expected and word in said.decode(), said.decode()
+        finally:
+            await network.stop()
+
+    asyncio.run(story())

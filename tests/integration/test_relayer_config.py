@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from chain_core.codec.genesis import encode_genesis
 from chain_core.crypto.keys import write_private_key
 from chain_core.node.config import ConfigRefused
+from chain_core.types.errors import LocalFault
 from crosschain.relayer import cli
 from crosschain.relayer.config import assign, load_config
 from tests.unit.crosschain.chains import START_MS, Layers, account, private_key, supervisory_genesis
@@ -79,3 +80,16 @@ def test_two_chains_that_do_not_belong_together(layers: Layers, tmp_path: Path) 
     (config.parent / "supervisory.bin").write_bytes(other)
     with pytest.raises(ConfigRefused, match="another supervisory chain"):
         assign(load_config(config))
+
+
+def test_nodes_elsewhere_need_credentials(layers: Layers, tmp_path: Path) -> None:
+    """With a folder of key and certificates the nodes may be on other machines; what is wrong with it is named."""
+    path = write_config(layers, tmp_path / "relayer", ["127.0.0.1:9"], ["127.0.0.1:10"])
+    text = path.read_text("utf-8").replace(
+        'nodes = ["127.0.0.1:10"]', 'credentials = "client"\nnodes = ["node-1.example:10"]'
+    )
+    path.write_text(text, "utf-8")
+    config = load_config(path)
+    assert config.local.nodes == ["node-1.example:10"]
+    with pytest.raises(LocalFault, match="client"):
+        assign(config)

@@ -15,13 +15,15 @@ import local_chain.cli
 import supervisory_chain.cli
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.crypto.errors import KeyFileRefused
-from chain_core.crypto.keys import inspect_key_file, load_private_key
+from chain_core.crypto.keys import inspect_key_file, load_private_key, write_private_key
 from chain_core.crypto.passphrase import PassphraseRefused, parse_source
-from chain_core.crypto.providers import signing_provider
+from chain_core.crypto.providers import generate_private_key, signing_provider
 from chain_core.crypto.x509.crl import Crls
+from chain_core.crypto.x509.errors import CertificateRefused
 from chain_core.crypto.x509.files import load_certificates, load_crls
 from chain_core.crypto.x509.verify import Anchors, PeerCertificate, Usage, verify_chain
 from chain_core.node import ca_cli
+from chain_core.node.client_security import client_security
 from chain_core.node.config import join, load_config
 from chain_core.types.errors import DualchainError
 
@@ -296,3 +298,30 @@ def test_a_node_takes_unencrypted_keys_only_where_its_file_says_so(tmp_path: Pat
     path.write_text(path.read_text("utf-8").replace("plaintext_keys = true\n", ""), "utf-8")
     with pytest.raises(KeyFileRefused, match=r"not encrypted.*plaintext_keys"):
         join(load_config(path))
+
+
+def test_client_ports_with_sessions_may_be_anywhere(tmp_path: Path) -> None:
+    """``--client-security sm``: nodes on several machines, and each client's folder holds what a session needs."""
+    plans = [plan.replace("127.0.0.1", f"10.0.0.{number}") for number, plan in enumerate(PLANS, 1)]
+    with pytest.raises(DualchainError, match="--client-security sm"):
+        supervisory(tmp_path / "refused", plans)
+    supervisory(tmp_path / "net", plans, "--client-security", "sm")
+    config = load_config(tmp_path / "net" / "n0" / "node.toml")
+    assert (config.listen.client_security, config.listen.client.partition(":")[0]) == ("sm", "10.0.0.1")
+    genesis = (tmp_path / "net" / "genesis.bin").read_bytes()
+    folder = tmp_path / "net" / "clients" / "cli"
+    assert (folder / "genesis.bin").read_bytes() == genesis
+    security = client_security(folder, genesis)
+    node = [one.der for one in load_certificates(tmp_path / "net" / "n0" / "transport.pem")]
+    assert security.verify(node).subject == "n0"
+    with pytest.raises(CertificateRefused):
+        security.verify([one.der for one in load_certificates(folder / "client.pem")])
+    (folder / "anchors.pem").unlink()  # then it is the genesis document that says whose keys the nodes have
+    pinned = client_security(folder, genesis)
+    assert pinned.verify(node).subject == "n0"
+    with pytest.raises(CertificateRefused, match="no transport key of the genesis document"):
+        pinned.verify([one.der for one in load_certificates(folder / "client.pem")])
+    (folder / "client.key").unlink()
+    write_private_key(folder / "client.key", generate_private_key())
+    with pytest.raises(DualchainError, match="have the key certified"):
+        client_security(folder, genesis)
