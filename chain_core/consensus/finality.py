@@ -39,7 +39,7 @@ def on_executed(state: ReplicaState, event: Executed, out: list[Effect]) -> None
     if own is not None and own.header_bytes != event.header_bytes:
         halt(state, "re-execution gives another header than the one signed before", out)
         return
-    if own is None and state.may_vote and slot.attempt not in slot.own_skips:
+    if own is None and state.may_cast(slot) and slot.attempt not in slot.own_skips:
         out.append(CastHeaderVote(event.header_bytes))
     if slot.certificate is not None and decode_header(slot.certificate[0]).attempt == slot.attempt:
         finalise(state, slot, *slot.certificate, (), out)

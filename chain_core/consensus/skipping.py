@@ -32,7 +32,7 @@ def on_faulted(state: ReplicaState, event: Faulted, out: list[Effect]) -> None:
 def ask_to_skip(state: ReplicaState, out: list[Effect]) -> None:
     """What breaks the engine here is named once an attempt; asked again when this replica may vote again."""
     slot, config = state.slot, state.config
-    if slot.faulted is None or slot.committed is None or config.me is None or not state.may_vote:
+    if slot.faulted is None or slot.committed is None or config.me is None or not state.may_cast(slot):
         return
     if slot.own_header_vote is None and slot.attempt not in slot.own_skips:
         digest = skip_digest(slot.committed, ENGINE_FAULT)

@@ -308,6 +308,10 @@ class ReplicaState:
         """Whether a height in flight is still to be ordered here; one with a certificate elsewhere is not."""
         return slot.committed is None and slot.height > self.certified and not self.closed
 
+    def may_cast(self, slot: Slot) -> bool:
+        """Whether a header vote or SKIP may still be cast at the open attempt."""
+        return self.may_vote and self.config.me not in slot.statements
+
     def own_statement(self, slot: Slot) -> SignedStatement | None:
         """This replica's own statement for the order that it took, once it is synced."""
         made = slot.statements.get(self.config.me) if self.config.me is not None else None

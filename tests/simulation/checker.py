@@ -267,7 +267,7 @@ class Checker:
                 if fault := self.judge(index, message.batch.epoch).proof(message):
                     self.fail("certificates", index, f"sends a commit proof {fault}")
             case _:
-                pass
+                self.statements.sent(index, message)
 
     def _vote_sent(self, index: int, vote: SignedVote) -> None:
         v = vote.vote

@@ -17,6 +17,7 @@ from chain_core.types.block import HeaderVote, Phase, SignedNewView, SignedVote
 from chain_core.types.validator_set import ValidatorSet
 from tests.simulation.byzantine import Censor
 from tests.simulation.chain import CLIENTS
+from tests.simulation.reopenings import halt_and_reopen
 from tests.simulation.soundness import quorum_of
 
 if TYPE_CHECKING:
@@ -50,6 +51,12 @@ class Stories:
             self._one(self._all[(self.world.seed + place) % len(self._all)])
         if count and any(isinstance(s, Censor) for node in self.world.nodes for s in node.strategies):
             self._one(self.censored)
+        if count and all(node.correct for node in self.world.nodes):
+            self._one(self.reopened)
+
+    def reopened(self) -> None:
+        """Faulty builds leave no header a quorum: the height is reopened by order."""
+        halt_and_reopen(self.world, self.random, self._wait)
 
     def _one(self, story: Callable[[], None]) -> None:
         world, name = self.world, story.__name__

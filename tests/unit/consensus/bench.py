@@ -181,6 +181,7 @@ class Memory:
             {h for h, _ in self.accepted}
             | {v.vote.height for v in self.votes}
             | {*self.prepared, *(h for h, _ in self.headers)}
+            | ({self.order.order.height} if self.order is not None else set())
         )
         return RecoveredLog(
             self.final_header,

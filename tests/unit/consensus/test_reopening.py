@@ -219,6 +219,17 @@ def test_a_restart_keeps_order_statement_and_reopening() -> None:
     assert sum(isinstance(m, SignedStatement) for m in once_more.sent) == 3 * 4, "all statements, to who has not voted"
 
 
+def test_who_stated_before_it_executed_casts_nothing_there_after_a_restart() -> None:
+    bench = Bench(1)
+    bench.hear(*(header_vote(i, header) for i, header in {0: RIGHT, 2: FAULTY, 3: THIRD}.items()))
+    bench.ordered(ORDER)
+    assert bench.memory.statement is not None and bench.memory.statement.statement.cast is Cast.NOTHING
+    again = bench.restart()
+    again.do(Started())
+    effects = again.hear(pre_prepare(A), prepare(2, A), prepare(3, A), *(commit(i, A) for i in (0, 2, 3)))
+    assert of_kind(effects, fx.Execute) and not of_kind(effects, fx.CastHeaderVote)
+
+
 def test_a_second_divergence_takes_a_second_order() -> None:
     bench = diverged()
     bench.ordered(ORDER)
