@@ -15,15 +15,18 @@ from chain_core.codec.reopening import (
     encode_order,
     encode_signed_statement,
 )
+from chain_core.crypto.providers import provider
+from chain_core.network.message_signatures import signature_count, signature_triples
 from chain_core.node import journal
 from chain_core.node.reopening import denials
 from chain_core.node.reopening_view import check_statements, tally
 from chain_core.node.safe_signer import SafeSigner, SigningRefused
 from chain_core.node.twin_guard import foreign_statement
 from chain_core.types.block import Phase, Vote
-from chain_core.types.errors import InvalidProof, MalformedBytes
+from chain_core.types.errors import InvalidProof, MalformedBytes, PeerFault
 from chain_core.types.evidence import Statement
 from chain_core.types.reopening import Cast
+from tests.one_epoch import OneEpoch
 from tests.unit.consensus.bench import header_of, reopen_order, statement
 from tests.unit.node.stage import open_ledger
 from tests.vectors import reopenings
@@ -152,3 +155,20 @@ def test_people_see_who_stated_what_and_how_many_lies_it_bears(samples: Samples)
     assert (row["missing"], row["margin"], row["quorum"]) == ([names[3]], 1, 3)
     assert [entry["cast"] for entry in row["statements"]] == ["header", "header", "skip"]
     assert names[3] in row["text_en"] and names[3] in row["text_zh"] and "余量 1" in row["text_zh"]
+
+
+def test_a_statement_rests_on_its_own_signature_and_on_that_of_the_vote_it_names(samples: Samples) -> None:
+    book = OneEpoch(samples.validators)
+    for made, count in zip(reopenings.statements(samples), (2, 2, 2, 1), strict=True):
+        items = signature_triples(made, book, samples.chain, samples.genesis_header)
+        assert len(items) == signature_count(made) == count and all(provider().sm2_verify_many(items))
+        forged = replace(made, signature=made.signature[:63] + bytes([made.signature[63] ^ 1]))
+        assert not all(
+            provider().sm2_verify_many(signature_triples(forged, book, samples.chain, samples.genesis_header))
+        )
+    first = reopenings.statements(samples)[0]
+    borrowed = replace(first, evidence=replace(first.evidence, signature=bytes(64)))  # type: ignore[type-var]
+    assert not all(provider().sm2_verify_many(signature_triples(borrowed, book, samples.chain, samples.genesis_header)))
+    stranger = replace(first, statement=replace(first.statement, signer=9))
+    with pytest.raises(PeerFault, match="no member"):
+        signature_triples(stranger, book, samples.chain, samples.genesis_header)
