@@ -69,6 +69,7 @@ class Security:
         self._told: dict[tuple[str, str], int] = {}
         self._crls: Crls | None = None
         self._judged_by: Crls | None = None
+        self._judged_ms = 0
         self._stamp: tuple[int, int, int] | None = None
         self._missing = ""
         self.read_lists()
@@ -133,8 +134,8 @@ class Security:
         return [(one.of, one.not_after_ms) for one in (*self._own_facts, *self._watched.values())]
 
     def tick(self, tell: Tell) -> None:
-        """Judge anew when there are other lists; tell what is new or has lasted another hour."""
-        if self._judged_by is not self._crls:
+        """Judge anew when there are other lists, and each hour; tell what is new or has lasted another hour."""
+        if self._judged_by is not self._crls or self._now_ms() - self._judged_ms >= REPEAT_MS:
             self._judge_own()
             for name, certificates in self._peers.items():
                 self._judged(name, certificates)
@@ -148,7 +149,7 @@ class Security:
                 tell(alarm.code, {"of": alarm.of, "what": alarm.what, "next": alarm.next_step})
 
     def _judge_own(self) -> None:
-        self._judged_by = self._crls
+        self._judged_by, self._judged_ms = self._crls, self._now_ms()
         if not self._own:
             return
         _, refusal = examine_peer([one.der for one in self._own], self.anchors, self._now_ms(), crls=self._crls)

@@ -86,7 +86,14 @@ def _of_certificate(one: Watched, now_ms: int, warn_ms: int, chain_kind: str) ->
         renew = "dualchain ca issue --for node --key transport.key ... writes a new one, then restart"
         away = f"its operator renews it; if nobody does, a governor proposes: {validators} remove {one.of} ..."
         return Alarm(AlarmCode.CERTIFICATE_EXPIRED, one.of, f"{what} ended {ago} s ago", renew if one.own else away)
-    if one.refusal not in (None, Reason.EXPIRED, Reason.CRL_MISSING, Reason.CRL_STALE):
+    if one.refusal is Reason.EXPIRED:
+        return Alarm(
+            AlarmCode.CERTIFICATE_EXPIRED,
+            one.of,
+            f"{what}: an authority above it has ended; {one.detail}",
+            "have it issued by an authority that has not" if one.own else "ask its operator",
+        )
+    if one.refusal not in (None, Reason.CRL_MISSING, Reason.CRL_STALE):
         return Alarm(
             AlarmCode.CERTIFICATE_REFUSED,
             one.of,

@@ -9,10 +9,13 @@ import pytest
 
 from chain_core.crypto.keys import load_private_key, write_private_key
 from chain_core.crypto.providers import generate_private_key, signing_provider
-from chain_core.crypto.x509.authority import Authority, open_authority
+from chain_core.crypto.x509.authority import Authority, create_intermediate, open_authority
 from chain_core.crypto.x509.certificate import parse_certificate
 from chain_core.crypto.x509.errors import CertificateRefused, Reason
 from chain_core.crypto.x509.files import load_certificates
+from chain_core.crypto.x509.issue import Kind, Order, issue
+from chain_core.crypto.x509.names import Subject
+from chain_core.crypto.x509.roles import role_uri
 from chain_core.node.certify import Member, certify_network, node_wish, security_lines
 from chain_core.node.config import ConfigRefused, load_config
 from chain_core.node.security import REPEAT_MS, Security
@@ -180,6 +183,26 @@ def test_an_alarm_that_lasts_is_told_again_each_hour_and_a_mended_one_is_not(wor
     assert world.tick(security) == [] and codes(security) == []
     (world.folder / "crl.pem").unlink()
     assert world.tick(security) == [("CRL_MISSING", "security.crl")]
+
+
+def test_a_peer_under_an_authority_that_ends_alarms_within_the_hour(world: World) -> None:
+    """Its own certificate holds on; the authority is not this node's."""
+    root, now = world.authority("root"), world.clock()
+    brief = create_intermediate(root, world.directory / "brief", Subject("brief"), days=1, now_ms=now)
+    key = load_private_key(world.directory / "n1" / "transport.key")
+    public = signing_provider().sm2_public_key(key)
+    order = Order(
+        Kind.SIGNING, Subject("n1"), public, 0x77, now, now + 400 * DAY_MS,
+        server=True, uris=(role_uri("peer", CHAIN),),
+    )  # fmt: skip
+    der = issue(order, brief.certificate, load_private_key(world.directory / "brief" / "authority.key"))
+    lists = [one.write_crl(90, now).read_text() for one in (root, brief, world.authority("issuing"))]
+    (world.folder / "crl.pem").write_text("".join(lists))
+    security = world.security()
+    security.judge_peer("n1", [der, brief.certificate.der])
+    assert codes(security) == []
+    world.clock.ahead_ms = DAY_MS + 1_000
+    assert world.tick(security) == [("CERTIFICATE_EXPIRED", "n1")]
 
 
 # ---- the lists' file

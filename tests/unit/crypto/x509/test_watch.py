@@ -32,7 +32,7 @@ def one(left_ms: int, refusal: Reason | None = None, *, of: str = "bj-1", own: b
         (one(-999), AlarmCode.CERTIFICATE_EXPIRES_SOON),
         (one(-1000), AlarmCode.CERTIFICATE_EXPIRED),
         (one(-1000, Reason.EXPIRED), AlarmCode.CERTIFICATE_EXPIRED),
-        (one(90 * DAY, Reason.EXPIRED), None),  # an authority above it has ended: that one alarms by itself
+        (one(90 * DAY, Reason.EXPIRED), AlarmCode.CERTIFICATE_EXPIRED),  # an authority above it has ended
         (one(90 * DAY, Reason.REVOKED), AlarmCode.CERTIFICATE_REVOKED),
         (one(-DAY, Reason.REVOKED), AlarmCode.CERTIFICATE_REVOKED),
         (one(90 * DAY, Reason.UNTRUSTED), AlarmCode.CERTIFICATE_REFUSED),
