@@ -59,6 +59,7 @@ def write_relayer_config(path: Path, upper: Desk, lower: Desk, upper_name: str, 
         lines += [
             f"[{section}]",
             f"genesis = {json.dumps(str(desk.chain.genesis_file.resolve()))}",
+            f"credentials = {json.dumps(str(desk.chain.credentials('cli').resolve()))}",
             f"nodes = {json.dumps(desk.chain.addresses)}",
             f'account = "{desk.actors[name].account.hex()}"',
             f"key = {json.dumps(str(key.resolve()))}",

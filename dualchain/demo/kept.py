@@ -12,8 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from chain_core.node.client_security import ENVIRONMENT_VARIABLE, PASSPHRASE_VARIABLE
 from chain_core.types.errors import LocalFault
-from dualchain.demo.layout import PROCESSES
+from dualchain.demo.layout import PROCESSES, Chain
 from dualchain.demo.report import program
 
 if TYPE_CHECKING:
@@ -39,6 +40,14 @@ def strike_out(work: Path) -> None:
     (work / PROCESSES).unlink(missing_ok=True)
 
 
+def environment(chain: Chain) -> dict[str, str]:
+    """What a command at a terminal opens sessions with the chain's nodes by."""
+    found = {ENVIRONMENT_VARIABLE: str(chain.credentials("cli"))}
+    if chain.protection.source is not None:
+        found[PASSPHRASE_VARIABLE] = str(chain.protection.source)
+    return found
+
+
 def leave_running(story: Story) -> None:
     """Print how to talk to each part."""
     say, call = story.report.say, program()
@@ -47,6 +56,8 @@ def leave_running(story: Story) -> None:
     for label, chain in story.chains.items():
         asked = f"--node {chain.addresses[0]} --genesis {shlex.quote(str(chain.genesis_file))}"
         say(f"  {chain.genesis.chain_id}, nodes {', '.join(chain.addresses)}:")
+        for name, value in environment(chain).items():
+            say(f"    export {name}={shlex.quote(value)}")
         say(f"    {call} node status --node {chain.addresses[0]}")
         say(f"    {call} node header {asked} --json")
         for line in story.questions(label):

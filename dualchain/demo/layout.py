@@ -13,7 +13,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain_core.codec.genesis import encode_genesis
+from chain_core.network.secured.security import SmClient
+from chain_core.node.certify import CLIENTS
 from chain_core.node.chain_view import ChainView
+from chain_core.node.client_security import client_security
 from chain_core.node.key_protection import Protection, drawn_protection
 from chain_core.node.provision import NodePlan, make_accounts, make_validators, write_network
 from chain_core.types.errors import LocalFault
@@ -65,6 +68,14 @@ class Chain:
     def addresses(self) -> list[str]:
         """Client ports of its nodes."""
         return [f"{plan.host}:{plan.client_port}" for plan in self.plans]
+
+    def credentials(self, client: str) -> Path:
+        """The folder of a client's key and certificates: an account's of the genesis document, ``cli``, ``gateway``."""
+        return self.directory / CLIENTS / client
+
+    def security(self, client: str = "cli") -> SmClient:
+        """Sessions with its nodes, as this client."""
+        return client_security(self.credentials(client), self.genesis_bytes, self.protection.unlock)
 
     @property
     def genesis_file(self) -> Path:
@@ -162,7 +173,7 @@ def lay_out(work: Path, calendar: Calendar, now_ms: int) -> Layout:
             upper.genesis_bytes,
             market_calendar(calendar),
         )
-        write_network(directory, genesis, own, keys)
+        write_network(directory, genesis, own, keys, "sm")
         chains[market] = Chain(market, directory, own, genesis, encode_genesis(genesis), keys)
     return Layout(chains, f"{LOOPBACK}:{gateway}", f"{LOOPBACK}:{lookup}")
 
@@ -172,5 +183,5 @@ def _supervisory(directory: Path, plans: tuple[NodePlan, ...], now_ms: int, keys
     genesis = supervisory_genesis(
         CHAIN_ID, now_ms, make_validators(directory, plans, keys), make_accounts(directory, ACCOUNTS, keys)
     )
-    write_network(directory, genesis, plans, keys)
+    write_network(directory, genesis, plans, keys, "sm")
     return Chain(SUPERVISORY, directory, plans, genesis, encode_genesis(genesis), keys)

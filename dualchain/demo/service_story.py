@@ -37,7 +37,7 @@ class ServiceStory:
     def __init__(self, upper: Desk, publisher: Desk, gateway: str, lookup: str) -> None:
         self.upper, self.publisher, self.gateway, self.lookup = upper, publisher, gateway, lookup
         self.keys: dict[str, KeyPair] = {}
-        self.chain = RegistryChain(upper.chain.view(), upper.chain.addresses)
+        self.chain = RegistryChain(upper.chain.view(), upper.chain.addresses, upper.chain.security())
         self.service = service_id(upper.genesis_hash, self._actor(PUBLISHER).account, REFERENCE)
 
     async def close(self) -> None:
@@ -77,6 +77,7 @@ class ServiceStory:
         supervisory = [
             "[supervisory]",
             f"genesis = {_quoted(upper.genesis_file)}",
+            f"credentials = {_quoted(upper.credentials('gateway'))}",
             f"nodes = {json.dumps(upper.addresses)}",
         ]
         keys = ["[keys]", *upper.protection.lines]
@@ -93,6 +94,7 @@ class ServiceStory:
             *supervisory,
             "[market]",
             f"genesis = {_quoted(market.genesis_file)}",
+            f"credentials = {_quoted(market.credentials('operator'))}",
             f"nodes = {json.dumps(market.addresses)}",
             *keys,
             "[publisher]",

@@ -153,7 +153,7 @@ async def start_nodes(story: Story) -> None:
     commands = {name: line for chain in story.chains.values() for name, line in chain.commands().items()}
     await _start(story, commands)
     for label, chain in story.chains.items():
-        story.desks[label] = Desk(chain, VerifyingClient(chain.view(), chain.addresses))
+        story.desks[label] = Desk(chain, VerifyingClient(chain.view(), chain.addresses, chain.security()))
     story.report.step("processes 节点启动", f"{len(commands)} node processes serve, four a chain")
 
 

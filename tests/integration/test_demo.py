@@ -23,6 +23,7 @@ from chain_core.codec.block import decode_certificate
 from chain_core.codec.genesis import decode_genesis
 from chain_core.codec.signed import derive_id
 from chain_core.node.chain_view import ChainView
+from chain_core.node.key_protection import NETWORK_FILE
 from chain_core.node.provision import genesis_account_id
 from chain_core.types.errors import DualchainError
 from dualchain.cli import build
@@ -264,19 +265,30 @@ def test_the_guide_can_be_followed_as_it_stands(told: Told, tmp_path: Path) -> N
 
 
 def test_every_printed_question_gets_a_proven_answer(told: Told) -> None:
-    questions = [line.strip() for line in told.output.splitlines() if line.startswith("    ") and " --node " in line]
-    assert len(questions) >= 3 * len(CHAINS)
+    lines = [line.strip() for line in told.output.splitlines() if line.startswith("    ")]
+    questions = [line for line in lines if " --node " in line or line.startswith("export ")]
+    assert len(questions) >= 5 * len(CHAINS)
+    environment: dict[str, str] = {}
     for line in questions:
         words = shlex.split(line)
+        if words[0] == "export":
+            name, _, value = words[1].partition("=")
+            environment[name] = value
+            continue
         words = words[1:] if "--json" in words else [*words[1:], "--json"]
-        found = CliRunner().invoke(build(words), words)
+        found = CliRunner().invoke(build(words), words, env=environment)
         assert found.exit_code == 0, f"{line}: {found.exception!r}"
         assert json.loads(found.stdout)["verified"] is ("--genesis" in words)
 
 
 def asked(app: typer.Typer, *words: str) -> dict[str, Any]:
     """The proven answer of a persona's query."""
-    result = CliRunner().invoke(app, [*words, "--json"])
+    network = Path(words[words.index("--genesis") + 1]).parent
+    environment = {
+        "DUALCHAIN_CREDENTIALS": str(network / "clients" / "cli"),
+        "DUALCHAIN_CREDENTIALS_PASSPHRASE_FROM": f"file:{network.parent / NETWORK_FILE}",
+    }
+    result = CliRunner().invoke(app, [*words, "--json"], env=environment)
     if isinstance(result.exception, DualchainError):
         raise result.exception
     assert result.exit_code == 0, result.output
