@@ -9,8 +9,9 @@ from chain_core.execution.executor import Executor
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
+from contracts.data import records
 from contracts.data.contract import Data
-from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
+from local_chain.genesis import REGULATOR, MarketCalendar, market_accounts, market_genesis
 from supervisory_chain.genesis import supervisory_genesis
 from tests.unit.contracts.data.house import House, described, op
 from tests.unit.contracts.market import MONDAY, noon
@@ -53,6 +54,10 @@ def test_a_registrar_makes_owners() -> None:
 def test_a_new_market_has_a_custodian() -> None:
     (custodian,) = [plan for plan in market_accounts("Operator", "Bank") if "custodian" in plan.roles]
     assert custodian.name == "custodian" and custodian.entity == "Operator"
+
+
+def test_the_officers_on_a_markets_chain_are_its_regulators() -> None:
+    assert REGULATOR == records.REGULATOR
 
 
 def test_without_a_role_nobody_makes_objects() -> None:
