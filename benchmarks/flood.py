@@ -14,12 +14,14 @@ import asyncio
 import json
 import os
 import platform
+import secrets
 import statistics
 import sys
 import tempfile
 import time
 from asyncio.subprocess import PIPE, Process
 from collections import Counter, deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +31,10 @@ from benchmarks.market_load import Market, Signers, populate, start_market
 from benchmarks.process_stats import usage
 from benchmarks.throughput import Load, say
 from chain_core.codec.transaction import decode_envelope, encode_envelope
-from chain_core.crypto.providers import provider
+from chain_core.crypto.providers import generate_private_key, provider
+from chain_core.network.sm_session.binding import Binding, Role
+from chain_core.network.sm_session.client import ClientHandshake
+from chain_core.network.sm_session.ports import Identity, PeerIdentity
 from chain_core.node.client import NodeClient
 from chain_core.types.transaction import Signer
 
@@ -37,7 +42,7 @@ FORGED = 4_000
 CALL = 40
 """Transfers a call: small, so that phases of seconds are counted finely."""
 SETTLE_S = 2.0
-PRESIGN_TPS = 1_500
+PRESIGN_TPS = 600
 
 
 @dataclass(slots=True)
@@ -61,7 +66,7 @@ class Flooder:
         return (await self.process.stdout.readline()).decode()
 
     def tell(self, line: str) -> None:
-        """``go``, ``go SHARE`` or ``stop``."""
+        """``go CALLS``, ``go SHARE`` or ``stop``."""
         assert self.process.stdin is not None
         self.process.stdin.write(f"{line}\n".encode())
 
@@ -108,12 +113,14 @@ async def measure_phase(load: Load, market: Market, phases: Phases, name: str, s
     say(f"  {name}: {phases.tps[name][-1]:.0f} tps, nodes use {phases.node_cpu[name][-1]:.2f} CPUs")
 
 
-async def rounds(load: Load, market: Market, flooder: Flooder, spinner: Flooder, count: int, seconds: float) -> Phases:
+async def rounds(
+    load: Load, market: Market, flooder: Flooder, spinner: Flooder, arguments: argparse.Namespace
+) -> Phases:
     """Base, flood, base, control, again and again."""
-    phases = Phases()
-    for _ in range(count):
+    phases, seconds, in_flight = Phases(), arguments.seconds, arguments.in_flight
+    for _ in range(arguments.rounds):
         await measure_phase(load, market, phases, "base", seconds)
-        flooder.tell("go")
+        flooder.tell(f"go {in_flight}")
         await measure_phase(load, market, phases, "flood", seconds)
         facts = await flooder.stop()
         phases.cpu_share.append(facts["cpu_s"] / facts["seconds"])
@@ -134,6 +141,18 @@ def forge(raws: list[bytes], market: Market) -> list[bytes]:
         signature = number.to_bytes(32, "big") + signer.signature[32:]
         forged.append(encode_envelope(envelope.body_bytes, (Signer(signer.public_key, signature),)))
     return forged
+
+
+def first_message(market: Market) -> bytes:
+    """A ClientHello that the peer port answers: whoever knows the genesis document can make it."""
+    nobody = Identity((), lambda message: b"")
+
+    def unused(certificates: Sequence[bytes]) -> PeerIdentity:
+        raise AssertionError("no answer is looked at")
+
+    binding = Binding(market.view.genesis_hash, Role.PEER)
+    random, key = secrets.token_bytes(32), generate_private_key()
+    return ClientHandshake(nobody, binding, unused, random=random, ephemeral=key).hello()
 
 
 def row(what: str, phases: Phases) -> dict[str, object]:
@@ -169,9 +188,12 @@ async def measure(arguments: argparse.Namespace, directory: Path) -> dict[str, o
         await populate(market, arguments.accounts)
         signers = Signers(market)
         blobs = directory / "blobs"
-        raws = await asyncio.to_thread(signers.sign, FORGED)
-        await asyncio.to_thread(write_blobs, blobs, forge(raws, market))
-        flooder = await Flooder.start(arguments.what, market.addresses[0], str(blobs))
+        if arguments.what == "signatures":
+            target, made = market.addresses[0], forge(await asyncio.to_thread(signers.sign, FORGED), market)
+        else:
+            target, made = f"{market.plans[0].host}:{market.plans[0].peer_port}", [first_message(market)]
+        await asyncio.to_thread(write_blobs, blobs, made)
+        flooder = await Flooder.start(arguments.what, target, str(blobs))
         spinner = await Flooder.start("spin")
         total_s = arguments.rounds * 4 * (arguments.seconds + SETTLE_S)
         stock = deque(await asyncio.to_thread(signers.sign, int(total_s * PRESIGN_TPS)))
@@ -179,10 +201,14 @@ async def measure(arguments: argparse.Namespace, directory: Path) -> dict[str, o
         load = FineLoad(market, signers, stock)
         load.tally.measuring = True
         loading = asyncio.create_task(load.run(total_s + 60, 0.0))
-        phases = await rounds(load, market, flooder, spinner, arguments.rounds, arguments.seconds)
+        phases = await rounds(load, market, flooder, spinner, arguments)
         loading.cancel()
         await asyncio.gather(loading, return_exceptions=True)
-        result = row(arguments.what, phases) | {"failed_calls": load.tally.failed_calls, "refused": load.tally.refused}
+        result = row(arguments.what, phases) | {
+            "in_flight": arguments.in_flight,
+            "failed_calls": load.tally.failed_calls,
+            "refused": load.tally.refused,
+        }
         await load.close()
         signers.close()
         return result
@@ -200,6 +226,7 @@ def main() -> None:
     parser.add_argument("--what", choices=["signatures", "handshakes"], default="signatures")
     parser.add_argument("--seconds", type=float, default=10, help="each phase")
     parser.add_argument("--rounds", type=int, default=3, help="of base, flood, base, control")
+    parser.add_argument("--in-flight", type=int, default=16, help="calls that the flooder has open at once")
     parser.add_argument("--accounts", type=int, default=640)
     parser.add_argument("--json", action="store_true", help="print exactly one JSON line on standard output")
     arguments = parser.parse_args()

@@ -4,7 +4,8 @@
     handshakes ADDRESS FILE    opens handshakes with the ClientHello of FILE, reads the answer, goes away
     spin                       burns a share of one CPU
 
-``go [SHARE]`` begins, ``stop`` ends and is answered with one JSON line: calls, refusals by code, CPU seconds, seconds.
+``go CALLS_AT_ONCE`` (``go SHARE`` of a CPU) begins, ``stop`` ends and is answered with one JSON line: calls, refusals
+by code, CPU seconds, seconds.
 """
 
 from __future__ import annotations
@@ -22,7 +23,6 @@ from chain_core.network.raw_rpc import RawChannel
 from chain_core.node.api_names import method_name
 from chain_core.types.errors import DualchainError
 
-IN_FLIGHT = 4
 BATCH = 500
 _SLOT_S = 0.01
 
@@ -113,7 +113,7 @@ async def main() -> None:
                 tasks = [asyncio.create_task(spin(float(line[1])))]
             else:
                 flood = {"signatures": signatures, "handshakes": handshakes}[mode](channel, blobs)
-                tasks = [asyncio.create_task(_repeat(flood, told)) for _ in range(IN_FLIGHT)]
+                tasks = [asyncio.create_task(_repeat(flood, told)) for _ in range(int(line[1]))]
         else:
             for task in tasks:
                 task.cancel()

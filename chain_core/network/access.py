@@ -11,6 +11,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, Protocol
 
+from chain_core.network.held_refusals import HOLD_S, HeldRefusals
 from chain_core.network.identity import LOOPBACK, Caller
 from chain_core.network.methods import Method, ServerStream, Stream, Unary
 from chain_core.network.quota import Quota, Quotas
@@ -83,9 +84,11 @@ class Access:
         judge: Judge,
         records: Records,
         clock_ns: Callable[[], int],
+        hold_s: float = HOLD_S,
     ) -> None:
         self._rules, self._quotas, self._judge = rules, quotas, judge
         self._records, self._clock_ns = records, clock_ns
+        self._held = HeldRefusals(hold_s)
 
     def guard(self, methods: Mapping[str, Method]) -> dict[str, Method]:
         """The same table; nothing in it runs for who may not call it."""
@@ -104,7 +107,7 @@ class Access:
                 await self._admit(name, caller, data)
                 return await method.handler(caller, data)
             except (PermissionDenied, QuotaExceeded) as refusal:
-                self._refused(name, caller, refusal)
+                await self._refused(name, caller, refusal)
                 raise
 
         return call
@@ -114,7 +117,7 @@ class Access:
             try:
                 await self._admit(name, caller, data)
             except (PermissionDenied, QuotaExceeded) as refusal:
-                self._refused(name, caller, refusal)
+                await self._refused(name, caller, refusal)
                 raise
             async with aclosing(method.handler(caller, data)) as responses:
                 async for response in responses:
@@ -130,7 +133,7 @@ class Access:
             try:
                 await self._admit(name, caller, b"")
             except (PermissionDenied, QuotaExceeded) as refusal:
-                self._refused(name, caller, refusal)
+                await self._refused(name, caller, refusal)
                 raise
             async for response in method.handler(caller, requests):
                 yield response
@@ -150,9 +153,10 @@ class Access:
             facts = {"method": name, "ledger": named.ledger, "object": named.what, "rule": allowed}
             await self._records.read({**facts, "by": describe(caller, standing.account)})
 
-    def _refused(self, name: str, caller: Caller, refusal: PermissionDenied | QuotaExceeded) -> None:
+    async def _refused(self, name: str, caller: Caller, refusal: PermissionDenied | QuotaExceeded) -> None:
         facts = {"method": name, "object": refusal.where, "rule": refusal.code}
         self._records.refused({**facts, "by": describe(caller)})
+        await self._held.hold(caller.key, refusal.retry_after_ms)
 
 
 def _allowed(name: str, rule: Rule, standing: Standing) -> str:

@@ -34,6 +34,8 @@ class Bounds:
     half_open_an_address: int = 16
     handshake_s: float = 10.0
     verify_again_s: float = 60.0
+    hold_s: float = 1.0
+    """How long the refusal of a handshake too many is held back."""
 
 
 @dataclass(frozen=True, slots=True)

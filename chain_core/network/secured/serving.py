@@ -16,6 +16,7 @@ import grpc.aio
 
 from chain_core.crypto.providers import generate_private_key
 from chain_core.network import refusals
+from chain_core.network.held_refusals import HeldRefusals
 from chain_core.network.identity import host_of
 from chain_core.network.methods import Method, ServerStream, StreamHandler, Unary, UnaryHandler, as_refusal
 from chain_core.network.secured.security import SmServer
@@ -46,6 +47,7 @@ class SecuredPort:
         self._security = security
         # Curve arithmetic of strangers has one thread; the loop and the verifiers go on meanwhile.
         self._thread = ThreadPoolExecutor(1, "handshake")
+        self._held = HeldRefusals(security.bounds.hold_s)
         self._told: OrderedDict[tuple[str, Reason], None] = OrderedDict()
 
     def handlers(self, methods: Mapping[str, Method]) -> dict[str, grpc.RpcMethodHandler[Any, Any]]:
@@ -72,12 +74,20 @@ class SecuredPort:
         address = host_of(context.peer())
         try:
             if self._security.admit is not None:
-                self._security.admit(address)
+                await self._admitted(self._security.admit, address)
             with self.table.handshake(address):
                 await self._shake(context)
         except SessionRefused as refusal:
             self._tell(address, refusal)
             await refuse(HANDSHAKE_METHOD, context, refusal)
+
+    async def _admitted(self, admit: Callable[[str], None], address: str) -> None:
+        """Raises SessionRefused, a little later than it was decided: who floods is slowed down."""
+        try:
+            admit(address)
+        except SessionRefused as refusal:
+            await self._held.hold(address, refusal.retry_after_ms)
+            raise
 
     async def _shake(self, context: Context) -> None:
         security = self._security

@@ -35,7 +35,7 @@ class World:
         self.facts: list[Mapping[str, Any]] = []
         self.full = False
         quotas = Quotas(limits or {})
-        self.access = Access({M: rule} if rule else {}, quotas, by_certificate, self, lambda: 0)
+        self.access = Access({M: rule} if rule else {}, quotas, by_certificate, self, lambda: 0, hold_s=0.0)
 
     async def read(self, facts: Mapping[str, Any]) -> None:
         if self.full:
