@@ -57,7 +57,7 @@ class House:
         await self.group.start_all(nodes, 30)
         for label in (SUPERVISORY, "BJ"):
             chain = self.chains[label]
-            self.desks[label] = Desk(chain, VerifyingClient(chain.view(), chain.addresses))
+            self.desks[label] = Desk(chain, VerifyingClient(chain.view(), chain.addresses, chain.security()))
 
     async def stop(self) -> None:
         await asyncio.gather(*(desk.client.close() for desk in self.desks.values()))
@@ -122,7 +122,8 @@ class House:
 
     @staticmethod
     def _chain(section: str, chain: Chain) -> str:
-        return f'[{section}]\ngenesis = "{chain.genesis_file}"\nnodes = {json.dumps(chain.addresses)}\n'
+        place = f'genesis = "{chain.genesis_file}"\ncredentials = "{chain.credentials("cli")}"\n'
+        return f"[{section}]\n{place}nodes = {json.dumps(chain.addresses)}\n"
 
     async def command(self, who: str, *arguments: str, refused: bool = False) -> dict[str, Any]:
         """One command as that person; its JSON, or the refusal."""

@@ -15,6 +15,7 @@ from chain_core.types.transaction import Operation
 from dualchain.demo import onboarding
 from dualchain.demo.actors import Actor, Desk
 from dualchain.demo.days import Calendar, day_of_ms
+from dualchain.demo.kept import environment
 from dualchain.demo.layout import MARKETS, SUPERVISORY, Chain, lay_out
 from dualchain.demo.ports import LOOPBACK, draw_ports
 from dualchain.demo.processes import ProcessGroup
@@ -45,7 +46,7 @@ class Office:
 
 async def business(chain: Chain) -> None:
     """One block of the market with something to report, which no relayer ever brings."""
-    desk = Desk(chain, VerifyingClient(chain.view(), chain.addresses))
+    desk = Desk(chain, VerifyingClient(chain.view(), chain.addresses, chain.security()))
     registrar = desk.genesis_actor("registrar")
     holder = desk.new_actor("H1", registrar)
     keys = {"transaction": [holder.public]}
@@ -87,12 +88,14 @@ def two_institutions_decide(office: Office, operator: Actor, officer: Actor, cha
     assert market["given_up"]["report"] > 0 and not office.shown("successor", "show", before)["proposed"]
 
 
-async def story(directory: Path) -> None:
+async def story(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     now_ms = time.time_ns() // 1_000_000
     chains = lay_out(directory, Calendar(frozenset(), frozenset()).opening(day_of_ms(now_ms)), now_ms).chains
     upper, market = chains[SUPERVISORY], chains["BJ"]
+    for name, value in environment(upper).items():
+        monkeypatch.setenv(name, value)
     group, past = ProcessGroup(directory / "logs"), ProcessGroup(directory / "past-logs")
-    desk = Desk(upper, VerifyingClient(upper.view(), upper.addresses))
+    desk = Desk(upper, VerifyingClient(upper.view(), upper.addresses, upper.security()))
     try:
         await past.start_all(market.commands(), 60)
         await business(market)
@@ -108,5 +111,5 @@ async def story(directory: Path) -> None:
         await group.stop()
 
 
-def test_propose_show_withdraw_and_confirm_move_the_market(tmp_path: Path) -> None:
-    asyncio.run(story(tmp_path))
+def test_propose_show_withdraw_and_confirm_move_the_market(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asyncio.run(story(tmp_path, monkeypatch))
