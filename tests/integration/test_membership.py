@@ -22,7 +22,9 @@ from typer.testing import CliRunner
 from chain_core.codec.block import decode_certificate, decode_header
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, decode_value
+from chain_core.crypto.x509.authority import open_authority
 from chain_core.execution.parameters import PARAMETERS_KEY
+from chain_core.node.certify import AUTHORITY, ISSUING
 from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.node.client import NodeClient
 from chain_core.node.config import load_config
@@ -105,7 +107,8 @@ def lay_out(directory: Path) -> Story:
     raw = (directory / "genesis.bin").read_bytes()
     fifth = NodePlan("five", "entity five", "127.0.0.1", ports[8], ports[9])
     contacts = {plan.name: f"{plan.host}:{plan.peer_port}" for plan in plans}
-    newcomer = write_newcomer(directory / "five", fifth, raw, contacts)
+    authority = open_authority(directory / AUTHORITY / ISSUING)
+    newcomer = write_newcomer(directory / "five", fifth, raw, contacts, authority)
     return Story(directory, newcomer, f"127.0.0.1:{ports[8]}", write_next_key(directory / "two"))
 
 
