@@ -32,17 +32,38 @@ from benchmarks.process_stats import usage
 from benchmarks.throughput import Load, say
 from chain_core.codec.transaction import decode_envelope, encode_envelope
 from chain_core.crypto.providers import generate_private_key, provider
+from chain_core.network.secured.security import SmClient
 from chain_core.network.sm_session.binding import Binding, Role
 from chain_core.network.sm_session.client import ClientHandshake
 from chain_core.network.sm_session.ports import Identity, PeerIdentity
+from chain_core.node.certify import CLIENTS
 from chain_core.node.client import NodeClient
+from chain_core.node.client_security import client_security
+from chain_core.node.provision import NodePlan
+from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.transaction import Signer
 
 FORGED = 4_000
+CALLER, VILLAIN = "operator", "bank"
+"""Certificates that load and flooder show."""
 CALL = 40
 """Transfers a call: small, so that phases of seconds are counted finely."""
 SETTLE_S = 2.0
 PRESIGN_TPS = 600
+
+
+async def speak_sm(directory: Path, plans: tuple[NodePlan, ...]) -> None:
+    """The client ports speak SM, so that callers have names."""
+    for plan in plans:
+        file = directory / plan.name / "node.toml"
+        text = await asyncio.to_thread(file.read_text, "utf-8")
+        changed = text.replace('client_security = "plaintext"', 'client_security = "sm"')
+        await asyncio.to_thread(file.write_text, changed, "utf-8")
+
+
+def credentials(market: Market, name: str) -> SmClient:
+    """Of a client that was certified when the network was laid out."""
+    return client_security(market.directory / CLIENTS / name, (market.directory / "genesis.bin").read_bytes())
 
 
 @dataclass(slots=True)
@@ -84,7 +105,14 @@ class Flooder:
 
 
 class FineLoad(Load):
-    """Smaller calls than the throughput benchmark's."""
+    """Smaller calls than the throughput benchmark's, over sessions of a certificate of its own."""
+
+    def __init__(self, market: Market, signers: Signers, stock: deque[bytes]) -> None:
+        super().__init__(market, signers, stock)
+        self.nodes = [
+            NodeClient(address, genesis_hash=market.view.genesis_hash, security=credentials(market, CALLER))
+            for address in market.addresses
+        ]
 
     async def _worker(self, node: NodeClient) -> None:
         while not self.stop:
@@ -156,13 +184,17 @@ def first_message(market: Market) -> bytes:
 
 
 def row(what: str, phases: Phases) -> dict[str, object]:
-    """The result. ``loss``: against the base; ``loss_beside_its_cpu``: against the control."""
+    """The result. ``loss``: medians, against the base; ``loss_beside_its_cpu``: against the control."""
     mean = {name: statistics.median(values) for name, values in phases.tps.items()}
     cpu = {name: statistics.fmean(values) for name, values in phases.node_cpu.items()}
     return {
         "what": what,
         "tps": {name: round(value, 1) for name, value in mean.items()},
         "tps_by_round": {name: [round(value, 1) for value in values] for name, values in phases.tps.items()},
+        "loss_by_round": [
+            round(1 - flood / statistics.fmean(phases.tps["base"][2 * i : 2 * i + 2]), 3)
+            for i, flood in enumerate(phases.tps["flood"])
+        ],
         "loss": round(1 - mean["flood"] / mean["base"], 3),
         "loss_by_control": round(1 - mean["control"] / mean["base"], 3),
         "loss_beside_its_cpu": round(1 - mean["flood"] / mean["control"], 3),
@@ -181,7 +213,9 @@ def row(what: str, phases: Phases) -> dict[str, object]:
 
 async def measure(arguments: argparse.Namespace, directory: Path) -> dict[str, object]:
     """Set up, flood, compare; the result."""
-    market = await start_market(directory / "network", 4)
+    market = await start_market(directory / "network", 4, prepare=speak_sm)
+    await market.client.close()
+    market.client = VerifyingClient(market.view, market.addresses, credentials(market, CALLER))
     flooder = spinner = None
     try:
         say(f"4 nodes are up; registering {arguments.accounts} accounts")
@@ -193,7 +227,10 @@ async def measure(arguments: argparse.Namespace, directory: Path) -> dict[str, o
         else:
             target, made = f"{market.plans[0].host}:{market.plans[0].peer_port}", [first_message(market)]
         await asyncio.to_thread(write_blobs, blobs, made)
-        flooder = await Flooder.start(arguments.what, target, str(blobs))
+        villain = [str(market.directory / CLIENTS / VILLAIN), str(market.directory / "genesis.bin")]
+        flooder = await Flooder.start(
+            arguments.what, target, str(blobs), *(villain if arguments.what == "signatures" else [])
+        )
         spinner = await Flooder.start("spin")
         total_s = arguments.rounds * 4 * (arguments.seconds + SETTLE_S)
         stock = deque(await asyncio.to_thread(signers.sign, int(total_s * PRESIGN_TPS)))

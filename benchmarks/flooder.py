@@ -1,6 +1,7 @@
 """A process that floods one port, or only burns as much CPU: told on standard input, it answers on standard output.
 
-    signatures ADDRESS FILE    hands in the envelopes of FILE (u32 length, bytes; again and again), ignoring all hints
+    signatures ADDRESS FILE CREDENTIALS GENESIS
+                               hands in the envelopes of FILE (u32 length, bytes; again and again), ignoring all hints
     handshakes ADDRESS FILE    opens handshakes with the ClientHello of FILE, reads the answer, goes away
     spin                       burns a share of one CPU
 
@@ -20,7 +21,9 @@ from pathlib import Path
 
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.network.raw_rpc import RawChannel
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.api_names import method_name
+from chain_core.node.client_security import client_security
 from chain_core.types.errors import DualchainError
 
 BATCH = 500
@@ -96,10 +99,16 @@ async def _repeat(flood: Flood, told: Counter[str]) -> None:
             await asyncio.sleep(0)
 
 
+def open_channel(address: str, _: str, folder: str = "", genesis: str = "") -> RawChannel:
+    """In plaintext, where no credentials are named: handshakes are flooded without a session."""
+    security: ClientSecurity = client_security(Path(folder), Path(genesis).read_bytes()) if folder else PLAINTEXT
+    return RawChannel(address, security)
+
+
 async def main() -> None:
     """Obey standard input until it ends."""
     mode, *where = sys.argv[1:]
-    channel = RawChannel(where[0]) if where else None
+    channel = open_channel(*where) if where else None
     blobs = read_blobs(Path(where[1])) if where else []
     loop, told = asyncio.get_running_loop(), Counter[str]()
     tasks: list[asyncio.Task[None]] = []
