@@ -9,7 +9,7 @@ ARGS ?=
 SEEDS ?= 200
 FIRST ?= 0
 
-.PHONY: help demo test check sim sim-mutants bench endurance protos clean .venv
+.PHONY: help demo test check sim sim-mutants bench fuzz endurance protos clean .venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -36,6 +36,11 @@ sim-mutants: .venv ## every seeded fault in the consensus must be caught by the 
 
 bench: .venv ## throughput of a 4-node network on this machine (ARGS="--seconds 60")
 	@$(BIN)/python -m benchmarks.throughput $(ARGS)
+
+fuzz: .venv ## coverage-guided fuzzing of every decoder (SECONDS=120 for each harness, ARGS="--target session --json")
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		--constraint constraints.txt --only-binary atheris --no-build-isolation --editable '.[fuzz]' >/dev/null 2>&1 || true
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),120) $(ARGS)
 
 endurance: .venv ## minutes of faults on real processes: crash matrix, stopped nodes, archive, certificates, heights in flight
 	@$(BIN)/python -m tests.endurance.crash_matrix --kills $(or $(KILLS),200)

@@ -138,12 +138,12 @@ def read_calendar(path: Path) -> MarketCalendar:
     days: dict[str, list[int]] = {"holiday": [], "workday": [], "opened": []}
     seen: dict[int, int] = {}
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        rows = list(csv.reader(path.read_text(encoding="utf-8-sig").splitlines()))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise ProvisionRefused(
             f"the calendar cannot be read: {error}", where=str(path), next_step="name a CSV file in UTF-8"
         ) from error
-    for number, row in enumerate(csv.reader(lines), 1):
+    for number, row in enumerate(rows, 1):
         if not row or (number == 1 and row == ["date", "kind"]):
             continue
         where = f"{path}, line {number}"

@@ -183,7 +183,7 @@ def load(kind: type[C], path: Path, see: str = _SEE) -> C:
         raise ConfigRefused(f"{len(data)} bytes are no configuration", where=str(path), next_step=see)
     try:
         table = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # undecodable, not TOML, a number too long, nested too deeply
         raise ConfigRefused(f"not TOML: {error}", where=str(path), next_step="mend the line it names") from error
     if "directory" in table:
         raise ConfigRefused("unknown key", where=f"{path}, key directory", next_step="remove it")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, cast
 
-from chain_core.codec.values import decode_map, decode_value, encode_value
-from chain_core.codec.wire import U32
+from chain_core.codec.values import decode_ids, decode_map, encode_value
+from chain_core.codec.wire import U32, malformed
 from chain_core.types.ids import ZERO_HASH
 from chain_core.types.values import Value
 
@@ -101,8 +101,10 @@ def encode(record: Service | Version | Certificate | Application | AccessLog | F
 
 
 def decode(kind: type[R], raw: bytes) -> R:
-    """The reverse of ``encode``."""
+    """The reverse of ``encode``. Raises MalformedBytes."""
     row: Mapping[str, Any] = decode_map(raw, kind.__name__)
+    if row.keys() != {field.name for field in fields(kind)}:
+        malformed(kind.__name__, 0, "not exactly its fields")
     return kind(**row)
 
 
@@ -147,5 +149,5 @@ def log_key(service: bytes, caller: bytes) -> bytes:
 
 
 def decode_consumers(raw: bytes | None) -> list[bytes]:
-    """The accounts that ever applied."""
-    return [] if raw is None else list(cast(Sequence[bytes], decode_value(raw, "consumers")))
+    """The accounts that ever applied. Raises MalformedBytes."""
+    return [] if raw is None else decode_ids(raw, "consumers")

@@ -7,6 +7,7 @@ schema is of a subset in which nothing is fetched, nothing recurses and no patte
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from functools import lru_cache
@@ -54,9 +55,14 @@ class NotOfSchema(DualchainError):
 
 
 def read_json(data: bytes) -> Any:
-    """The value. Raises MalformedBytes for anything but JSON in UTF-8, doubled keys, NaN and deep nesting."""
+    """The value. Raises MalformedBytes for anything but JSON in UTF-8, doubled keys, NaN, halves of surrogate pairs and
+    deep nesting.
+    """
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_object, parse_constant=_constant)
+        text = data.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite)
+        if "\\u" in text:  # only an escape can name half a pair, which no UTF-8 has
+            write_json(value)
     except (ValueError, RecursionError) as error:
         raise MalformedBytes(f"not JSON: {error}", where="JSON", next_step="send JSON in UTF-8") from error
     if not _depth_within(value, MAX_DEPTH):
@@ -131,6 +137,13 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _constant(text: str) -> NoReturn:
     raise ValueError(f"{text} is no number")
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError(f"{text} is too large a number")
+    return value
 
 
 def _depth_within(value: Any, levels: int) -> bool:

@@ -11,6 +11,7 @@ from operator import itemgetter
 from struct import error as StructError  # noqa: N812 - struct's name is an ordinary word
 
 from chain_core.codec.wire import U32, malformed
+from chain_core.types.ids import ACCOUNT_ID_SIZE
 from chain_core.types.values import MAX_DEPTH, MAX_INT_BITS, Value
 
 _MAX_MAGNITUDE = (MAX_INT_BITS + 7) // 8
@@ -95,6 +96,16 @@ def decode_map(data: bytes, record: str = "value") -> dict[str, Value]:
     if not isinstance(value, dict) or any(not isinstance(key, str) for key in value):
         malformed(record, 0, "not a map with text keys")
     return value
+
+
+def decode_ids(data: bytes, record: str = "value") -> list[bytes]:
+    """A list of internal ids, 16 bytes each. Raises MalformedBytes."""
+    value = decode_value(data, record)
+    listed = value if isinstance(value, list) else [None]
+    ids = [one for one in listed if isinstance(one, bytes) and len(one) == ACCOUNT_ID_SIZE]
+    if len(ids) != len(listed):
+        malformed(record, 0, f"not a list of ids of {ACCOUNT_ID_SIZE} bytes")
+    return ids
 
 
 def _decode(data: bytes, pos: int, depth: int, record: str) -> tuple[Value, int]:

@@ -219,7 +219,7 @@ class Archive:
         path = self.directory / MANIFEST
         try:
             return json.loads(path.read_text("utf-8"))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise ArchiveRefused(
                 f"the manifest cannot be read: {error}", where=str(path), next_step="take it from another copy"
             ) from error

@@ -119,11 +119,12 @@ def _parse(raw: bytes) -> tuple[str, Record]:
         raise ValueError("the line does not begin with 64 hexadecimal digits and a space")
     try:
         record = json.loads(body)
+        again = encode(record)
     except (ValueError, RecursionError):
         raise ValueError("the record is no JSON") from None
     if not isinstance(record, dict) or type(record.get("n")) is not int:
         raise ValueError("the record is no object with a number n")
-    if encode(record) != body:
+    if again != body:
         raise ValueError("the record is not in its one form")
     return chain, record
 

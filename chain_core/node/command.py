@@ -58,6 +58,7 @@ CLIENT_SECURITY = Annotated[
 
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,47}\Z")
 """A node's name is the name of its folder, too."""
+_PORT = re.compile(r"[0-9]{1,5}\Z")
 _OTHER_FOLDERS = (ACCOUNTS_DIRECTORY, AUTHORITY, CLIENTS)
 
 Question = Callable[[VerifyingClient], Awaitable[render.Row]]
@@ -131,7 +132,7 @@ def _plan(text: str, ports_are: Ports) -> NodePlan:
             where="--node",
             next_step=f"use lower-case letters, digits and hyphens, 48 at most, none of {', '.join(_OTHER_FOLDERS)}",
         )
-    if not all(port.isdigit() and 0 < int(port) < 65_536 for port in ports):
+    if not all(_PORT.match(port) and 0 < int(port) < 65_536 for port in ports):
         raise ProvisionRefused(
             f"{', '.join(ports)} are no ports", where=f"--node {name}", next_step="write numbers from 1 to 65535"
         )

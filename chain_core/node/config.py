@@ -206,7 +206,7 @@ def load_config(path: Path) -> NodeConfig:
     try:
         text = data.decode("utf-8")
         table = tomllib.loads(text)
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # undecodable, not TOML, a number too long, nested too deeply
         raise _refused(f"not TOML: {error}", where, "mend the line it names") from error
     if "file" in table:
         raise _refused("unknown key", f"{where}, key file", "remove it")

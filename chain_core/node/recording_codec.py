@@ -163,7 +163,7 @@ def decode(data: bytes) -> Any:
     reader = _Reader(data)
     try:
         value = reader.read(0)
-    except (IndexError, KeyError, ValueError, TypeError, UnicodeDecodeError, RecursionError) as error:
+    except (IndexError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise _malformed(reader.at, f"{type(error).__name__}: {error}") from error
     if reader.at != len(data):
         raise _malformed(reader.at, "trailing bytes")

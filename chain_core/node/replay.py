@@ -8,7 +8,7 @@ from pathlib import Path
 
 from chain_core.consensus.inputs import MessageReceived
 from chain_core.consensus.pbft import Pbft
-from chain_core.consensus.state import ReplicaState
+from chain_core.consensus.state import ReplicaConfig, ReplicaState
 from chain_core.node import recording_codec as codec
 from chain_core.node.recorder import (
     CHECKPOINT,
@@ -85,7 +85,7 @@ def _segment(path: Path, core: Pbft | None, told: Replayed) -> Pbft | None:
         elif core is None:
             raise MalformedBytes("no checkpoint before it", where=place, next_step="replay whole segments")
         elif kind == DRIVEN:
-            core.state.config, core.state.halted, core.state.silent = codec.decode(payload)
+            core.state.config, core.state.halted, core.state.silent = _driven(place, payload)
         elif kind == STATE:
             told.checked_states += 1
             if digest_of(core.state) != payload:
@@ -104,12 +104,21 @@ def _resumed(payload: bytes) -> Pbft:
     return core
 
 
+def _driven(place: str, payload: bytes) -> tuple[ReplicaConfig, bool, bool]:
+    found = codec.decode(payload)
+    if not isinstance(found, tuple) or [type(part) for part in found] != [ReplicaConfig, bool, bool]:
+        raise MalformedBytes("no change that a driver makes", where=place, next_step="record anew")
+    return found
+
+
 def _step(core: Pbft, place: str, payload: bytes, told: Replayed) -> None:
+    if len(payload) < STEP_HEAD.size:
+        raise MalformedBytes("a step that is cut", where=place, next_step="record anew")
     now_ms, asked = STEP_HEAD.unpack_from(payload)
     event = codec.decode(payload[STEP_HEAD.size :])
     told.steps += 1
     told.first_ms, told.last_ms = told.first_ms or now_ms, now_ms
-    name = type(event.message.value if isinstance(event, MessageReceived) else event).__name__
+    name = type(getattr(event.message, "value", None) if isinstance(event, MessageReceived) else event).__name__
     told.kinds[name] = told.kinds.get(name, 0) + 1
     try:
         got = digest_of(tuple(core.step(event, now_ms)))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, TypeVar, cast
 
-from chain_core.codec.values import decode_map, decode_value, encode_value
+from chain_core.codec.values import decode_ids, decode_map, encode_value
+from chain_core.codec.wire import malformed
 from chain_core.types.ids import ZERO_HASH
 from chain_core.types.values import Value
 
@@ -120,8 +121,10 @@ def encode(record: Descriptor | Grant | OwnWrap | AccessLog | Deletion) -> bytes
 
 
 def decode(kind: type[R], raw: bytes) -> R:
-    """The reverse of ``encode``."""
+    """The reverse of ``encode``. Raises MalformedBytes."""
     row: Mapping[str, Any] = decode_map(raw, kind.__name__)
+    if row.keys() != {field.name for field in fields(kind)}:
+        malformed(kind.__name__, 0, "not exactly its fields")
     return kind(**{name: _frozen(value) for name, value in row.items()})
 
 
@@ -174,8 +177,8 @@ def find(kind: type[R], raw: bytes | None) -> R | None:
 
 
 def decode_readers(raw: bytes | None) -> list[bytes]:
-    """The readers, ascending."""
-    return [] if raw is None else list(cast(Sequence[bytes], decode_value(raw, "readers")))
+    """The readers, ascending. Raises MalformedBytes."""
+    return [] if raw is None else decode_ids(raw, "readers")
 
 
 def class_of_sealed(size: int) -> int | None:

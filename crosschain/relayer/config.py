@@ -116,7 +116,7 @@ def load_config(path: Path) -> RelayerConfig:
         raise ConfigRefused(f"{len(data)} bytes are no configuration", where=where, next_step=_SEE)
     try:
         table = tomllib.loads(data.decode("utf-8"))
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (ValueError, RecursionError) as error:  # undecodable, not TOML, a number too long, nested too deeply
         raise ConfigRefused(f"not TOML: {error}", where=where, next_step="mend the line it names") from error
     if "file" in table:
         raise ConfigRefused("unknown key", where=f"{where}, key file", next_step="remove it")

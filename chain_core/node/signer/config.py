@@ -82,9 +82,9 @@ def load_signer_config(path: Path) -> SignerConfig:
     except OSError as error:
         what = f"cannot be read: {error.strerror}"
         raise ConfigRefused(what, where=where, next_step="name the signer's configuration file") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise ConfigRefused(f"not TOML: {error}", where=where, next_step="mend the line it names") from error
     except ValidationError as error:
         first = error.errors(include_input=False)[0]
         key = ".".join(map(str, first["loc"]))
         raise ConfigRefused(first["msg"], where=f"{where}, key {key}", next_step=next_step) from None
+    except (ValueError, RecursionError) as error:  # undecodable, not TOML, a number too long, nested too deeply
+        raise ConfigRefused(f"not TOML: {error}", where=where, next_step="mend the line it names") from error
