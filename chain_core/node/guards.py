@@ -10,6 +10,8 @@ from chain_core.network.access import Access, by_certificate
 from chain_core.network.handshake_gate import HandshakeGate
 from chain_core.network.methods import Method
 from chain_core.network.quota import Quotas, SignatureQuota
+from chain_core.network.secured.serving import HANDSHAKE_METHOD
+from chain_core.network.sm_session.refused import SessionRefused
 from chain_core.node.access_rules import PEER_RULES, client_rules
 from chain_core.node.assembly import Assembly
 from chain_core.node.audit import DIRECTORY, Alarm, AuditLog, Clocks
@@ -54,6 +56,12 @@ class Guards:
     def gate(self, known: Callable[[], Collection[str]] = tuple) -> Callable[[str], None]:
         """A port's own gate for handshakes: ``SmServer.admit``. ``known``: addresses that a crowd never keeps out."""
         return HandshakeGate(time.monotonic_ns, *self._handshakes, known).admit
+
+    def session_refused(self, address: str, refusal: SessionRefused) -> None:
+        """A handshake or a record was refused; whose it was is not known, or not proven."""
+        by = {"kind": "address", "name": "", "at": address}
+        facts = {"by": by, "method": HANDSHAKE_METHOD, "object": refusal.what[:200], "rule": refusal.code}
+        self.audit.refused(facts)
 
     async def close(self) -> None:
         """The record is written to its end."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine
+from dataclasses import replace
 
 from chain_core.execution.sub_ledgers import sub_ledgers
 from chain_core.ledger.store import LedgerStore
@@ -77,7 +78,8 @@ class Node:
         main.metrics.read_security(self.security, SystemClock().now_ms)
         main.status.others = lambda: [one.status for one in self.instances.values() if one is not main]
         self._health = api.Health()
-        self._peer_server = RawServer(self.guards.peer(self.door.methods()), security=self._peers.server())
+        peer_security = replace(self._peers.server(), refused=self.guards.session_refused)
+        self._peer_server = RawServer(self.guards.peer(self.door.methods()), security=peer_security)
         client_methods = self.table.methods()
         if config.listen.client_security == "sm":
             client_methods |= self._health.methods()
@@ -121,6 +123,7 @@ class Node:
             Binding(self.membership.genesis_hash, Role.CLIENT),
             self.security.verify_client,
             admit=self.guards.gate(),
+            refused=self.guards.session_refused,
         )
 
     def peer_client(self, name: str) -> SmClient:

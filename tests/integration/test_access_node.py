@@ -13,6 +13,8 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.transaction import decode_envelope, encode_envelope
 from chain_core.crypto.x509.files import load_certificates
 from chain_core.network.refusals import PermissionDenied, QuotaExceeded
+from chain_core.network.sm_session.binding import Binding, Role
+from chain_core.network.sm_session.refused import SessionRefused
 from chain_core.node.audit import DIRECTORY
 from chain_core.node.audit_format import READS, REFUSALS, segments, verify
 from chain_core.node.certify import CLIENTS
@@ -22,6 +24,7 @@ from chain_core.node.client_security import client_security
 from chain_core.types.transaction import Operation
 from tests.integration.network import Network, lay_out, other_account, run
 
+FOREIGN = Binding(bytes(32), Role.CLIENT)
 PREFIX = state_key("coins", b"")
 
 
@@ -101,8 +104,16 @@ def test_roles_come_from_the_certificate_and_end_on_the_chain(directory: Path) -
             with pytest.raises(PermissionDenied, match="revoked this key"):
                 await alice.status()
             await reader.status()
+        stranger = replace(client_security(directory / CLIENTS / "bob", network.genesis), binding=FOREIGN)
+        async with NodeClient(network.addresses("one")[0], security=stranger) as unwelcome:
+            with pytest.raises(SessionRefused):
+                await unwelcome.status()
         await network.stop("one")
-        refused = house.records(REFUSALS)
+        *refused, handshake = house.records(REFUSALS)
+        assert (handshake["rule"], handshake["by"]) == (
+            "WRONG_CHAIN",
+            {"kind": "address", "name": "", "at": "127.0.0.1"},
+        )
         assert [row["rule"] for row in refused] == ["PERMISSION_DENIED"] * 2
         assert {row["by"]["cert"] for row in refused} == {fingerprint}  # type: ignore[index]
         assert verify(house.audit, READS).good

@@ -9,6 +9,7 @@ from typing import Final, TypeAlias
 from chain_core.crypto.sm2_identified import signer_as
 from chain_core.network.sm_session.binding import Binding
 from chain_core.network.sm_session.ports import Established, Identity, Verify
+from chain_core.network.sm_session.refused import SessionRefused
 from chain_core.network.sm_session.suite import SIGNER_ID
 
 SM: Final = "sm"
@@ -50,6 +51,8 @@ class SmServer:
     verify: Verify
     admit: Callable[[str], None] | None = None
     established: Callable[[Established], None] | None = None
+    refused: Callable[[str, SessionRefused], None] | None = None
+    """Told the address of each handshake and call that is refused here, but for what broken connections leave."""
     """Told on the event loop of each session before its first call."""
     ends_with_certificate: bool = True
     bounds: Bounds = field(default=Bounds())

@@ -125,6 +125,8 @@ class SecuredPort:
         if refusal.reason in _EVERYDAY:
             log.debug("SESSION_ENDED from=%s reason=%s what=%s", address, refusal.code, refusal.what)
             return
+        if self._security.refused is not None:
+            self._security.refused(address, refusal)
         key = (address, refusal.reason)
         if key not in self._told:
             self._told[key] = None
