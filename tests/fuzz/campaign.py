@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 import tempfile
 import time
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.fuzz import stored
-from tests.fuzz.target import ROOT, Find, Target, judge
+from tests.fuzz.target import Find, Target, judge
 from tests.fuzz.targets import TARGETS, Harness
 
 MAX_GROWTH = 64 << 20
@@ -70,16 +69,16 @@ def run(harness: Harness, seconds: int, *, keep: bool = False) -> Row:
             made.mkdir()
         report.touch()
         began = time.monotonic()
-        code = _forked(harness, seconds, folder)
+        options = [*_options(harness, seconds, folder), str(grown), str(seeds)]
+        code = _forked(harness, folder, options, 2 * seconds + _GRACE_S)
         took = time.monotonic() - began
         row = _row(harness, took, report, log.read_text("utf-8", "replace"), code, sorted(folder.glob("artifact-*")))
         if keep:
-            _keep(harness, seeds, grown)
+            _keep(harness, folder)
         return row
 
 
-def _forked(harness: Harness, seconds: int, folder: Path) -> int:
-    """The child's exit code; negative: the signal that ended it."""
+def _options(harness: Harness, seconds: int, folder: Path) -> list[str]:
     options = [
         f"-max_total_time={seconds}",
         f"-max_len={harness.max_len}",
@@ -89,15 +88,20 @@ def _forked(harness: Harness, seconds: int, folder: Path) -> int:
         "-print_final_stats=1",
         "-reload=0",
     ]
-    words = [word for target in harness.targets for word in target.words]
+    words = [word for target in harness.targets for word in target.words if word]
     if words:
         escaped = ('"' + "".join(f"\\x{byte:02x}" for byte in word) + '"' for word in dict.fromkeys(words))
         (folder / "words").write_text("\n".join(escaped) + "\n", "ascii")
         options.append(f"-dict={folder}/words")
+    return options
+
+
+def _forked(harness: Harness, folder: Path, options: list[str], within_s: float) -> int:
+    """The child's exit code; negative: the signal that ended it."""
     child = os.fork()
     if not child:
         _child(harness, folder, options)
-    deadline = time.monotonic() + 2 * seconds + _GRACE_S
+    deadline = time.monotonic() + within_s
     while time.monotonic() < deadline:
         done, status = os.waitpid(child, os.WNOHANG)
         if done:
@@ -116,7 +120,7 @@ def _child(harness: Harness, folder: Path, options: list[str]) -> None:
         output = os.open(folder / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(output, 1)
         os.dup2(output, 2)
-        fuzz(harness, folder / "report", [*options, str(folder / "grown"), str(folder / "seeds")])
+        fuzz(harness, folder / "report", options)
     except BaseException as error:  # noqa: BLE001 - it is a process's last word
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
         os._exit(3)
@@ -179,22 +183,26 @@ def _same(target: Target, find: Find, data: bytes) -> Find | None:
     return other if other is not None and other.key == find.key else None
 
 
-def _keep(harness: Harness, seeds: Path, grown: Path) -> None:
-    """Merges: what of ``grown`` adds to the seeds goes into the kept corpus."""
-    with tempfile.TemporaryDirectory(prefix="dualchain-fuzz-") as name:
-        merged, given = Path(name) / "merged", Path(name) / "given"
-        for folder in (merged, given):
-            folder.mkdir()
-        for path in sorted(seeds.iterdir()):
-            if path.name.startswith("golden-"):
-                (merged / path.name).write_bytes(path.read_bytes())
-        for path in (*grown.iterdir(), *seeds.glob("kept-*")):
-            (given / path.name).write_bytes(path.read_bytes())
-        command = [sys.executable, "-m", "tests.fuzz.engine", harness.name, f"{name}/report", "-merge=1"]
-        options = [f"-max_len={harness.max_len}", f"-timeout={HANG_S}", str(merged), str(given)]
-        done = subprocess.run([*command, *options], cwd=ROOT, capture_output=True, check=False, timeout=900)
-        if done.returncode:
-            print(done.stderr.decode("utf-8", "replace")[-2_000:], file=sys.stderr)
-            return
-        found = [harness.pick(path.read_bytes()) for path in merged.iterdir() if not path.name.startswith("golden-")]
-        stored.write_corpus(harness.name, [(one[0].name, one[1]) for one in found if one is not None])
+def _keep(harness: Harness, folder: Path) -> None:
+    """libFuzzer's merge over golden samples, the kept corpus and what was learnt: what adds features is kept."""
+    golden = sorted((folder / "seeds").glob("golden-*"))
+    others = [*(folder / "seeds").glob("kept-*"), *(folder / "grown").iterdir()]
+    files = golden + sorted(others, key=lambda path: (path.stat().st_size, path.name))
+    control = folder / "merge"
+    control.write_text("".join(f"{line}\n" for line in (len(files), len(golden), *files)), "ascii")
+    options = ["-merge_inner=1", f"-merge_control_file={control}", f"-max_len={harness.max_len}"]
+    if _forked(harness, folder, options, 300) != 0:
+        print(f"merging {harness.name} failed", file=sys.stderr)
+        return
+    known: set[str] = set()
+    found: list[tuple[str, bytes]] = []
+    for line in control.read_text("ascii").splitlines():
+        word, _, rest = line.partition(" ")
+        if word != "FT":
+            continue
+        number, *features = rest.split()
+        chosen = harness.pick(files[int(number)].read_bytes())
+        if int(number) >= len(golden) and chosen is not None and not known.issuperset(features):
+            found.append((chosen[0].name, chosen[1]))
+        known.update(features)
+    stored.write_corpus(harness.name, found)

@@ -85,10 +85,10 @@ class Callback:
 
 
 def fuzz(harness: Harness, report: Path, options: list[str]) -> None:
-    """Fuzzes until libFuzzer ends the process. The last folder of the ``options`` is filled with seeds."""
+    """Fuzzes until libFuzzer ends the process. A folder at the end of the ``options`` is filled with seeds."""
     import atheris
 
-    if not any(option.startswith("-merge") for option in options):
+    if not options[-1].startswith("-"):
         write_seeds(harness, Path(options[-1]))
     gc.collect()
     gc.freeze()
@@ -108,16 +108,3 @@ def write_seeds(harness: Harness, folder: Path) -> None:
         for number, (name, raw) in enumerate(rows):
             if name in names:
                 (folder / f"{prefix}-{number:05}").write_bytes(harness.wrap(names[name], raw))
-
-
-def main(name: str, report: str, *options: str) -> None:
-    """``python -m tests.fuzz.engine HARNESS REPORT OPTIONS ... FOLDERS``: as libFuzzer's merge starts it."""
-    with instrumented():
-        from tests.fuzz.targets import harness
-
-        chosen = harness(name)
-    fuzz(chosen, Path(report), list(options))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])
