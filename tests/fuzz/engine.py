@@ -6,13 +6,14 @@ libFuzzer ends the process without a word, so the report is written line by line
 from __future__ import annotations
 
 import gc
+import io
 import json
 import os
 import resource
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,8 @@ def instrumented() -> Iterator[None]:
     """The project's modules that are imported inside are instrumented. ImportError without atheris."""
     import atheris
 
-    with atheris.instrument_imports(include=list(PACKAGES)):
+    # It tells of every module it instruments, on standard error.
+    with redirect_stderr(io.StringIO()), atheris.instrument_imports(include=list(PACKAGES)):
         yield
 
 
