@@ -143,9 +143,12 @@ def test_each_nodes_folder_is_all_that_its_machine_needs(tmp_path: Path, upper: 
 
 
 def test_every_account_of_the_document_has_its_key_file(tmp_path: Path, upper: Path) -> None:
+    """The regulator's officers have theirs in the supervisory chain's network, whose document this one carries."""
     local(tmp_path / "net", upper)
     document = decode_genesis((tmp_path / "net" / "genesis.bin").read_bytes())
-    keys = {account.keys["transaction"][0] for account in document.accounts}
+    officers = {a.account for a in document.accounts if a.roles == ("regulator",)}
+    assert officers and officers < {a.account for a in decode_genesis(document.supervisory_genesis).accounts}
+    keys = {a.keys["transaction"][0] for a in document.accounts if a.account not in officers}
     files = list((tmp_path / "net" / "accounts").iterdir())
     assert {signing_provider().sm2_public_key(load_private_key(path)) for path in files} == keys
 

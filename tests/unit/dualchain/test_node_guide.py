@@ -39,7 +39,7 @@ def test_the_networks_of_the_guide_are_laid_out(tmp_path: Path, monkeypatch: pyt
 
 @pytest.mark.parametrize("words", commands(), ids=" ".join)
 def test_every_command_of_the_guide_exists(words: list[str]) -> None:
-    deep = tuple(words[:2]) == ("supervisory", "successor") or words[1] in ("audit", "ledgers", "validators")
+    deep = tuple(words[:2]) == ("supervisory", "successor") or words[1] in ("audit", "ledgers", "reopen", "validators")
     depth = 3 if deep else 2
     result = CliRunner().invoke(build(words), [*words[:depth], "--help"], env={"COLUMNS": "160", "NO_COLOR": "1"})
     assert result.exit_code == 0

@@ -34,6 +34,7 @@ from chain_core.types.block import Phase, SignedNewView, SignedViewChange
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.transaction import MAX_ENVELOPE_BYTES
 from tests.vectors.keys import Signatures
+from tests.vectors.reopenings import statements
 from tests.vectors.samples import Samples
 
 S = Samples(Signatures(may_sign=True))
@@ -45,6 +46,7 @@ FRAMES: dict[str, Frame] = {
     "commit": ConsensusFrame(S.vote(Phase.COMMIT, 3)),
     "commit proof": ConsensusFrame(CommitProof(S.next_batch, tuple(S.vote(Phase.COMMIT, i) for i in (0, 1, 3)))),
     "header vote": ConsensusFrame(S.header_votes[2]),
+    "statement": ConsensusFrame(statements(S)[0]),
     "view change": ConsensusFrame(S.view_change(1)),
     "first view change": ConsensusFrame(S.view_change(3, first=True)),
     "new view": ConsensusFrame(S.new_view),
