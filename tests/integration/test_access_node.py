@@ -109,11 +109,11 @@ def test_roles_come_from_the_certificate_and_end_on_the_chain(directory: Path) -
             with pytest.raises(SessionRefused):
                 await unwelcome.status()
         await network.stop("one")
-        *refused, handshake = house.records(REFUSALS)
-        assert (handshake["rule"], handshake["by"]) == (
-            "WRONG_CHAIN",
-            {"kind": "address", "name": "", "at": "127.0.0.1"},
-        )
+        # Beside these there may be handshakes of peers that were cut off when the node stopped.
+        rows = house.records(REFUSALS)
+        (handshake,) = [row for row in rows if row["rule"] == "WRONG_CHAIN"]
+        assert handshake["by"] == {"kind": "address", "name": "", "at": "127.0.0.1"}
+        refused = [row for row in rows if row["by"]["kind"] == "sm"]  # type: ignore[index]
         assert [row["rule"] for row in refused] == ["PERMISSION_DENIED"] * 2
         assert {row["by"]["cert"] for row in refused} == {fingerprint}  # type: ignore[index]
         assert verify(house.audit, READS).good

@@ -36,8 +36,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def runs(request: pytest.FixtureRequest) -> Iterator[dict[int, "Future[Run]"]]:
     """All seeds that were chosen, begun in worker processes; each test waits for its own."""
     order = Order(small=True, real=True) if _portable() else Order()
-    callspecs = [getattr(item, "callspec", None) for item in request.session.items]
-    chosen = [spec.params["seed"] for spec in callspecs if spec is not None and "seed" in spec.params]
+    items = [item for item in request.session.items if item.path == request.path and "[" in item.name]
+    chosen = [item.callspec.params["seed"] for item in items if isinstance(item, pytest.Function)]
     with pool(os.cpu_count() or 1) as executor:
         futures = {seed: executor.submit(attempt, seed, order) for seed in chosen}
         yield futures

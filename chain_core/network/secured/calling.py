@@ -91,6 +91,8 @@ class SecuredStream:
         self._session: Session | None = None
         self._call: Call | None = None
         self._rpc: grpc.aio.StreamStreamCall[bytes, bytes] | None = None
+        self._beginning = asyncio.Lock()
+        """Who reads and who sends may both come first."""
         self._told: list[Callable[[], None]] = []
         self._cancelled = False
         self._reason: DualchainError | None = None
@@ -109,8 +111,12 @@ class SecuredStream:
 
     async def begin(self) -> tuple[grpc.aio.StreamStreamCall[bytes, bytes], Call]:
         """Connects, shakes hands if need be, opens the call; nothing when that was done before. Raises refusals."""
-        if self._rpc is not None and self._call is not None:
-            return self._rpc, self._call
+        async with self._beginning:
+            if self._rpc is not None and self._call is not None:
+                return self._rpc, self._call
+            return await self._begin()
+
+    async def _begin(self) -> tuple[grpc.aio.StreamStreamCall[bytes, bytes], Call]:
         await self._channel.channel_ready()
         self._session = await self._keeper.session(self._timeout_s)
         if self._cancelled:
