@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
+# Processes are started by the hundred: without its cache each of them compiles every module again.
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 INPUT ?=
 KEEP ?=
