@@ -35,6 +35,9 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
         "supervisory", "supervisory_chain.cli", "The regulator's chain 监管链: make it, ask what it has verified."
     ),
     SubCommand("key", "chain_core.node.key_cli", "Make, encrypt, decrypt and show key files."),
+    SubCommand(
+        "crypto", "chain_core.node.crypto_cli", "Crypto providers 密码库: which are used here, what each can do."
+    ),
     SubCommand("ca", "chain_core.node.ca_cli", "Certificates with SM2 证书: an authority, requests, revocation lists."),
     SubCommand("node", "dualchain.nodes", "Run a node, and ask one: status, blocks, receipts, state."),
     SubCommand("signer", "chain_core.node.signer.cli", "Hold consensus keys outside of the node, serve votes only."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from threading import Lock
 from typing import Generic, TypeVar
 
@@ -29,6 +30,15 @@ class BoundedCache(Generic[Value]):
             if value is not None:
                 self._entries.move_to_end(key)
             return value
+
+    def get_many(self, keys: Sequence[bytes]) -> list[Value | None]:
+        """``get`` of each, in order."""
+        with self._lock:
+            found = list(map(self._entries.get, keys))
+            for key, value in zip(keys, found, strict=True):
+                if value is not None:
+                    self._entries.move_to_end(key)
+            return found
 
     def put(self, key: bytes, value: Value) -> None:
         """Enters the value; the oldest entry leaves when there are more than the limit."""

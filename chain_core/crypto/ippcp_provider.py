@@ -6,7 +6,7 @@ what it does at infinity is not documented; both are settled here, so that this 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from chain_core.crypto.cache import BoundedCache
@@ -50,6 +50,20 @@ class IppCpProvider(OpenSslProvider):
     def sm2_verify_many(self, items: Sequence[VerifyItem]) -> list[bool]:
         verify = self.sm2_verify
         return [verify(public_key, message, signature) for public_key, message, signature in items]
+
+    def raw_verification(self, items: Sequence[VerifyItem]) -> Callable[[], bool]:
+        verifier = self._verifiers.mine()
+        calls: list[Callable[[], bool]] = []
+        for public_key, message, signature in items:
+            key = self._ready_key(public_key)
+            if key is not None:
+                point, za = key
+                calls.append(verifier.prepared(point, reduced(self.sm3(za + message)), signature))
+
+        def run() -> bool:
+            return all(call() for call in calls)
+
+        return run
 
     def _ready_key(self, public_key: bytes) -> ReadyKey | None:
         key = self._ready.get(public_key)

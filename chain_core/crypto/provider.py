@@ -7,7 +7,7 @@ r||s big-endian, r and s in [1, n-1]; the signer's distinguishing identifier is 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 SM2_USER_ID = b"1234567812345678"
@@ -71,4 +71,17 @@ class ManySigner(Protocol):
 
     def sm2_sign_many_for_clients(self, items: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
         """64-byte signatures over (private key, message) pairs, in order. Raises InvalidKey."""
+        ...
+
+
+@runtime_checkable
+class RawVerifier(Protocol):
+    """What a provider offers that can say what its library does without it; for measurements."""
+
+    def raw_verification(self, items: Sequence[VerifyItem]) -> Callable[[], bool]:
+        """The library's verification of ``items``, all laid out for it beforehand; whether it accepts them all.
+
+        ``items``: right signatures, messages of one size. None of the provider's checks are in it, so its
+        answer decides nothing. For the thread that made it.
+        """
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import cache
 
 from chain_core.crypto import selftest
@@ -60,14 +61,47 @@ def provider_named(name: str) -> CryptoProvider:
 
 def available_providers() -> dict[str, str]:
     """Each provider's name -> why it cannot run here, or "" when it can."""
-    reasons: dict[str, str] = {}
+    return {name: "" if missing is None else missing.what for name, missing in _tried().items()}
+
+
+def _tried() -> dict[str, CryptoUnavailable | None]:
+    found: dict[str, CryptoUnavailable | None] = {}
     for name in _MAKERS:
         try:
             provider_named(name)
-            reasons[name] = ""
+            found[name] = None
         except CryptoUnavailable as unavailable:
-            reasons[name] = unavailable.what
-    return reasons
+            found[name] = unavailable
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a provider is to a process that starts now, and why."""
+
+    name: str
+    chosen: bool
+    runs: bool
+    why: str
+
+
+def choices() -> tuple[Choice, ...]:
+    """Every provider, the fastest first. None is chosen when DUALCHAIN_CRYPTO names one that does not run here."""
+    tried, forced = _tried(), os.environ.get(ENVIRONMENT_VARIABLE, "")
+    first = next((name for name, missing in tried.items() if missing is None), "")
+    rows: list[Choice] = []
+    for name, missing in tried.items():
+        chosen = missing is None and name == (forced or first)
+        if missing is not None:
+            why = f"cannot run here: {missing.what}; next: {missing.next_step}"
+        elif chosen:
+            why = f"{ENVIRONMENT_VARIABLE} names it" if forced else "the fastest that runs here"
+        elif forced:
+            why = f"runs here; {ENVIRONMENT_VARIABLE} names {forced}"
+        else:
+            why = f"runs here; {first} is faster"
+        rows.append(Choice(name, chosen, missing is None, why))
+    return tuple(rows)
 
 
 @cache

@@ -148,3 +148,58 @@ def test_a_library_that_signs_nothing_leaves_it_to_libcrypto(
     monkeypatch.setattr(library, "sm2_sign", lambda *arguments: 0)
     (signature,) = provider.sm2_sign_many_for_clients([(be(7), b"m")])
     assert provider.sm2_verify(provider.sm2_public_key(be(7)), b"m", signature)
+
+
+EDGES = [0, 1, 2, 2**64 - 1, 2**64, N >> 192 << 192, (N >> 192 << 192) - 1, (N >> 192) + 1 << 192, N - 1, N, N + 1, 2**256 - 1]  # fmt: skip  # noqa: E501
+
+
+def test_ranges_of_a_batch_are_those_of_each() -> None:
+    """The batch looks at the highest and lowest words first; at their edges it says what the numbers say."""
+    pairs = [(r, s) for r in EDGES for s in [*EDGES, N - r if 0 < r < N else 5, (N - r) % 2**64 + (1 << 200)]]
+    signatures = [be(r) + be(s) for r, s in pairs]
+    expected = [0 < r < N and 0 < s < N and r + s != N for r, s in pairs]
+    assert 20 < sum(expected) < len(expected)
+    assert multibuffer._in_order(signatures) == expected
+    assert multibuffer._in_order([b"", bytes(63), *signatures, bytes(65)]) == [False, False, *expected, False]
+    assert multibuffer._in_order([]) == []
+
+
+@pytest.mark.parametrize("e", [5, N - 1, N, N + 5, 2**256 - 1, 7])
+@pytest.mark.parametrize("r", [5, N - 1, 2**256 - 1 - N, 1 << 64 | 5, 8])
+def test_every_digest_that_equals_r_is_looked_at(e: int, r: int) -> None:
+    lanes = multibuffer._perhaps_equal(be(3) + be(e), [be(4) + be(1), be(r) + be(1)])
+    assert (lanes == [1]) or e % N != r
+    assert 0 not in lanes
+
+
+def test_messages_of_many_sizes_keep_their_places(provider: MultiBufferProvider) -> None:
+    """Sizes, unknown keys, bad lengths and wrong signatures mixed, more than one call of lanes of a size."""
+    public = provider.sm2_public_key(be(9))
+    items, expected = [], []
+    for index in range(40):
+        message = bytes([index]) * (96 if index % 3 else index)
+        signature = provider.sm2_sign(be(9), message)
+        wrong = index % 5
+        items.append(
+            {
+                1: (public, message, signature[:63]),
+                2: (bytes(64), message, signature),
+                3: (public, message + b".", signature),
+            }.get(wrong, (public, message, signature))
+        )
+        expected.append(wrong in (0, 4))
+    assert provider.sm2_verify_many(items) == expected
+    assert provider.sm2_verify_many([]) == []
+
+
+def test_the_librarys_own_rate_is_measured_on_its_own_calls(
+    provider: MultiBufferProvider, library: LaneLibrary
+) -> None:
+    public = provider.sm2_public_key(be(9))
+    items = [(public, bytes([i] * 96), provider.sm2_sign(be(9), bytes([i] * 96))) for i in range(11)]
+    raw = provider.raw_verification(items)
+    library.calls.clear()
+    assert raw() and raw()
+    assert library.calls == ["verify"] * 4, "nothing else is in it"
+    swapped = [(public, message, items[0][2]) for public, message, _ in items]
+    assert not provider.raw_verification(swapped)()
