@@ -126,7 +126,7 @@ def lay_out(
         MarketCalendar(opened=tuple(d for d in (today, today + 1) if (d + 3) % 7 >= 5)),
         {"max_window_ms": WINDOW_MS, "seen_retention_ms": WINDOW_MS, **(parameters or {})},
     )
-    write_network(directory, genesis, plans)
+    write_network(directory, genesis, plans, client_security="plaintext")
     return genesis, plans
 
 

@@ -52,7 +52,7 @@ def measure(directory: Path, calls: int) -> dict[str, object]:
     plans = [NodePlan(f"n{i}", f"entity {i}", "127.0.0.1", 1 + 2 * i, 2 + 2 * i) for i in range(4)]
     genesis = Genesis("bench", "supervisory", "", 1, make_validators(directory, plans), DEFAULT_PARAMETERS, (), ())
     make_accounts(directory, ())
-    chain = write_network(directory, genesis, plans)
+    chain = write_network(directory, genesis, plans, client_security="plaintext")
     private = generate_private_key()
     public = signing_provider().sm2_public_key(private)
     write_private_key(directory / "bench.key", private)

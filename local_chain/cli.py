@@ -26,6 +26,7 @@ from chain_core.node.command import (
     PLANS,
     Ports,
     answer,
+    credentials,
     identifier,
     read_plans,
     show,
@@ -89,7 +90,7 @@ def init(
     ] = None,
     protect: NEW_PASSPHRASE = "prompt",
     plain_keys: PLAIN_KEYS = False,
-    client_security: CLIENT_SECURITY = Ports.PLAINTEXT,
+    client_security: CLIENT_SECURITY = Ports.SM,
     as_json: JSON = False,
 ) -> None:
     """Make a new chain: keys, genesis document (its time is now), and one folder for each node.
@@ -122,7 +123,8 @@ def init(
         )
         identity = write_network(directory, genesis, plans, keys, client_security.value)
     row = {"chain_id": chain_id, "genesis_hash": identity.hex(), "supervised_by": upper.chain_id}
-    show(row | {"directory": str(directory), "nodes": len(plans)}, as_json)
+    made: render.Row = row | {"directory": str(directory), "nodes": len(plans)}
+    show(made | credentials(directory, client_security), as_json)
 
 
 def _check_parties(plans: Sequence[NodePlan], named: Mapping[str, str]) -> None:

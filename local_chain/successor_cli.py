@@ -10,7 +10,17 @@ import typer
 
 from chain_core.codec.block import decode_header
 from chain_core.node import render
-from chain_core.node.command import CLIENT_SECURITY, JSON, NEW_PASSPHRASE, PLAIN_KEYS, PLANS, Ports, read_plans, show
+from chain_core.node.command import (
+    CLIENT_SECURITY,
+    JSON,
+    NEW_PASSPHRASE,
+    PLAIN_KEYS,
+    PLANS,
+    Ports,
+    credentials,
+    read_plans,
+    show,
+)
 from chain_core.node.key_protection import protection
 from chain_core.node.provision import ProvisionRefused, make_validators, new_network, write_network
 from chain_core.node.succession import Bequest, successor_document
@@ -24,7 +34,7 @@ def successor(
     nodes: PLANS,
     protect: NEW_PASSPHRASE = "prompt",
     plain_keys: PLAIN_KEYS = False,
-    client_security: CLIENT_SECURITY = Ports.PLAINTEXT,
+    client_security: CLIENT_SECURITY = Ports.SM,
     as_json: JSON = False,
 ) -> None:
     """Make the successor 后继链 of a chain that lost more than a third of its nodes for ever, from its last state.
@@ -56,4 +66,5 @@ def successor(
         "predecessor": bequest.genesis_hash.hex(),
     }
     row |= {"height": decode_header(past.header).height, "lineage": past.lineage.hex()}
-    show(row | {"directory": str(directory), "nodes": len(plans)}, as_json)
+    row |= {"directory": str(directory), "nodes": len(plans)}
+    show(row | credentials(directory, client_security), as_json)

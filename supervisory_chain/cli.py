@@ -21,6 +21,7 @@ from chain_core.node.command import (
     PLANS,
     Ports,
     answer,
+    credentials,
     identifier,
     read_plans,
     show,
@@ -50,7 +51,7 @@ def init(
     chain_id: Annotated[str, typer.Option("--chain-id", help="Identifier of the chain.")] = CHAIN_ID,
     protect: NEW_PASSPHRASE = "prompt",
     plain_keys: PLAIN_KEYS = False,
-    client_security: CLIENT_SECURITY = Ports.PLAINTEXT,
+    client_security: CLIENT_SECURITY = Ports.SM,
     as_json: JSON = False,
 ) -> None:
     """Make a new chain: keys, genesis document (its time is now), and one folder for each node.
@@ -68,10 +69,8 @@ def init(
             make_accounts(directory, ACCOUNTS, keys),
         )
         identity = write_network(directory, genesis, plans, keys, client_security.value)
-    show(
-        {"chain_id": chain_id, "genesis_hash": identity.hex(), "directory": str(directory), "nodes": len(plans)},
-        as_json,
-    )
+    row: render.Row = {"chain_id": chain_id, "genesis_hash": identity.hex(), "directory": str(directory)}
+    show(row | {"nodes": len(plans), **credentials(directory, client_security)}, as_json)
 
 
 @app.command()

@@ -86,7 +86,8 @@ def require_loopback(address: str) -> str:
         raise NotLoopback(
             "plaintext stays on the loopback interface",
             where=address,
-            next_step="use 127.0.0.1 and a port of your choice, or an SM session",
+            next_step="use 127.0.0.1; or SM sessions, by the folder with the client's key and certificates: "
+            "DUALCHAIN_CREDENTIALS=NETWORK/clients/cli for commands, credentials in configurations",
         )
     return address
 

@@ -25,7 +25,8 @@ from chain_core.crypto.x509.roles import CLIENT, PEER, role_uri
 AUTHORITY, ROOT, ISSUING, CLIENTS = "authority", "root", "issuing", "clients"
 CERTIFICATE, ANCHORS, CRL, REQUEST = "transport.pem", "anchors.pem", "crl.pem", "transport.csr"
 ROOT_DAYS, ISSUING_DAYS, LEAF_DAYS, FIRST_CRL_DAYS = 7_300, 3_650, 730, 365
-SERVICES: Mapping[str, tuple[str, ...]] = {"cli": ("reader",), "gateway": ()}
+TERMINAL = "cli"
+SERVICES: Mapping[str, tuple[str, ...]] = {TERMINAL: ("reader",), "gateway": ()}
 """Clients of the first day beside the genesis document's accounts, with their roles: people at a terminal, who may read
 whole blocks, and the registry's gateway."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from enum import StrEnum
@@ -16,9 +17,9 @@ import typer
 from chain_core.crypto.passphrase import SOURCES
 from chain_core.network.identity import require_address, require_loopback
 from chain_core.node import render
-from chain_core.node.certify import AUTHORITY, CLIENTS
+from chain_core.node.certify import AUTHORITY, CLIENTS, TERMINAL
 from chain_core.node.chain_view import ChainView
-from chain_core.node.client_security import from_environment
+from chain_core.node.client_security import ENVIRONMENT_VARIABLE, from_environment
 from chain_core.node.config import read_genesis
 from chain_core.node.provision import ACCOUNTS_DIRECTORY, NodePlan, ProvisionRefused
 from chain_core.node.verifying_client import VerifyingClient
@@ -95,7 +96,7 @@ def identifier(text: str, where: str, size: int = 16) -> bytes:
     return value
 
 
-def read_plans(texts: Sequence[str], ports: Ports = Ports.PLAINTEXT) -> list[NodePlan]:
+def read_plans(texts: Sequence[str], ports: Ports = Ports.SM) -> list[NodePlan]:
     """Node plans from the command line; ProvisionRefused names the one that is wrong."""
     plans = [_plan(text, ports) for text in texts]
     if len(plans) < MIN_VALIDATORS:
@@ -107,6 +108,13 @@ def read_plans(texts: Sequence[str], ports: Ports = Ports.PLAINTEXT) -> list[Nod
     _distinct([plan.name for plan in plans], "name")
     _distinct([f"{p.host}:{port}" for p in plans for port in (p.peer_port, p.client_port)], "address")
     return plans
+
+
+def credentials(directory: Path, ports: Ports) -> render.Row:
+    """What ``init`` says about talking to the new nodes: which folder commands take their key and certificates from."""
+    if ports is Ports.PLAINTEXT:
+        return {}
+    return {"next": f"export {ENVIRONMENT_VARIABLE}={shlex.quote(str((directory / CLIENTS / TERMINAL).resolve()))}"}
 
 
 def _distinct(values: Sequence[str], what: str) -> None:

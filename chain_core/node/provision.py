@@ -138,7 +138,7 @@ def write_network(
     genesis: Genesis,
     plans: Sequence[NodePlan],
     protection: Protection = PLAIN,
-    client_security: str = "plaintext",
+    client_security: str = "sm",
 ) -> bytes:
     """Write the genesis document, the certificates and every node's folder; the genesis hash.
 
@@ -176,6 +176,7 @@ def write_newcomer(
     contacts: Mapping[str, str],
     authority: Authority | None = None,
     protection: Protection = PLAIN,
+    client_security: str = "sm",
 ) -> Validator:
     """Keys and configuration, in a new folder, of a node that will join by a proposal; what the proposal says of it.
 
@@ -193,7 +194,8 @@ def write_newcomer(
         member = certify.Member(plan.name, plan.entity, plan.host, public[1])
         made = authority.issue(certify.node_wish(decode_genesis(genesis).chain_id, member), certify.now_ms())
         certify.write_node_files(folder, authority, made)
-    (folder / CONFIG_FILE).write_text(_config(plan, contacts, folder, protection, joining=True), encoding="utf-8")
+    text = _config(plan, contacts, folder, protection, joining=True, client_security=client_security)
+    (folder / CONFIG_FILE).write_text(text, encoding="utf-8")
     return Validator(plan.name, plan.entity, *public)
 
 
@@ -223,7 +225,7 @@ def _config(
     protection: Protection,
     *,
     joining: bool = False,
-    client_security: str = "plaintext",
+    client_security: str = "sm",
 ) -> str:
     quoted = json.dumps  # a JSON string is a TOML basic string
     lines = [

@@ -30,12 +30,14 @@ from chain_core.network.signing import sign_transaction
 from chain_core.node import render
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.node.command import (
+    CLIENT_SECURITY,
     GENESIS,
     JSON,
     NEW_PASSPHRASE,
     NODES,
     PASSPHRASE,
     PLAIN_KEYS,
+    Ports,
     answer,
     identifier,
     show,
@@ -239,6 +241,7 @@ def prepare(
     ] = None,
     protect: NEW_PASSPHRASE = "prompt",
     plain_keys: PLAIN_KEYS = False,
+    client_security: CLIENT_SECURITY = Ports.SM,
     as_json: JSON = False,
 ) -> None:
     """Make keys and configuration of a node that is to join, and say what the proposal needs.
@@ -251,7 +254,8 @@ def prepare(
     made_so = protection(protect, plain=plain_keys)
     unlock = Unlock(made_so.source, plain=True, passphrase=made_so.passphrase)  # one passphrase a process
     authority = open_authority(ca, unlock) if ca is not None else None
-    made = write_newcomer(directory, plan, read_genesis(genesis)[1], contacts, authority, made_so)
+    raw = read_genesis(genesis)[1]
+    made = write_newcomer(directory, plan, raw, contacts, authority, made_so, client_security.value)
     keys = {"consensus_key": made.consensus_key.hex(), "transport_key": made.transport_key.hex()}
     show({"name": name, "entity": entity, **keys, "address": peer, "directory": str(directory)}, as_json)
 

@@ -49,7 +49,7 @@ class Story:
         accounts = make_accounts(self.directory, ACCOUNTS)
         now_ms = time.time_ns() // 1_000_000
         genesis = supervisory_genesis("certificates-end", now_ms, validators, accounts, {"idle_block_ms": 1_000})
-        write_network(self.directory, genesis, self.plans)
+        write_network(self.directory, genesis, self.plans, client_security="plaintext")
         expire(self.directory, self.plans[EXPIRED].name)
         revoke(self.directory, self.plans[REVOKED].name)
         for plan in self.plans:

@@ -72,7 +72,7 @@ def lay_out(directory: Path) -> None:
     genesis = market_genesis(
         "data", "BJ", now_ms(), validators, accounts, above, MarketCalendar(), {"idle_block_ms": 1_000}
     )
-    write_network(directory, genesis, plans)
+    write_network(directory, genesis, plans, client_security="plaintext")
 
 
 class DataHouse:

@@ -71,7 +71,7 @@ def lay_out(directory: Path, governors: Sequence[str] = (), names: Sequence[str]
         (),
         accounts,
     )
-    return write_network(directory, genesis, plans)
+    return write_network(directory, genesis, plans, client_security="plaintext")
 
 
 class Wallet:

@@ -103,12 +103,12 @@ def lay_out(directory: Path) -> Story:
     validators = make_validators(directory, plans)
     parameters = DEFAULT_PARAMETERS | PARAMETERS
     genesis = Genesis("coins", "supervisory", "", now_ms(), validators, parameters, (), accounts)
-    write_network(directory, genesis, plans)
+    write_network(directory, genesis, plans, client_security="plaintext")
     raw = (directory / "genesis.bin").read_bytes()
     fifth = NodePlan("five", "entity five", "127.0.0.1", ports[8], ports[9])
     contacts = {plan.name: f"{plan.host}:{plan.peer_port}" for plan in plans}
     authority = open_authority(directory / AUTHORITY / ISSUING)
-    newcomer = write_newcomer(directory / "five", fifth, raw, contacts, authority)
+    newcomer = write_newcomer(directory / "five", fifth, raw, contacts, authority, client_security="plaintext")
     return Story(directory, newcomer, f"127.0.0.1:{ports[8]}", write_next_key(directory / "two"))
 
 

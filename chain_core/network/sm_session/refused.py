@@ -56,7 +56,8 @@ _NEXT_STEPS: Final[dict[Reason, str]] = {
     Reason.NOT_A_VALIDATOR: "compare the certificate's key with the transport key on chain",
     Reason.OVERSIZE_MESSAGE: "send a shorter certificate chain",
     Reason.SESSION_EXPIRED: "shake hands again",
-    Reason.SESSION_REQUIRED: "open an SM session first; this port takes no plaintext",
+    Reason.SESSION_REQUIRED: "name the folder with the client's key and certificates: for commands export "
+    "DUALCHAIN_CREDENTIALS=NETWORK/clients/cli, in configurations credentials (docs/spec/sm-session.md §7)",
     Reason.SESSION_UNKNOWN: "shake hands again; whether the call took effect is unknown",
     Reason.TOO_MANY_HANDSHAKES: "try again later, and keep one session for many calls",
     Reason.TOO_SLOW: "try again on a better connection",

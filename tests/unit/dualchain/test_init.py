@@ -198,7 +198,7 @@ PLAN_CASES = [
     ([*PLANS[:3], "n3,,127.0.0.1,7030,7031"], "has 5 parts"),
     ([*PLANS[:3], "n3,Notary,127.0.0.1,7030,70310"], "are no ports"),
     ([*PLANS[:3], "n3,Notary,127.0.0.1,7030,x"], "are no ports"),
-    ([*PLANS[:3], "n3,Notary,10.1.2.3,7030,7031"], "loopback"),
+    ([*PLANS[:3], "n3,Notary,no host,7030,7031"], "not a host"),
 ]
 
 
@@ -304,11 +304,12 @@ def test_a_node_takes_unencrypted_keys_only_where_its_file_says_so(tmp_path: Pat
 
 
 def test_client_ports_with_sessions_may_be_anywhere(tmp_path: Path) -> None:
-    """``--client-security sm``: nodes on several machines, and each client's folder holds what a session needs."""
+    """Nodes on several machines unless plaintext is asked for, and each client's folder holds what a session needs."""
     plans = [plan.replace("127.0.0.1", f"10.0.0.{number}") for number, plan in enumerate(PLANS, 1)]
     with pytest.raises(DualchainError, match="--client-security sm"):
-        supervisory(tmp_path / "refused", plans)
-    supervisory(tmp_path / "net", plans, "--client-security", "sm")
+        supervisory(tmp_path / "refused", plans, "--client-security", "plaintext")
+    told = supervisory(tmp_path / "net", plans)
+    assert told["next"] == f"export DUALCHAIN_CREDENTIALS={tmp_path / 'net' / 'clients' / 'cli'}"
     config = load_config(tmp_path / "net" / "n0" / "node.toml")
     assert (config.listen.client_security, config.listen.client.partition(":")[0]) == ("sm", "10.0.0.1")
     genesis = (tmp_path / "net" / "genesis.bin").read_bytes()
@@ -319,6 +320,9 @@ def test_client_ports_with_sessions_may_be_anywhere(tmp_path: Path) -> None:
     assert security.verify(node).subject == "n0"
     with pytest.raises(CertificateRefused):
         security.verify([one.der for one in load_certificates(folder / "client.pem")])
+    plain = supervisory(tmp_path / "plain", PLANS, "--client-security", "plaintext")
+    assert load_config(tmp_path / "plain" / "n0" / "node.toml").listen.client_security == "plaintext"
+    assert "next" not in plain
     (folder / "anchors.pem").unlink()  # then it is the genesis document that says whose keys the nodes have
     pinned = client_security(folder, genesis)
     assert pinned.verify(node).subject == "n0"

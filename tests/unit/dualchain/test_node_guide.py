@@ -18,7 +18,7 @@ def commands() -> list[list[str]]:
     """The command lines of all shell blocks, without the program's name."""
     blocks = re.findall(r"```sh\n(.*?)```", GUIDE.read_text("utf-8"), re.DOTALL)
     lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    return [shlex.split(line)[1:] for line in lines if line]
+    return [shlex.split(line)[1:] for line in lines if line.startswith("dualchain ")]
 
 
 def test_the_networks_of_the_guide_are_laid_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -40,7 +40,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     validators = make_validators(directory, plans)
     accounts = make_accounts(directory, [])
     genesis = Genesis("config-test", "supervisory", "", 1, validators, dict(DEFAULT_PARAMETERS), (), accounts)
-    write_network(directory, genesis, plans)
+    write_network(directory, genesis, plans, client_security="plaintext")
     return directory
 
 
