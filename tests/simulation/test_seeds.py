@@ -7,14 +7,14 @@ A failing seed names itself; ``python -m tests.simulation --seeds N --trace`` sh
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Mapping
 from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 from chain_core.crypto.providers import provider
-from tests.simulation.runs import Order, Run, attempt, pool
+from tests.simulation.runs import Run
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 200
@@ -32,20 +32,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("seed", range(PORTABLE_SEEDS if _portable() else SEEDS) if asked is None else [asked])
 
 
-@pytest.fixture(scope="module")
-def runs(request: pytest.FixtureRequest) -> Iterator[dict[int, "Future[Run]"]]:
-    """All seeds that were chosen, begun in worker processes; each test waits for its own."""
-    order = Order(small=True, real=True) if _portable() else Order()
-    items = [item for item in request.session.items if item.path == request.path and "[" in item.name]
-    chosen = [item.callspec.params["seed"] for item in items if isinstance(item, pytest.Function)]
-    with pool(os.cpu_count() or 1) as executor:
-        futures = {seed: executor.submit(attempt, seed, order) for seed in chosen}
-        yield futures
-        for future in futures.values():
-            future.cancel()
-
-
-def test_seeds(seed: int, runs: "dict[int, Future[Run]]") -> None:
+def test_seeds(seed: int, runs: Mapping[int, "Future[Run]"]) -> None:
     run = runs[seed].result()
     assert not run.failure, f"seed {seed}: {run.failure}\n{run.details}"
 
