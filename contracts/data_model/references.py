@@ -1,0 +1,57 @@
+"""References between data objects: ``<object_id>/<version>``, frozen at business time (JR/T 0314 clause 6.3.3;
+docs/spec/data-objects.md §8).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.data_model.faults import refuse
+
+MAX_ID = 128
+_NOT_REFERENCES = frozenset(("product_conversion_price_ref",))
+"""Named like one, and a price."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One snapshot of another object."""
+
+    object_id: str
+    version: int
+
+    def __str__(self) -> str:
+        return f"{self.object_id}/{self.version}"
+
+
+def parse_reference(text: str, path: str = "") -> Reference:
+    """Split at the last slash. Raises SnapshotRefused."""
+    identity, slash, version = text.rpartition("/")
+    plain = version.isascii() and version.isdecimal() and len(version) <= 10 and (version == "0" or version[0] != "0")
+    if not slash or not 0 < len(identity) <= MAX_ID or not plain:
+        raise refuse(path, "reference", f"{text[:80]!r} is no reference: <object_id>/<version>")
+    return Reference(identity, int(version))
+
+
+def check_new_id(object_id: str) -> None:
+    """Ids that we make have no slash. Raises SnapshotRefused."""
+    if not 0 < len(object_id) <= MAX_ID or "/" in object_id:
+        raise refuse("/header/content/object_id", "pattern", f"{object_id[:80]!r} is no id of 1 to 128 without a slash")
+
+
+def references(value: Any, path: str = "/body") -> Iterator[tuple[str, Reference]]:
+    """All references in a body, with their places. Raises SnapshotRefused for one that is none."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            here = f"{path}/{name}"
+            if isinstance(inner, str):
+                if name.endswith("_ref") and name not in _NOT_REFERENCES:
+                    yield here, parse_reference(inner, here)
+            else:
+                yield from references(inner, here)
+    elif isinstance(value, list | tuple):
+        for place, inner in enumerate(value):
+            if not isinstance(inner, str):
+                yield from references(inner, f"{path}/{place}")
