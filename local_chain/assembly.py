@@ -6,6 +6,7 @@ from chain_core.execution.account_records import ACCOUNTS
 from chain_core.execution.parameters import GOVERNANCE
 from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
+from contracts.anchors.contract import Anchors
 from contracts.assembly import market_contracts, market_grants
 from contracts.data.contract import Data
 from contracts.data.records import DATA
@@ -26,7 +27,7 @@ def local_assembly(genesis: Genesis) -> Assembly:
     contracts, hooks = market_contracts()
     return Assembly(
         "local",
-        contracts=(*contracts, Data(), Supervision(), Reporting(QUIET)),
+        contracts=(*contracts, Data(), Anchors(), Supervision(), Reporting(QUIET)),
         hooks=hooks,
         grants=market_grants(SUPERVISION),
         protected=(KERNEL, DATA),

@@ -130,12 +130,13 @@ def move_held(
     """Delivery versus payment: held shares to their counterparty and held money to the owner, both or nothing.
 
     ``payment_id`` is a hold of cash made against exactly these shares, NOBODY when the price is 0. Emits
-    ``transferred`` and ``paid``.
+    ``settled``, ``paid`` and ``transferred``.
     """
     shares = _controlled(space, ctx, hold_id, controller)
     if shares.kind != HoldKind.SHARES:
         ctx.refuse("kernel.not_shares", hold_id)
     _refuse_expired(ctx, hold_id, shares)
+    ctx.emit("settled", hold=hold_id, payment=payment_id)  # what followers of events free before they move it
     if payment_id != NOBODY:
         payment = _controlled(space, ctx, payment_id, controller)
         fits = (

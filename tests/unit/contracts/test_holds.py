@@ -60,7 +60,7 @@ def test_delivery_versus_payment(market: Market, security: bytes) -> None:
     assert market.holding(security, A) == Holding(60, 0, 0, 0)
     assert market.holding(security, B) == Holding(90, 0, 0, 1)
     assert (market.cash(A), market.cash(B)) == (Cash(600, 0), Cash(400, 0))
-    assert [name for _, name, _ in market.events()] == ["paid", "transferred"]
+    assert [name for _, name, _ in market.events()] == ["settled", "paid", "transferred"]
     assert market.refused(B, op("move_held", hold=shares, payment=payment)) == "kernel.unknown_hold"
 
 

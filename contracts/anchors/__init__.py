@@ -1,0 +1,1 @@
+"""Evidence on the chain of data objects that are stored off it (docs/spec/exporter.md §2)."""
