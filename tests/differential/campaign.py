@@ -1,0 +1,102 @@
+"""Compares random programs in ``tpl/1`` and in Starlark: ``python -m tests.differential.campaign --programs 20000``."""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import json
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from contracts.engine.parser import parse_template
+from contracts.engine.program import Program
+from contracts.engine.refusals import Abort, TemplateRefused
+from tests.differential.programs import Programs
+from tests.differential.starlark_worker import to_json
+
+_WORKER = Path(__file__).with_name("starlark_worker.py")
+_SHOWN = 5
+
+
+class Starlark:
+    """The other engine, in a process of its own."""
+
+    def __enter__(self) -> Starlark:
+        self._process = subprocess.Popen(
+            [sys.executable, str(_WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        return self
+
+    def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.close()
+        self._process.wait()
+
+    def run(self, source: str, function: str, arguments: list[Any]) -> dict[str, Any]:
+        """{"value": coded} or {"error": text}."""
+        asked = {"source": source, "function": function, "arguments": [to_json(argument) for argument in arguments]}
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(asked) + "\n")
+        self._process.stdin.flush()
+        answer = self._process.stdout.readline()
+        if not answer:
+            raise RuntimeError(f"the other engine died of:\n{source}")
+        return dict(json.loads(answer))
+
+
+@dataclass
+class Comparison:
+    """What a campaign found. ``differences`` are values of ours that are not theirs: there must be none."""
+
+    same: int = 0
+    differences: list[str] = field(default_factory=list)
+    ends: Counter[str] = field(default_factory=Counter)
+
+
+def compare(seed: int, programs: int) -> Comparison:
+    """Runs ``programs`` random programs of ``seed`` in both engines."""
+    found, made = Comparison(), Programs(seed)
+    with Starlark() as other:
+        for number in range(programs):
+            source, arguments = made.program(), made.arguments()
+            theirs = other.run(source, "main", arguments)
+            try:
+                program = Program(parse_template(source.encode()), {})
+                ours = to_json(program.call("main", None, copy.deepcopy(arguments))[0])
+            except Abort as end:
+                found.ends[f"{end.reason}{', they went on' if 'value' in theirs else ''}"] += 1
+            except TemplateRefused as end:
+                found.ends[f"refused: {end.reason}{', they did not' if 'value' in theirs else ''}"] += 1
+            else:
+                found.same += theirs.get("value") == ours
+                if theirs.get("value") != ours:
+                    found.differences.append(f"seed {seed}, program {number}:\n{source}{arguments}\n{ours}\n{theirs}")
+    return found
+
+
+def main() -> None:
+    """Parse, run, print."""
+    parser = argparse.ArgumentParser(description="Random programs in both engines of the template language.")
+    parser.add_argument("--programs", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--json", action="store_true")
+    arguments = parser.parse_args()
+    found = compare(arguments.seed, arguments.programs)
+    told = {
+        "programs": arguments.programs,
+        "same": found.same,
+        "different": len(found.differences),
+        "ended": found.ends,
+    }
+    print(json.dumps(told) if arguments.json else "\n".join(f"{name:>10}  {value}" for name, value in told.items()))
+    print("\n".join(found.differences[:_SHOWN]), file=sys.stderr)
+    sys.exit(1 if found.differences else 0)
+
+
+if __name__ == "__main__":
+    main()
