@@ -101,7 +101,7 @@ class Bench:
         raws = []
         for start in range(0, len(everybody), 64):
             chunk = everybody[start : start + 64]
-            proofs: list[Value] = [{"account": a, "category": 1, "expires_day": 40_000} for a in chunk]
+            proofs: list[Value] = [{"account": a, "category": 2, "expires_day": 40_000} for a in chunk]
             cash: list[Value] = [{"account": a, "amount_fen": 10**9, "reference": a.hex()} for a in chunk]
             suitable = Operation("kernel", "set_suitability", {"rows": proofs})
             raws.append(self.sign(OPERATOR, suitable, Operation("kernel", "deposit", {"rows": cash})))

@@ -202,7 +202,7 @@ async def populate(market: Market, accounts: int) -> None:
     ]
     await settle(market, "registrar", list(_chunks(register, 32)))
     until = day_of_ms(time.time_ns() // 1_000_000) + 365
-    rows: list[Value] = [{"account": h.account, "category": 1, "expires_day": until} for h in holders]
+    rows: list[Value] = [{"account": h.account, "category": 2, "expires_day": until} for h in holders]
     suitability = [Operation("kernel", "set_suitability", {"rows": chunk}) for chunk in _chunks(rows, ROWS)]
     await settle(market, "operator", list(_chunks(suitability, 16)))
     market.securities = tuple(

@@ -12,16 +12,22 @@ from chain_core.codec.values import decode_value
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from contracts.hooks.today import Today
+from contracts.kernel.lots import locked, read_lots
 from contracts.kernel.moves import Intent, MoveKind
 from contracts.kernel.records import (
+    HOLDING,
     PARTY_FREEZE,
     SUITABILITY,
     TRADE_DAYS,
+    Flag,
     Holding,
     TradeDays,
+    decode_holding,
     decode_suitability,
     encode_trade_days,
 )
+
+_LOTS = int(Flag.LOTS)
 
 Guard = Callable[[Namespace, CallContext, Today, Intent], None]
 
@@ -83,6 +89,16 @@ def holder_cap(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -
             ctx.refuse("csrc.holder_cap", intent.security, after, now.cap)
 
 
+def lock_up(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:
+    """A sale leaves what is locked that day. A register without lots costs nothing."""
+    if intent.record.flags & _LOTS:
+        bound = locked(read_lots(space, intent.security, intent.source), now.day)
+        raw = space.get(HOLDING + intent.security + intent.source)
+        left = (0 if raw is None else decode_holding(raw).total) - intent.quantity
+        if bound > max(left, 0):
+            ctx.refuse("csrc.lock_up", intent.source, intent.security, bound, max(left, 0))
+
+
 GUARDS: dict[str, Guard] = {
     "csrc.frozen_security": frozen_security,
     "csrc.frozen_party": frozen_party,
@@ -90,6 +106,7 @@ GUARDS: dict[str, Guard] = {
     "csrc.qualified_investor": qualified_investor,
     "csrc.trade_gap": trade_gap,
     "csrc.holder_cap": holder_cap,
+    "csrc.lock_up": lock_up,
 }
 """The guard of each rule that judges movements."""
 

@@ -19,8 +19,10 @@ PARAMETER_BOUNDS: dict[str, tuple[int, int]] = {HOLDER_CAP: (2, 200), TRADE_GAP_
 
 _MEASURES = "《区域性股权市场监督管理试行办法》（证监会令第132号）"
 _NOTICE = "国办发〔2017〕11号《关于规范发展区域性股权市场的通知》"
-_EVERY = (MoveKind.REGISTRATION, MoveKind.TRADE, MoveKind.NON_TRADE)
-_MOVED = (MoveKind.TRADE, MoveKind.NON_TRADE)
+_EVERY = tuple(MoveKind)
+_MOVED = (MoveKind.TRADE, MoveKind.NON_TRADE, MoveKind.ISSUE, MoveKind.CANCELLATION)
+_GROWING = (MoveKind.REGISTRATION, MoveKind.TRADE, MoveKind.NON_TRADE, MoveKind.ISSUE, MoveKind.ENTITLEMENT)
+_BOUGHT = (MoveKind.TRADE, MoveKind.ISSUE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,7 @@ RULES: tuple[Rule, ...] = (
         _MEASURES,
         "买方在成交时应为合格投资者，证明在有效期内",
         "the buyer is a qualified investor at trade time, with a proof that has not expired",
-        (MoveKind.TRADE,),
+        _BOUGHT,
         (),
         RuleText(
             "买方 {0} 不是合格投资者：证明有效期至第 {1} 日，成交日为第 {2} 日（0 为无证明）",
@@ -83,7 +85,7 @@ RULES: tuple[Rule, ...] = (
         _NOTICE,
         "同一投资者买入后卖出、卖出后买入同一证券，间隔不得少于规定的交易日数",
         "one party's buy and sale of a security lie the set number of trading days apart, in either order",
-        (MoveKind.TRADE,),
+        _BOUGHT,
         (TRADE_GAP_DAYS,),
         RuleText(
             "{0} 对证券 {1} 的上一次反向成交在第 {2} 日，距今 {3} 个交易日，不足 {4} 个",
@@ -93,12 +95,56 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "csrc.holder_cap",
         _MEASURES,
-        "单只证券持有人不得超过规定人数；存量超限的名册只减不增",
-        "a security has at most the set number of holders; a legacy register above it may only shrink",
-        _EVERY,
+        "单只证券持有人不得超过规定人数，穿透并合并分期发行计算；存量超限的名册只减不增",
+        "a security has at most the set number of holders, looked through vehicles and merged over staged issues; a "
+        "legacy register above it may only shrink",
+        _GROWING,
         (HOLDER_CAP,),
         RuleText(
             "证券 {0} 的持有人将达 {1} 人，上限 {2} 人", "security {0} would have {1} holders, at most {2} are allowed"
+        ),
+    ),
+    Rule(
+        "csrc.lock_up",
+        "《公司法》、限售承诺",
+        "限售期内的股份不得转让；可以质押、司法冻结，非交易过户时限售随股份转移",
+        "locked shares are not sold before their day; they may be pledged or frozen, and stay locked when they pass by "
+        "non-trade transfer",
+        (MoveKind.TRADE,),
+        (),
+        RuleText(
+            "{0} 持有证券 {1} 限售 {2}，变动后只剩 {3}",
+            "{0} has {2} of security {1} locked up, only {3} would be left",
+        ),
+    ),
+    Rule(
+        "csrc.security_status",
+        _MEASURES,
+        "停牌、摘牌的证券不得转让",
+        "a suspended or delisted security is not traded",
+        (),
+        (),
+        RuleText("证券 {0} 状态为 {1}，不得转让", "security {0} is not traded: its status is {1}"),
+    ),
+    Rule(
+        "csrc.instrument",
+        _MEASURES,
+        "只登记股票、可转换为股票的公司债券和国务院有关部门认可的其他证券",
+        "only shares, convertible bonds and what the State has approved are registered",
+        (),
+        (),
+        RuleText("证券品种 {0} 不在许可范围", "instruments of kind {0} are not permitted"),
+    ),
+    Rule(
+        "csrc.investor_proof",
+        _MEASURES,
+        "合格投资者中的自然人金融资产不低于 50 万元，且具有 2 年以上金融投资经历",
+        "a natural person has financial assets of at least 500,000 yuan and two years' experience of investing",
+        (),
+        (),
+        RuleText(
+            "{0} 的证明不足：金融资产 {1} 分，投资经历 {2} 个月",
+            "the proof of {0} does not suffice: financial assets of {1} fen, {2} months of experience",
         ),
     ),
     Rule(
@@ -125,8 +171,8 @@ RULES: tuple[Rule, ...] = (
 )
 
 RULE_IDS = tuple(rule.id for rule in RULES)
-ALWAYS = ("csrc.frozen_security", "csrc.frozen_party", "csrc.encumbered")
-"""Rules without an effective date: a directive or a pledge binds from its first block."""
+ALWAYS = ("csrc.frozen_security", "csrc.frozen_party", "csrc.encumbered", "csrc.lock_up")
+"""Rules without an effective date: a directive, a pledge or a lock-up binds from its first block."""
 REFUSALS: Mapping[str, RuleText] = {rule.id: rule.refusal for rule in RULES}
 
 

@@ -29,6 +29,11 @@ class Today(NamedTuple):
     cap: int
     calendar: TradingCalendar
     rules: tuple[tuple[str, ...], ...]
+    in_force: frozenset[str]
+
+    def applies(self, rule: str) -> bool:
+        """Whether the rule's first day has come."""
+        return rule in self.in_force
 
 
 class _Known(NamedTuple):
@@ -65,4 +70,5 @@ def _compute(calendar_raw: bytes | None, rules_raw: bytes | None, parameters: Ma
         parameters.get(HOLDER_CAP, RULE_PARAMETERS[HOLDER_CAP]),
         calendar,
         tuple(tuple(rule.id for rule in in_force if kind in rule.judges) for kind in range(len(MoveKind) + 1)),
+        frozenset(rule.id for rule in in_force),
     )

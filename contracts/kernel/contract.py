@@ -5,33 +5,47 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from chain_core.execution.arguments import ACCOUNT, HASH, Boolean, Choice, Integer, Kind, ListOf, Octets, Record, Text
+from chain_core.execution.arguments import (
+    ACCOUNT,
+    HASH,
+    Boolean,
+    Choice,
+    Integer,
+    Kind,
+    ListOf,
+    Optional,
+    Record,
+    Text,
+)
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method
 from chain_core.types.genesis import Genesis
-from chain_core.types.ids import ACCOUNT_ID_SIZE
 from chain_core.types.values import Value
 from contracts.hooks.rules import PARAMETER_BOUNDS
-from contracts.kernel import acceptance, cash, governed, holds, movements, securities
-from contracts.kernel.calendar import MAX_DAY, MAX_LISTED_DAYS
+from contracts.kernel import acceptance, cash, custody, governed, holds, movements, securities
+from contracts.kernel.calendar import MAX_LISTED_DAYS
+from contracts.kernel.kinds import AMOUNT, DAY, ID, QUANTITY, REFERENCE
 from contracts.kernel.moves import MoveKind
-from contracts.kernel.records import KERNEL, MAX_QUANTITY, MAX_ROWS, NOBODY
+from contracts.kernel.records import KERNEL, MAX_ROWS, NOBODY
 from contracts.kernel.texts import TEXTS
 
 OPERATOR, DEPOSITORY_BANK = "operator", "depository_bank"
 MAX_DECIMALS = 8
 
-ID = Octets(ACCOUNT_ID_SIZE)
-QUANTITY = Integer(1, MAX_QUANTITY)
-AMOUNT = Integer(0, MAX_QUANTITY)
-DAY = Integer(0, MAX_DAY)
-REFERENCE = Text(64)
 PROVINCE = Text(3, 2)
 TIME = Integer()
 DAYS = ListOf(DAY, MAX_LISTED_DAYS)
 REASONS = Choice(frozenset(("inheritance", "gift", "division", "judgment", "other")))
 HOLDING_ROW = Record({"account": ACCOUNT, "quantity": QUANTITY, "acquired_day": DAY})
-SUITABILITY_ROW = Record({"account": ACCOUNT, "category": Integer(1, 3), "expires_day": DAY})
+SUITABILITY_ROW = Record(
+    {
+        "account": ACCOUNT,
+        "category": Integer(1, 3),
+        "expires_day": DAY,
+        "assets_fen": Optional(AMOUNT),
+        "experience_months": Optional(Integer(0, 1_200)),
+    }
+)
 CASH_ROW = Record({"account": ACCOUNT, "amount_fen": QUANTITY, "reference": REFERENCE})
 
 LISTING_ARGUMENTS: dict[str, Kind] = {
@@ -42,6 +56,7 @@ LISTING_ARGUMENTS: dict[str, Kind] = {
     "unit_decimals": Integer(0, MAX_DECIMALS),
     "declared": QUANTITY,
     "legacy": Boolean(),
+    "instrument": Optional(Integer(1, 255)),
 }
 
 _OPERATOR = frozenset((OPERATOR,))
@@ -58,6 +73,7 @@ def listing_of(args: Arguments) -> securities.Listing:
         cast(int, args["unit_decimals"]),
         cast(int, args["declared"]),
         cast(bool, args["legacy"]),
+        cast(int, args.get("instrument", 1)),
     )
 
 
@@ -89,6 +105,7 @@ class Kernel(Contract):
                     "quantity": QUANTITY,
                     "reason": REASONS,
                     "evidence": HASH,
+                    "lots": Optional(custody.LOT_ROWS),
                 },
                 _OPERATOR,
             ),
@@ -114,6 +131,7 @@ class Kernel(Contract):
                 self.pledge, {"reference": REFERENCE, "security": ID, "quantity": QUANTITY, "pledgee": ACCOUNT}
             ),
             "release_pledge": Method(self.release_pledge, {"pledge": ID}),
+            **custody.methods(_OPERATOR),
         }
 
     def _registration(self) -> dict[str, Method]:
@@ -175,7 +193,9 @@ class Kernel(Contract):
     def transfer_non_trade(self, ctx: CallContext, args: Arguments) -> None:
         """Non-trade registration (非交易过户) on documents that the operator has checked."""
         security, source, target = (cast(bytes, args[name]) for name in ("security", "from", "to"))
-        movements.move(ctx, ctx, MoveKind.NON_TRADE, security, source, target, cast(int, args["quantity"]))
+        lots = custody.lots_of(args["lots"]) if "lots" in args else None
+        quantity = cast(int, args["quantity"])
+        movements.move(ctx, ctx, MoveKind.NON_TRADE, security, source, target, quantity, lots=lots)
         ctx.emit("non_trade_reason", reason=args["reason"], evidence=args["evidence"])
 
     def deposit(self, ctx: CallContext, args: Arguments) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from chain_core.codec.values import encode_value
 from chain_core.execution.context import CallContext
@@ -11,12 +11,15 @@ from chain_core.execution.overlay import Namespace
 from chain_core.types.genesis import Genesis
 from chain_core.types.values import Value
 from contracts.hooks.rules import ALWAYS, PARAMETER_BOUNDS, RULE_IDS, rules_document
+from contracts.hooks.today import today
 from contracts.kernel.calendar import MAX_DAY, TradingCalendar, day_of, decode_calendar, wrong_days
 from contracts.kernel.four_eyes import require_second_house
 from contracts.kernel.movements import require_active
 from contracts.kernel.records import CALENDAR, MARKET, RULES, SUITABILITY, Suitability, encode_suitability
 
 DAY_LISTS = ("holidays", "workdays", "opened")
+PERSON, PERSON_ASSETS_FEN, PERSON_EXPERIENCE_MONTHS = 1, 50_000_000, 24
+"""What a natural person proves: 500,000 yuan of financial assets, two years."""
 _RULE_FIELDS = {"article", "effective_from", "zh", "en", "parameters"}
 
 
@@ -80,12 +83,18 @@ def set_calendar(space: Namespace, ctx: CallContext, lists: Mapping[str, Sequenc
 
 
 def set_suitability(space: Namespace, ctx: CallContext, rows: Sequence[Mapping[str, Value]]) -> None:
-    """Records checked proofs; expires_day 0 withdraws one. Emits ``suitability_set``."""
+    """Records checked proofs; expires_day 0 withdraws one. Refuses with csrc.investor_proof a person whose attested
+    assets or experience do not suffice. Emits ``suitability_set``.
+    """
+    checked = today(space, ctx).applies("csrc.investor_proof")
     for row in rows:
-        account, expires = cast(bytes, row["account"]), cast(int, row["expires_day"])
+        account, expires, category = (cast(Any, row[name]) for name in ("account", "expires_day", "category"))
         if expires == 0:
             space.delete(SUITABILITY + account)
             continue
         require_active(ctx, account)
-        space.put(SUITABILITY + account, encode_suitability(Suitability(cast(int, row["category"]), expires)))
+        assets_fen, months = cast(int, row.get("assets_fen", 0)), cast(int, row.get("experience_months", 0))
+        if checked and category == PERSON and (assets_fen < PERSON_ASSETS_FEN or months < PERSON_EXPERIENCE_MONTHS):
+            ctx.refuse("csrc.investor_proof", account, assets_fen, months)
+        space.put(SUITABILITY + account, encode_suitability(Suitability(category, expires, assets_fen, months)))
     ctx.emit("suitability_set", rows=[[row["account"], row["category"], row["expires_day"]] for row in rows])

@@ -16,6 +16,7 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
 from chain_core.types.errors import LocalFault
 from contracts.kernel import records
+from contracts.kernel.lots import decode_lots
 from contracts.kernel.records import Holding, HoldKind, Security, Status
 from contracts.kernel.roll import (
     CHUNK_IDS,
@@ -31,6 +32,7 @@ from contracts.kernel.roll import (
 
 PREFIX = state_key(records.KERNEL, b"")
 _ID = 16
+_COUNTING = (records.LOTS, records.VEHICLE, records.COUNTED_HOLDERS, records.FAMILY_MEMBER)
 
 
 class BrokenInvariant(LocalFault):
@@ -81,6 +83,10 @@ class _Books:
     pledged: dict[bytes, int] = field(default_factory=dict)
     held_cash: dict[bytes, int] = field(default_factory=dict)
     frozen: dict[bytes, bool] = field(default_factory=dict)
+    lots: dict[bytes, int] = field(default_factory=dict)
+    weights: dict[bytes, int] = field(default_factory=dict)
+    counts: dict[bytes, int] = field(default_factory=dict)
+    members: dict[bytes, int] = field(default_factory=dict)
     money: int = 0
 
     def read(self, own: bytes, value: bytes) -> None:
@@ -102,8 +108,22 @@ class _Books:
             self.cash[rest] = records.decode_cash(value)
         elif own == records.MONEY:
             self.money = records.decode_money(value)
+        elif kind in _COUNTING:
+            self._read_counting(kind, rest, value)
         else:
             self._read_bound(kind, rest, value)
+
+    def _read_counting(self, kind: bytes, rest: bytes, value: bytes) -> None:
+        """Lots, vehicles, counts."""
+        if kind == records.LOTS and len(rest) == 2 * _ID:
+            self.lots[rest] = sum(lot.quantity for lot in decode_lots(value))
+        elif kind == records.VEHICLE and len(rest) == _ID:
+            vehicle = records.decode_vehicle(value)
+            self.weights[rest] = 1 if vehicle.exempt else vehicle.owners
+        elif kind == records.COUNTED_HOLDERS and len(rest) == _ID:
+            self.counts[rest] = records.decode_count(value)
+        elif kind == records.FAMILY_MEMBER and len(rest) == 2 * _ID:
+            self.members[rest] = records.decode_count(value)
 
     def _read_bound(self, kind: bytes, rest: bytes, value: bytes) -> None:
         """Holds, pledges and freezes."""
@@ -142,6 +162,7 @@ def check_state(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
     for account in sorted(of_account.keys() | books.held.owners()):
         _check_held(books, account, of_account.get(account, {}))
     _check_bound(books)
+    _check_counts(books, of_security)
     _check_cash(books)
     return {"securities": len(books.securities), "holdings": len(books.holdings), "money_fen": books.money}
 
@@ -174,7 +195,7 @@ def _check_security(books: _Books, security: bytes, holdings: Mapping[bytes, Hol
     total = sum(holding.total for holding in holdings.values())
     if total != record.total or total > record.declared:
         raise _fail(f"holdings sum to {total}, the security's total is {record.total} of {record.declared}", where)
-    if record.status == Status.LIVE and total != record.declared:
+    if record.status != Status.REGISTERING and total != record.declared:
         raise _fail(f"live with {total} of {record.declared} declared", where)
     if bool(record.frozen) != books.frozen.get(security, False):
         raise _fail("its frozen mark and its list of freezes differ", where)
@@ -200,6 +221,34 @@ def _check_bound(books: _Books) -> None:
             raise _fail(f"frozen {holding.frozen}, holds and freezes bind {books.bound.get(key, 0)}", where)
         if holding.pledged != books.pledged.get(key, 0):
             raise _fail(f"pledged {holding.pledged}, pledges bind {books.pledged.get(key, 0)}", where)
+
+
+def _check_counts(books: _Books, of_security: Mapping[bytes, Mapping[bytes, Holding]]) -> None:
+    """Lots lie over holdings; the counts of holders are those of the rolls, looked through and merged."""
+    for key, quantity in books.lots.items():
+        if quantity > books.holdings.get(key, Holding(0, 0, 0, 0)).total:
+            raise _fail(f"lock-up lots of {quantity} lie over fewer shares", f"holding {key.hex()}")
+    counts: dict[bytes, int] = {}
+    members: dict[bytes, int] = {}
+    for security, record in books.securities.items():
+        accounts = of_security.get(security, {})
+        weights = {account: books.weights.get(account, 1) for account in accounts}
+        if record.family != records.NOBODY:
+            for account in accounts:
+                _add(members, record.family + account, 1)
+            counts.setdefault(record.family, 0)
+        elif record.flags & records.Flag.COUNTED:
+            counts[security] = sum(weights.values())
+        elif any(weight != 1 for weight in weights.values()):
+            raise _fail("vehicles are in its roll and are not counted", f"security {security.hex()}")
+    for key in members:
+        counts[key[:_ID]] += books.weights.get(key[_ID:], 1)
+    if members != books.members:
+        raise _fail("the members of a family are not those of its rolls", "families")
+    for register in counts.keys() | books.counts.keys():
+        if counts.get(register) != books.counts.get(register):
+            where = f"register {register.hex()}"
+            raise _fail(f"{counts.get(register)} holders count, the state says {books.counts.get(register)}", where)
 
 
 def _check_cash(books: _Books) -> None:

@@ -13,13 +13,17 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from contracts.hooks import guards
 from contracts.hooks.today import today
+from contracts.kernel import counting
+from contracts.kernel.lots import Lot, move_along, trim
 from contracts.kernel.moves import Intent, Move, MoveKind
 from contracts.kernel.records import (
     HOLDING,
+    LOTS,
     NEVER,
     NOBODY,
     SECURITY,
     TRADE_DAYS,
+    Flag,
     Holding,
     Security,
     Status,
@@ -33,9 +37,10 @@ from contracts.kernel.records import (
     pack_holding,
     unpack_holding,
 )
-from contracts.kernel.roll import MAX_LISTED, Held, Roll, holder_count
+from contracts.kernel.roll import MAX_LISTED, Held, Roll
 
 NO_HOLDING = Holding(0, 0, 0, 0)
+_LIVE, _LOTS = int(Status.LIVE), int(Flag.LOTS)
 
 
 def read_holding(space: Namespace, security: bytes, account: bytes) -> Holding:
@@ -53,9 +58,9 @@ def read_security(space: Namespace, ctx: CallContext, security: bytes) -> Securi
 
 
 def live_security(space: Namespace, ctx: CallContext, security: bytes) -> Security:
-    """The record of a security whose registration is complete; refuses with kernel.not_live."""
+    """The record of a security that is registered, traded or not; refuses with kernel.not_live."""
     record = read_security(space, ctx, security)
-    if record.status != Status.LIVE:
+    if record.status not in (Status.LIVE, Status.SUSPENDED, Status.DELISTED):
         ctx.refuse("kernel.not_live", security)
     return record
 
@@ -67,25 +72,43 @@ def require_active(ctx: CallContext, account: bytes) -> None:
         ctx.refuse("kernel.unknown_party", account)
 
 
+def open_register(space: Namespace, ctx: CallContext, security: bytes, day: int, *, trade: bool = False) -> Security:
+    """The record of a security whose register may change on ``day``. Refuses with kernel.not_live,
+    kernel.register_closed while a corporate action runs, and csrc.security_status a trade of what is not traded.
+    """
+    record = live_security(space, ctx, security)
+    if record.closed_from and day >= record.closed_from:
+        ctx.refuse("kernel.register_closed", security, record.closed_from)
+    if trade and record.status != Status.LIVE:
+        ctx.refuse("csrc.security_status", security, int(record.status))
+    return record
+
+
 def _intend(
-    space: Namespace, ctx: CallContext, kind: MoveKind, security: bytes, source: bytes, target: bytes, quantity: int
+    space: Namespace,
+    ctx: CallContext,
+    kind: MoveKind,
+    security: bytes,
+    source: bytes,
+    target: bytes,
+    quantity: int,
+    day: int,
 ) -> tuple[Intent, bytes | None, bytes | None]:
     """The movement with the facts its guards ask for, and both holdings as stored."""
     get = space.get
     raw = get(SECURITY + security)
     record = None if raw is None else decode_security(raw)
-    if record is None or record.status != Status.LIVE:
-        live_security(space, ctx, security)
-    assert record is not None
+    if record is None or record.status != _LIVE or record.closed_from:
+        record = open_register(space, ctx, security, day, trade=kind is MoveKind.TRADE)
     if source == target:
         ctx.refuse("kernel.same_party", source)
     require_active(ctx, target)
     of_source, of_target = security + source, security + target
     raw_source, raw_target = get(HOLDING + of_source), get(HOLDING + of_target)
     before = after = 0
-    if raw_target is None and (raw_source is None or decode_holding(raw_source).total != quantity):
-        before = holder_count(space, security)
-        after = before + 1
+    if raw_target is None:
+        leaves = raw_source is not None and decode_holding(raw_source).total == quantity
+        before, after = counting.foresee(space, security, record, target, source if leaves else None)
     source_days = decode_trade_days(get(TRADE_DAYS + of_source))
     target_days = decode_trade_days(get(TRADE_DAYS + of_target))
     intent = Intent(kind, security, record, source, target, quantity, before, after, source_days, target_days)
@@ -96,8 +119,9 @@ def foresee_trade(
     space: Namespace, ctx: CallContext, security: bytes, seller: bytes, buyer: bytes, quantity: int
 ) -> None:
     """Refuses as a trade would now, and changes nothing; whether the seller has the shares is not asked."""
-    intent, _, _ = _intend(space, ctx, MoveKind.TRADE, security, seller, buyer, quantity)
-    guards.judge(space, ctx, today(space, ctx), intent)
+    now = today(space, ctx)
+    intent, _, _ = _intend(space, ctx, MoveKind.TRADE, security, seller, buyer, quantity, now.day)
+    guards.judge(space, ctx, now, intent)
 
 
 def move(
@@ -110,17 +134,24 @@ def move(
     quantity: int,
     *,
     held: bool = False,
+    pledged_part: bool = False,
+    lots: Sequence[Lot] | None = None,
 ) -> None:
-    """Moves shares between holders; ``held`` takes them from what a hold bound, which the caller has deleted.
+    """Moves shares between holders; ``held`` takes them from what a hold or an order bound, ``pledged_part`` from what
+    a pledge did, whose record the caller has deleted. ``lots`` names the lock-up lots that go along with a non-trade
+    transfer; without it they go in proportion.
 
     Judged by the guards before the first write. Emits ``transferred``.
     """
-    intent, raw_source, raw_target = _intend(space, ctx, kind, security, source, target, quantity)
     now = today(space, ctx)
+    intent, raw_source, raw_target = _intend(space, ctx, kind, security, source, target, quantity, now.day)
     judged = guards.judge(space, ctx, now, intent)
     available, pledged, frozen, slot = unpack_holding(raw_source) if raw_source is not None else NO_HOLDING
+    before = available + pledged + frozen
     if held:
         frozen -= quantity
+    elif pledged_part:
+        pledged -= quantity
     else:
         if available < quantity:
             guards.refuse_encumbered(ctx, security, source, Holding(available, pledged, frozen, slot), quantity)
@@ -131,37 +162,34 @@ def move(
         space.put(HOLDING + security + target, pack_holding(more + quantity, its_pledged, its_frozen, its_slot))
     else:
         taking = None if raw_target is None else decode_holding(raw_target)
-        _change_lists(space, ctx, security, source, target, Holding(available, pledged, frozen, slot), taking, quantity)
+        _change_lists(space, ctx, intent, Holding(available, pledged, frozen, slot), taking)
     if kind is MoveKind.TRADE:
         guards.note_trade(space, now, intent)
+    if intent.record.flags & _LOTS:
+        if kind is MoveKind.TRADE:
+            trim(space, security, source, now.day)
+        else:
+            move_along(space, ctx, security, source, target, quantity, before, now.day, lots)
     ctx.record_move(Move(kind, security, source, target, quantity, judged))
     ctx.emit("transferred", security=security, source=source, target=target, quantity=quantity, kind=int(kind))
 
 
-def _change_lists(
-    space: Namespace,
-    ctx: CallContext,
-    security: bytes,
-    source: bytes,
-    target: bytes,
-    left: Holding,
-    taking: Holding | None,
-    quantity: int,
-) -> None:
+def _change_lists(space: Namespace, ctx: CallContext, intent: Intent, left: Holding, taking: Holding | None) -> None:
     """Writes both holdings, the register that somebody joins or leaves, and his own list of holdings."""
+    security, source, target = intent.security, intent.source, intent.target
     roll = Roll(space, security)
     if taking is None:
-        taking = Holding(0, 0, 0, _join(space, ctx, security, target, roll))
-    more = Holding(taking.available + quantity, taking.pledged, taking.frozen, taking.slot)
+        taking = Holding(0, 0, 0, join(space, ctx, security, intent.record, target, roll))
+    more = Holding(taking.available + intent.quantity, taking.pledged, taking.frozen, taking.slot)
     space.put(HOLDING + security + target, encode_holding(more))
     if left.total:
         space.put(HOLDING + security + source, encode_holding(left))
     else:
-        _leave(space, security, source, left.slot, roll)
+        leave(space, security, read_security(space, ctx, security), source, left.slot, roll)
     roll.save()
 
 
-def _join(space: Namespace, ctx: CallContext, security: bytes, account: bytes, roll: Roll) -> int:
+def join(space: Namespace, ctx: CallContext, security: bytes, record: Security, account: bytes, roll: Roll) -> int:
     """Enters a holder, and the security into his own list; his slot. Refuses with kernel.list_full."""
     held = Held(space, account)
     for owner, entries in ((security, roll.count), (account, held.count)):
@@ -169,14 +197,16 @@ def _join(space: Namespace, ctx: CallContext, security: bytes, account: bytes, r
             ctx.refuse("kernel.list_full", owner, MAX_LISTED)
     held.append(security)
     held.save()
+    counting.note_join(space, security, record, account, roll.count)
     return roll.append(account)
 
 
-def _leave(space: Namespace, security: bytes, account: bytes, slot: int, roll: Roll) -> None:
+def leave(space: Namespace, security: bytes, record: Security, account: bytes, slot: int, roll: Roll) -> None:
     """Takes a holder out, and the security out of his own list; whoever is moved to his place learns his new slot."""
     held = Held(space, account)
     held.drop(security)
     held.save()
+    counting.note_leave(space, security, record, account)
     space.delete(HOLDING + security + account)
     moved = roll.remove(slot)
     if moved is not None:
@@ -228,12 +258,13 @@ def register(space: Namespace, ctx: CallContext, security: bytes, rows: Sequence
         total += quantity
         key = TRADE_DAYS + security + account
         days = decode_trade_days(space.get(key))
-        count = roll.count
-        intent = Intent(
-            MoveKind.REGISTRATION, security, record, NOBODY, account, quantity, count, count + 1, NEVER, days
-        )
+        before, after = counting.foresee(space, security, record, account, None)
+        if not counting.is_counted(record):
+            before, after = roll.count, roll.count + after - before
+        intent = Intent(MoveKind.REGISTRATION, security, record, NOBODY, account, quantity, before, after, NEVER, days)
         judged = guards.judge(space, ctx, now, intent)
-        slot = _join(space, ctx, security, account, roll)
+        slot = join(space, ctx, security, record, account, roll)
+        record = read_security(space, ctx, security)
         space.put(HOLDING + security + account, encode_holding(Holding(quantity, 0, 0, slot)))
         if acquired > days.bought:
             space.put(key, encode_trade_days(TradeDays(acquired, days.sold)))
@@ -255,8 +286,9 @@ def unregister(space: Namespace, ctx: CallContext, security: bytes, accounts: Se
         if holding.available == 0 or holding.available != holding.total:
             ctx.refuse("kernel.not_registered", account, security)
         total -= holding.total
-        _leave(space, security, account, holding.slot, roll)
+        leave(space, security, record, account, holding.slot, roll)
         space.delete(TRADE_DAYS + security + account)
+        space.delete(LOTS + security + account)
     roll.save()
     space.put(SECURITY + security, encode_security(record._replace(total=total)))
     ctx.emit("holdings_unregistered", security=security, accounts=list(accounts))

@@ -14,6 +14,9 @@ class MoveKind(IntEnum):
     REGISTRATION = 1
     TRADE = 2
     NON_TRADE = 3
+    ISSUE = 4
+    CANCELLATION = 5
+    ENTITLEMENT = 6
 
 
 class Intent(NamedTuple):

@@ -6,7 +6,7 @@ that many movements share remember what they decoded, by its bytes.
 
 from __future__ import annotations
 
-from enum import IntEnum
+from enum import IntEnum, IntFlag
 from functools import lru_cache
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - struct's name is an ordinary word
@@ -22,18 +22,21 @@ MAX_ROWS = 64
 HOLDING, SECURITY, LABEL, CASH, TRADE_DAYS = b"H", b"S", b"s", b"C", b"T"
 HOLD, PLEDGE, SUITABILITY, INSTRUCTION, ACCEPTANCE = b"O", b"P", b"Q", b"I", b"A"
 PARTY_FREEZE, HOLDING_FREEZE, SECURITY_FREEZE = b"Z", b"F", b"X"
+LOTS, VEHICLE, COUNTED_HOLDERS, FAMILY_MEMBER = b"K", b"V", b"N", b"n"
 MONEY, CALENDAR, RULES, MARKET = b"M", b"calendar", b"rules", b"market"
 
 NOBODY = NO_ACCOUNT
 """Sixteen zero bytes: no controller, no payment."""
 
 _HOLDING = Struct(">QQQI")
-_SECURITY = Struct(">BBBB16s16s16sQQ")
+_SECURITY = Struct(">BBBB16s16s16sQQBBBI16s")
 _CASH = Struct(">QQ")
 _TRADE_DAYS = Struct(">II")
 _HOLD = Struct(">B16s16s16s16s16sQQQ")
-_PLEDGE = Struct(">16s16s16sQ")
-_SUITABILITY = Struct(">BI")
+_PLEDGE = Struct(">16s16s16sQQ")
+_VEHICLE = Struct(">IB")
+_COUNT = Struct(">I")
+_SUITABILITY = Struct(">BIQH")
 _MONEY = Struct(">Q")
 
 
@@ -45,10 +48,29 @@ def _fields(layout: Struct, raw: bytes, record: str) -> tuple[Any, ...]:
 
 
 class Status(IntEnum):
-    """A security's life."""
+    """A security's life: only a live one is traded; a suspended or delisted one stays registered and in custody."""
 
     REGISTERING = 1
     LIVE = 2
+    SUSPENDED = 3
+    DELISTED = 4
+    CLOSED = 5
+
+
+class Instrument(IntEnum):
+    """What a security is: nothing else is registered."""
+
+    SHARE = 1
+    CONVERTIBLE_BOND = 2
+    FUND_SHARE = 3
+
+
+class Flag(IntFlag):
+    """What the register of a security has; what it has not costs its movements no reading."""
+
+    LOTS = 1
+    ORDERS = 2
+    COUNTED = 4
 
 
 class HoldKind(IntEnum):
@@ -56,6 +78,8 @@ class HoldKind(IntEnum):
 
     SHARES = 1
     CASH = 2
+    OFFER = 3
+    """New shares promised under an issue resolution: binds nothing that exists."""
 
 
 class Holding(NamedTuple):
@@ -75,7 +99,11 @@ class Holding(NamedTuple):
 
 
 class Security(NamedTuple):
-    """A security's working record; its names stand apart. ``controller`` is the template instance that registers it."""
+    """A security's working record; its names stand apart. ``controller`` is the template instance that registers it.
+
+    ``layer`` is the market's board (0: in custody only), ``closed_from`` the first day on which the register is closed
+    for a corporate action (0: open), ``family`` the first of the staged issues whose holders are counted together.
+    """
 
     status: int
     frozen: int
@@ -86,6 +114,11 @@ class Security(NamedTuple):
     registrar: bytes
     declared: int
     total: int
+    layer: int = 0
+    flags: int = 0
+    instrument: int = 1
+    closed_from: int = 0
+    family: bytes = NOBODY
 
 
 class Cash(NamedTuple):
@@ -120,19 +153,32 @@ class Hold(NamedTuple):
 
 
 class Pledge(NamedTuple):
-    """Shares pledged to a creditor."""
+    """Shares pledged to a creditor; ``fruit_fen`` are their dividends, held with them."""
 
     security: bytes
     owner: bytes
     pledgee: bytes
     quantity: int
+    fruit_fen: int = 0
+
+
+class Vehicle(NamedTuple):
+    """A pooled vehicle: how many beneficial owners stand behind the account; an exempt one counts as one holder."""
+
+    owners: int
+    exempt: int
 
 
 class Suitability(NamedTuple):
-    """A checked proof: category 1 person, 2 institution, 3 product; valid through ``expires_day``."""
+    """A checked proof: category 1 person, 2 institution, 3 product; valid through ``expires_day``.
+
+    Attested of a person: financial assets, in fen, and experience of investing, in months.
+    """
 
     category: int
     expires_day: int
+    assets_fen: int = 0
+    experience_months: int = 0
 
 
 pack_holding = _HOLDING.pack
@@ -155,7 +201,7 @@ def decode_holding(raw: bytes) -> Holding:
 
 
 def encode_security(security: Security) -> bytes:
-    """68 bytes."""
+    """91 bytes."""
     return _SECURITY.pack(*security)
 
 
@@ -197,7 +243,7 @@ def decode_hold(raw: bytes) -> Hold:
 
 
 def encode_pledge(pledge: Pledge) -> bytes:
-    """56 bytes."""
+    """64 bytes."""
     return _PLEDGE.pack(*pledge)
 
 
@@ -207,7 +253,7 @@ def decode_pledge(raw: bytes) -> Pledge:
 
 
 def encode_suitability(suitability: Suitability) -> bytes:
-    """5 bytes."""
+    """15 bytes."""
     return _SUITABILITY.pack(*suitability)
 
 
@@ -225,3 +271,24 @@ def encode_money(amount_fen: int) -> bytes:
 def decode_money(raw: bytes | None) -> int:
     """The reverse of ``encode_money``; nothing is zero."""
     return 0 if raw is None else int(_fields(_MONEY, raw, "amount")[0])
+
+
+def encode_vehicle(vehicle: Vehicle) -> bytes:
+    """5 bytes."""
+    return _VEHICLE.pack(*vehicle)
+
+
+@lru_cache(maxsize=4_096)
+def decode_vehicle(raw: bytes) -> Vehicle:
+    """The reverse of ``encode_vehicle``."""
+    return Vehicle._make(_fields(_VEHICLE, raw, "vehicle"))
+
+
+def encode_count(count: int) -> bytes:
+    """4 bytes."""
+    return _COUNT.pack(count)
+
+
+def decode_count(raw: bytes | None) -> int:
+    """The reverse of ``encode_count``; nothing is zero."""
+    return 0 if raw is None else int(_fields(_COUNT, raw, "count")[0])

@@ -16,11 +16,15 @@ from contracts.kernel.records import (
     MARKET,
     NOBODY,
     SECURITY,
+    Instrument,
     Security,
     Status,
     encode_security,
 )
 from contracts.kernel.roll import holder_count
+
+PERMITTED = frozenset(Instrument)
+"""Shares, convertible bonds, and shares of private funds as the State has approved them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Listing:
     unit_decimals: int
     declared: int
     legacy: bool
+    instrument: int = Instrument.SHARE
 
 
 def register_security(space: Namespace, ctx: CallContext, listing: Listing, controller: bytes = NOBODY) -> bytes:
@@ -48,6 +53,8 @@ def register_security(space: Namespace, ctx: CallContext, listing: Listing, cont
     market = (space.get(MARKET) or b"").decode("ascii")
     if listing.province != market:
         ctx.refuse("csrc.province", listing.province, market)
+    if listing.instrument not in PERMITTED:
+        ctx.refuse("csrc.instrument", listing.instrument)
     require_active(ctx, listing.issuer)
     if listing.legacy:
         require_second_house(ctx)  # it lifts the cap on holders: not for the operator alone
@@ -61,6 +68,7 @@ def register_security(space: Namespace, ctx: CallContext, listing: Listing, cont
         ctx.account,
         listing.declared,
         0,
+        instrument=listing.instrument,
     )
     space.put(SECURITY + security, encode_security(record))
     label = {"reference": listing.reference, "name": listing.name, "province": listing.province}

@@ -67,5 +67,25 @@ TEXTS: Mapping[str, RuleText] = {
     "kernel.frozen_already": RuleText("指令 {0} 的冻结已在执行", "directive {0} freezes this already"),
     "kernel.too_many_freezes": RuleText("冻结最多 {0} 项", "at most {0} freezes"),
     "kernel.no_such_freeze": RuleText("没有指令 {0} 的冻结", "directive {0} freezes nothing here"),
+    "kernel.register_closed": RuleText(
+        "证券 {0} 的名册自第 {1} 日起因公司行为关闭",
+        "the register of security {0} is closed for a corporate action since day {1}",
+    ),
+    "kernel.bad_lot": RuleText(
+        "限售类别 {0}、解除日 {1}、数量 {2} 不正确", "no lot: class {0}, release day {1}, quantity {2}"
+    ),
+    "kernel.too_many_lots": RuleText(
+        "{0} 持有证券 {1} 的限售最多 {2} 笔", "{0} has at most {2} lock-up lots of security {1}"
+    ),
+    "kernel.locked_too_much": RuleText(
+        "{0} 持有证券 {1} 限售将达 {2}，持有 {3}", "{0} would have {2} of security {1} locked, and holds {3}"
+    ),
+    "kernel.no_such_lot": RuleText(
+        "{0} 持有证券 {1} 没有类别 {2}、解除日 {3}、数量 {4} 的限售",
+        "{0} has no lock-up of security {1} of class {2} until day {3} with a quantity of {4}",
+    ),
+    "kernel.too_many_securities": RuleText("{0} 持有证券超过 {1} 只", "{0} holds more than {1} securities"),
+    "kernel.not_of_family": RuleText("证券 {0} 不能作为 {1} 的后续分期发行", "security {0} is no further stage of {1}"),
+    "kernel.register_not_empty": RuleText("证券 {0} 的名册已有持有人", "the register of security {0} has holders"),
     "kernel.bad_genesis": RuleText("创世文件 {0} 不正确", "the genesis document is wrong at {0}"),
 }

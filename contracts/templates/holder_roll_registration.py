@@ -67,6 +67,7 @@ _NOTES = {
     "unit_decimals": "decimals of the security's unit; 0 for whole shares",
     "declared": "sum of the roll in units, as the issuer declares it",
     "legacy": "whether the roll may hold more holders than the cap; true takes a cosigning governor of another entity",
+    "instrument": "1 share (without it), 2 convertible bond, 3 share of a private fund",
 }
 
 TEMPLATE = Template(

@@ -16,7 +16,8 @@ from typing import cast
 
 from chain_core.execution.arguments import ACCOUNT, Integer
 from chain_core.execution.contract import Arguments, RuleText
-from contracts.kernel.contract import ID, OPERATOR, QUANTITY
+from contracts.kernel.contract import OPERATOR
+from contracts.kernel.kinds import ID, QUANTITY
 from contracts.templates.context import HOLD, TemplateContext
 from contracts.templates.interface import Parameter, Role, Source, Template, TemplateMethod
 

@@ -69,6 +69,8 @@ async def record_suitability(desk: Desk, day: MarketDay) -> int:
             "account": desk.actors[i.holder].account,
             "category": CATEGORIES[i.category],
             "expires_day": i.valid_until,
+            "assets_fen": i.assets_fen,
+            "experience_months": i.experience_years * 12,
         }
         for i in day.investors
         if i.market == desk.chain.label and qualified(i)

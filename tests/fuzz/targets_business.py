@@ -149,11 +149,11 @@ def _service_records() -> Iterator[Target]:
 def _kernel_records() -> Iterator[Target]:
     rows: list[tuple[str, Callable[[bytes], Any], Callable[[Any], bytes], int]] = [
         ("holding", kernel.decode_holding, kernel.encode_holding, 28),
-        ("security", kernel.decode_security, kernel.encode_security, 68),
+        ("security", kernel.decode_security, kernel.encode_security, 91),
         ("cash", kernel.decode_cash, kernel.encode_cash, 16),
         ("hold", kernel.decode_hold, kernel.encode_hold, 105),
-        ("pledge", kernel.decode_pledge, kernel.encode_pledge, 56),
-        ("suitability", kernel.decode_suitability, kernel.encode_suitability, 5),
+        ("pledge", kernel.decode_pledge, kernel.encode_pledge, 64),
+        ("suitability", kernel.decode_suitability, kernel.encode_suitability, 15),
     ]
     for name, decode, encode, size in rows:
         yield Target(f"kernel-{name}", decode, lambda size=size: [bytes(size)], encode, max_len=256)

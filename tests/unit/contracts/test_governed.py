@@ -10,7 +10,7 @@ from contracts.assembly import MARKET_ROLES, market_documents, market_parameters
 from contracts.hooks.rules import effective_days
 from contracts.kernel.calendar import decode_calendar
 from contracts.kernel.records import CALENDAR, MARKET, RULES, SUITABILITY, decode_suitability
-from tests.unit.contracts.market import MONDAY, Market, account, op, transfer
+from tests.unit.contracts.market import MONDAY, Market, account, op, proof, transfer
 
 A, B = "investor-0", "investor-1"
 SATURDAY = MONDAY + 5
@@ -171,7 +171,7 @@ def test_suitability_is_recorded_and_withdrawn() -> None:
     market = Market.open()
     row = {"account": account(A), "category": 2, "expires_day": MONDAY + 9}
     market.ok("operator", op("set_suitability", rows=[row]))
-    assert decode_suitability(market.kernel(SUITABILITY + account(A)) or b"") == (2, MONDAY + 9)
+    assert decode_suitability(market.kernel(SUITABILITY + account(A)) or b"") == (2, MONDAY + 9, 0, 0)
     market.ok("operator", op("set_suitability", rows=[{**row, "expires_day": 0}]))
     assert market.kernel(SUITABILITY + account(A)) is None
 
@@ -185,9 +185,12 @@ def test_suitability_is_recorded_and_withdrawn() -> None:
         ("operator", {"category": 0}, "10"),
         ("operator", {"category": 4}, "10"),
         ("operator", {"expires_day": 1 << 32}, "10"),
+        ("operator", {"assets_fen": 49_999_999}, "csrc.investor_proof"),
+        ("operator", {"experience_months": 23}, "csrc.investor_proof"),
+        ("operator", {"experience_months": 1_201}, "10"),
     ],
 )
 def test_wrong_suitability(who: str, changes: dict[str, Value], rule: str) -> None:
     market = Market.open()
-    row: dict[str, Value] = {"account": account(A), "category": 1, "expires_day": MONDAY + 9, **changes}
+    row = proof(A, MONDAY + 9, **changes)
     assert market.refused(who, op("set_suitability", rows=[row])) == rule

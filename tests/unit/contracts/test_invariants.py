@@ -9,21 +9,31 @@ import pytest
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value, encode_value
 from contracts.kernel.invariants import BrokenInvariant, check_state, check_store
+from contracts.kernel.lots import Lot, encode_lots
 from contracts.kernel.records import (
     CASH,
+    COUNTED_HOLDERS,
+    FAMILY_MEMBER,
     HOLD,
     HOLDING,
     HOLDING_FREEZE,
     KERNEL,
+    LOTS,
     MONEY,
     PLEDGE,
     SECURITY,
     SECURITY_FREEZE,
+    VEHICLE,
     Cash,
     Holding,
+    Vehicle,
+    decode_security,
     encode_cash,
+    encode_count,
     encode_holding,
     encode_money,
+    encode_security,
+    encode_vehicle,
 )
 from contracts.kernel.roll import HELD_HEAD, chunk_key, encode_head, held_chunk_key, list_digest
 from tests.unit.contracts.market import Market, account, op
@@ -130,7 +140,7 @@ def breakages(market: Market) -> dict[str, tuple[Callable[[State], None], str]]:
     a = account(A)
     holding = market.holding(security, A)
     hold, paid = market.id_of("hold", A, "h"), market.id_of("hold", B, "p")
-    record = market.kernel(SECURITY + security) or b""
+    record = decode_security(market.kernel(SECURITY + security) or b"")
     return {
         "one unit more": (
             change(HOLDING + security + a, encode_holding(holding._replace(available=holding.available + 1))),
@@ -142,7 +152,10 @@ def breakages(market: Market) -> dict[str, tuple[Callable[[State], None], str]]:
         ),
         "a holding gone": (change(HOLDING + security + account("p3"), None), "holdings sum to"),
         "a security gone": (change(SECURITY + security, None), "not registered"),
-        "another total": (change(SECURITY + security, record[:-1] + bytes([record[-1] ^ 1])), "holdings sum to"),
+        "another total": (
+            change(SECURITY + security, encode_security(record._replace(total=record.total ^ 1))),
+            "holdings sum to",
+        ),
         "not frozen any more": (change(SECURITY_FREEZE + security, None), "frozen mark"),
         "another slot": (change(HOLDING + security + a, encode_holding(holding._replace(slot=5))), "slot"),
         "a chunk gone": (change(chunk_key(security, 1), None), "chunks"),
@@ -163,6 +176,10 @@ def breakages(market: Market) -> dict[str, tuple[Callable[[State], None], str]]:
         "a pledge gone": (change(PLEDGE + market.id_of("pledge", A, "l"), None), "pledged 9"),
         "a payment gone": (change(HOLD + paid, None), "held 70"),
         "more money": (change(CASH + a, encode_cash(Cash(1, 0))), "sum to 501"),
+        "more locked than held": (change(LOTS + security + a, encode_lots([Lot(1, 9, 101)])), "lock-up lots"),
+        "a vehicle nobody counted": (change(VEHICLE + a, encode_vehicle(Vehicle(3, 0))), "not counted"),
+        "a count from nowhere": (change(COUNTED_HOLDERS + security, encode_count(70)), "holders count"),
+        "a member of no family": (change(FAMILY_MEMBER + security + a, encode_count(1)), "members of a family"),
         "money from nowhere": (change(MONEY, encode_money(499)), "sum to 500"),
     }
 
@@ -174,6 +191,7 @@ NAMES = (
     "a security he does not hold in his list", "a list of one who holds nothing", "a security twice in his list",
     "another digest of his list", "a shorter count of his list", "a list without a head",
     "a hold gone", "a freeze gone", "a pledge gone", "a payment gone", "more money",
+    "more locked than held", "a vehicle nobody counted", "a count from nowhere", "a member of no family",
     "money from nowhere",
 )  # fmt: skip
 

@@ -200,10 +200,10 @@ def test_sizes_are_those_of_the_specification() -> None:
     sizes = {decode.__name__: len(encode(value)) for decode, (encode, value) in RECORDS.items()}
     assert sizes == {
         "decode_holding": 28,
-        "decode_security": 68,
+        "decode_security": 91,
         "decode_cash": 16,
         "decode_trade_days": 8,
         "decode_hold": 105,
-        "decode_pledge": 56,
-        "decode_suitability": 5,
+        "decode_pledge": 64,
+        "decode_suitability": 15,
     }
