@@ -16,6 +16,8 @@ from chain_core.network.identity import LOOPBACK, Caller
 from chain_core.network.methods import Method, ServerStream, Stream, Unary
 from chain_core.network.quota import Quota, Quotas
 from chain_core.network.refusals import PermissionDenied, QuotaExceeded
+from chain_core.network.sm_session.refused import SessionRefused
+from chain_core.types.errors import DualchainError
 
 CLIENT: Final = "client"
 PEER: Final = "peer"
@@ -85,10 +87,13 @@ class Access:
         records: Records,
         clock_ns: Callable[[], int],
         hold_s: float = HOLD_S,
+        count: Callable[[DualchainError], None] = lambda _: None,
     ) -> None:
+        """``count`` is told of every refusal here and from behind; those of the session are the port's to count."""
         self._rules, self._quotas, self._judge = rules, quotas, judge
         self._records, self._clock_ns = records, clock_ns
         self._held = HeldRefusals(hold_s)
+        self._count = count
 
     def guard(self, methods: Mapping[str, Method]) -> dict[str, Method]:
         """The same table; nothing in it runs for who may not call it."""
@@ -106,7 +111,7 @@ class Access:
             try:
                 await self._admit(name, caller, data)
                 return await method.handler(caller, data)
-            except (PermissionDenied, QuotaExceeded) as refusal:
+            except DualchainError as refusal:
                 await self._refused(name, caller, refusal)
                 raise
 
@@ -116,15 +121,15 @@ class Access:
         async def call(caller: Caller, data: bytes) -> AsyncGenerator[bytes, None]:
             try:
                 await self._admit(name, caller, data)
-            except (PermissionDenied, QuotaExceeded) as refusal:
+                async with aclosing(method.handler(caller, data)) as responses:
+                    async for response in responses:
+                        try:
+                            yield response
+                        except TimeoutError as late:
+                            await responses.athrow(late)
+            except DualchainError as refusal:
                 await self._refused(name, caller, refusal)
                 raise
-            async with aclosing(method.handler(caller, data)) as responses:
-                async for response in responses:
-                    try:
-                        yield response
-                    except TimeoutError as late:
-                        await responses.athrow(late)
 
         return call
 
@@ -132,11 +137,11 @@ class Access:
         async def call(caller: Caller, requests: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             try:
                 await self._admit(name, caller, b"")
-            except (PermissionDenied, QuotaExceeded) as refusal:
+                async for response in method.handler(caller, requests):
+                    yield response
+            except DualchainError as refusal:
                 await self._refused(name, caller, refusal)
                 raise
-            async for response in method.handler(caller, requests):
-                yield response
 
         return call
 
@@ -153,7 +158,12 @@ class Access:
             facts = {"method": name, "ledger": named.ledger, "object": named.what, "rule": allowed}
             await self._records.read({**facts, "by": describe(caller, standing.account)})
 
-    async def _refused(self, name: str, caller: Caller, refusal: PermissionDenied | QuotaExceeded) -> None:
+    async def _refused(self, name: str, caller: Caller, refusal: DualchainError) -> None:
+        """Counts it; one for a quota or a role is recorded too, and held back."""
+        if not isinstance(refusal, SessionRefused):
+            self._count(refusal)
+        if not isinstance(refusal, PermissionDenied | QuotaExceeded):
+            return
         facts = {"method": name, "object": refusal.where, "rule": refusal.code}
         self._records.refused({**facts, "by": describe(caller)})
         await self._held.hold(caller.key, refusal.retry_after_ms)

@@ -87,6 +87,7 @@ class _Outgoing:
     queue: LinkQueue = field(default_factory=LinkQueue)
     connected: bool = False
     complaint: str = ""
+    channel: RawChannel | None = None
     task: asyncio.Task[None] | None = None
 
 
@@ -156,6 +157,12 @@ class PeerLinks:
         """Who is linked, or might be, by index; this node itself too."""
         return self._roster.names
 
+    def judge_again(self) -> None:
+        """Who is believed has changed: links to others end with the next frame, and are dialled anew."""
+        for link in self._outgoing.values():
+            if link.channel is not None:
+                link.channel.judge_again()
+
     # ---- Transport
 
     def send(self, peer: int, frame: Frame) -> None:
@@ -219,7 +226,7 @@ class PeerLinks:
     async def _keep(self, link: _Outgoing) -> None:
         loop = asyncio.get_running_loop()
         backoff = _FIRST_BACKOFF_S
-        channel = RawChannel(link.address, self._secure(link.name))
+        channel = link.channel = RawChannel(link.address, self._secure(link.name))
         try:
             while True:
                 opened = loop.time()

@@ -126,6 +126,11 @@ class RawServer:
             self._cleaning = asyncio.create_task(self.secured.run(), name="sessions")
         await self.grpc_server.start()
 
+    def judge_again(self) -> None:
+        """Who is believed has changed: ends the sessions of others."""
+        if self.secured is not None:
+            self.secured.judge_again()
+
     async def stop(self, grace_s: float) -> None:
         """Takes no new calls, lets running ones end for ``grace_s`` seconds, then cancels them; frees the port."""
         if not self._started:
@@ -250,6 +255,11 @@ class RawChannel:
         if self._secured is not None:
             return self._secured.stream(method)
         return RawStream(self._channel.stream_stream(method)(wait_for_ready=True), f"{self.address}{method}")
+
+    def judge_again(self) -> None:
+        """Who is believed has changed: ends the session with another, and with it the calls under it."""
+        if self._keeper is not None:
+            self._keeper.judge_again()
 
     async def close(self) -> None:
         """Ends all calls."""

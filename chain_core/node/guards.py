@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 
 from chain_core.execution.key_purposes import Read
-from chain_core.network.access import Access, by_certificate
+from chain_core.network.access import CLIENT, PEER, Access, by_certificate
 from chain_core.network.handshake_gate import HandshakeGate
 from chain_core.network.methods import Method
 from chain_core.network.quota import Quotas, SignatureQuota
+from chain_core.network.refusal_counts import RefusalCounts
 from chain_core.network.secured.serving import HANDSHAKE_METHOD
 from chain_core.network.sm_session.refused import SessionRefused
 from chain_core.node.access_rules import PEER_RULES, client_rules
@@ -39,9 +41,18 @@ class Guards:
         quotas = Quotas(limits)
         self.signatures = SignatureQuota(quotas, time.monotonic_ns, self._blocked)
         # A validator's links are counted apart: no crowd of clients makes its entry leave the table.
-        self._peer = Access(PEER_RULES, Quotas(limits), by_certificate, self.audit, time.monotonic_ns)
+        clock_ns = time.monotonic_ns
+        self.refusals = RefusalCounts(PEER, CLIENT)
+        self._peer = Access(
+            PEER_RULES, Quotas(limits), by_certificate, self.audit, clock_ns, count=partial(self.refusals.count, PEER)
+        )
         self._client = Access(
-            client_rules(assembly.protected), quotas, ChainStanding(read), self.audit, time.monotonic_ns
+            client_rules(assembly.protected),
+            quotas,
+            ChainStanding(read),
+            self.audit,
+            clock_ns,
+            count=partial(self.refusals.count, CLIENT),
         )
         self._handshakes = config.quotas.handshake_limits()
 
@@ -57,8 +68,13 @@ class Guards:
         """A port's own gate for handshakes: ``SmServer.admit``. ``known``: addresses that a crowd never keeps out."""
         return HandshakeGate(time.monotonic_ns, *self._handshakes, known).admit
 
-    def session_refused(self, address: str, refusal: SessionRefused) -> None:
+    def session_refused(self, port: str) -> Callable[[str, SessionRefused], None]:
+        """``SmServer.refused`` of a port."""
+        return partial(self._session_refused, port)
+
+    def _session_refused(self, port: str, address: str, refusal: SessionRefused) -> None:
         """A handshake or a record was refused; whose it was is not known, or not proven."""
+        self.refusals.count(port, refusal)
         by = {"kind": "address", "name": "", "at": address}
         facts = {"by": by, "method": HANDSHAKE_METHOD, "object": refusal.what[:200], "rule": refusal.code}
         self.audit.refused(facts)

@@ -79,6 +79,9 @@ class Host(Protocol):
     def peer_client(self, name: str) -> SmClient:
         """How a link to this validator is protected."""
 
+    def members_changed(self, ledger: int) -> None:
+        """The roster of this ledger is another one now."""
+
     def open_again(self, ledger: int, height: int) -> None:
         """A snapshot of this height waits to be built into the ledger."""
 
@@ -178,6 +181,7 @@ class Instance:
             self.queue.share_votes(self.place.validators.n)
             self.replication.members_changed()
             self.links.adopt(self.place.roster)
+            self._host.members_changed(self.ledger)
             event(
                 log,
                 logging.INFO,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from time import monotonic
 
+from chain_core.network.refusal_counts import RefusalCounts
 from chain_core.node.loop_ports import ALARM
 from chain_core.node.metrics import COUNTS, SECONDS, Family, Histogram, Sample, gauge, page
 from chain_core.node.phases import PhaseWatch
@@ -68,8 +69,8 @@ class NodeMetrics:
             Family("dualchain_events_total", "counter", "The counters of Status.", lambda: _events(counters())),
         ]
 
-    def read_security(self, security: Security, now_ms: Callable[[], int]) -> None:
-        """What is known about certificates; for the whole node, on the page of ledger 0."""
+    def read_security(self, security: Security, now_ms: Callable[[], int], refusals: RefusalCounts) -> None:
+        """What is known about certificates, and what the ports refused; for the whole node, on the page of ledger 0."""
 
         def raised() -> Iterable[Sample]:
             return (({"code": str(alarm.code), "of": alarm.of}, 1) for alarm in security.alarms())
@@ -77,7 +78,11 @@ class NodeMetrics:
         def left() -> Iterable[Sample]:
             return (({"of": name}, (end_ms - now_ms()) / 1_000) for name, end_ms in security.ends())
 
+        def refused() -> Iterable[Sample]:
+            return (({"port": port, "reason": why.value}, count) for port, why, count in refusals.items())
+
         self._security = [
+            Family("dualchain_refusals_total", "counter", "Refused by a port, by reason.", refused),
             Family("dualchain_security_alarm", "gauge", "1: something is wrong with a certificate or list.", raised),
             Family("dualchain_certificate_seconds_left", "gauge", "Until a certificate ends; negative: over.", left),
         ]

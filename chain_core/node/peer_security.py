@@ -67,6 +67,13 @@ class PeerSecurity:
         self._admit = admit
         self._identity: Identity = identity_of(*credentials)
 
+    def look_at_own(self, alarm: Callable[[str, dict[str, str | int]], None]) -> None:
+        """Alarms when the state lists other transport keys for this node than the one it shows: no link would stand."""
+        listed = self._keys().get(self._own_name)
+        if listed and parse_certificate(self._identity.certificates[0]).public_key not in listed:
+            next_step = "name the new key and its certificate under [security], and restart this node"
+            alarm("TRANSPORT_KEY_REPLACED", {"node": self._own_name, "next": next_step})
+
     def server(self) -> SmServer:
         """Of the peer port. Its sessions end when the state no longer lists their keys."""
         return SmServer(self._identity, self._binding, self.verify, admit=self._admit, established=self._look)

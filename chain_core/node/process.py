@@ -13,6 +13,7 @@ from dataclasses import replace
 
 from chain_core.execution.sub_ledgers import sub_ledgers
 from chain_core.ledger.store import LedgerStore
+from chain_core.network.access import CLIENT, PEER
 from chain_core.network.link_door import LinkDoor
 from chain_core.network.quota import SignatureQuota
 from chain_core.network.raw_rpc import RawServer
@@ -75,10 +76,10 @@ class Node:
         main.observer.on_halt = lambda: self._set_health(serving=False)
         main.observer.on_resume = lambda: self._set_health(serving=True)
         main.status.security = self.security
-        main.metrics.read_security(self.security, SystemClock().now_ms)
+        main.metrics.read_security(self.security, SystemClock().now_ms, self.guards.refusals)
         main.status.others = lambda: [one.status for one in self.instances.values() if one is not main]
         self._health = api.Health()
-        peer_security = replace(self._peers.server(), refused=self.guards.session_refused)
+        peer_security = replace(self._peers.server(), refused=self.guards.session_refused(PEER))
         self._peer_server = RawServer(self.guards.peer(self.door.methods()), security=peer_security)
         client_methods = self.table.methods()
         if config.listen.client_security == "sm":
@@ -123,7 +124,7 @@ class Node:
             Binding(self.membership.genesis_hash, Role.CLIENT),
             self.security.verify_client,
             admit=self.guards.gate(),
-            refused=self.guards.session_refused,
+            refused=self.guards.session_refused(CLIENT),
         )
 
     def peer_client(self, name: str) -> SmClient:
@@ -204,6 +205,7 @@ class Node:
             for one in tuple(self.instances.values()):
                 one.start()
             self._started = True
+            self._peers.look_at_own(self.observer.alarm)
             self.run(self._watch_security(), "security")
             self.run(self.guards.audit.run(), "audit")
             self._begin_ledgers()
@@ -277,6 +279,14 @@ class Node:
         self._cancel_timers()
         if not self._end.done():
             self._end.set_exception(error)
+
+    def members_changed(self, ledger: int) -> None:
+        """Keys that ledger 0 lists no more end their sessions now, in both directions and on all ledgers."""
+        if ledger == MAIN_LEDGER:
+            self._peer_server.judge_again()
+            for one in self.instances.values():
+                one.links.judge_again()
+            self._peers.look_at_own(self.observer.alarm)
 
     def open_again(self, ledger: int, height: int) -> None:
         """The node ends, and is opened once more by whoever runs it: a snapshot waits to be built."""

@@ -108,6 +108,10 @@ def test_roles_come_from_the_certificate_and_end_on_the_chain(directory: Path) -
         async with NodeClient(network.addresses("one")[0], security=stranger) as unwelcome:
             with pytest.raises(SessionRefused):
                 await unwelcome.status()
+        page = network.nodes["one"].instances[0].metrics.text()
+        assert 'dualchain_refusals_total{port="client",reason="role"} 2\n' in page
+        assert 'dualchain_refusals_total{port="client",reason="session"} 1\n' in page  # the stranger's handshake
+        assert 'dualchain_refusals_total{port="peer",reason="quota"} 0\n' in page
         await network.stop("one")
         # Beside these there may be handshakes of peers that were cut off when the node stopped.
         rows = house.records(REFUSALS)
@@ -143,6 +147,8 @@ def test_a_flood_of_one_certificate_touches_no_other(directory: Path) -> None:
             assert answer.items[0].receipt is not None
             for _ in range(5):
                 await bob.status()  # beyond its rate: waits, and is answered
+        page = network.nodes["one"].instances[0].metrics.text()
+        assert 'dualchain_refusals_total{port="client",reason="quota"} 0\n' not in page
         assert "CALLER_BLOCKED" in {code for code, _ in network.nodes["one"].observer.alarms}
 
     run(directory, story)

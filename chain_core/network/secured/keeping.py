@@ -58,6 +58,12 @@ class SessionKeeper:
         session = self._session
         return session if session is not None and session.ended is None else None
 
+    def judge_again(self) -> None:
+        """Whether who answers there is still believed; when not, the session ends and the next call shakes hands."""
+        session = self._usable()
+        if session is not None:
+            session.judge_again(self._security.verify)
+
     async def _renew(self) -> None:
         try:
             session = await self._shake()

@@ -65,8 +65,12 @@ class SecuredPort:
         while True:
             await asyncio.sleep(self._security.bounds.verify_again_s)
             self.table.sweep()
-            if self._security.ends_with_certificate:
-                self.table.verify_again(self._security.verify)
+            self.judge_again()
+
+    def judge_again(self) -> None:
+        """Ends the sessions of who is believed no more; by itself once a minute."""
+        if self._security.ends_with_certificate:
+            self.table.verify_again(self._security.verify)
 
     # ---- handshake
 

@@ -13,7 +13,6 @@ from chain_core.network.secured.security import SM, Bounds
 from chain_core.network.sm_session.ports import Verify
 from chain_core.network.sm_session.refused import Reason, SessionRefused
 from chain_core.network.sm_session.session import Session
-from chain_core.types.errors import DualchainError
 
 
 @dataclass(slots=True, eq=False)
@@ -102,10 +101,7 @@ class SessionTable:
     def verify_again(self, verify: Verify) -> None:
         """Ends the sessions whose certificates are refused now: revoked or expired meanwhile."""
         for entry in list(self._entries.values()):
-            try:
-                verify(entry.session.certificates)
-            except DualchainError as refusal:
-                entry.session.end(SessionRefused(Reason.CERTIFICATE_REFUSED, refusal.what, where="certificate"))
+            entry.session.judge_again(verify)
 
     def end_all(self) -> None:
         """The port closes."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from chain_core.network.sm_session.ports import Established
+from chain_core.network.sm_session.ports import Established, Verify
 from chain_core.network.sm_session.records import Header, Kind, Limits, Opener, Sealer, associated_tail, read_header
 from chain_core.network.sm_session.refused import Reason, SessionRefused
 from chain_core.network.sm_session.replay_window import ReplayWindow
 from chain_core.network.sm_session.suite import Direction
+from chain_core.types.errors import DualchainError
 
 _LIMITS = Limits()
 
@@ -36,6 +37,13 @@ class Session:
         if self.ended is None:
             self.ended = reason
             self.on_end()
+
+    def judge_again(self, verify: Verify) -> None:
+        """Ends the session when the peer's certificates are refused now."""
+        try:
+            verify(self.certificates)
+        except DualchainError as refusal:
+            self.end(SessionRefused(Reason.CERTIFICATE_REFUSED, refusal.what, where="certificate"))
 
     def begin(self, method: str) -> Call:
         """A call by the client."""

@@ -9,10 +9,11 @@ import pytest
 
 from chain_core.network.access import Access, Named, Rule, Standing, by_certificate
 from chain_core.network.identity import LOOPBACK, Caller
-from chain_core.network.methods import ServerStream, Stream, Unary
+from chain_core.network.methods import Method, ServerStream, Stream, Unary
 from chain_core.network.quota import Limit, Quota, Quotas
-from chain_core.network.refusals import AuditUnavailable, PermissionDenied, QuotaExceeded
-from chain_core.types.errors import MalformedBytes
+from chain_core.network.refusals import AuditUnavailable, Oversize, PermissionDenied, QuotaExceeded
+from chain_core.network.sm_session.refused import Reason, SessionRefused
+from chain_core.types.errors import DualchainError, MalformedBytes
 
 M = "/test.Service/M"
 ALICE = Caller("sm", "alice", ("client", "auditor"), b"\xaa" * 32, address="10.0.0.1")
@@ -35,7 +36,16 @@ class World:
         self.facts: list[Mapping[str, Any]] = []
         self.full = False
         quotas = Quotas(limits or {})
-        self.access = Access({M: rule} if rule else {}, quotas, by_certificate, self, lambda: 0, hold_s=0.0)
+        self.counted: list[str] = []
+        self.access = Access(
+            {M: rule} if rule else {},
+            quotas,
+            by_certificate,
+            self,
+            lambda: 0,
+            hold_s=0.0,
+            count=lambda refusal: self.counted.append(refusal.code),
+        )
 
     async def read(self, facts: Mapping[str, Any]) -> None:
         if self.full:
@@ -98,6 +108,46 @@ def test_quota_comes_before_role_and_decoding() -> None:
         world.call(NODE, b"bad")
     assert refused.value.retry_after_ms == 1_000
     assert world.told == ["refused PERMISSION_DENIED", "refused QUOTA_EXCEEDED"]
+    assert world.counted == ["PERMISSION_DENIED", "QUOTA_EXCEEDED"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "counted"),
+    [
+        (Oversize("too much"), ["OVERSIZE"]),
+        (MalformedBytes("no request"), ["MALFORMED"]),
+        (PermissionDenied("not yours"), ["PERMISSION_DENIED"]),
+        (SessionRefused(Reason.TRUNCATED, "the port counts these"), []),
+    ],
+    ids=lambda value: getattr(value, "code", ""),
+)
+def test_refusals_of_handlers_are_counted_and_those_of_the_session_left_to_the_port(
+    raised: DualchainError, counted: list[str]
+) -> None:
+    world = World(OPEN)
+
+    async def refuse(caller: Caller, data: bytes) -> bytes:
+        raise raised
+
+    async def stream(caller: Caller, requests: object) -> AsyncIterator[bytes]:
+        yield b"first"
+        raise raised
+
+    methods: list[Method] = [Unary(refuse), ServerStream(stream, 1.0), Stream(stream)]  # type: ignore[arg-type]
+    for method in methods:
+        world.counted.clear()
+        guarded = world.access.guard({M: method})[M]
+
+        async def call(guarded: Any = guarded) -> None:
+            if isinstance(guarded, Unary):
+                await guarded.handler(ALICE, b"")
+                return
+            async for _ in guarded.handler(ALICE, b""):
+                pass
+
+        with pytest.raises(type(raised)):
+            asyncio.run(call())
+        assert world.counted == counted, method
 
 
 def test_a_protected_read_is_recorded_before_it_is_handled() -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from chain_core.network.secured.security import Bounds
 from chain_core.network.secured.session_table import SessionTable
+from chain_core.network.sm_session.ports import PeerIdentity
 from chain_core.network.sm_session.refused import Reason, SessionRefused
 from chain_core.network.sm_session.session import Session
 from chain_core.network.sm_session.suite import Direction
@@ -106,3 +107,17 @@ def test_certificates_are_asked_about_again() -> None:
     sessions.add(session())
     sessions.end_all()
     assert len(sessions) == 0
+
+
+def test_a_side_that_dials_judges_its_session_again_too() -> None:
+    one, refused = session(), SessionRefused(Reason.NOT_A_VALIDATOR, "two: another key is listed", where="certificate")
+
+    def no_more(_: object) -> PeerIdentity:
+        raise refused
+
+    one.judge_again(lambda certificates: one.peer)
+    assert one.ended is None
+    one.judge_again(no_more)
+    assert one.ended is not None and (one.ended.reason, one.ended.what) == (Reason.CERTIFICATE_REFUSED, refused.what)
+    with pytest.raises(SessionRefused, match="another key is listed"):
+        one.begin("/test.Service/One").seal(b"")
