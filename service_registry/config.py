@@ -13,25 +13,21 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationIn
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.passphrase import Unlock
 from chain_core.crypto.providers import signing_provider
-from chain_core.network.identity import require_loopback
+from chain_core.crypto.x509.roles import PEER
+from chain_core.network.access import Records
 from chain_core.network.secured.security import ClientSecurity
 from chain_core.node.chain_view import ChainView
 from chain_core.node.client_security import check_addresses, configured
 from chain_core.node.config import ConfigRefused, read_genesis
 from chain_core.node.key_protection import KeysSection
-from chain_core.types.errors import LocalFault
+from chain_core.node.revocation import RevocationLists
+from chain_core.node.service_port import PLAINTEXT_PORT, PortSection, ServicePort, service_port
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 
 MAX_CONFIG_BYTES = 1_000_000
 _SEE = "see docs/spec/service-registry.md §11"
+P = TypeVar("P", "GatewaySection", "PublisherSection")
 _ACCOUNT = rf"^[0-9a-f]{{{2 * ACCOUNT_ID_SIZE}}}$"
-
-
-def _loopback(value: str) -> str:
-    try:
-        return require_loopback(value)
-    except LocalFault as fault:
-        raise ValueError(f"{fault.what}: {fault.where!r}; {fault.next_step}") from fault
 
 
 class _Section(BaseModel):
@@ -61,7 +57,7 @@ class LogSection(_Section):
     format: Literal["text", "json"] = "text"
 
 
-class GatewaySection(_Section):
+class GatewaySection(PortSection):
     """[gateway]: where it listens, and the account that records accesses."""
 
     listen: str
@@ -69,18 +65,14 @@ class GatewaySection(_Section):
     key: str
     """Path of the account's transaction key: SM2 PKCS#8 PEM, mode 0600."""
 
-    _check = field_validator("listen")(_loopback)
 
-
-class PublisherSection(_Section):
+class PublisherSection(PortSection):
     """[publisher]: where its host listens, whose service it is, and the key that signs replies."""
 
     listen: str
     account: str = Field(pattern=_ACCOUNT)
     reference: str = Field(min_length=1, max_length=64)
     assertion_key: str
-
-    _check = field_validator("listen")(_loopback)
 
 
 class ActorSection(_Section):
@@ -96,8 +88,6 @@ class GatewayAddress(_Section):
     """[gateway] of a user: where the gateway answers."""
 
     address: str
-
-    _check = field_validator("address")(_loopback)
 
 
 class _File(_Section):
@@ -115,10 +105,22 @@ class _File(_Section):
         """A key file named in the file. Raises KeyFileRefused, PassphraseRefused."""
         return KeyPair.load(self.path(name), self.keys.unlock(self.directory))
 
-    def security(self, section: ChainSection) -> ClientSecurity:
-        """How the chain's nodes are talked to. Raises ConfigRefused, KeyFileRefused, CertificateFileRefused."""
+    def security(self, section: ChainSection, role: str = PEER) -> ClientSecurity:
+        """How the chain's nodes are talked to, or whoever has ``role`` there.
+
+        Raises ConfigRefused, KeyFileRefused, CertificateFileRefused.
+        """
         folder = self.path(section.credentials) if section.credentials else None
-        return configured(folder, read_genesis(self.path(section.genesis))[1], self.keys.unlock(self.directory))
+        raw = read_genesis(self.path(section.genesis))[1]
+        return configured(folder, raw, self.keys.unlock(self.directory), role=role)
+
+    def port(self, section: PortSection, role: str, records: Records) -> ServicePort:
+        """How this service's own port is protected. Raises as ``security``."""
+        if section.security == "plaintext":
+            return PLAINTEXT_PORT
+        lists = RevocationLists(self.path(section.crl) if section.crl else None, section.crl_grace_hours)
+        folder, raw = self.path(self.supervisory.credentials), read_genesis(self.path(self.supervisory.genesis))[1]
+        return service_port(folder, raw, self.keys.unlock(self.directory), role, lists, records)
 
     def view(self, section: ChainSection, kind: str) -> ChainView:
         """A verifier of the chain's answers. Raises ConfigRefused for a document of another kind."""
@@ -137,6 +139,11 @@ class GatewayConfig(_File):
 
     gateway: GatewaySection
 
+    @field_validator("gateway")
+    @classmethod
+    def _port(cls, value: GatewaySection, info: ValidationInfo) -> GatewaySection:
+        return _checked(value, info)
+
 
 class LookupConfig(_File):
     """lookup.toml."""
@@ -144,12 +151,31 @@ class LookupConfig(_File):
     market: ChainSection
     publisher: PublisherSection
 
+    @field_validator("publisher")
+    @classmethod
+    def _port(cls, value: PublisherSection, info: ValidationInfo) -> PublisherSection:
+        return _checked(value, info)
+
 
 class UserConfig(_File):
     """A file of somebody who uses ``dualchain registry``."""
 
     actor: ActorSection | None = None
     gateway: GatewayAddress | None = None
+
+    @field_validator("gateway")
+    @classmethod
+    def _reached(cls, value: GatewayAddress | None, info: ValidationInfo) -> GatewayAddress | None:
+        if value is not None and (chain := info.data.get("supervisory")) is not None:
+            check_addresses([value.address], chain.credentials)
+        return value
+
+
+def _checked(value: P, info: ValidationInfo) -> P:
+    """A service's port goes with the credentials on the supervisory chain."""
+    if (chain := info.data.get("supervisory")) is not None:
+        value.check(value.listen, chain.credentials, "supervisory.credentials")
+    return value
 
 
 C = TypeVar("C", bound=BaseModel)

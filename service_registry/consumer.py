@@ -12,6 +12,7 @@ from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
 from chain_core.crypto.hashing import sm3
 from chain_core.network.raw_rpc import RawChannel, parse
 from chain_core.network.refusals import ServiceRefusal
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.answers import CertifiedHeader, ProvenReceipt
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.errors import InvalidProof
@@ -68,9 +69,11 @@ class Consumer:
         account: bytes,
         key: KeyPair,
         clock: Callable[[], int] = wall_clock_ms,
+        security: ClientSecurity = PLAINTEXT,
     ) -> None:
+        """``security``: how the gateway is talked to."""
         self._chain = chain
-        self._channel = RawChannel(gateway)
+        self._channel = RawChannel(gateway, security)
         self._account = account
         self._key = key
         self._now_ms = clock

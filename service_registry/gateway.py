@@ -14,6 +14,7 @@ from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
 from chain_core.network.identity import Caller
 from chain_core.network.raw_rpc import RawChannel, Unary, parse
 from chain_core.network.refusals import Overloaded
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.node.log import event
 from chain_core.types.errors import DualchainError, MalformedBytes
@@ -59,7 +60,15 @@ CODE_OF = {
 class Gateway:
     """Serves Gateway/Call. ``clock`` is milliseconds since the epoch."""
 
-    def __init__(self, chain: RegistryChain, recorder: Recorder, clock: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        chain: RegistryChain,
+        recorder: Recorder,
+        clock: Callable[[], int],
+        publishers: ClientSecurity = PLAINTEXT,
+    ) -> None:
+        """``publishers``: how their hosts are talked to."""
+        self._publishers = publishers
         self._chain = chain
         self._recorder = recorder
         self._now_ms = clock
@@ -157,7 +166,7 @@ class Gateway:
         """A connection kept for the next call; the one longest unused makes room. Raises NotLoopback, BadAddress."""
         channel = self._channels.get(endpoint)
         if channel is None:
-            channel = self._channels[endpoint] = RawChannel(endpoint)
+            channel = self._channels[endpoint] = RawChannel(endpoint, self._publishers)
         self._channels.move_to_end(endpoint)
         if len(self._channels) > MAX_CHANNELS:
             await self._channels.popitem(last=False)[1].close()

@@ -7,14 +7,17 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 
 from chain_core.codec.signed import derive_id
+from chain_core.crypto.x509.roles import GATEWAY, PUBLISHER
 from chain_core.network.access import CLIENT, Access, Rule, by_certificate
 from chain_core.network.quota import Quota, Quotas
 from chain_core.network.raw_rpc import Method, RawServer
 from chain_core.node import log as node_log
 from chain_core.node.log import event
 from chain_core.node.logged_refusals import LoggedRefusals
+from chain_core.node.service_port import ServicePort
 from service_registry.calls import GATEWAY_CALL, SERVICE_CALL
 from service_registry.chain import Account, RegistryChain, wall_clock_ms
 from service_registry.config import GatewayConfig, LogSection, LookupConfig
@@ -26,7 +29,10 @@ from service_registry.recorder import Recorder
 log = logging.getLogger(__name__)
 
 _GRACE_S = 2.0
-RULES: Mapping[str, Rule] = dict.fromkeys((GATEWAY_CALL, SERVICE_CALL), Rule(CLIENT, Quota.READ))
+RULES: Mapping[str, Rule] = {
+    GATEWAY_CALL: Rule(CLIENT, Quota.READ),
+    SERVICE_CALL: Rule(CLIENT, Quota.READ, frozenset((GATEWAY,))),
+}
 """Who may call at all; what a call may do is decided by its signature and the chain, and recorded there."""
 
 
@@ -46,7 +52,9 @@ async def serve_gateway(config: GatewayConfig) -> None:
     )
     who = Account(bytes.fromhex(config.gateway.account), key.private, key.public)
     recorder = Recorder(chain, who)
-    gateway = Gateway(chain, recorder, wall_clock_ms)
+    records = LoggedRefusals()
+    port = config.port(config.gateway, GATEWAY, records)
+    gateway = Gateway(chain, recorder, wall_clock_ms, config.security(config.supervisory, PUBLISHER))
     recording = recorder.start()
 
     async def close() -> None:
@@ -55,7 +63,8 @@ async def serve_gateway(config: GatewayConfig) -> None:
         await chain.close()
 
     facts = {"gateway": config.gateway.account, "supervisory": chain.genesis_hash.hex()}
-    await serve(gateway.methods(), RULES, config.gateway.listen, facts, close, recording)
+    served = Served(gateway.methods(), RULES, config.gateway.listen, port, records)
+    await serve(served, facts, close, recording)
 
 
 async def serve_lookup(config: LookupConfig) -> None:
@@ -67,12 +76,16 @@ async def serve_lookup(config: LookupConfig) -> None:
     lookup = Lookup(config.view(config.market, "local"), config.market.nodes, config.security(config.market))
     service = service_id(chain.genesis_hash, bytes.fromhex(config.publisher.account), config.publisher.reference)
     host = ServiceHost(chain, service, key, lookup.answer, wall_clock_ms)
+    records = LoggedRefusals()
+    port = config.port(config.publisher, PUBLISHER, records)
 
     async def close() -> None:
         await lookup.close()
         await chain.close()
 
-    await serve(host.methods(), RULES, config.publisher.listen, {"service": service.hex()}, close)
+    await serve(
+        Served(host.methods(), RULES, config.publisher.listen, port, records), {"service": service.hex()}, close
+    )
 
 
 def service_id(genesis_hash: bytes, publisher: bytes, reference: str) -> bytes:
@@ -80,31 +93,43 @@ def service_id(genesis_hash: bytes, publisher: bytes, reference: str) -> bytes:
     return derive_id(genesis_hash, "service", publisher, reference)
 
 
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A service's method table, the rules before it, where it listens and behind what."""
+
+    methods: Mapping[str, Method]
+    rules: Mapping[str, Rule]
+    listen: str
+    port: ServicePort
+    records: LoggedRefusals
+
+    def server(self) -> RawServer:
+        """Its port, not bound yet."""
+        access = Access(self.rules, Quotas(), by_certificate, self.records, time.monotonic_ns)
+        return RawServer(access.guard(self.methods), security=self.port.security)
+
+
 async def serve(
-    methods: Mapping[str, Method],
-    rules: Mapping[str, Rule],
-    listen: str,
-    facts: dict[str, str],
-    close: Callable[[], Awaitable[None]],
-    *needed: asyncio.Task[None],
+    served: Served, facts: dict[str, str], close: Callable[[], Awaitable[None]], *needed: asyncio.Task[None]
 ) -> None:
     """Until told to stop, or until a task that is ``needed`` fails: then its failure is raised."""
-    access = Access(rules, Quotas(), by_certificate, LoggedRefusals(), time.monotonic_ns)
-    server = RawServer(access.guard(methods))
+    server = served.server()
+    watching = asyncio.create_task(served.port.watch())
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     try:
-        facts = facts | {"listen": server.bind(listen)}
+        facts = facts | {"listen": server.bind(served.listen)}
         await server.start()
         event(log, logging.INFO, "READY", facts)
         print("READY", *(f"{key}={value}" for key, value in facts.items()), flush=True)
         stopped = asyncio.create_task(stop.wait())
-        done, _ = await asyncio.wait([stopped, *needed], return_when=asyncio.FIRST_COMPLETED)
+        done, _ = await asyncio.wait([stopped, watching, *needed], return_when=asyncio.FIRST_COMPLETED)
         for task in done:
             task.result()
     finally:
+        watching.cancel()
         await server.stop(_GRACE_S)
         await close()
     event(log, logging.INFO, "STOPPED", {})

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chain_core.crypto.x509.roles import GATEWAY
 from chain_core.node import render
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.transaction import Operation
@@ -54,7 +55,9 @@ class Session:
         if self.config.gateway is None:
             raise missing(("gateway", "address"), "call")
         account = bytes.fromhex(self.actor.account)
-        return Consumer(self.chain, self.config.gateway.address, account, self.assertion_key())
+        security = self.config.security(self.config.supervisory, GATEWAY)
+        address, key = self.config.gateway.address, self.assertion_key()
+        return Consumer(self.chain, address, account, key, security=security)
 
     async def submit(self, method: str, **args: Value) -> VerifiedReceipt:
         """One operation of ``services`` by the actor, final. Raises RefusedByChain."""

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 from chain_core.crypto import pbes2
 from chain_core.crypto.errors import KeyFileRefused
@@ -30,6 +31,7 @@ __all__ = [
     "KeyFacts",
     "encrypted_key_pem",
     "inspect_key_file",
+    "load_key_info",
     "load_private_key",
     "private_key_pem",
     "public_key_pem",
@@ -37,7 +39,8 @@ __all__ = [
     "write_private_key",
 ]
 
-_LARGEST_FILE = 4096
+K = TypeVar("K")
+_LARGEST_FILE = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +103,21 @@ def load_private_key(path: Path, unlock: Unlock | None = None) -> PrivateKey:
     Without ``unlock`` only an unencrypted file opens; with it, an unencrypted one only where ``unlock.plain`` says so.
     Raises KeyFileRefused: missing, readable by group or others, not such a key, not opened so; PassphraseRefused.
     """
+    return load_key_info(path, unlock, read_private_key_info)
+
+
+def load_key_info(path: Path, unlock: Unlock | None, read: Callable[[bytes, str], K]) -> K:
+    """What ``read`` makes of the PrivateKeyInfo (DER, and where it stood) in a PKCS#8 PEM file of any algorithm.
+
+    ``read`` raises KeyFileRefused for what is no such key; otherwise as ``load_private_key``.
+    """
     where = str(path)
     label, der = read_pem(_read(path), where)
     if label != ENCRYPTED:
         if unlock is not None and not unlock.plain:
             step = f"dualchain key encrypt {where}, or set plaintext_keys = true in the configuration"
             raise KeyFileRefused("the key is not encrypted", where=where, next_step=step)
-        return read_private_key_info(der, where)
+        return read(der, where)
     sealed = pbes2.parse(der, where)
     passphrase = unlock.passphrase() if unlock is not None else None
     if passphrase is None:
@@ -115,7 +126,7 @@ def load_private_key(path: Path, unlock: Unlock | None = None) -> PrivateKey:
     plain = pbes2.unseal(passphrase.key(sealed.salt, sealed.iterations), sealed)
     if plain is not None:
         try:
-            return read_private_key_info(plain, where)
+            return read(plain, where)
         except KeyFileRefused:
             pass  # one wrong passphrase in 256 leaves padding that looks right
     what = "the passphrase does not open it, or it is damaged"

@@ -1,7 +1,7 @@
 """gRPC with raw bytes: a table of methods is served, each handler gets the caller and the request's bytes.
 
 Nothing is (de)serialised by gRPC itself. ``security`` says what stands between the channel and the handlers: an SM
-session (docs/spec/sm-session.md), or nothing on the loopback interface (docs/spec/network.md §1-§2).
+session (docs/spec/sm-session.md), standard TLS, or nothing on the loopback interface (docs/spec/network.md §1-§2).
 """
 
 from __future__ import annotations
@@ -30,8 +30,16 @@ from chain_core.network.methods import (
 )
 from chain_core.network.secured.calling import SecuredCalls, SecuredStream
 from chain_core.network.secured.keeping import SessionKeeper
-from chain_core.network.secured.security import PLAINTEXT, ClientSecurity, Plaintext, ServerSecurity
+from chain_core.network.secured.security import (
+    PLAINTEXT,
+    ClientSecurity,
+    Plaintext,
+    ServerSecurity,
+    SmClient,
+    SmServer,
+)
 from chain_core.network.secured.serving import SecuredPort, refuse
+from chain_core.network.tls import TlsCallers, TlsClient, TlsServer, told_as
 from chain_core.types.errors import DualchainError, LocalFault, MalformedBytes
 
 __all__ = [
@@ -93,24 +101,34 @@ class RawServer:
             compression=grpc.Compression.NoCompression,
         )
         self.secured: SecuredPort | None = None
-        if isinstance(security, Plaintext):
-            handlers = {name: _wrap(name, method, identify) for name, method in methods.items()}
-        else:
+        self._security = security
+        if isinstance(security, SmServer):
             self.secured = SecuredPort(security, time.monotonic)
             handlers = self.secured.handlers(methods)
+        else:
+            named = TlsCallers(security) if isinstance(security, TlsServer) else identify
+            handlers = {name: _wrap(name, method, named) for name, method in methods.items()}
         self.grpc_server.add_generic_rpc_handlers((_Table(handlers),))
         self._cleaning: asyncio.Task[None] | None = None
         self._started = False
+
+    @property
+    def plaintext(self) -> bool:
+        """Whether nothing protects what goes through it."""
+        return isinstance(self._security, Plaintext)
 
     def bind(self, address: str) -> str:
         """Takes ``host:port`` and returns the address with the real port (0 draws one); calls wait until ``start``.
 
         Raises BadAddress, PortTaken; NotLoopback where nothing protects what goes through it.
         """
-        _allowed(address, protected=self.secured is not None)
+        _allowed(address, protected=not self.plaintext)
         host, _ = split_address(address)
         try:
-            port = self.grpc_server.add_insecure_port(address)
+            if isinstance(self._security, TlsServer):
+                port = self.grpc_server.add_secure_port(address, self._security.credentials())
+            else:
+                port = self.grpc_server.add_insecure_port(address)
         except RuntimeError as error:
             raise PortTaken(
                 "cannot listen there, another process has the port",
@@ -208,11 +226,12 @@ class RawChannel:
     def __init__(self, address: str, security: ClientSecurity = PLAINTEXT) -> None:
         """Raises BadAddress; NotLoopback where nothing protects what goes through it."""
         self.address = address
-        self._channel = open_channel(address, protected=not isinstance(security, Plaintext))
+        self._channel = open_channel(address, security)
+        self._tls = isinstance(security, TlsClient)
         self._unary: dict[str, grpc.aio.UnaryUnaryMultiCallable[bytes, bytes]] = {}
         self._keeper: SessionKeeper | None = None
         self._secured: SecuredCalls | None = None
-        if not isinstance(security, Plaintext):
+        if isinstance(security, SmClient):
             self._keeper = SessionKeeper(self._channel, address, security)
             self._secured = SecuredCalls(self._channel, self._keeper)
 
@@ -229,7 +248,11 @@ class RawChannel:
         try:
             return await callable_(request, timeout=timeout_s)
         except grpc.aio.AioRpcError as error:
-            raise _typed(error.trailing_metadata(), error.code(), error.details(), f"{self.address}{method}") from None
+            raise self._typed(error, f"{self.address}{method}") from None
+
+    def _typed(self, error: grpc.aio.AioRpcError, where: str) -> DualchainError:
+        refusal = _typed(error.trailing_metadata(), error.code(), error.details(), where)
+        return told_as(refusal) if self._tls else refusal
 
     async def server_stream(self, method: str, request: bytes) -> AsyncGenerator[bytes, None]:
         """The responses as they come. Raises the server's refusal as its type, Unreachable when the connection ends."""
@@ -246,7 +269,7 @@ class RawChannel:
                 yield response
             raise refusals.from_status(await call.code(), "", where)
         except grpc.aio.AioRpcError as error:
-            raise _typed(error.trailing_metadata(), error.code(), error.details(), where) from None
+            raise self._typed(error, where) from None
         finally:
             call.cancel()
 
@@ -268,11 +291,13 @@ class RawChannel:
         await self._channel.close()
 
 
-def open_channel(address: str, *, protected: bool) -> grpc.aio.Channel:
-    """A gRPC channel with our settings. Raises BadAddress; NotLoopback unless what goes through it is ``protected``."""
-    return grpc.aio.insecure_channel(
-        _allowed(address, protected=protected), options=CLIENT_OPTIONS, compression=grpc.Compression.NoCompression
-    )
+def open_channel(address: str, security: ClientSecurity) -> grpc.aio.Channel:
+    """A gRPC channel with our settings. Raises BadAddress; NotLoopback where nothing protects what goes through it."""
+    _allowed(address, protected=not isinstance(security, Plaintext))
+    none = grpc.Compression.NoCompression
+    if isinstance(security, TlsClient):
+        return grpc.aio.secure_channel(address, security.credentials(), options=CLIENT_OPTIONS, compression=none)
+    return grpc.aio.insecure_channel(address, options=CLIENT_OPTIONS, compression=none)
 
 
 class RawStream:

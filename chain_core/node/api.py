@@ -49,7 +49,7 @@ def method_table(
 class Health:
     """The standard grpc.health.v1 service: NOT_SERVING before the start, when halted and when stopping.
 
-    On an SM port its ``Check`` stands behind the session like every other method, and there is no reflection.
+    On a protected port its ``Check`` stands behind the session like every other method, and there is no reflection.
     """
 
     def __init__(self) -> None:
@@ -68,7 +68,7 @@ class Health:
 
     def add_to(self, server: RawServer) -> None:
         """The standard servicers, with reflection, where the port takes plaintext."""
-        if server.secured is not None:
+        if not server.plaintext:
             return
         health_pb2_grpc.add_HealthServicer_to_server(self._servicer, server.grpc_server)
         reflection.enable_server_reflection((SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME), server.grpc_server)

@@ -20,15 +20,17 @@ from chain_core.crypto.x509.authority import Authority, Wish, create_intermediat
 from chain_core.crypto.x509.certificate import Certificate
 from chain_core.crypto.x509.issue import Kind
 from chain_core.crypto.x509.names import Subject
-from chain_core.crypto.x509.roles import CLIENT, PEER, role_uri
+from chain_core.crypto.x509.roles import CLIENT, CUSTODIAN, GATEWAY, PEER, PUBLISHER, role_uri
 
 AUTHORITY, ROOT, ISSUING, CLIENTS = "authority", "root", "issuing", "clients"
 CERTIFICATE, ANCHORS, CRL, REQUEST = "transport.pem", "anchors.pem", "crl.pem", "transport.csr"
 ROOT_DAYS, ISSUING_DAYS, LEAF_DAYS, FIRST_CRL_DAYS = 7_300, 3_650, 730, 365
 TERMINAL = "cli"
-SERVICES: Mapping[str, tuple[str, ...]] = {TERMINAL: ("reader",), "gateway": ()}
+SERVICES: Mapping[str, tuple[str, ...]] = {TERMINAL: ("reader",), GATEWAY: (GATEWAY,)}
 """Clients of the first day beside the genesis document's accounts, with their roles: people at a terminal, who may read
 whole blocks, and the registry's gateway."""
+SERVING = frozenset((GATEWAY, PUBLISHER, CUSTODIAN))
+"""Who has one of these roles answers calls, too: its certificate may stand at the answering end of a session."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def certify_network(
     for member, certificate in zip(members, made, strict=True):
         write_node_files(directory / member.name, issuing, certificate, lists)
     clients = {**accounts, **{name: (operator, roles) for name, roles in SERVICES.items() if name not in accounts}}
-    _clients(directory / CLIENTS, chain_id, issuing, clients, at_ms, passphrase)
+    write_clients(directory / CLIENTS, chain_id, issuing, clients, at_ms, passphrase)
 
 
 def node_wish(chain_id: str, member: Member) -> Wish:
@@ -103,7 +105,7 @@ def security_lines(folder: Path) -> list[str]:
     return ["", "[security]", 'transport_key = "transport.key"', *present]
 
 
-def _clients(
+def write_clients(
     directory: Path,
     chain_id: str,
     authority: Authority,
@@ -111,7 +113,8 @@ def _clients(
     at_ms: int,
     passphrase: Passphrase | None,
 ) -> None:
-    directory.mkdir()
+    """A folder for each of ``clients`` (legal entity and further roles by name): key, certificate, anchors."""
+    directory.mkdir(exist_ok=True)
     wishes = []
     for name, (entity, roles) in clients.items():
         folder = directory / name
@@ -120,7 +123,8 @@ def _clients(
         write_private_key(folder / "client.key", private, passphrase)
         uris = tuple(role_uri(role, chain_id) for role in dict.fromkeys((CLIENT, *roles)))
         public = signing_provider().sm2_public_key(private)
-        wishes.append(Wish(Kind.SIGNING, Subject(name, entity), public, LEAF_DAYS, uris=uris))
+        server = bool(SERVING & set(roles))
+        wishes.append(Wish(Kind.SIGNING, Subject(name, entity), public, LEAF_DAYS, server, uris))
     for name, certificate in zip(clients, authority.issue_all(wishes, at_ms), strict=True):
         (directory / name / "client.pem").write_text(authority.chain_pem(certificate), "ascii")
         (directory / name / ANCHORS).write_text(authority.anchors_pem(), "ascii")

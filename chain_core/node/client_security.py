@@ -24,9 +24,11 @@ from chain_core.crypto.x509.verify import Anchors, PeerCertificate, Usage, verif
 from chain_core.network.identity import require_address, require_loopback
 from chain_core.network.secured.security import PLAINTEXT, ClientSecurity, SmClient, identity_of
 from chain_core.network.sm_session.binding import Binding, Role
-from chain_core.network.sm_session.ports import PeerIdentity, Verify
+from chain_core.network.sm_session.ports import Identity, PeerIdentity, Verify
 from chain_core.node.config import ConfigRefused, read_genesis
 from chain_core.node.peer_security import ValidatorIdentity
+from chain_core.node.tls import FOLDER as TLS_FOLDER
+from chain_core.node.tls import tls_client
 from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis
 
@@ -37,21 +39,27 @@ ENVIRONMENT_VARIABLE, PASSPHRASE_VARIABLE = "DUALCHAIN_CREDENTIALS", "DUALCHAIN_
 def client_security(folder: Path, genesis_bytes: bytes, unlock: Unlock | None = None, *, role: str = PEER) -> SmClient:
     """Sessions with the client ports of a chain's nodes, or with whoever has ``role`` there.
 
-    Raises CertificateFileRefused, KeyFileRefused; ConfigRefused when key and certificate do not belong together.
+    Only a node can be believed without anchors: the genesis document has its key. Raises CertificateFileRefused,
+    KeyFileRefused; ConfigRefused when key and certificate do not belong together.
     """
     genesis = decode_genesis(genesis_bytes)
+    identity = identity_in(folder, unlock)
+    verify = _pinned(genesis)
+    if (folder / ANCHORS).exists() or role != PEER:
+        anchors = Anchors(tuple(load_certificates(folder / ANCHORS)), genesis.chain_id)
+        verify = _anchored(anchors, role)
+    return SmClient(identity, Binding(genesis_hash(genesis_bytes), Role.CLIENT), verify)
+
+
+def identity_in(folder: Path, unlock: Unlock | None = None) -> Identity:
+    """Key and certificates of a credentials folder. Raises as ``client_security``."""
     certificates = load_certificates(folder / CERTIFICATE)
     key = load_private_key(folder / KEY, unlock)
     if not certificates or signing_provider().sm2_public_key(key) != certificates[0].public_key:
         raise ConfigRefused(
             f"{CERTIFICATE} is not {KEY}'s", where=str(folder), next_step="have the key certified: dualchain ca issue"
         )
-    verify = _pinned(genesis)
-    if (folder / ANCHORS).exists():
-        anchors = Anchors(tuple(load_certificates(folder / ANCHORS)), genesis.chain_id)
-        verify = _anchored(anchors, role)
-    identity = identity_of(tuple(one.der for one in certificates), key)
-    return SmClient(identity, Binding(genesis_hash(genesis_bytes), Role.CLIENT), verify)
+    return identity_of(tuple(one.der for one in certificates), key)
 
 
 def from_environment(genesis_bytes: bytes | None) -> ClientSecurity:
@@ -66,13 +74,18 @@ def from_environment(genesis_bytes: bytes | None) -> ClientSecurity:
         return PLAINTEXT
     folder = Path(named)
     source = parse_source(os.environ.get(PASSPHRASE_VARIABLE, "prompt"))
-    raw = genesis_bytes or read_genesis(folder / GENESIS)[1]
-    return client_security(folder, raw, Unlock(source, plain=True))
+    raw = genesis_bytes or (b"" if (folder / TLS_FOLDER).is_dir() else read_genesis(folder / GENESIS)[1])
+    return configured(folder, raw, Unlock(source, plain=True))
 
 
-def configured(folder: Path | None, genesis_bytes: bytes, unlock: Unlock) -> ClientSecurity:
-    """What a configuration's ``credentials`` means: a session with this folder's key, plaintext without one."""
-    return PLAINTEXT if folder is None else client_security(folder, genesis_bytes, unlock)
+def configured(folder: Path | None, genesis_bytes: bytes, unlock: Unlock | None, *, role: str = PEER) -> ClientSecurity:
+    """What a configuration's ``credentials`` means: a session with this folder's key, standard TLS with a node where
+    it has a folder ``tls``; plaintext without one. Raises as ``client_security``."""
+    if folder is None:
+        return PLAINTEXT
+    if role == PEER and (folder / TLS_FOLDER).is_dir():
+        return tls_client(folder / TLS_FOLDER, unlock)
+    return client_security(folder, genesis_bytes, unlock, role=role)
 
 
 def check_addresses(addresses: Sequence[str], credentials: str) -> None:

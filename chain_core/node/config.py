@@ -91,7 +91,7 @@ class NodeSection(_Section):
 class ListenSection(_Section):
     """[listen]: the two ports, as host:port; port 0 draws a free one. Plaintext stays on the loopback interface."""
 
-    client_security: Literal["sm", "plaintext"] = "sm"
+    client_security: Literal["sm", "tls", "plaintext"] = "sm"
     """How the client port is protected; the peer port is so always."""
     peer: str
     client: str
@@ -104,7 +104,26 @@ class ListenSection(_Section):
     @field_validator("client")
     @classmethod
     def _client_address(cls, value: str, info: ValidationInfo) -> str:
-        return _address(value, protected=info.data.get("client_security") == "sm")
+        return _address(value, protected=info.data.get("client_security") in ("sm", "tls"))
+
+
+class TlsSection(_Section):
+    """[tls]: standard TLS on the client port (docs/spec/sm-session.md §7)."""
+
+    certificate: str
+    """RSA or ECDSA certificate and those above it, PEM, leaf first."""
+    key: str
+    """Its key: PKCS#8 PEM, mode 0600."""
+    client_ca: str = ""
+    """Authorities under which clients must show a certificate, which names their roles; or ``anonymous``."""
+    anonymous: bool = False
+    """Clients show nothing and have the role ``client`` alone."""
+
+    @model_validator(mode="after")
+    def _whom(self) -> TlsSection:
+        if bool(self.client_ca) == self.anonymous:
+            raise ValueError("either client_ca, or anonymous = true")
+        return self
 
 
 class LogSection(_Section):
@@ -157,6 +176,7 @@ class NodeConfig(_Section):
     recorder: RecorderSection = RecorderSection()
     security: SecuritySection = SecuritySection()
     quotas: QuotaSection = QuotaSection()
+    tls: TlsSection | None = None
     file: str = ""
     """Where it was read from."""
 
@@ -169,6 +189,12 @@ class NodeConfig(_Section):
             except ValueError as error:
                 raise ValueError(f"{name}: {error}") from error
         return value
+
+    @model_validator(mode="after")
+    def _tls_where_it_is_asked_for(self) -> NodeConfig:
+        if (self.listen.client_security == "tls") != (self.tls is not None):
+            raise ValueError('the section tls goes with listen.client_security = "tls"')
+        return self
 
     @model_validator(mode="after")
     def _ports_differ(self) -> NodeConfig:

@@ -33,6 +33,7 @@ from chain_core.node.ports import FinalBlock
 from chain_core.node.replica import Replica
 from chain_core.node.security import TICK_S, Security
 from chain_core.node.shared_port import SharedTable, merged_metrics
+from chain_core.node.tls import tls_server
 from chain_core.types.ids import MAIN_LEDGER
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Node:
         self.table = SharedTable(membership.genesis.chain_id)
         self.guards = Guards(config, membership, assembly, self._final, self._alarm)
         self._peers = self._peer_security()
+        client_security = self._client_security()
         try:
             data_dir = config.path(config.node.data_dir)
             self._add(open_ledger(data_dir, assembly, membership.genesis, membership.genesis_hash))
@@ -82,9 +84,9 @@ class Node:
         peer_security = replace(self._peers.server(), refused=self.guards.session_refused(PEER))
         self._peer_server = RawServer(self.guards.peer(self.door.methods()), security=peer_security)
         client_methods = self.table.methods()
-        if config.listen.client_security == "sm":
+        if config.listen.client_security != "plaintext":
             client_methods |= self._health.methods()
-        self._client_server = RawServer(self.guards.client(client_methods), security=self._client_security())
+        self._client_server = RawServer(self.guards.client(client_methods), security=client_security)
         self._health.add_to(self._client_server)
         self._metrics_port = MetricsPort(
             lambda: merged_metrics({ledger: one.metrics.text() for ledger, one in self.instances.items()})
@@ -118,6 +120,10 @@ class Node:
         own = self.security.credentials
         if self.config.listen.client_security == "plaintext":
             return PLAINTEXT
+        if self.config.listen.client_security == "tls":
+            return tls_server(
+                self.config, self.membership.genesis.chain_id, self.membership.unlock, SystemClock().now_ms
+            )
         assert own is not None  # the peer port has asked for it
         return SmServer(
             identity_of(own.certificates, own.transport_key),

@@ -1,7 +1,7 @@
 """What a node knows about certificates: its own, whom it trusts, revocation lists, its peers'; and what is wrong there.
 
 The judge behind both ports' sessions. On the client port certificates and lists bind; between validators they alarm
-(docs/spec/certificates.md §1, §9). Only this module reads the files of [security].
+(docs/spec/certificates.md §1, §9). Only this module reads the files of [security], the lists through ``revocation``.
 """
 
 from __future__ import annotations
@@ -13,16 +13,17 @@ from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.passphrase import Unlock
 from chain_core.crypto.providers import signing_provider
 from chain_core.crypto.x509.certificate import Certificate
-from chain_core.crypto.x509.crl import Crl, Crls
-from chain_core.crypto.x509.files import CertificateFileRefused, load_certificates, load_crls
+from chain_core.crypto.x509.crl import Crls
+from chain_core.crypto.x509.files import CertificateFileRefused, load_certificates
 from chain_core.crypto.x509.verify import Anchors, PeerCertificate, Usage, examine_peer, verify_chain
 from chain_core.crypto.x509.watch import Alarm, ListState, Watched, alarms
 from chain_core.node.config import ConfigRefused, NodeConfig
+from chain_core.node.revocation import HOUR_MS, RevocationLists, age
 
 TICK_S = 30.0
 REPEAT_MS = 3_600_000
 """An alarm that stays is told again this often."""
-_HOUR_MS, _DAY_MS = 3_600_000, 86_400_000
+_DAY_MS = 86_400_000
 
 Tell = Callable[[str, dict[str, str | int]], None]
 """Code and facts of an alarm."""
@@ -67,27 +68,25 @@ class Security:
         self._watched: dict[str, Watched] = {}
         self._own_facts: list[Watched] = []
         self._told: dict[tuple[str, str], int] = {}
-        self._crls: Crls | None = None
+        listed = config.path(self._section.crl) if self._section.crl else None
+        self._lists = RevocationLists(listed, self._section.crl_grace_hours)
         self._judged_by: Crls | None = None
         self._judged_ms = 0
-        self._stamp: tuple[int, int, int] | None = None
-        self._missing = ""
-        self.read_lists()
         self._judge_own()
 
     # ---- the judge
 
     def verify_client(self, certificates: Sequence[bytes]) -> PeerCertificate:
         """Who calls the client port. Raises CertificateRefused."""
-        return verify_chain(certificates, self.anchors, self._now_ms(), usage=Usage.CLIENT, crls=self._crls)
+        return verify_chain(certificates, self.anchors, self._now_ms(), usage=Usage.CLIENT, crls=self._lists.current)
 
     def verify_server(self, certificates: Sequence[bytes]) -> PeerCertificate:
         """Whom this node calls as a client. Raises CertificateRefused."""
-        return verify_chain(certificates, self.anchors, self._now_ms(), usage=Usage.SERVER, crls=self._crls)
+        return verify_chain(certificates, self.anchors, self._now_ms(), usage=Usage.SERVER, crls=self._lists.current)
 
     def verify_peer(self, certificates: Sequence[bytes]) -> PeerCertificate:
         """Who is on a link, where no state of the chain says it yet. Raises CertificateRefused."""
-        return verify_chain(certificates, self.anchors, self._now_ms(), usage=Usage.PEER, crls=self._crls)
+        return verify_chain(certificates, self.anchors, self._now_ms(), usage=Usage.PEER, crls=self._lists.current)
 
     def judge_peer(self, name: str, certificates: Sequence[bytes]) -> PeerCertificate:
         """The certificate that validator ``name`` shows on a link, believed or not: what is wrong with it alarms.
@@ -106,7 +105,7 @@ class Security:
             del self._peers[name], self._watched[name]
 
     def _judged(self, name: str, certificates: Sequence[bytes]) -> PeerCertificate:
-        found, refusal = examine_peer(certificates, self.anchors, self._now_ms(), crls=self._crls)
+        found, refusal = examine_peer(certificates, self.anchors, self._now_ms(), crls=self._lists.current)
         reason, detail = (None, "") if refusal is None else (refusal.reason, refusal.what)
         self._watched[name] = Watched(name, False, found.serial, found.not_after_ms, reason, detail)
         return found
@@ -116,9 +115,10 @@ class Security:
     def alarms(self) -> tuple[Alarm, ...]:
         """Everything that is wrong now."""
         section = self._section
-        held = self._crls.lists if self._crls is not None else ()
-        newest = {one.issuer.rfc4514_string(): one.next_update_ms for one in sorted(held, key=_age)}
-        lists = ListState(bool(section.crl), self._missing, tuple(newest.items()), section.crl_grace_hours * _HOUR_MS)
+        newest = {one.issuer.rfc4514_string(): one.next_update_ms for one in sorted(self._lists.held, key=age)}
+        lists = ListState(
+            bool(section.crl), self._lists.missing, tuple(newest.items()), section.crl_grace_hours * HOUR_MS
+        )
         watched = [*self._own_facts, *self._watched.values()]
         return alarms(watched, lists, self._now_ms(), warn_ms=section.warn_days * _DAY_MS, chain_kind=self._kind)
 
@@ -126,8 +126,8 @@ class Security:
         """How clients are checked, in words."""
         if not self._section.crl:
             return "not checked: security.crl is not set"
-        count = len(self._crls.lists) if self._crls is not None else 0
-        return f"{count} lists" + (f"; {self._missing}" if self._missing else "")
+        count = len(self._lists.held)
+        return f"{count} lists" + (f"; {self._lists.missing}" if self._lists.missing else "")
 
     def ends(self) -> list[tuple[str, int]]:
         """(holder, end in ms) of every certificate in use, the authorities above this node's own included."""
@@ -135,7 +135,7 @@ class Security:
 
     def tick(self, tell: Tell) -> None:
         """Judge anew when there are other lists, and each hour; tell what is new or has lasted another hour."""
-        if self._judged_by is not self._crls or self._now_ms() - self._judged_ms >= REPEAT_MS:
+        if self._judged_by is not self._lists.current or self._now_ms() - self._judged_ms >= REPEAT_MS:
             self._judge_own()
             for name, certificates in self._peers.items():
                 self._judged(name, certificates)
@@ -149,10 +149,12 @@ class Security:
                 tell(alarm.code, {"of": alarm.of, "what": alarm.what, "next": alarm.next_step})
 
     def _judge_own(self) -> None:
-        self._judged_by, self._judged_ms = self._crls, self._now_ms()
+        self._judged_by, self._judged_ms = self._lists.current, self._now_ms()
         if not self._own:
             return
-        _, refusal = examine_peer([one.der for one in self._own], self.anchors, self._now_ms(), crls=self._crls)
+        _, refusal = examine_peer(
+            [one.der for one in self._own], self.anchors, self._now_ms(), crls=self._lists.current
+        )
         reason, detail = (None, "") if refusal is None else (refusal.reason, refusal.what)
         leaf, *above = self._own
         trusted = (*self.anchors.own, *self.anchors.foreign)
@@ -164,36 +166,8 @@ class Security:
     # ---- the files
 
     def read_lists(self) -> None:
-        """Read the lists again when the file changed; what was read stays when it is gone or damaged. May take long:
-        in a thread of its own it disturbs nobody."""
-        if not self._section.crl:
-            return
-        path = self._path(self._section.crl)
-        try:
-            found = path.stat()
-            stamp = (found.st_mtime_ns, found.st_size, found.st_ino)
-            if stamp == self._stamp:
-                return
-            lists = load_crls(path)
-        except OSError as error:
-            self._stamp, self._missing = None, f"{path} cannot be read: {error.strerror}"
-            self._crls = self._crls or Crls(())  # configured and never read: every client is CRL_MISSING
-            return
-        except CertificateFileRefused as refusal:
-            self._stamp, self._missing = None, f"{path}: {refusal.what}"
-            self._crls = self._crls or Crls(())
-            return
-        self._stamp, self._missing = stamp, ""
-        self._crls = Crls(self._not_older(lists), grace_ms=self._section.crl_grace_hours * _HOUR_MS)
-
-    def _not_older(self, lists: list[Crl]) -> list[Crl]:
-        """An older list in the file's place takes nothing back while this process runs."""
-        held = self._crls.lists if self._crls is not None else ()
-        newest = {_of(one): one for one in sorted(lists, key=_age)}
-        for one in held:
-            if (new := newest.get(_of(one))) is not None and _age(new) < _age(one):
-                newest[_of(one)] = one
-        return list(newest.values())
+        """Read the lists again when the file changed. May take long: in a thread of its own it disturbs nobody."""
+        self._lists.read()
 
     def _bundle(self, key: str) -> list[Certificate]:
         name = getattr(self._section, key)
@@ -221,15 +195,6 @@ class Security:
                 next_step="put the leaf first, or have this key certified: dualchain ca issue --for node --key ...",
             )
         return Credentials(tuple(one.der for one in self._own), key)
-
-
-def _of(one: Crl) -> tuple[str, bytes | None]:
-    """Whose list it is; an authority that changed its key has two."""
-    return one.issuer.rfc4514_string(), one.authority_key_id
-
-
-def _age(one: Crl) -> tuple[int, int]:
-    return one.number, one.this_update_ms
 
 
 def _label(one: Certificate) -> str:

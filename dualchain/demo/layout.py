@@ -9,12 +9,16 @@
 from __future__ import annotations
 
 import shutil
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from chain_core.codec.genesis import encode_genesis
+from chain_core.crypto.x509.authority import open_authority
+from chain_core.crypto.x509.roles import PEER
 from chain_core.network.secured.security import SmClient
-from chain_core.node.certify import CLIENTS
+from chain_core.node.certify import AUTHORITY, CLIENTS, ISSUING, write_clients
 from chain_core.node.chain_view import ChainView
 from chain_core.node.client_security import client_security
 from chain_core.node.key_protection import Protection, drawn_protection
@@ -73,9 +77,21 @@ class Chain:
         """The folder of a client's key and certificates: an account's of the genesis document, ``cli``, ``gateway``."""
         return self.directory / CLIENTS / client
 
-    def security(self, client: str = "cli") -> SmClient:
-        """Sessions with its nodes, as this client."""
-        return client_security(self.credentials(client), self.genesis_bytes, self.protection.unlock)
+    def security(self, client: str = "cli", role: str = PEER) -> SmClient:
+        """Sessions with its nodes, or with whoever has ``role``, as this client."""
+        return client_security(self.credentials(client), self.genesis_bytes, self.protection.unlock, role=role)
+
+    def certify(self, clients: Mapping[str, tuple[str, tuple[str, ...]]]) -> None:
+        """Credentials for further clients, by the chain's own authority: legal entity and roles by name."""
+        authority = open_authority(self.directory / AUTHORITY / ISSUING, self.protection.unlock)
+        write_clients(
+            self.directory / CLIENTS,
+            self.genesis.chain_id,
+            authority,
+            clients,
+            time.time_ns() // 1_000_000,
+            self.protection.passphrase,
+        )
 
     @property
     def genesis_file(self) -> Path:

@@ -16,6 +16,7 @@ from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 from dualchain.demo.actors import Actor, Desk, Signed, StoryFault
 from dualchain.demo.evidence import EvidenceBook
+from dualchain.demo.layout import MARKETS
 from dualchain.demo.market_setup import security_id
 from dualchain.demo.observe import prove
 from dualchain.demo.services import ANSWER, NAME, REFERENCE, services_keys
@@ -57,7 +58,15 @@ class ServiceStory:
         return self._step(label, name, method, {"service": self.service, **more})
 
     async def trust(self) -> None:
-        """Publisher, consumer and tester attach an assertion key each and upload their certificates."""
+        """Publisher, consumer and tester attach an assertion key each and upload their certificates; the supervisory
+        chain's authority certifies them for sessions with the services."""
+        self.upper.chain.certify(
+            {
+                PUBLISHER: (MARKETS["BJ"][1], ("publisher",)),
+                CONSUMER: (MARKETS["JS"][1], ()),
+                TESTER: ("跨链联调测试机构", ("tester",)),
+            }
+        )
         attached, uploaded, upper = [], [], self.upper.chain
         for name in (PUBLISHER, CONSUMER, TESTER):
             self.keys[name] = KeyPair.of(generate_private_key())
@@ -74,16 +83,19 @@ class ServiceStory:
     def write_configs(self, work: Path) -> dict[str, Sequence[str]]:
         """Configurations of gateway and look-up service; their command lines."""
         upper, market = self.upper.chain, self.publisher.chain
-        supervisory = [
-            "[supervisory]",
-            f"genesis = {_quoted(upper.genesis_file)}",
-            f"credentials = {_quoted(upper.credentials('gateway'))}",
-            f"nodes = {json.dumps(upper.addresses)}",
-        ]
+
+        def supervisory(client: str) -> list[str]:
+            return [
+                "[supervisory]",
+                f"genesis = {_quoted(upper.genesis_file)}",
+                f"credentials = {_quoted(upper.credentials(client))}",
+                f"nodes = {json.dumps(upper.addresses)}",
+            ]
+
         keys = ["[keys]", *upper.protection.lines]
         gateway_key = upper.directory / "accounts" / f"{GATEWAY}.key"
         gateway = [
-            *supervisory,
+            *supervisory(GATEWAY),
             *keys,
             "[gateway]",
             f'listen = "{self.gateway}"',
@@ -91,7 +103,7 @@ class ServiceStory:
             f"key = {_quoted(gateway_key)}",
         ]
         lookup = [
-            *supervisory,
+            *supervisory(PUBLISHER),
             "[market]",
             f"genesis = {_quoted(market.genesis_file)}",
             f"credentials = {_quoted(market.credentials('operator'))}",
@@ -110,6 +122,11 @@ class ServiceStory:
             commands[name] = [name, "run", "--config", str(path)]
         return commands
 
+    def _caller(self, name: str) -> Consumer:
+        """Somebody who calls services, in SM sessions with the gateway."""
+        security = self.upper.chain.security(name, GATEWAY)
+        return Consumer(self.chain, self.gateway, self._actor(name).account, self.keys[name], security=security)
+
     async def publish(self, security: str) -> Outcome:
         """Draft; registration before the test is refused; joint test through the gateway; registered, online."""
         example = security_id(self.publisher, security).hex()
@@ -122,7 +139,7 @@ class ServiceStory:
         early = self._of("service registered before its test", PUBLISHER, "register")
         await self.upper.refused(early, "services.not_tested")
         tester, key = self._actor(TESTER), self.keys[TESTER]
-        caller = Consumer(self.chain, self.gateway, tester.account, key)
+        caller = self._caller(TESTER)
         try:
             account = Account(tester.account, tester.private, tester.public)
             tested = await JointTest(self.chain, caller, account, key).run(self.service)
@@ -138,7 +155,7 @@ class ServiceStory:
         """A call before confirmation is refused; application, confirmation, the call; its answer fully verified."""
         consumer = self._actor(CONSUMER)
         request = json.dumps({"security": security_id(self.publisher, security).hex()}).encode("ascii")
-        caller = Consumer(self.chain, self.gateway, consumer.account, self.keys[CONSUMER])
+        caller = self._caller(CONSUMER)
         try:
             await self.upper.accepted([self._of("JS applies for the service", CONSUMER, "apply", market="JS")])
             await _refused_call(caller, self.service, request)

@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.passphrase import Passphrase, Unlock, parse_source
-from chain_core.network.identity import require_loopback
+from chain_core.crypto.x509.roles import CUSTODIAN, PEER
+from chain_core.network.access import Records
+from chain_core.network.secured.security import ClientSecurity
 from chain_core.node.chain_view import ChainView
+from chain_core.node.client_security import check_addresses, configured
 from chain_core.node.config import ConfigRefused, read_genesis
-from chain_core.types.errors import LocalFault
+from chain_core.node.revocation import RevocationLists
+from chain_core.node.service_port import PLAINTEXT_PORT, PortSection, ServicePort, service_port
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 from contracts.data.records import MAX_CUSTODIANS
 from local_chain.data.chain import DataChain
@@ -31,13 +35,6 @@ _SEE = "see docs/spec/data-tiers.md §11"
 _ACCOUNT = rf"^[0-9a-f]{{{2 * ACCOUNT_ID_SIZE}}}$"
 
 
-def _loopback(value: str) -> str:
-    try:
-        return require_loopback(value)
-    except LocalFault as fault:
-        raise ValueError(f"{fault.what}: {fault.where!r}; {fault.next_step}") from fault
-
-
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -54,7 +51,7 @@ class ActorSection(_Section):
     """Paths of former ones, for what was sealed to them."""
 
 
-class CustodianSection(ActorSection):
+class CustodianSection(ActorSection, PortSection):
     """[custodian]: whose vault and layer it is, and where its service listens."""
 
     sealing_key: str = Field(min_length=1)
@@ -62,22 +59,12 @@ class CustodianSection(ActorSection):
     sweep_s: int = Field(default=60, ge=1, le=86_400)
     """How often the service looks for deletions that are ordered."""
 
-    @field_validator("listen")
-    @classmethod
-    def _address(cls, value: str) -> str:
-        return _loopback(value) if value else value
-
 
 class ReleaseSection(_Section):
     """[release]: custodians' services, and whom new objects name."""
 
     addresses: list[str] = Field(default=[], max_length=16)
     custodians: list[str] = Field(default=[], max_length=MAX_CUSTODIANS)
-
-    @field_validator("addresses")
-    @classmethod
-    def _addresses(cls, value: list[str]) -> list[str]:
-        return [_loopback(address) for address in value]
 
     @field_validator("custodians")
     @classmethod
@@ -128,6 +115,20 @@ class DataConfig(_Section):
     directory: Path = Field(default=Path(), exclude=True)
     """Where relative paths count from."""
 
+    @field_validator("release")
+    @classmethod
+    def _reached(cls, value: ReleaseSection, info: ValidationInfo) -> ReleaseSection:
+        if (chain := info.data.get("chain")) is not None:
+            check_addresses(value.addresses, chain.credentials)
+        return value
+
+    @field_validator("custodian")
+    @classmethod
+    def _port(cls, value: CustodianSection | None, info: ValidationInfo) -> CustodianSection | None:
+        if value is not None and value.listen and (chain := info.data.get("chain")) is not None:
+            value.check(value.listen, chain.credentials, "chain.credentials")
+        return value
+
 
 def load(path: Path) -> DataConfig:
     """The file's content. Raises ConfigRefused that names file and key."""
@@ -148,7 +149,23 @@ class Desk:
 
     def chain(self) -> DataChain:
         """The market's chain."""
-        return DataChain(ChainView(read_genesis(self.path(self.config.chain.genesis))[1]), self.config.chain.nodes)
+        return DataChain(ChainView(self._genesis()), self.config.chain.nodes, self.security())
+
+    def security(self, role: str = PEER) -> ClientSecurity:
+        """How the chain's nodes are talked to, or whoever has ``role`` there."""
+        named = self.config.chain.credentials
+        return configured(self.path(named) if named else None, self._genesis(), self._unlock, role=role)
+
+    def port(self, section: CustodianSection, records: Records) -> ServicePort:
+        """How the custodian's own port is protected."""
+        if section.security == "plaintext":
+            return PLAINTEXT_PORT
+        lists = RevocationLists(self.path(section.crl) if section.crl else None, section.crl_grace_hours)
+        folder = self.path(self.config.chain.credentials)
+        return service_port(folder, self._genesis(), self._unlock, CUSTODIAN, lists, records)
+
+    def _genesis(self) -> bytes:
+        return read_genesis(self.path(self.config.chain.genesis))[1]
 
     def pair(self, name: str) -> KeyPair:
         """A key file. Raises KeyFileRefused, PassphraseRefused."""
@@ -182,7 +199,8 @@ class Desk:
         """The actor as a reader."""
         if not self.actor.sealing_key:
             raise _missing("actor.sealing_key")
-        return Reader(chain, self.who(self.actor), self.ring(self.actor), self.config.release.addresses)
+        custodians = self.config.release.addresses, self.security(CUSTODIAN)
+        return Reader(chain, self.who(self.actor), self.ring(self.actor), *custodians)
 
     def vault(self) -> Vault:
         """The vault that is there."""

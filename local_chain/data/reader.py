@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from chain_core._pb.dualchain.data.v1 import data_pb2 as pb
 from chain_core.network.raw_rpc import RawChannel, parse
+from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.types.errors import DualchainError
 from chain_core.types.values import Value
 from contracts.data.records import DATA, LIMITED, PUBLIC, Descriptor, Grant, body_key, find, grant_key
@@ -43,7 +44,16 @@ async def read_public(chain: DataChain, identity: bytes) -> Read:
 class Reader:
     """An account with transaction and sealing key. Raises RefusedByChain, NotReleased, DataRefused."""
 
-    def __init__(self, chain: DataChain, who: Account, sealing: KeyRing, addresses: Sequence[str]) -> None:
+    def __init__(
+        self,
+        chain: DataChain,
+        who: Account,
+        sealing: KeyRing,
+        addresses: Sequence[str],
+        security: ClientSecurity = PLAINTEXT,
+    ) -> None:
+        """``addresses``: of custodians' services, ``security``: how they are talked to."""
+        self._security = security
         self._chain = chain
         self._who = who
         self._sealing = sealing
@@ -87,7 +97,7 @@ class Reader:
         request = pb.FetchRequest(object=identity, reader=self._who.account, not_below=not_below)
         last: DualchainError | None = None
         for address in self._addresses:
-            channel = RawChannel(address)
+            channel = RawChannel(address, self._security)
             try:
                 answer = await channel.unary(FETCH, request.SerializeToString(), timeout_s=_FETCH_S)
                 return parse(pb.FetchResponse, answer)

@@ -8,10 +8,11 @@ from collections.abc import Mapping
 from chain_core.network.access import CLIENT, Rule
 from chain_core.network.quota import Quota
 from chain_core.node.config import ConfigRefused
+from chain_core.node.logged_refusals import LoggedRefusals
 from local_chain.data.config import Desk
 from local_chain.data.release import FETCH, Releaser
 from service_registry.chain import wall_clock_ms
-from service_registry.serving import serve, set_up_log
+from service_registry.serving import Served, serve, set_up_log
 
 RULES: Mapping[str, Rule] = {FETCH: Rule(CLIENT, Quota.READ)}
 """What is released to whom, the chain decides (docs/spec/data-tiers.md §8)."""
@@ -23,6 +24,8 @@ async def serve_releases(desk: Desk) -> None:
     if section is None or not section.listen:
         raise ConfigRefused("needed to serve", where="custodian.listen", next_step="see docs/spec/data-tiers.md §11")
     set_up_log(desk.config.log, "local_chain")
+    records = LoggedRefusals()
+    port = desk.port(section, records)
     chain = desk.chain()
     releaser = Releaser(chain, desk.custodian(), wall_clock_ms)
     sweeping = asyncio.create_task(releaser.sweep_for_ever(section.sweep_s))
@@ -32,4 +35,5 @@ async def serve_releases(desk: Desk) -> None:
         await asyncio.gather(sweeping, return_exceptions=True)
         await chain.close()
 
-    await serve(releaser.methods(), RULES, section.listen, {"custodian": section.account}, close, sweeping)
+    served = Served(releaser.methods(), RULES, section.listen, port, records)
+    await serve(served, {"custodian": section.account}, close, sweeping)

@@ -50,7 +50,7 @@ PEOPLE = {
 }
 
 
-def lay_out(directory: Path) -> None:
+def lay_out(directory: Path, client_security: str = "plaintext") -> None:
     """Keys, genesis document and configurations; each person has a sealing key beside the transaction key."""
     new_directory(directory)
     ports = drawn_ports(8)
@@ -72,7 +72,7 @@ def lay_out(directory: Path) -> None:
     genesis = market_genesis(
         "data", "BJ", now_ms(), validators, accounts, above, MarketCalendar(), {"idle_block_ms": 1_000}
     )
-    write_network(directory, genesis, plans, client_security="plaintext")
+    write_network(directory, genesis, plans, client_security=client_security)
 
 
 class DataHouse:

@@ -37,6 +37,7 @@ class Commands:
             nodes = json.dumps(self.house.addresses)
             text = (
                 f'[chain]\ngenesis = "{self.house.directory / "genesis.bin"}"\nnodes = {nodes}\n'
+                f'credentials = "{self.house.directory / "clients" / name}"\n'
                 f'[actor]\naccount = "{self.house.account(name).hex()}"\nkey = "{accounts / f"{name}.key"}"\n'
                 f'sealing_key = "{sealing}"\n'
                 f'[release]\naddresses = ["{self.listen}"]\ncustodians = ["{self.house.account("custodian").hex()}"]\n'
@@ -77,7 +78,7 @@ def test_a_day_with_the_commands(tmp_path: Path) -> None:
 
 
 async def story(directory: Path) -> None:
-    lay_out(directory / "chain")
+    lay_out(directory / "chain", "sm")
     house, group = DataHouse(directory / "chain"), ProcessGroup(directory / "logs")
     run = Commands(house, directory)
     run.configure("owner", "ann", "bo", "cy", "csrc", "custodian")

@@ -101,28 +101,39 @@ class House:
 
     def configure(self) -> None:
         """Files of gateway, look-up and persons, as docs/spec/service-registry.md §11 says."""
-        above = self._chain("supervisory", self.upper) + '[keys]\npassphrase_file = "passphrase"\n'
+        self.upper.certify(
+            {
+                "operator-BJ": (PEOPLE["operator-BJ"][0], ("publisher",)),
+                "operator-JS": (PEOPLE["operator-JS"][0], ()),
+                "tester": (PEOPLE["tester"][0], ("tester", "auditor")),  # reads whole blocks, to recompute digests
+            }
+        )
+        above = {
+            name: self._chain("supervisory", self.upper, name) + '[keys]\npassphrase_file = "passphrase"\n'
+            for name in PEOPLE
+        }
         who = self.desks[SUPERVISORY].actors
         keys = self.upper.directory / "accounts"
         (self.work / "gateway.toml").write_text(
-            f'{above}[gateway]\nlisten = "{self.gateway}"\naccount = "{who["gateway"].account.hex()}"\n'
+            f'{above["gateway"]}[gateway]\nlisten = "{self.gateway}"\naccount = "{who["gateway"].account.hex()}"\n'
             f'key = "{keys / "gateway.key"}"\n'
         )
         (self.work / "lookup.toml").write_text(
-            f'{above}{self._chain("market", self.chains["BJ"])}[publisher]\nlisten = "{self.lookup}"\n'
+            f"{above['operator-BJ']}{self._chain('market', self.chains['BJ'], 'operator')}"
+            f'[publisher]\nlisten = "{self.lookup}"\n'
             f'account = "{who["operator-BJ"].account.hex()}"\nreference = "holder-roll"\n'
             'assertion_key = "operator-BJ-assertion.key"\n'
         )
         for name in (name for name in PEOPLE if name != "gateway"):
             market = f'market = "{name[-2:]}"\n' if name.startswith("operator-") else ""
             (self.work / f"{name}.toml").write_text(
-                f'{above}[actor]\naccount = "{who[name].account.hex()}"\nkey = "{keys / f"{name}.key"}"\n'
+                f'{above[name]}[actor]\naccount = "{who[name].account.hex()}"\nkey = "{keys / f"{name}.key"}"\n'
                 f'assertion_key = "{name}-assertion.key"\n{market}[gateway]\naddress = "{self.gateway}"\n'
             )
 
     @staticmethod
-    def _chain(section: str, chain: Chain) -> str:
-        place = f'genesis = "{chain.genesis_file}"\ncredentials = "{chain.credentials("cli")}"\n'
+    def _chain(section: str, chain: Chain, client: str) -> str:
+        place = f'genesis = "{chain.genesis_file}"\ncredentials = "{chain.credentials(client)}"\n'
         return f"[{section}]\n{place}nodes = {json.dumps(chain.addresses)}\n"
 
     async def command(self, who: str, *arguments: str, refused: bool = False) -> dict[str, Any]:

@@ -11,6 +11,8 @@ PEER = "peer"
 """A validator's node."""
 CLIENT = "client"
 """Whoever calls the client port."""
+GATEWAY, PUBLISHER, CUSTODIAN = "gateway", "publisher", "custodian"
+"""A service beside the nodes: whoever calls it looks for its role in the certificate that it shows."""
 EVERY_CHAIN = "*"
 MAX_ROLES = 16
 

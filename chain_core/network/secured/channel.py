@@ -207,7 +207,7 @@ class SecureChannel(grpc.aio.Channel):
     """Made by ``secure_channel``; one session for all calls."""
 
     def __init__(self, address: str, credentials: SmClient) -> None:
-        self._channel = open_channel(address, protected=True)
+        self._channel = open_channel(address, credentials)
         self._keeper = SessionKeeper(self._channel, address, credentials)
         self._calls = SecuredCalls(self._channel, self._keeper)
 

@@ -11,6 +11,7 @@ from chain_core.network.sm_session.binding import Binding
 from chain_core.network.sm_session.ports import Established, Identity, Verify
 from chain_core.network.sm_session.refused import SessionRefused
 from chain_core.network.sm_session.suite import SIGNER_ID
+from chain_core.network.tls import TlsClient, TlsServer
 
 SM: Final = "sm"
 """The kind of a caller whom a session has authenticated."""
@@ -69,8 +70,8 @@ class SmClient:
     established: Callable[[Established], None] | None = None
 
 
-ServerSecurity: TypeAlias = Plaintext | SmServer
-ClientSecurity: TypeAlias = Plaintext | SmClient
+ServerSecurity: TypeAlias = Plaintext | TlsServer | SmServer
+ClientSecurity: TypeAlias = Plaintext | TlsClient | SmClient
 
 
 def identity_of(certificates: tuple[bytes, ...], private_key: bytes) -> Identity:

@@ -109,7 +109,7 @@ class Stage:
             await asyncio.wait_for(self.told.wait_for(lambda: self.asked >= count), 10)
 
     async def __aenter__(self) -> Stage:
-        self.server = RawServer({SERVICE_CALL: Unary(self._serve)})
+        self.server = RawServer(self.methods())
         self.endpoint = self.server.bind("127.0.0.1:0")
         await self.server.start()
         self.chain = HouseChain(self.house)
@@ -117,6 +117,10 @@ class Stage:
         self.recorder.start()
         self.gateway = Gateway(self.chain, self.recorder, self.clock)
         return self
+
+    def methods(self) -> dict[str, Unary]:
+        """The publisher's."""
+        return {SERVICE_CALL: Unary(self._serve)}
 
     async def __aexit__(self, *_: object) -> None:
         await self.recorder.stop()

@@ -17,9 +17,10 @@ from service_registry.config import GatewayConfig, LookupConfig, UserConfig, loa
 from tests.unit.service_registry.house import DEFINITION
 
 CHAIN = 'genesis = "g.bin"\nnodes = ["127.0.0.1:7101"]\n'
-GATEWAY = f'[supervisory]\n{CHAIN}[gateway]\nlisten = "127.0.0.1:0"\naccount = "{"0a" * 16}"\nkey = "k"\n'
+LISTEN = 'listen = "127.0.0.1:0"\nsecurity = "plaintext"\n'
+GATEWAY = f'[supervisory]\n{CHAIN}[gateway]\n{LISTEN}account = "{"0a" * 16}"\nkey = "k"\n'
 LOOKUP = (
-    f'[supervisory]\n{CHAIN}[market]\n{CHAIN}[publisher]\nlisten = "127.0.0.1:0"\naccount = "{"0a" * 16}"\n'
+    f'[supervisory]\n{CHAIN}[market]\n{CHAIN}[publisher]\n{LISTEN}account = "{"0a" * 16}"\n'
     'reference = "r"\nassertion_key = "k"\n'
 )
 USER = f'[supervisory]\n{CHAIN}[actor]\naccount = "{"0a" * 16}"\nkey = "k"\n'
@@ -36,7 +37,9 @@ def test_complete_files(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "key"),
     [
-        (GATEWAY.replace("127.0.0.1:0", "0.0.0.0:1"), "gateway.listen"),
+        (GATEWAY.replace("127.0.0.1:0", "0.0.0.0:1"), "key gateway"),
+        (GATEWAY.replace('security = "plaintext"\n', ""), "SM sessions need supervisory.credentials"),
+        (GATEWAY.replace("plaintext", "none"), "gateway.security"),
         (GATEWAY.replace("127.0.0.1:7101", "example.org:1"), "supervisory.nodes"),
         (GATEWAY.replace("0a", "0A"), "gateway.account"),
         (GATEWAY + "surplus = 1\n", "gateway.surplus"),
