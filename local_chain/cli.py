@@ -58,6 +58,7 @@ from contracts.kernel.records import (
 from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_roll
 from crosschain.regions import REGIONS
 from local_chain.data.cli import app as data_app
+from local_chain.exporter.cli import app as exporter_app
 from local_chain.genesis import MarketCalendar, check_votes, market_accounts, market_genesis
 from local_chain.ledgers_cli import ledgers_app
 from local_chain.successor_cli import successor
@@ -66,6 +67,7 @@ app = typer.Typer(help="A market's chain 地方业务链: make it, and ask its b
 app.add_typer(validators_app(), name="validators")
 app.add_typer(ledgers_app, name="ledgers")
 app.add_typer(data_app, name="data")
+app.add_typer(exporter_app, name="exporter")
 app.command()(successor)
 
 SECURITY_ID = Annotated[str, typer.Argument(help="Security id, 32 hexadecimal digits.")]

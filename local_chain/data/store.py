@@ -18,7 +18,7 @@ from local_chain.data.errors import NotReleased, StoreFault
 
 NAME_SIZE = 16
 _MAX_OBJECT_BYTES = (1 << MAX_CLASS) + SEALED_OVERHEAD
-_PREFIX = "items"
+_PREFIX, _SNAPSHOTS = "items", "snapshots"
 _TIMEOUT, _RETRIES, _RETRY_S = "20s", 3, 30
 
 
@@ -83,6 +83,34 @@ class ObjectStore:
             ) from error
         except (BaseError, OSError) as error:
             raise self._fault(error) from error
+
+    async def put_snapshot(self, name: str, raw: bytes) -> None:
+        """Stores a snapshot under ``<object_id>/<version>``; the same bytes again write nothing. A bucket with versions
+        keeps what an overwrite replaces, a folder does not.
+        """
+        path = f"{_SNAPSHOTS}/{name}"
+        try:
+            if await self._read(path) == raw:
+                return
+            await obstore.put_async(self._store, path, raw)
+            if self._directory is not None:
+                for place in (path, *map(str, Path(path).parents)):
+                    sync(self._directory / place)
+        except (BaseError, OSError) as error:
+            raise self._fault(error) from error
+
+    async def get_snapshot(self, name: str) -> bytes | None:
+        """A snapshot's stored bytes; None when it is not there."""
+        try:
+            return await self._read(f"{_SNAPSHOTS}/{name}")
+        except (BaseError, OSError) as error:
+            raise self._fault(error) from error
+
+    async def _read(self, path: str) -> bytes | None:
+        try:
+            return bytes(await (await obstore.get_async(self._store, path)).bytes_async())
+        except (NotFoundError, FileNotFoundError):
+            return None
 
     async def remove(self, name: bytes) -> None:
         """Removes an item; old versions of a versioned bucket stay, sealed. Nothing happens when it is gone."""

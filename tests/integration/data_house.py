@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -50,7 +50,9 @@ PEOPLE = {
 }
 
 
-def lay_out(directory: Path, client_security: str = "plaintext") -> None:
+def lay_out(
+    directory: Path, client_security: str = "plaintext", people: Mapping[str, tuple[str, ...]] = PEOPLE
+) -> None:
     """Keys, genesis document and configurations; each person has a sealing key beside the transaction key."""
     new_directory(directory)
     ports = drawn_ports(8)
@@ -58,8 +60,8 @@ def lay_out(directory: Path, client_security: str = "plaintext") -> None:
     validators = make_validators(directory, plans)
     accounts = []
     for row, name in zip(
-        make_accounts(directory, [AccountPlan(name, f"entity {name}", roles) for name, roles in PEOPLE.items()]),
-        PEOPLE,
+        make_accounts(directory, [AccountPlan(name, f"entity {name}", roles) for name, roles in people.items()]),
+        people,
         strict=True,
     ):
         if name == "cy":  # attaches his own later
@@ -149,9 +151,9 @@ class DataHouse:
 
 
 @asynccontextmanager
-async def data_house(directory: Path) -> AsyncIterator[DataHouse]:
+async def data_house(directory: Path, people: Mapping[str, tuple[str, ...]] = PEOPLE) -> AsyncIterator[DataHouse]:
     """Nodes and the custodian's service, stopped in any case."""
-    lay_out(directory)
+    lay_out(directory, people=people)
     house = DataHouse(directory)
     for folder in house.key_folders:
         folder.mkdir()

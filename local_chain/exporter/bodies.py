@@ -1,0 +1,291 @@
+"""The parts of bodies that the chain decides, by kind (docs/spec/exporter.md §3). Names as published, model 2.0.0."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+from contracts.data_model.json_text import Json, merge_patch, scaled, without_nulls
+
+CNY = "156"
+EQUITY_ACCOUNT, FUND_ACCOUNT = 1, 2
+NORMAL, FROZEN = 1, 2
+RIGHTS, ROSTER = 1, 2
+NON_TRADE, TRADE = 1, 2
+_CHINA = timezone(timedelta(hours=8))
+
+
+DEFAULTS: Mapping[str, Json] = {
+    "subject": {
+        "subject_information": {
+            "basic_information_subject": {
+                "general_information_subject": {"subject_main_administrative_region": 0},
+                "subject_qualification_information": [],
+            }
+        }
+    },
+    "account": {
+        "account_information": {
+            "basic_account_information": {"account_purpose": []},
+            "account_cycle_information": {
+                "account_opening_information": {"account_opening_doc": []},
+                "account_cancellation_information": {"account_closing_doc": []},
+                "freeze_information": {"account_frozen_doc": []},
+                "unfreezing_information": {"account_thaw_doc": []},
+            },
+        }
+    },
+    "product": {
+        "product_information": {
+            "essential_information": {"service_provider_information": [], "product_file_information": []},
+            "release_information": {"filing_information": []},
+        }
+    },
+    "transactionreport": {"transaction_report_information": {"transaction_intermediary_information": []}},
+}
+"""What must stand in a body and may be empty."""
+
+
+def whole(kind: str, attributes: Json, facts: Json) -> Json:
+    """The body: what may be empty, under what is private, under what the chain says."""
+    body: Json = merge_patch(merge_patch(DEFAULTS.get(kind, {}), without_nulls(attributes)), facts)
+    enterprise: Any = body
+    for name in ("subject_information", "organization_subject_information", "basic_information_of_enterprise"):
+        enterprise = enterprise.get(name, {}) if isinstance(enterprise, dict) else {}
+    if kind == "subject" and enterprise:  # only where the group is filled at all
+        enterprise.setdefault("leading_member_information", [])
+        enterprise.get("basic_information_description", {}).setdefault("subject_shareholders_number", 0)
+    return body
+
+
+def moment(time_ms: int) -> str:
+    """A time as bodies carry it, with the offset of China."""
+    return datetime.fromtimestamp(time_ms // 1_000, UTC).astimezone(_CHINA).isoformat()
+
+
+def day(time_ms: int) -> str:
+    """A date as bodies carry it, in China."""
+    return moment(time_ms)[:10]
+
+
+def subject(time_ms: int) -> Json:
+    """A party; who it is comes from its attributes alone."""
+    general = {"subject_id": "", "subject_create_time": moment(time_ms)}
+    return {"subject_information": {"basic_information_subject": {"general_information_subject": general}}}
+
+
+def holder_count(count: int) -> Json:
+    """How many holders an issuer has."""
+    description = {"subject_shareholders_number": count}
+    group = {"basic_information_of_enterprise": {"basic_information_description": description}}
+    return {"subject_information": {"organization_subject_information": group}}
+
+
+def suitability(category: int, expires_day: int, certifier: str, time_ms: int) -> Json:
+    """A checked proof of suitability; ``expires_day`` 0 withdraws."""
+    row = {
+        "subject_investor_qualification": category,
+        "subject_investor_qualification_certifier_ref": certifier,
+        "subject_investor_qualification_certificate_time": moment(time_ms),
+        "subject_investor_qualification_status": expires_day > 0,
+    }
+    listed = [{"investor_suitability_information": [row]}]
+    return {"subject_information": {"basic_information_subject": {"subject_qualification_information": listed}}}
+
+
+def account(kind: int, number: str, subject_ref: str, depository_ref: str, time_ms: int, associated: str = "") -> Json:
+    """A securities account, or a fund account that names it."""
+    basic = {
+        "account_subject_ref": subject_ref,
+        "account_depository_ref": depository_ref,
+        "account_number": number,
+        "account_type": kind,
+        "account_status": NORMAL,
+        "account_create_time": moment(time_ms),
+    }
+    cycle: Json = {
+        "account_opening_information": {"account_opening_date": day(time_ms)},
+    }
+    related: Json = {"account_associated_account_ref": associated} if associated else {}
+    parts: Json = {"basic_account_information": basic, "account_cycle_information": cycle}
+    return {"account_information": parts | {"account_related_information": related}}
+
+
+def account_frozen(frozen: bool, directive: str, time_ms: int) -> Json:
+    """A freeze of the party, or its end."""
+    if frozen:
+        group: Json = {"freeze_information": {"account_frozen_date": day(time_ms), "account_frozen_remark": directive}}
+    else:
+        group = {"unfreezing_information": {"account_thaw_date": day(time_ms), "account_thaw_remark": directive}}
+    basic = {"account_status": FROZEN if frozen else NORMAL}
+    return {"account_information": {"basic_account_information": basic, "account_cycle_information": group}}
+
+
+@dataclass(frozen=True, slots=True)
+class ProductFacts:
+    """What chain and market say of a security."""
+
+    code: str
+    name: str
+    issuer_ref: str
+    issuer_name: str
+    market_ref: str
+    market_name: str
+    declared: int
+    decimals: int
+
+
+def product(facts: ProductFacts, time_ms: int) -> Json:
+    """A security; its type and issue come from its attributes."""
+    basic = {
+        "product_trading_market_category": 0,
+        "product_market_subject_ref": facts.market_ref,
+        "product_market_subject_name": facts.market_name,
+        "product_issuer_subject_ref": facts.issuer_ref,
+        "product_code": facts.code,
+        "product_name": facts.name,
+        "product_scale": scaled(facts.declared, facts.decimals),
+        "product_scale_currency": CNY,
+        "product_create_time": moment(time_ms),
+    }
+    if facts.issuer_name:
+        basic["product_issuer_name"] = facts.issuer_name
+    return {"product_information": {"essential_information": {"basic_product_information": basic}}}
+
+
+def product_status(status: int, time_ms: int | None = None) -> Json:
+    """Whether it is registering (0), live (1) or frozen (2)."""
+    group: Json = {"transaction_status": {"product_transaction_status": status}}
+    if time_ms is not None:
+        group["listing_information"] = {"product_listing_date": day(time_ms)}
+    return {"product_information": {"transaction_information": group}}
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """Available, pledged and frozen units."""
+
+    available: int = 0
+    pledged: int = 0
+    frozen: int = 0
+
+    @property
+    def total(self) -> int:
+        """The whole holding."""
+        return self.available + self.pledged + self.frozen
+
+
+def registration(
+    refs: dict[str, str], subject_type: int, event_type: int, before: Balance, after: Balance, decimals: int, ms: int
+) -> Json:
+    """A holder's rights after a change; ``refs`` are its references by name."""
+
+    def change(name: str, old: int, new: int, before_name: str) -> Json:
+        return {
+            f"register_{name}_balance_change": scaled(new - old, decimals),
+            before_name: scaled(old, decimals),
+            f"register_{name}_balance_after": scaled(new, decimals),
+        }
+
+    description = {
+        "register_time": moment(ms),
+        "register_subject_type": subject_type,
+        "register_asset_type": 0,
+        "register_asset_unit": 0,
+        "register_asset_currency": CNY,
+        "register_create_time": moment(ms),
+        **refs,
+    }
+    rights = {
+        "basic_information_description": description,
+        "available_registration": change("asset", before.available, after.available, "register_asset_balance_before"),
+        "pledge_registration": change("pledge", before.pledged, after.pledged, "register_pledge_balance_before"),
+        "freezing_registration": change("frozen", before.frozen, after.frozen, "register_frozen_balance"),
+        "description_status_information": {"register_source_type": 0},
+    }
+    basic = {"register_object_type": RIGHTS, "register_event_type": event_type}
+    body = {"register_basic_information": basic, "registration_rights": {"basic_information_rights": rights}}
+    return {"registration_information": body}
+
+
+def roll(issuer_ref: str, product_ref: str, holders: list[tuple[str, int]], decimals: int, time_ms: int) -> Json:
+    """The register when it became live: (subject reference, units) of each holder."""
+    basic = {
+        "register_subject_ref": issuer_ref,
+        "register_product_ref": product_ref,
+        "register_list_date": day(time_ms),
+    }
+    rows = [
+        {"register_equity_subject_ref": ref, "register_equity_shareholding": scaled(units, decimals)}
+        for ref, units in holders
+    ]
+    records = {
+        "basic_information_roster": basic,
+        "register_shareholders": rows,
+        "register_creditors": [],
+        "fund_investors": [],
+    }
+    kind = {"register_object_type": ROSTER, "register_event_type": NON_TRADE}
+    return {"registration_information": {"register_basic_information": kind, "roll_records": records}}
+
+
+def transfer(product_ref: str, source: str, target: str, kind: int, quantity: int | str, serial: str, ms: int) -> Json:
+    """A transfer between two holders."""
+    remark = {
+        "transaction_market_type": 0,
+        "transaction_type": kind,
+        "transaction_method": 0,
+        "transaction_create_time": moment(ms),
+    }
+    asset = {
+        "asset_custody_state": {"transaction_product_custody_status": 1},
+        "custody_asset_transaction": {"transaction_custody_product_ref": product_ref},
+    }
+    content = {
+        "transaction_series_number": serial,
+        "transaction_settlement_currency": CNY,
+        "transaction_settlement_quantity": quantity,
+        "transaction_settlement_time": moment(ms),
+    }
+    parties = {"transaction_investor_original_ref": source, "transaction_investor_counterparty_ref": target}
+    return {
+        "transaction_report_information": {
+            "basic_transaction_information": {"basic_information_remark": remark, "trading_asset_information": asset},
+            "transaction_information": {
+                "transaction_content_information": content,
+                "transaction_party_information": parties,
+            },
+        }
+    }
+
+
+def transfer_price(amount_fen: int) -> Json:
+    """What was paid for it in all."""
+    content = {"transaction_settlement_price": scaled(amount_fen, 2)}
+    return {"transaction_report_information": {"transaction_information": {"transaction_content_information": content}}}
+
+
+def settlement(kind: int, amount_fen: int, serial: str, payer: str, payee: str, time_ms: int) -> Json:
+    """Money in (1), out (2) or between two parties (3); ``payer`` and ``payee`` are references or empty."""
+    basic = {
+        "settlement_type": kind,
+        "settlement_serial_number": serial,
+        "settlement_time": moment(time_ms),
+        "settlement_currency": CNY,
+        "settlement_value": scaled(amount_fen, 2),
+        "settlement_information_maintenance_time": moment(time_ms),
+    }
+    body: Json = {"basic_information_capital_settlement": basic}
+    if payer:
+        body["transferor_information"] = {"settlement_out_account_object_ref": payer}
+    if payee:
+        body["transferee_information"] = {"settlement_in_account_object_ref": payee}
+    return {"capital_settlement_information": body}
+
+
+def disclosure(subject_ref: str, time_ms: int) -> Json:
+    """That something was disclosed; what it says comes from its attributes."""
+    basic = {"disclosure_subject_ref": subject_ref, "disclosure_submit_date": day(time_ms)}
+    return {"disclosure_approval_information": {"disclosure_basic_information": basic}}

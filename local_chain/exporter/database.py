@@ -1,0 +1,273 @@
+"""The exporter's database: cursor, books, objects, versions, snapshots on their way, batches of anchors.
+
+docs/spec/exporter.md §1, §6. One synced SQLite file. A block's whole effect is one transaction with its cursor.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from contracts.data_model.json_text import canonical, parse
+from contracts.data_model.lifecycle import Version
+from contracts.data_model.snapshot import Operation
+from local_chain.exporter.attributes import open_database
+from local_chain.exporter.errors import ExporterFault
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS books (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS objects (object TEXT PRIMARY KEY, kind TEXT NOT NULL, latest INTEGER NOT NULL,
+  facts BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS versions (object TEXT, version INTEGER, operation TEXT, timestamp INTEGER, since INTEGER,
+  body BLOB, facts BLOB, PRIMARY KEY (object, version)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS snapshots (seq INTEGER PRIMARY KEY, object TEXT, version INTEGER, kind TEXT, operation TEXT,
+  height INTEGER, status TEXT, raw BLOB, hash BLOB, faults TEXT, batch INTEGER);
+CREATE INDEX IF NOT EXISTS by_status ON snapshots (status, seq);
+CREATE INDEX IF NOT EXISTS by_object ON snapshots (object, version);
+CREATE TABLE IF NOT EXISTS batches (batch INTEGER PRIMARY KEY, nonce INTEGER, raw BLOB, height INTEGER);
+"""
+
+
+class Status(StrEnum):
+    """Where a snapshot is on its way."""
+
+    HELD = "held"
+    WAITING = "waiting"
+    READY = "ready"
+    STORED = "stored"
+    ANCHORED = "anchored"
+    SUPERSEDED = "superseded"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A snapshot on its way. ``raw`` is empty while it is held, and again once it is anchored."""
+
+    seq: int
+    object: str
+    version: int
+    kind: str
+    operation: str
+    height: int
+    status: Status
+    raw: bytes
+    hash: bytes
+    faults: str
+    batch: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """A signed transaction of anchors that is not known to be final."""
+
+    batch: int
+    nonce: int
+    raw: bytes
+
+
+_COLUMNS = "seq, object, version, kind, operation, height, status, raw, hash, faults, batch"
+
+
+class Database:
+    """Used on one thread. ``writing`` takes the lock that keeps a second writer out. Raises ExporterFault."""
+
+    def __init__(self, path: Path, *, writing: bool = False) -> None:
+        self._lock = os.open(path.with_name(path.name + ".lock"), os.O_CREAT | os.O_RDWR, 0o600) if writing else -1
+        if writing:
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                os.close(self._lock)
+                raise ExporterFault(
+                    "another process writes it", where=str(path), next_step="stop `dualchain local exporter run` first"
+                ) from error
+        self._sql = open_database(path, _SCHEMA)
+
+    def close(self) -> None:
+        """Nothing is left in memory."""
+        self._sql.close()
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All or nothing, synced."""
+        self._sql.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            self._sql.execute("ROLLBACK")
+            raise
+        self._sql.execute("COMMIT")
+
+    # ---- small things
+
+    def meta(self, name: str) -> int:
+        """A number by name; 0 at first."""
+        row = self._sql.execute("SELECT value FROM meta WHERE name = ?", (name,)).fetchone()
+        return 0 if row is None else int(row[0])
+
+    def set_meta(self, name: str, value: int) -> None:
+        """Stores a number."""
+        self._sql.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (name, value))
+
+    def book(self, key: str) -> Any:
+        """An entry of the books; None when there is none."""
+        row = self._sql.execute("SELECT value FROM books WHERE key = ?", (key,)).fetchone()
+        return None if row is None else parse(row[0])["v"]
+
+    def set_book(self, key: str, value: Any) -> None:
+        """Stores an entry; None removes it."""
+        if value is None:
+            self._sql.execute("DELETE FROM books WHERE key = ?", (key,))
+        else:
+            self._sql.execute("INSERT OR REPLACE INTO books VALUES (?, ?)", (key, canonical({"v": value})))
+
+    def book_keys(self, prefix: str) -> list[str]:
+        """Keys of the books that begin so, ascending."""
+        found = self._sql.execute(
+            "SELECT key FROM books WHERE key >= ? AND key < ? ORDER BY key", (prefix, prefix + "~")
+        )
+        return [str(key) for (key,) in found]
+
+    # ---- objects
+
+    def object(self, object_id: str) -> tuple[str, int, dict[str, Any]] | None:
+        """(kind, latest version, facts of the chain) of an object."""
+        found = self._sql.execute("SELECT kind, latest, facts FROM objects WHERE object = ?", (object_id,)).fetchone()
+        return None if found is None else (str(found[0]), int(found[1]), parse(found[2]))
+
+    def put_object(self, object_id: str, kind: str, latest: int, facts: Mapping[str, Any]) -> None:
+        """Stores an object."""
+        self._sql.execute(
+            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", (object_id, kind, latest, canonical(facts))
+        )
+
+    def history(self, object_id: str) -> list[Version]:
+        """All versions as they stand."""
+        rows = self._sql.execute(
+            "SELECT operation, timestamp, since, body FROM versions WHERE object = ? ORDER BY version", (object_id,)
+        )
+        return [Version(Operation(op), int(time), int(since), parse(body)) for op, time, since, body in rows]
+
+    def body(self, object_id: str, version: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """(whole body, facts of the chain) of a version."""
+        found = self._sql.execute(
+            "SELECT body, facts FROM versions WHERE object = ? AND version = ?", (object_id, version)
+        ).fetchone()
+        return None if found is None else (parse(found[0]), parse(found[1]))
+
+    def put_version(self, object_id: str, number: int, version: Version, facts: Mapping[str, Any]) -> None:
+        """Stores what stands under a version number."""
+        self._sql.execute(
+            "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (
+                object_id,
+                number,
+                version.operation.value,
+                version.timestamp,
+                version.since,
+                canonical(version.body),
+                canonical(facts),
+            ),
+        )
+
+    # ---- snapshots on their way
+
+    def next_seq(self) -> int:
+        """The next place in the order of business."""
+        number = self.meta("seq") + 1
+        self.set_meta("seq", number)
+        return number
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """New snapshots, at ascending places."""
+        self._sql.executemany(
+            f"INSERT INTO snapshots ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - constant
+            [
+                (
+                    row.seq,
+                    row.object,
+                    row.version,
+                    row.kind,
+                    row.operation,
+                    row.height,
+                    row.status.value,
+                    row.raw,
+                    row.hash,
+                    row.faults,
+                    row.batch,
+                )
+                for row in rows
+            ],
+        )
+
+    def rows(self, status: Status, limit: int = 1_000, after: int = 0) -> list[Row]:
+        """Snapshots in a state, in the order of business."""
+        return self._select("status = ? AND seq > ? ORDER BY seq LIMIT ?", (status.value, after, limit))
+
+    def rows_of(self, object_id: str) -> list[Row]:
+        """All snapshots of an object that were ever written, in order."""
+        return self._select("object = ? ORDER BY seq", (object_id,))
+
+    def blocked(self) -> set[tuple[str, int]]:
+        """(object, version) of all that is held or waits."""
+        found = self._sql.execute("SELECT object, version FROM snapshots WHERE status IN ('held', 'waiting')")
+        return {(str(object_id), int(version)) for object_id, version in found}
+
+    def batch_rows(self, batch: int) -> list[Row]:
+        """What a batch anchors, in order."""
+        return self._select("status = 'stored' AND batch = ? ORDER BY seq", (batch,))
+
+    def counts(self) -> dict[str, int]:
+        """How many snapshots are in each state."""
+        found = dict(self._sql.execute("SELECT status, COUNT(*) FROM snapshots GROUP BY status"))
+        return {status.value: int(found.get(status.value, 0)) for status in Status}
+
+    def set_status(self, seqs: Sequence[int], status: Status) -> None:
+        """Moves snapshots on; the bytes of what is anchored lie in the object store."""
+        drop = ", raw = x''" if status in (Status.ANCHORED, Status.SUPERSEDED) else ""
+        self._sql.executemany(
+            f"UPDATE snapshots SET status = ?{drop} WHERE seq = ?",  # noqa: S608 - constants
+            [(status.value, seq) for seq in seqs],
+        )
+
+    def move_back(self, row: Row, status: Status) -> None:
+        """Gives a snapshot that waited a place behind what it waited for."""
+        self._sql.execute(
+            "UPDATE snapshots SET seq = ?, status = ? WHERE seq = ?", (self.next_seq(), status.value, row.seq)
+        )
+
+    # ---- batches
+
+    def open_batch(self) -> Batch | None:
+        """The batch that is not known to be final."""
+        found = self._sql.execute("SELECT batch, nonce, raw FROM batches WHERE height = 0").fetchone()
+        return None if found is None else Batch(int(found[0]), int(found[1]), bytes(found[2]))
+
+    def put_batch(self, batch: Batch, seqs: Sequence[int]) -> None:
+        """A signed batch, before it is sent."""
+        self._sql.execute("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, 0)", (batch.batch, batch.nonce, batch.raw))
+        self._sql.executemany("UPDATE snapshots SET batch = ? WHERE seq = ?", [(batch.batch, seq) for seq in seqs])
+
+    def close_batch(self, batch: int, height: int) -> None:
+        """The batch is final at this height."""
+        self._sql.execute("UPDATE batches SET height = ?, raw = x'' WHERE batch = ?", (height, batch))
+        self._sql.execute(
+            "UPDATE snapshots SET status = 'anchored', raw = x'' WHERE batch = ? AND status = 'stored'", (batch,)
+        )
+
+    def _select(self, where: str, values: tuple[Any, ...]) -> list[Row]:
+        found = self._sql.execute(f"SELECT {_COLUMNS} FROM snapshots WHERE {where}", values)  # noqa: S608 - constants
+        return [
+            Row(seq, name, version, kind, operation, height, Status(status), raw, digest, faults, batch)
+            for seq, name, version, kind, operation, height, status, raw, digest, faults, batch in found
+        ]
