@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.integration.nursery import finished
+
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "market-day"
 PATIENCE_S = 150
@@ -23,9 +25,7 @@ CHAINS = ("supervisory", "BJ", "JS")
 
 def dualchain(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """One command in a process of its own."""
-    return subprocess.run(
-        [*PROGRAM, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE_S
-    )
+    return finished("dualchain", *arguments, within_s=PATIENCE_S)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import tempfile
-from asyncio.subprocess import PIPE
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,8 +11,7 @@ from pathlib import Path
 
 from chain_core.node.signer.config import load_signer_config
 from chain_core.node.signer.record import create_record
-from tests.integration.test_process import Started
-from tests.meta.sources import ROOT
+from tests.integration.test_process import Started, started
 
 KEY_LINES = 'consensus_key = "consensus.key"\nplaintext_keys = true\n'
 
@@ -40,7 +37,7 @@ class Signer:
 
     async def start(self) -> None:
         command = (sys.executable, "-m", "dualchain", "signer", "run", "--config", str(self.config))
-        self.process = Started(await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE))
+        self.process = await started(*command)
         line = await self.process.ready()
         assert line.startswith("READY"), self.process.text
 

@@ -20,6 +20,7 @@ from chain_core.node.lifetime import EXIT_FAULT, EXIT_STOPPED
 from chain_core.types.errors import DualchainError
 from tests.integration.coins_node import app
 from tests.integration.network import Network, lay_out, run
+from tests.integration.nursery import Forked, forked
 from tests.meta.sources import ROOT
 
 PROGRAM = (sys.executable, "-m", "tests.integration.coins_node")
@@ -35,7 +36,7 @@ def directory(tmp_path: Path) -> Path:
 class Started:
     """A node process; its standard error is read as it comes."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process | Forked) -> None:
         self.process = process
         self.log: list[str] = []
         self.more = asyncio.Event()
@@ -81,8 +82,14 @@ def limit_files(node: Started, size_bytes: int) -> None:
 
 async def launch(directory: Path, name: str, program: Sequence[str] = PROGRAM) -> Started:
     config = directory / name / "node.toml"
-    arguments = (*program, "run", "--config", str(config))
-    return Started(await asyncio.create_subprocess_exec(*arguments, cwd=ROOT, stdout=PIPE, stderr=PIPE))
+    return await started(*program, "run", "--config", str(config))
+
+
+async def started(*command: str) -> Started:
+    """A module of Python comes out of the nursery; anything else is executed."""
+    if command[:2] == (sys.executable, "-m"):
+        return Started(await forked(command[2], command[3:]))
+    return Started(await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=PIPE, stderr=PIPE))
 
 
 async def command(*arguments: str) -> tuple[int, str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,7 +23,7 @@ from chain_core.node.verifying_client import Refused, VerifyingClient
 from crosschain.proofs import check_roll, fetch_roll
 from dualchain.demo.ports import LOOPBACK, draw_ports
 from dualchain.demo.processes import ProcessGroup
-from tests.meta.sources import ROOT
+from tests.integration.nursery import finished
 
 pytestmark = pytest.mark.integration
 
@@ -35,8 +33,7 @@ LOST = ("node-2", "node-3")
 
 def dualchain(*words: str | Path, code: int = 0) -> dict[str, Any]:
     """One command of the command line; what it printed."""
-    command = [sys.executable, "-m", "dualchain", *map(str, words)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    done = finished("dualchain", *words, within_s=120)
     assert done.returncode == code, done.stderr
     return dict(json.loads(done.stdout)) if code == 0 else {"refusal": done.stderr}
 
@@ -87,7 +84,8 @@ def lay_out(directory: Path, source: Path) -> list[NodePlan]:
         for i, k in enumerate((0, 1, 4, 5))
     ]
     nodes = [f"--node={p.name},{p.entity},{p.host},{p.peer_port},{p.client_port}" for p in plans]
-    dualchain("local", "successor", directory, "--from", source, *nodes, "--plain-keys", "--json")
+    plain = ("--plain-keys", "--client-security", "plaintext")
+    dualchain("local", "successor", directory, "--from", source, *nodes, *plain, "--json")
     return plans
 
 
