@@ -39,7 +39,7 @@ PRELOADED = (
     "supervisory_chain.cli",
     "tests.integration.network",
 )
-"""Modules that do nothing but define when they are imported."""
+"""Modules that do nothing but define, and choose the crypto provider of the tests, when they are imported."""
 ORDER_BYTES = 65_536
 PATIENCE_S = 60
 

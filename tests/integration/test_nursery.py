@@ -12,9 +12,9 @@ from tests.integration.nursery import finished, forked
 def test_a_command_has_its_output_code_and_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     done = finished("dualchain", "version", within_s=60)
     assert done.returncode == 0 and "Python" in done.stdout and not done.stderr
-    monkeypatch.setenv("DUALCHAIN_CRYPTO", "no such provider")
-    refused = finished("dualchain", "crypto", "providers", within_s=60)
-    assert refused.returncode == 1 and "no such provider" in refused.stderr
+    monkeypatch.setenv("DUALCHAIN_CREDENTIALS", "/no/such/folder")
+    refused = finished("dualchain", "node", "status", "--node", "127.0.0.1:1", within_s=60)
+    assert refused.returncode == 1 and "/no/such/folder" in refused.stderr
 
 
 def test_a_signal_ends_it_and_the_code_says_so() -> None:
