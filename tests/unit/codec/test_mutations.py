@@ -41,7 +41,7 @@ NAMES = [
 # Longer records get fewer patterns a byte, so that all of them together take seconds.
 ALL_BITS = tuple(1 << bit for bit in range(8))
 SOME_BITS = (0x01, 0x80, 0xFF)
-LONG = 600
+LONG, VERY_LONG = 600, 3_000
 
 
 @pytest.fixture(params=NAMES)
@@ -83,7 +83,9 @@ def test_flips(kind: Kind) -> None:
     for _, raw in kind.samples:
         masks = ALL_BITS if len(raw) < LONG else SOME_BITS
         for position in range(len(raw)):
-            for mask in masks:
+            # What is very long has rows of one kind: each byte meets one pattern, the next byte the next one.
+            chosen = masks if len(raw) < VERY_LONG else masks[position % len(masks) :][:1]
+            for mask in chosen:
                 flipped = bytearray(raw)
                 flipped[position] ^= mask
                 accepted(kind, bytes(flipped))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -178,6 +178,11 @@ class Chain:
         keys = {signing_provider().sm2_public_key(key): key for key in made}
         return cls(raw, executor, store, keys)
 
+    def again(self, path: Path, assembly: Callable[[Genesis], Assembly]) -> Chain:
+        """The same chain on a copy of its ledger."""
+        store = LedgerStore.open(path, genesis_hash=self.hash, state_buckets=BUCKETS)
+        return replace(self, executor=assembly(self.genesis).executor(), store=store, nonces=dict(self.nonces))
+
     @property
     def hash(self) -> bytes:
         return genesis_hash(self.genesis_bytes)
@@ -293,6 +298,13 @@ class Layers:
         supervisory = Chain.begin(path / "supervisory", supervisory_genesis(), supervisory_assembly)
         local = Chain.begin(path / "local", local_genesis(), local_assembly)
         return cls(supervisory, local)
+
+    def again(self, path: Path) -> Layers:
+        """The same two, once they are closed and their files were copied to ``path``."""
+        return Layers(
+            self.supervisory.again(path / "supervisory", supervisory_assembly),
+            self.local.again(path / "local", local_assembly),
+        )
 
     def close(self) -> None:
         self.supervisory.store.close()
