@@ -57,6 +57,7 @@ from contracts.kernel.records import (
 )
 from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_roll
 from crosschain.regions import REGIONS
+from local_chain.adapter.cli import app as adapter_app
 from local_chain.data.cli import app as data_app
 from local_chain.exporter.cli import app as exporter_app
 from local_chain.genesis import MarketCalendar, check_votes, market_accounts, market_genesis
@@ -68,6 +69,7 @@ app.add_typer(validators_app(), name="validators")
 app.add_typer(ledgers_app, name="ledgers")
 app.add_typer(data_app, name="data")
 app.add_typer(exporter_app, name="exporter")
+app.add_typer(adapter_app, name="adapter")
 app.command()(successor)
 
 SECURITY_ID = Annotated[str, typer.Argument(help="Security id, 32 hexadecimal digits.")]
