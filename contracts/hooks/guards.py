@@ -11,7 +11,7 @@ from collections.abc import Callable
 from chain_core.codec.values import decode_value
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
-from contracts.hooks.today import Today
+from contracts.hooks.today import Today, today
 from contracts.kernel.lots import locked, read_lots
 from contracts.kernel.moves import Intent, MoveKind
 from contracts.kernel.records import (
@@ -38,6 +38,14 @@ def judge(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> tup
     for rule in rules:
         GUARDS[rule](space, ctx, now, intent)
     return rules
+
+
+def rules_for(space: Namespace, ctx: CallContext, kind: MoveKind) -> tuple[str, ...]:
+    """The rules in force for a kind of movement, for a caller that judges many of it at once.
+
+    Of an entitlement: that the security is not frozen, which the caller asks, and that no holder is added.
+    """
+    return today(space, ctx).rules[kind]
 
 
 def frozen_security(space: Namespace, ctx: CallContext, now: Today, intent: Intent) -> None:

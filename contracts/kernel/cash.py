@@ -9,7 +9,7 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from chain_core.types.ids import ZERO_HASH
 from contracts.hooks import guards
-from contracts.kernel.movements import require_active
+from contracts.kernel.parties import require_active
 from contracts.kernel.records import (
     CASH,
     INSTRUCTION,

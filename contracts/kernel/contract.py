@@ -22,7 +22,18 @@ from chain_core.execution.contract import Arguments, Contract, Lane, Method
 from chain_core.types.genesis import Genesis
 from chain_core.types.values import Value
 from contracts.hooks.rules import PARAMETER_BOUNDS
-from contracts.kernel import acceptance, cash, custody, governed, holds, movements, securities
+from contracts.kernel import (
+    acceptance,
+    capital,
+    cash,
+    custody,
+    encumbrances,
+    governed,
+    holds,
+    movements,
+    securities,
+    supervision,
+)
 from contracts.kernel.calendar import MAX_LISTED_DAYS
 from contracts.kernel.kinds import AMOUNT, DAY, ID, QUANTITY, REFERENCE
 from contracts.kernel.moves import MoveKind
@@ -127,11 +138,10 @@ class Kernel(Contract):
             ),
             "release": Method(self.release, {"hold": ID}),
             "move_held": Method(self.move_held, {"hold": ID, "payment": ID}),
-            "pledge": Method(
-                self.pledge, {"reference": REFERENCE, "security": ID, "quantity": QUANTITY, "pledgee": ACCOUNT}
-            ),
-            "release_pledge": Method(self.release_pledge, {"pledge": ID}),
             **custody.methods(_OPERATOR),
+            **capital.methods(_OPERATOR),
+            **encumbrances.methods(_OPERATOR),
+            **supervision.methods(_OPERATOR),
         }
 
     def _registration(self) -> dict[str, Method]:
@@ -241,12 +251,3 @@ class Kernel(Contract):
         if ctx.principal not in (hold.owner, hold.counterparty):
             ctx.refuse("kernel.not_party", ctx.principal)
         holds.move_held(ctx, ctx, hold_id, cast(bytes, args["payment"]))
-
-    def pledge(self, ctx: CallContext, args: Arguments) -> None:
-        """Pledges the caller's shares."""
-        security, pledgee = cast(bytes, args["security"]), cast(bytes, args["pledgee"])
-        holds.pledge(ctx, ctx, cast(str, args["reference"]), security, cast(int, args["quantity"]), pledgee)
-
-    def release_pledge(self, ctx: CallContext, args: Arguments) -> None:
-        """Ends a pledge."""
-        holds.release_pledge(ctx, ctx, cast(bytes, args["pledge"]))

@@ -8,12 +8,13 @@ what is frozen stays so until the last one is lifted.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from chain_core.types.values import Value
+from contracts.kernel.cash import free_cash
 from contracts.kernel.movements import bind, free, read_security
 from contracts.kernel.records import (
     HOLDING_FREEZE,
@@ -97,13 +98,16 @@ def unfreeze_holding(ctx: CallContext, security: bytes, account: bytes, directiv
     """Lifts the freeze that ``directive`` ordered. Emits ``holding_unfrozen``."""
     space = ctx.within(KERNEL)
     key = HOLDING_FREEZE + security + account
-    entries = cast(list[tuple[str, int]], _entries(space, key))
-    found = [quantity for name, quantity in entries if name == directive]
+    entries = cast(list[list[Any]], _entries(space, key))
+    found = [entry for entry in entries if entry[0] == directive]
     if not found:
         ctx.refuse("kernel.no_such_freeze", directive)
-    _store(space, key, [[name, quantity] for name, quantity in entries if name != directive])
-    free(space, security, account, found[0])
-    ctx.emit("holding_unfrozen", security=security, account=account, quantity=found[0], directive=directive)
+    _store(space, key, [entry for entry in entries if entry[0] != directive])
+    _, quantity, *fruit_fen = found[0]
+    if fruit_fen:
+        free_cash(space, account, fruit_fen[0])
+    free(space, ctx, security, account, quantity)
+    ctx.emit("holding_unfrozen", security=security, account=account, quantity=quantity, directive=directive)
 
 
 def _entries(space: Namespace, key: bytes) -> list[Value]:

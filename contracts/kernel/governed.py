@@ -14,7 +14,7 @@ from contracts.hooks.rules import ALWAYS, PARAMETER_BOUNDS, RULE_IDS, rules_docu
 from contracts.hooks.today import today
 from contracts.kernel.calendar import MAX_DAY, TradingCalendar, day_of, decode_calendar, wrong_days
 from contracts.kernel.four_eyes import require_second_house
-from contracts.kernel.movements import require_active
+from contracts.kernel.parties import require_active
 from contracts.kernel.records import CALENDAR, MARKET, RULES, SUITABILITY, Suitability, encode_suitability
 
 DAY_LISTS = ("holidays", "workdays", "opened")

@@ -1,4 +1,4 @@
-"""Holds: shares or money bound for one counterparty, price and time under the owner's own signature; pledges
+"""Holds: shares or money bound for one counterparty, price and time under the owner's own signature
 (docs/spec/kernel.md §3.4).
 
 ``controller`` is the template instance that made a hold, NOBODY for the kernel's own methods: another one cannot
@@ -10,21 +10,22 @@ from __future__ import annotations
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from contracts.hooks import guards
+from contracts.hooks.today import today
 from contracts.kernel.acceptance import refuse_unaccepted
 from contracts.kernel.cash import bind_cash, free_cash, pay_held
-from contracts.kernel.movements import bind, free, live_security, move, require_active
+from contracts.kernel.movements import bind, free, live_security, move
 from contracts.kernel.moves import MoveKind
+from contracts.kernel.parties import require_active
 from contracts.kernel.records import (
     HOLD,
     NOBODY,
-    PLEDGE,
+    RESOLUTION,
     Hold,
     HoldKind,
-    Pledge,
     decode_hold,
-    decode_pledge,
+    decode_resolution,
     encode_hold,
-    encode_pledge,
+    encode_resolution,
 )
 
 MAX_HOLD_MS = 366 * 86_400_000
@@ -52,14 +53,13 @@ def hold_shares(
     controller: bytes = NOBODY,
 ) -> bytes:
     """Binds available shares for ``counterparty`` at ``price_fen`` for the whole; the hold's id. Emits ``held``."""
-    record = live_security(space, ctx, security)
-    if record.frozen:
+    if live_security(space, ctx, security).frozen:
         ctx.refuse("csrc.frozen_security", security)
     if counterparty == owner:
         ctx.refuse("kernel.same_party", owner)
     require_active(ctx, counterparty)
     hold = Hold(HoldKind.SHARES, owner, counterparty, security, NOBODY, controller, quantity, price_fen, expires_ms)
-    hold_id = _new(space, ctx, hold, reference)
+    hold_id = new_hold(space, ctx, hold, reference)
     bind(space, ctx, security, owner, quantity)
     return hold_id
 
@@ -76,19 +76,19 @@ def hold_cash(
 ) -> bytes:
     """Binds available money for the shares that ``against`` holds for ``owner``; the hold's id. Emits ``held``."""
     shares = read_hold(space, ctx, against)
-    if shares.kind != HoldKind.SHARES or shares.counterparty != owner or shares.controller != controller:
+    if shares.kind == HoldKind.CASH or shares.counterparty != owner or shares.controller != controller:
         ctx.refuse("kernel.not_for_you", against, owner)
     if shares.price_fen != amount_fen:
         ctx.refuse("kernel.wrong_price", shares.price_fen, amount_fen)
     hold = Hold(
         HoldKind.CASH, owner, shares.owner, shares.security, against, controller, amount_fen, amount_fen, expires_ms
     )
-    hold_id = _new(space, ctx, hold, reference)
+    hold_id = new_hold(space, ctx, hold, reference)
     bind_cash(space, ctx, owner, amount_fen)
     return hold_id
 
 
-def _new(space: Namespace, ctx: CallContext, hold: Hold, reference: str) -> bytes:
+def new_hold(space: Namespace, ctx: CallContext, hold: Hold, reference: str) -> bytes:
     """Checks what all holds have in common, stores the hold and returns its id."""
     if hold.owner != ctx.principal and hold.owner not in ctx.cosigners:
         ctx.refuse("kernel.owner_signs", hold.owner)
@@ -113,15 +113,43 @@ def _new(space: Namespace, ctx: CallContext, hold: Hold, reference: str) -> byte
 
 def release(space: Namespace, ctx: CallContext, hold_id: bytes, controller: bytes = NOBODY) -> None:
     """Frees what a hold bound. Without a controller: by its owner, or by anybody once it expired."""
-    hold = _controlled(space, ctx, hold_id, controller)
+    hold = controlled_hold(space, ctx, hold_id, controller)
     if controller == NOBODY and hold.owner != ctx.principal and ctx.block.time_ms <= hold.expires_ms:
         ctx.refuse("kernel.owner_signs", hold.owner)
+    _release(space, ctx, hold_id, hold)
+
+
+def release_in_action(space: Namespace, ctx: CallContext, hold_id: bytes) -> None:
+    """Whoever made it, frees a hold of shares whose register is closed for a corporate action, and a hold of cash whose
+    shares are held no more. Refuses with kernel.no_action.
+    """
+    hold = read_hold(space, ctx, hold_id)
+    if hold.kind == HoldKind.CASH:
+        stands = space.get(HOLD + hold.against) is not None
+    else:
+        closed_from = live_security(space, ctx, hold.security).closed_from
+        stands = not 0 < closed_from <= today(space, ctx).day
+    if stands:
+        ctx.refuse("kernel.no_action", hold_id)
+    _release(space, ctx, hold_id, hold)
+
+
+def _release(space: Namespace, ctx: CallContext, hold_id: bytes, hold: Hold) -> None:
     space.delete(HOLD + hold_id)
-    if hold.kind == HoldKind.SHARES:
-        free(space, hold.security, hold.owner, hold.quantity)
+    if hold.kind == HoldKind.OFFER:
+        _note_release(space, hold)
+    elif hold.kind == HoldKind.SHARES:
+        free(space, ctx, hold.security, hold.owner, hold.quantity)
     else:
         free_cash(space, hold.owner, hold.quantity)
     ctx.emit("released", hold=hold_id)
+
+
+def _note_release(space: Namespace, promised: Hold) -> None:
+    """An offer that is released counts against its resolution no more."""
+    key = RESOLUTION + promised.against
+    resolution = decode_resolution(space.get(key) or b"")
+    space.put(key, encode_resolution(resolution._replace(reserved=resolution.reserved - promised.quantity)))
 
 
 def move_held(
@@ -132,69 +160,52 @@ def move_held(
     ``payment_id`` is a hold of cash made against exactly these shares, NOBODY when the price is 0. Emits
     ``settled``, ``paid`` and ``transferred``.
     """
-    shares = _controlled(space, ctx, hold_id, controller)
+    shares = controlled_hold(space, ctx, hold_id, controller)
     if shares.kind != HoldKind.SHARES:
         ctx.refuse("kernel.not_shares", hold_id)
-    _refuse_expired(ctx, hold_id, shares)
-    ctx.emit("settled", hold=hold_id, payment=payment_id)  # what followers of events free before they move it
-    if payment_id != NOBODY:
-        payment = _controlled(space, ctx, payment_id, controller)
-        fits = (
-            payment.kind == HoldKind.CASH
-            and payment.against == hold_id
-            and payment.owner == shares.counterparty
-            and payment.counterparty == shares.owner
-            and payment.quantity == shares.price_fen
-        )
-        if not fits:
-            ctx.refuse("kernel.payment_differs", hold_id, payment_id)
-        _refuse_expired(ctx, payment_id, payment)
-        space.delete(HOLD + payment_id)
-        pay_held(space, ctx, payment.owner, payment.counterparty, payment.quantity)
-    elif shares.price_fen:
-        ctx.refuse("kernel.payment_missing", hold_id, shares.price_fen)
-    else:
+    pay_for(space, ctx, hold_id, shares, payment_id, controller)
+    if payment_id == NOBODY:
         refuse_unaccepted(space, ctx, shares.counterparty)  # no payment of his shows that he wants them
     space.delete(HOLD + hold_id)
     move(space, ctx, MoveKind.TRADE, shares.security, shares.owner, shares.counterparty, shares.quantity, held=True)
 
 
-def _controlled(space: Namespace, ctx: CallContext, hold_id: bytes, controller: bytes) -> Hold:
+def pay_for(
+    space: Namespace, ctx: CallContext, hold_id: bytes, shares: Hold, payment_id: bytes, controller: bytes
+) -> None:
+    """Pays what ``shares`` asks for out of the hold of cash made against exactly it. Refuses with kernel.hold_expired,
+    kernel.payment_missing, kernel.payment_differs. Emits ``settled`` and ``paid``.
+    """
+    refuse_expired(ctx, hold_id, shares)
+    ctx.emit("settled", hold=hold_id, payment=payment_id)  # what followers of events free before they move it
+    if payment_id == NOBODY:
+        if shares.price_fen:
+            ctx.refuse("kernel.payment_missing", hold_id, shares.price_fen)
+        return
+    payment = controlled_hold(space, ctx, payment_id, controller)
+    fits = (
+        payment.kind == HoldKind.CASH
+        and payment.against == hold_id
+        and payment.owner == shares.counterparty
+        and payment.counterparty == shares.owner
+        and payment.quantity == shares.price_fen
+    )
+    if not fits:
+        ctx.refuse("kernel.payment_differs", hold_id, payment_id)
+    refuse_expired(ctx, payment_id, payment)
+    space.delete(HOLD + payment_id)
+    pay_held(space, ctx, payment.owner, payment.counterparty, payment.quantity)
+
+
+def controlled_hold(space: Namespace, ctx: CallContext, hold_id: bytes, controller: bytes) -> Hold:
+    """A hold of this controller's; refuses with kernel.other_controller."""
     hold = read_hold(space, ctx, hold_id)
     if hold.controller != controller:
         ctx.refuse("kernel.other_controller", hold_id)
     return hold
 
 
-def _refuse_expired(ctx: CallContext, hold_id: bytes, hold: Hold) -> None:
+def refuse_expired(ctx: CallContext, hold_id: bytes, hold: Hold) -> None:
+    """Refuses with kernel.hold_expired."""
     if ctx.block.time_ms > hold.expires_ms:
         ctx.refuse("kernel.hold_expired", hold_id, hold.expires_ms)
-
-
-def pledge(space: Namespace, ctx: CallContext, reference: str, security: bytes, quantity: int, pledgee: bytes) -> bytes:
-    """Pledges the caller's available shares to a creditor; the pledge's id. Emits ``pledged``."""
-    owner = ctx.principal
-    if live_security(space, ctx, security).frozen:
-        ctx.refuse("csrc.frozen_security", security)
-    guards.refuse_frozen_party(space, ctx, owner)
-    if pledgee == owner:
-        ctx.refuse("kernel.same_party", owner)
-    require_active(ctx, pledgee)
-    pledge_id = ctx.new_id("pledge", owner, reference, lambda known: space.get(PLEDGE + known), "kernel.pledge_exists")
-    bind(space, ctx, security, owner, quantity, pledge=True)
-    space.put(PLEDGE + pledge_id, encode_pledge(Pledge(security, owner, pledgee, quantity)))
-    ctx.emit("pledged", pledge=pledge_id, security=security, owner=owner, pledgee=pledgee, quantity=quantity)
-    return pledge_id
-
-
-def release_pledge(space: Namespace, ctx: CallContext, pledge_id: bytes) -> None:
-    """Ends a pledge; only its pledgee can. Emits ``pledge_released``."""
-    raw = space.get(PLEDGE + pledge_id)
-    if raw is None:
-        ctx.refuse("kernel.unknown_pledge", pledge_id)
-    record = decode_pledge(raw)
-    if record.pledgee != ctx.principal:
-        ctx.refuse("kernel.not_pledgee", record.pledgee)
-    space.delete(PLEDGE + pledge_id)
-    free(space, record.security, record.owner, record.quantity, pledge=True)
-    ctx.emit("pledge_released", pledge=pledge_id)

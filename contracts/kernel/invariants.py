@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 from chain_core.codec.seen import state_key
-from chain_core.codec.values import decode_value
+from chain_core.codec.values import decode_map, decode_value
 from chain_core.types.errors import LocalFault
 from contracts.kernel import records
 from contracts.kernel.lots import decode_lots
+from contracts.kernel.orders import decode_order
 from contracts.kernel.records import Holding, HoldKind, Security, Status
 from contracts.kernel.roll import (
     CHUNK_IDS,
@@ -131,14 +132,27 @@ class _Books:
             hold = records.decode_hold(value)
             if hold.kind == HoldKind.SHARES:
                 _add(self.bound, hold.security + hold.owner, hold.quantity)
-            else:
+            elif hold.kind == HoldKind.CASH:
                 _add(self.held_cash, hold.owner, hold.quantity)
         elif kind == records.PLEDGE and len(rest) == _ID:
             pledge = records.decode_pledge(value)
             _add(self.pledged, pledge.security + pledge.owner, pledge.quantity)
+            _add(self.held_cash, pledge.owner, pledge.fruit_fen)
+        elif kind == records.RESOLUTION and len(rest) == _ID:
+            resolution = records.decode_resolution(value)
+            _add(self.held_cash, resolution.issuer, resolution.escrow_fen)
+        elif kind == records.ACTION and len(rest) == _ID:
+            action = decode_map(value, "action")
+            if "escrow_fen" in action:
+                _add(self.held_cash, cast(bytes, action["issuer"]), cast(int, action["escrow_fen"]))
+        elif kind == records.ORDER and len(rest) == _ID:
+            order = decode_order(value)
+            _add(self.bound, order.security + order.owner, order.held)
+            _add(self.held_cash, order.owner, order.fruit_fen)
         elif kind == records.HOLDING_FREEZE and len(rest) == 2 * _ID:
-            for _, quantity in cast(list[tuple[str, int]], decode_value(value)):
+            for _, quantity, *fruit_fen in cast(list[list[Any]], decode_value(value)):
                 _add(self.bound, rest, quantity)
+                _add(self.held_cash, rest[_ID:], sum(fruit_fen))
         elif kind == records.SECURITY_FREEZE and len(rest) == _ID:
             self.frozen[rest] = True
 

@@ -226,6 +226,13 @@ def move_along(
     trim(space, security, source, day)
 
 
+def fall_with(space: Namespace, security: bytes, account: bytes, quantity: int, total: int, day: int) -> None:
+    """Lots of a holding of ``total`` shares of which ``quantity`` cease to exist: each in proportion."""
+    lots = _active(space, security, account, day)
+    gone = {lot[:2]: lot.quantity for lot in in_proportion(lots, quantity, total)} if lots else {}
+    _store(space, security, account, [lot._replace(quantity=lot.quantity - gone.get(lot[:2], 0)) for lot in lots])
+
+
 def rescale(
     space: Namespace, ctx: CallContext, security: bytes, account: bytes, numerator: int, denominator: int, day: int
 ) -> None:

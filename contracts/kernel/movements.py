@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chain_core.execution.account_records import ACTIVE, CLOSED
+from chain_core.execution.account_records import CLOSED
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from contracts.hooks import guards
 from contracts.hooks.today import today
-from contracts.kernel import counting
+from contracts.kernel import counting, orders
 from contracts.kernel.lots import Lot, move_along, trim
 from contracts.kernel.moves import Intent, Move, MoveKind
+from contracts.kernel.parties import require_active
+from contracts.kernel.parts import NO_HOLDING, read_holding, shift
 from contracts.kernel.records import (
     HOLDING,
     LOTS,
@@ -39,14 +41,7 @@ from contracts.kernel.records import (
 )
 from contracts.kernel.roll import MAX_LISTED, Held, Roll
 
-NO_HOLDING = Holding(0, 0, 0, 0)
-_LIVE, _LOTS = int(Status.LIVE), int(Flag.LOTS)
-
-
-def read_holding(space: Namespace, security: bytes, account: bytes) -> Holding:
-    """The holding; nothing is all zeros."""
-    raw = space.get(HOLDING + security + account)
-    return NO_HOLDING if raw is None else decode_holding(raw)
+_LIVE, _LOTS, _ORDERS = int(Status.LIVE), int(Flag.LOTS), int(Flag.ORDERS)
 
 
 def read_security(space: Namespace, ctx: CallContext, security: bytes) -> Security:
@@ -63,13 +58,6 @@ def live_security(space: Namespace, ctx: CallContext, security: bytes) -> Securi
     if record.status not in (Status.LIVE, Status.SUSPENDED, Status.DELISTED):
         ctx.refuse("kernel.not_live", security)
     return record
-
-
-def require_active(ctx: CallContext, account: bytes) -> None:
-    """Refuses with kernel.unknown_party unless the account is registered and active."""
-    record = ctx.record_of(account)
-    if record is None or record.status != ACTIVE:
-        ctx.refuse("kernel.unknown_party", account)
 
 
 def open_register(space: Namespace, ctx: CallContext, security: bytes, day: int, *, trade: bool = False) -> Security:
@@ -153,6 +141,9 @@ def move(
     elif pledged_part:
         pledged -= quantity
     else:
+        if available < quantity and intent.record.flags & _ORDERS:  # an order that expired may hold them
+            orders.settle_queue(space, ctx, security, source)
+            available, pledged, frozen, slot = read_holding(space, security, source)
         if available < quantity:
             guards.refuse_encumbered(ctx, security, source, Holding(available, pledged, frozen, slot), quantity)
         available -= quantity
@@ -219,6 +210,9 @@ def bind(
 ) -> None:
     """Takes shares out of what is available: into pledged, else into frozen."""
     holding = read_holding(space, security, owner)
+    if holding.available < quantity:
+        orders.refresh(space, ctx, security, owner)
+        holding = read_holding(space, security, owner)
     guards.refuse_encumbered(ctx, security, owner, holding, quantity)
     available = holding.available - quantity
     if pledge:
@@ -228,15 +222,17 @@ def bind(
     space.put(HOLDING + security + owner, encode_holding(holding))
 
 
-def free(space: Namespace, security: bytes, owner: bytes, quantity: int, *, pledge: bool = False) -> None:
-    """The reverse of ``bind``; the caller has deleted the record that bound them."""
-    holding = read_holding(space, security, owner)
-    available = holding.available + quantity
+def free(
+    space: Namespace, ctx: CallContext, security: bytes, owner: bytes, quantity: int, *, pledge: bool = False
+) -> None:
+    """The reverse of ``bind``; the caller has deleted the record that bound them. A court's order that waits takes what
+    it wants of them.
+    """
     if pledge:
-        holding = holding._replace(available=available, pledged=holding.pledged - quantity)
+        shift(space, security, owner, pledged=-quantity)
     else:
-        holding = holding._replace(available=available, frozen=holding.frozen - quantity)
-    space.put(HOLDING + security + owner, encode_holding(holding))
+        shift(space, security, owner, frozen=-quantity)
+    orders.refresh(space, ctx, security, owner)
 
 
 def register(space: Namespace, ctx: CallContext, security: bytes, rows: Sequence[tuple[bytes, int, int]]) -> None:

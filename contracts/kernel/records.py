@@ -23,6 +23,9 @@ HOLDING, SECURITY, LABEL, CASH, TRADE_DAYS = b"H", b"S", b"s", b"C", b"T"
 HOLD, PLEDGE, SUITABILITY, INSTRUCTION, ACCEPTANCE = b"O", b"P", b"Q", b"I", b"A"
 PARTY_FREEZE, HOLDING_FREEZE, SECURITY_FREEZE = b"Z", b"F", b"X"
 LOTS, VEHICLE, COUNTED_HOLDERS, FAMILY_MEMBER = b"K", b"V", b"N", b"n"
+ORDER, ORDER_QUEUE, PLEDGE_LIST = b"J", b"j", b"p"
+RESOLUTION, REDUCED, ACTION = b"U", b"u", b"E"
+ENTERPRISE, DISCLOSURE, CORRECTION = b"e", b"D", b"Y"
 MONEY, CALENDAR, RULES, MARKET = b"M", b"calendar", b"rules", b"market"
 
 NOBODY = NO_ACCOUNT
@@ -36,6 +39,7 @@ _HOLD = Struct(">B16s16s16s16s16sQQQ")
 _PLEDGE = Struct(">16s16s16sQQ")
 _VEHICLE = Struct(">IB")
 _COUNT = Struct(">I")
+_RESOLUTION = Struct(">B16s16s16s16sQQQQQQI")
 _SUITABILITY = Struct(">BIQH")
 _MONEY = Struct(">Q")
 
@@ -160,6 +164,25 @@ class Pledge(NamedTuple):
     pledgee: bytes
     quantity: int
     fruit_fen: int = 0
+
+
+class Resolution(NamedTuple):
+    """``used`` and ``reserved`` (by open offers) count against ``limit``; ``escrow_fen`` is the issuer's money held for
+    it. A conversion gives ``face_fen`` a unit of the security in shares of ``target`` at ``price_fen`` each.
+    """
+
+    purpose: int
+    security: bytes
+    issuer: bytes
+    controller: bytes
+    target: bytes
+    limit: int
+    used: int
+    reserved: int
+    face_fen: int
+    price_fen: int
+    escrow_fen: int
+    expires_day: int
 
 
 class Vehicle(NamedTuple):
@@ -292,3 +315,13 @@ def encode_count(count: int) -> bytes:
 def decode_count(raw: bytes | None) -> int:
     """The reverse of ``encode_count``; nothing is zero."""
     return 0 if raw is None else int(_fields(_COUNT, raw, "count")[0])
+
+
+def encode_resolution(resolution: Resolution) -> bytes:
+    """117 bytes."""
+    return _RESOLUTION.pack(*resolution)
+
+
+def decode_resolution(raw: bytes) -> Resolution:
+    """The reverse of ``encode_resolution``."""
+    return Resolution._make(_fields(_RESOLUTION, raw, "resolution"))

@@ -10,7 +10,8 @@ from chain_core.codec.values import encode_value
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from contracts.kernel.four_eyes import require_second_house
-from contracts.kernel.movements import read_security, require_active
+from contracts.kernel.movements import read_security
+from contracts.kernel.parties import require_active
 from contracts.kernel.records import (
     LABEL,
     MARKET,

@@ -87,5 +87,52 @@ TEXTS: Mapping[str, RuleText] = {
     "kernel.too_many_securities": RuleText("{0} 持有证券超过 {1} 只", "{0} holds more than {1} securities"),
     "kernel.not_of_family": RuleText("证券 {0} 不能作为 {1} 的后续分期发行", "security {0} is no further stage of {1}"),
     "kernel.register_not_empty": RuleText("证券 {0} 的名册已有持有人", "the register of security {0} has holders"),
+    "kernel.unknown_order": RuleText("没有司法冻结 {0}", "no court's order {0} stands"),
+    "kernel.order_exists": RuleText("该编号已有司法冻结 {0}", "this reference has an order already, {0}"),
+    "kernel.bad_order_day": RuleText("到期日 {0} 应晚于 {1}", "the last day {0} has to be later than {1}"),
+    "kernel.order_holds_less": RuleText("司法冻结 {0} 冻结 {1}、孳息 {2} 分", "order {0} holds {1} shares and {2} fen"),
+    "kernel.order_stands": RuleText("有司法冻结 {0}", "the court's order {0} stands on this holding"),
+    "kernel.too_many_pledges": RuleText("质押最多 {0} 笔", "at most {0} pledges"),
+    "kernel.pledge_holds_less": RuleText("质押 {0} 现有 {1}、孳息 {2} 分", "pledge {0} holds {1} shares and {2} fen"),
+    "kernel.unknown_resolution": RuleText("没有决议 {0}", "there is no resolution {0}"),
+    "kernel.resolution_exists": RuleText("该编号已有决议 {0}", "this reference has a resolution already, {0}"),
+    "kernel.other_resolution": RuleText(
+        "决议 {0} 用途不同或由他方合约管理", "resolution {0} is for something else, or another contract's"
+    ),
+    "kernel.resolution_over": RuleText("决议 {0} 于第 {1} 日到期", "resolution {0} ended on day {1}"),
+    "kernel.above_resolution": RuleText("决议 {0} 尚余 {2}，需要 {1}", "resolution {0} has {2} left, {1} are needed"),
+    "kernel.bad_conversion": RuleText(
+        "证券 {0} 不能按面值 {2} 分、转股价 {3} 分转换为 {1}",
+        "security {0} is not converted into {1} at face {2} fen and price {3} fen",
+    ),
+    "kernel.not_reduced": RuleText("{0} 曾减少 {1}，不能恢复 {2}", "{0} was reduced by {1}, not by {2}"),
+    "kernel.escrow_short": RuleText("{0} 备付 {1} 分，需要 {2} 分", "{0} has {1} fen held for it, {2} are needed"),
+    "kernel.unknown_action": RuleText("没有公司行为 {0}", "there is no corporate action {0}"),
+    "kernel.action_exists": RuleText("该编号已有公司行为 {0}", "this reference has a corporate action already, {0}"),
+    "kernel.action_over": RuleText("公司行为 {0} 已办结", "corporate action {0} is over"),
+    "kernel.no_action": RuleText("锁定 {0} 不妨碍公司行为", "no corporate action asks for the release of hold {0}"),
+    "kernel.action_begun": RuleText("公司行为 {0} 已开始办理", "corporate action {0} has begun"),
+    "kernel.action_early": RuleText(
+        "公司行为 {0} 自第 {1} 日起办理", "corporate action {0} is carried out from day {1} on"
+    ),
+    "kernel.bad_terms": RuleText(
+        "每 {0} 份派 {1} 分、增减 {2} 份不正确", "no terms: {1} fen and {2} units for each {0}"
+    ),
+    "kernel.held_in_action": RuleText(
+        "{0} 持有证券 {1} 有未了结的锁定，尚差 {2}", "{0} has open holds of security {1}: {2} short"
+    ),
+    "kernel.bad_status": RuleText(
+        "证券 {0} 状态为 {1}，不能变更为 {2}", "the status of security {0} is {1}, which {2} does not follow"
+    ),
+    "kernel.bad_layer": RuleText(
+        "证券 {0} 层次为 {1}，不能变更为 {2}", "security {0} is on board {1} and cannot be moved to {2}"
+    ),
+    "kernel.not_enterprise": RuleText("{0} 未登记为企业", "{0} is not registered as an enterprise"),
+    "kernel.bad_disclosure": RuleText("披露类型 {0}、可见层级 {1} 不正确", "no disclosure of type {0} and tier {1}"),
+    "kernel.no_disclosure": RuleText("{0} 没有披露 {1}", "{0} has made no disclosure {1}"),
+    "kernel.entry_differs": RuleText(
+        "交易 {0} 第 {1} 笔此前所述不同", "entry {1} of transaction {0} was stated otherwise before"
+    ),
+    "kernel.above_entry": RuleText("更正 {0} 超过尚可更正的 {1}", "{0} are more than the {1} left to correct"),
     "kernel.bad_genesis": RuleText("创世文件 {0} 不正确", "the genesis document is wrong at {0}"),
 }
