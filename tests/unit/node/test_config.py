@@ -94,7 +94,7 @@ BROKEN: dict[str, tuple[str, str, str, str]] = {
         'client = "127.0.0.1:7001"',
         'client_security = "none"\nclient = "127.0.0.1:7001"',
         "line 11, key listen.client_security",
-        "'sm' or 'plaintext'",
+        "'sm', 'tls' or 'plaintext'",
     ),
     "no host": ("127.0.0.1:7001", "no host:7001", "line 11, key listen.client", "not a host"),
     "metrics elsewhere": (
