@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -181,9 +181,11 @@ class VerificationQueue:
         verify: Callable[[Sequence[VerifyItem]], list[bool]],
         counters: Counter[str],
         measured: Callable[[int, float], None] | None = None,
+        turn: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
-        """``measured`` is told of each batch: how many signatures, how many seconds."""
-        self._verify, self._measured = verify, measured
+        """``measured`` is told of each batch: how many signatures, how many seconds. Each outcome is delivered when
+        ``turn`` returns: while the replica waits, outcomes do, and the lines fill up to their bounds."""
+        self._verify, self._measured, self._turn = verify, measured, turn
         self._counters = counters
         self._votes = _FairLine(MAX_VOTES, MAX_LINE_BYTES)
         self._needed = _Line(MAX_NEEDED_SIGNATURES, MAX_LINE_BYTES)
@@ -290,9 +292,18 @@ class VerificationQueue:
                     self._counters["signatures_verified"] += len(items)
                     self._counters["signatures_bad"] += len(items) - sum(valid)
                     self._counters["verification_batches"] += 1
-                _deliver(jobs, checks, valid)
+                await self._deliver(jobs, checks, valid)
         finally:
             worker.shutdown(wait=False, cancel_futures=True)
+
+    async def _deliver(self, jobs: Sequence[Job[Any]], checks: Sequence[Check[Any]], valid: Sequence[bool]) -> None:
+        start = 0
+        for job, check in zip(jobs, checks, strict=True):
+            if self._turn is not None:
+                await self._turn()
+            end = start + len(check.items)
+            job.deliver(check.conclude(valid[start:end]))
+            start = end
 
     def _next_round(self) -> list[Job[Any]]:
         """What was asked for, then what peers pushed, with room for clients."""
@@ -313,11 +324,3 @@ def _settle(
             future.set_result(result)
 
     return deliver
-
-
-def _deliver(jobs: Sequence[Job[Any]], checks: Sequence[Check[Any]], valid: Sequence[bool]) -> None:
-    start = 0
-    for job, check in zip(jobs, checks, strict=True):
-        end = start + len(check.items)
-        job.deliver(check.conclude(valid[start:end]))
-        start = end

@@ -37,7 +37,7 @@ from chain_core.node.inbound import Inbound
 from chain_core.node.instruments import Instruments
 from chain_core.node.ledger_files import recording_directory
 from chain_core.node.log import event
-from chain_core.node.loop_ports import LoopTimers, ShellObserver, SystemClock
+from chain_core.node.loop_ports import HELD_MS, LoopTimers, ShellObserver, SystemClock
 from chain_core.node.metrics_page import NodeMetrics
 from chain_core.node.place import LiveNames, Place
 from chain_core.node.ports import FinalBlock, Ports
@@ -47,6 +47,7 @@ from chain_core.node.reopening_desk import ReopeningDesk
 from chain_core.node.replica import Replica
 from chain_core.node.replication import Replication, pool_again
 from chain_core.node.scope import OwnScope
+from chain_core.node.signer.patience import PatientKeys
 from chain_core.node.signer_questions import SignerQuestions
 from chain_core.node.status import StatusReport
 from chain_core.node.submit import Submissions
@@ -98,9 +99,10 @@ class Instance:
         self.counters: Counter[str] = Counter()
         self._link_came_up = False
         self.observer = ShellObserver(self.counters, last_final_monotonic=time.monotonic())
-        self.timers = LoopTimers(self._on_timer)
+        self._moved = asyncio.Event()
+        self.timers = LoopTimers(self._on_timer, lambda: self.replica.parked)
         self.metrics = NodeMetrics()
-        self.queue = VerificationQueue(_verify, self.counters, self.metrics.verified)
+        self.queue = VerificationQueue(_verify, self.counters, self.metrics.verified, self.turn)
         try:
             self._assemble()
             self.queue.share_votes(self.place.validators.n)
@@ -239,7 +241,7 @@ class Instance:
             Queries(scope, self.membership.genesis_bytes, self.store, proofs),
             self.status,
             self.subscriptions,
-            ReopeningDesk(scope, self.replica, LiveNames(self.place), self._host.fail),
+            ReopeningDesk(scope, self.replica, LiveNames(self.place), self._host.fail, self.turn),
         )
         """The client port's methods for this ledger."""
 
@@ -247,6 +249,8 @@ class Instance:
 
     def start(self) -> None:
         """Links, verification, consensus; the ports are open already."""
+        if isinstance(self.membership.keys, PatientKeys):
+            self.membership.keys.told.append(self._go_on)
         self._host.run(self.queue.run(), f"verification {self.ledger}")
         self._host.run(self.links.run(), f"links {self.ledger}")
         self.replica.start()
@@ -256,6 +260,8 @@ class Instance:
     def close(self) -> None:
         """When its tasks have ended. Everything final is on disk already."""
         self.timers.cancel_all()
+        if isinstance(self.membership.keys, PatientKeys) and self._go_on in self.membership.keys.told:
+            self.membership.keys.told.remove(self._go_on)
         self.replica.snapshots.close()
         if self.recorder is not None:
             self.recorder.close()
@@ -278,6 +284,23 @@ class Instance:
         except Exception as error:  # noqa: BLE001 - whatever it is, it ends the node and is reported by ``serve``
             self._host.fail(error)
 
+    async def turn(self) -> None:
+        """Returns when the replica may be given something: it waits for no signature."""
+        while self.replica.parked:
+            self._moved.clear()
+            await self._moved.wait()
+
+    def _go_on(self) -> None:
+        """The signer has answered somebody of this node."""
+        if self._host.ending:
+            return
+        try:
+            self.replica.go_on()
+        except Exception as error:  # noqa: BLE001 - as above
+            self._host.fail(error)
+        if not self.replica.parked:
+            self._moved.set()
+
     def _on_link_up(self, peer: int) -> None:
         """Stored votes go out again when a link comes up; several links at once make one re-sending."""
         if not self._link_came_up:
@@ -285,6 +308,9 @@ class Instance:
             asyncio.get_running_loop().call_soon(self._resend)
 
     def _resend(self) -> None:
+        if self.replica.parked and not self._host.ending:
+            asyncio.get_running_loop().call_later(HELD_MS / 1_000, self._resend)
+            return
         self._link_came_up = False
         self._on_timer(Timer.RESEND)
 

@@ -16,6 +16,7 @@ from chain_core.node.ports import FinalBlock
 log = logging.getLogger(__name__)
 
 KEPT_ALARMS = 64
+HELD_MS = 20
 ALARM = "alarm_"
 """Counters of alarms by code begin so."""
 
@@ -29,10 +30,10 @@ class SystemClock:
 
 
 class LoopTimers:
-    """One-shot timers; ``fire`` is called on the loop."""
+    """One-shot timers; ``fire`` is called on the loop, later while ``held``: until then they can be cancelled."""
 
-    def __init__(self, fire: Callable[[Timer], None]) -> None:
-        self._fire = fire
+    def __init__(self, fire: Callable[[Timer], None], held: Callable[[], bool] = lambda: False) -> None:
+        self._fire, self._held = fire, held
         self._running: dict[Timer, asyncio.TimerHandle] = {}
 
     def set(self, timer: Timer, after_ms: int) -> None:
@@ -52,6 +53,9 @@ class LoopTimers:
             self.cancel(timer)
 
     def _ended(self, timer: Timer) -> None:
+        if self._held():
+            self.set(timer, HELD_MS)
+            return
         del self._running[timer]
         self._fire(timer)
 

@@ -8,6 +8,7 @@ from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.passphrase import Source, Unlock
 from chain_core.crypto.providers import signing_provider
 from chain_core.node.signer.client import SCHEME, RemoteSigner
+from chain_core.node.signer.patience import PatientKeys
 from chain_core.node.vote_keys import FileKeys, SignerAway, VoteKeys
 from chain_core.types.genesis import Genesis
 
@@ -51,4 +52,4 @@ def _remote_keys(config: NodeConfig, genesis: Genesis, chain: bytes) -> VoteKeys
     if not signer.public_keys:
         step = "start the signer: this node does not know its keys yet"
         raise SignerAway(signer.away, where=str(path), next_step=step)
-    return signer
+    return PatientKeys(signer)

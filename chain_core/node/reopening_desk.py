@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
@@ -17,18 +17,21 @@ from chain_core.node.scope import OwnScope
 
 @dataclass(frozen=True, slots=True)
 class ReopeningDesk:
-    """Of one ledger. ``fail`` is told what the replica raises beside refusals: it ends the node."""
+    """Of one ledger. ``fail`` is told what the replica raises beside refusals: it ends the node. ``turn`` returns when
+    the replica may be given something."""
 
     scope: OwnScope
     replica: Replica
     names: Sequence[str]
     fail: Callable[[BaseException], None]
+    turn: Callable[[], Awaitable[None]]
 
     async def hand_in(self, caller: Caller, data: bytes) -> bytes:
         """HandInReopening. Raises MalformedBytes, WrongChain, ReopeningRefused."""
         request = parse(pb.HandInReopeningRequest, data)
         self.scope.check(request.scope, named=True)
         order = decode_order(request.order)
+        await self.turn()
         try:
             self.replica.take_order(order)
         except ReopeningRefused:

@@ -1,13 +1,13 @@
 """One replica of one ledger: the consensus core, its log, its bodies and its blocks, driven synchronously.
 
 The only place that performs the core's effects. Each public method runs to completion, synced writes included, so that
-the same code runs under the asyncio shell and in the simulator. What a method raises ends the node: it must not go on
-with half of a step done.
+the same code runs under the asyncio shell and in the simulator; or up to a signature that a signer's process owes
+(``parked``), and the shell holds back everything else until it is there. What a method raises ends the node: it must
+not go on with half of a step done.
 """
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -41,6 +41,7 @@ from chain_core.node.safe_signer import SigningRefused
 from chain_core.node.signer_absence import SignerAbsence
 from chain_core.node.signer_questions import Lost, SignerQuestions, held_votes, place_of
 from chain_core.node.snapshot_exchange import SnapshotExchange
+from chain_core.node.steps import Steps
 from chain_core.node.twin_guard import foreign_certificate, foreign_vote
 from chain_core.node.vote_keys import Sign, SignerAway
 from chain_core.node.voting import Cast, Voter
@@ -93,8 +94,10 @@ class Replica:
         self.halting = Halting(ports.observer)
         self.watchers = Watchers()
         self.absence = SignerAbsence(self)
-        self.inputs: deque[inp.Input] = deque()
-        self._running = False
+        step = lambda event: self.watchers.step(self.core, event, ports.clock.now_ms())  # noqa: E731
+        self.steps = Steps(step, self._perform, self._turn_epoch)
+        self.inputs = self.steps.inputs
+        self._blocks: Sequence[Verified[CertifiedBlock]] = ()
 
     # -- what the shell calls ------------------------------------------------------------------------------------
 
@@ -155,7 +158,7 @@ class Replica:
             self._bodies_settled(wanted)
         if admitted.fresh and (origin is Origin.CLIENT or self.core.state.is_primary):
             self.inputs.append(inp.WorkAvailable())
-        self._drain()
+        self.steps.run()
         return admitted.answers
 
     def wants(self, envelope_id: bytes) -> bool:
@@ -176,7 +179,10 @@ class Replica:
 
     def on_blocks(self, blocks: Sequence[Verified[CertifiedBlock]]) -> None:
         """Certified blocks from a peer: execute, compare with the certified header, commit."""
-        for block in blocks:
+        for place, block in enumerate(blocks):
+            if self.parked:
+                self._blocks = blocks[place:]
+                return
             certified = (block.value.header, block.value.certificate)
             if self.voter is not None and (what := foreign_certificate(*certified, self.voter.signer)):
                 self._found_foreign(Lost(what, decode_header(block.value.header).height))
@@ -200,7 +206,7 @@ class Replica:
         if self.quiet is not None:
             self.quiet.take(peer, answer.value)
             self._speak_if_safe()
-            self._drain()
+            self.steps.run()
 
     def _speak_if_safe(self) -> None:
         if self.quiet is not None and not self.absence.words and self.quiet.ends():
@@ -221,21 +227,19 @@ class Replica:
 
     def _run(self, event: inp.Input) -> None:
         self.inputs.append(event)
-        self._drain()
+        self.steps.run()
 
-    def _drain(self) -> None:
-        if self._running:
-            return
-        self._running = True
-        try:
-            while self.inputs:
-                event = self.inputs.popleft()
-                for effect in self.watchers.step(self.core, event, self.ports.clock.now_ms()):
-                    self._perform(effect)
-                if isinstance(event, inp.Finalised):
-                    self._turn_epoch()
-        finally:
-            self._running = False
+    @property
+    def parked(self) -> bool:
+        """A signature is awaited: until ``go_on`` nothing but questions may be put to this replica."""
+        return self.steps.parked
+
+    def go_on(self) -> None:
+        """The signer may have answered: what waits for it is tried again."""
+        self.steps.go_on()
+        if self._blocks and not self.parked:
+            blocks, self._blocks = self._blocks, ()
+            self.on_blocks(blocks)
 
     def _perform(self, effect: fx.Effect) -> None:
         if isinstance(effect, Cast):
@@ -342,7 +346,7 @@ class Replica:
             return False
         self.built = built
         self._finalise(block.header, encode_certificate(block.certificate))
-        self._drain()
+        self.steps.run()
         return True
 
     def _finalise(self, header_bytes: bytes, certificate_bytes: bytes) -> None:
@@ -366,8 +370,10 @@ class Replica:
             FinalBlock(built.batch.height, header_bytes, certificate_bytes, ids, built.result.receipts)
         )
 
-    def _turn_epoch(self) -> None:
+    def _turn_epoch(self, event: inp.Input) -> None:
         """After a block: the next epoch begins when the last height of this one is final, or becomes known."""
+        if not isinstance(event, inp.Finalised):
+            return
         info, config = present_epoch(self.store, self.executor), self.core.state.config
         if info.epoch == config.epoch:
             barrier = self.executor.barrier(self.store)

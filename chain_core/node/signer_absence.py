@@ -15,7 +15,7 @@ from chain_core.consensus.pbft import Pbft
 from chain_core.node import journal
 from chain_core.node.epoch_turn import config_of, present_epoch
 from chain_core.node.primary_watch import has_work
-from chain_core.node.vote_keys import SignerAway
+from chain_core.node.vote_keys import SignaturePending, SignerAway
 from chain_core.node.voting import Voter
 
 if TYPE_CHECKING:
@@ -45,6 +45,8 @@ class SignerAbsence:
         try:
             if replica.voter is not None:
                 replica.voter.signer.sign(signed.VOTE, ())
+        except SignaturePending:
+            return False  # its answer is looked at in the next period
         except SignerAway as away:
             self.begin(away)
             return False

@@ -11,13 +11,17 @@ from chain_core.types.errors import LocalFault
 
 Sign = Callable[[bytes, Sequence[bytes]], list[bytes]]
 """Signs consensus bodies: (tag, canonical bodies) -> a signature r||s each, with the key of the present epoch. Without
-bodies it only says whether it could. Raises SignerAway, SigningRefused."""
+bodies it only says whether it could. Raises SignerAway, SigningRefused, SignaturePending."""
 
 
 class SignerAway(LocalFault):
     """Who holds the key does not answer: nothing is signed until it does."""
 
     code = "SIGNER_GONE"
+
+
+class SignaturePending(Exception):
+    """The signer has been asked and has not answered yet: what needs the signature is to be tried again when it has."""
 
 
 class VoteKeys(Protocol):
@@ -28,7 +32,7 @@ class VoteKeys(Protocol):
         """Under which this node may be a member, the present one first; a signer may get others while it runs."""
 
     def sign(self, public_key: bytes, tag: bytes, bodies: Sequence[bytes]) -> list[bytes]:
-        """A signature for each body. Raises SignerAway, SigningRefused."""
+        """A signature for each body. Raises SignerAway, SigningRefused, SignaturePending."""
 
 
 class FileKeys:

@@ -23,6 +23,7 @@ from chain_core.node.client import NodeClient
 from chain_core.node.config import join as join_chain
 from chain_core.node.safe_signer import SigningRefused
 from chain_core.node.signer.client import RemoteSigner
+from chain_core.node.signer.patience import PatientKeys
 from chain_core.types.block import Phase, Vote
 from chain_core.types.transaction import Operation
 from tests.integration.network import NAMES, drawn_ports, other_account
@@ -166,6 +167,8 @@ def test_a_second_node_on_one_signer_is_refused(tmp_path: Path, sockets: Path) -
             settled = await net.pay(BOB)
             await client.close()
             signer = join_chain(net.configs["twin"]).keys
+            assert isinstance(signer, PatientKeys)
+            signer = signer.keys
             assert isinstance(signer, RemoteSigner) and "SIGNER_BUSY" in signer.away
             await needed(net, "three", "four")
             assert settled.header.height
@@ -192,7 +195,9 @@ def test_an_old_disk_of_the_node_gets_no_second_vote_out_of_the_signer(tmp_path:
             shutil.rmtree(data)
             shutil.copytree(tmp_path / "backup", data)
 
-            remote = join_chain(net.configs["three"]).keys
+            patient = join_chain(net.configs["three"]).keys
+            assert isinstance(patient, PatientKeys)
+            remote = patient.keys
             assert isinstance(remote, RemoteSigner)
             (key,) = remote.public_keys
             other = encode_header(replace(decode_header(header), state_root=bytes(32)))

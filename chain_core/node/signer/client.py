@@ -1,7 +1,7 @@
 """A node's side of its signer: one connection, calls that end in time, and what to do when there is no answer.
 
-Calls are synchronous, as everything between a vote and its writing is; the limit on their time is what a node may
-stand still for.
+Calls are synchronous: a node makes them on a thread of their own (``patience``), and its replica may wait as long as
+the limit on their time.
 """
 
 from __future__ import annotations
