@@ -46,9 +46,16 @@ class PatientKeys:
             raise SignaturePending
         if not answer.done():
             raise SignaturePending
-        if not bodies or answer.exception() is not None:
+        if answer.exception() is not None:
+            self._forget()
+        elif not bodies:
             del self._answers[asked]  # whether it is there is asked again each time
         return answer.result()
+
+    def _forget(self) -> None:
+        """After a fault nothing that was said before it counts, least of all that the signer is there."""
+        for asked in [asked for asked, answer in self._answers.items() if answer.done()]:
+            del self._answers[asked]
 
     def _ask(self, asked: tuple[bytes, bytes, bytes], bodies: tuple[bytes, ...]) -> None:
         if self._lane is None:

@@ -110,9 +110,14 @@ def test_a_fault_is_told_once_and_a_question_without_bodies_is_asked_each_time()
             await told.wait()
             return keys.sign(b"k", b"t", bodies)
 
+        with pytest.raises(SignaturePending):
+            keys.sign(b"k", b"t", ())
+        await told.wait()  # it is there, which nobody has looked at when it goes
         slow.away = True
         with pytest.raises(SignerAway):
             await answered(b"1")
+        with pytest.raises(SignerAway):
+            await answered()
         slow.away = False
         assert await answered(b"1") == [b"kt1"]
         assert await answered() == [] and await answered() == []
