@@ -11,7 +11,7 @@ from contracts.hooks.rules import RULE_PARAMETERS, rules_document
 from contracts.kernel.calendar import wrong_days
 from contracts.kernel.contract import Kernel
 from contracts.kernel.records import KERNEL
-from contracts.templates.catalogue import CATALOGUE, template_documents
+from contracts.templates.catalogue import catalogue, template_documents
 from contracts.templates.contract import TEMPLATES, Templates
 
 OPERATOR, DEPOSITORY_BANK = "operator", "depository_bank"
@@ -23,7 +23,8 @@ def market_contracts() -> tuple[tuple[Contract, ...], tuple[Hook, ...]]:
     """Kernel and templates, and the hook around their calls. They belong together: the hook halts a kernel without
     it.
     """
-    return (Kernel(), Templates(CATALOGUE)), (MarketHook(),)
+    filed = [(shipped.tree, shipped.compiled.template) for shipped in catalogue()]
+    return (Kernel(), Templates(filed)), (MarketHook(),)
 
 
 def market_grants(*border: str) -> dict[str, Sequence[str]]:

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One operation. ``run(host, *arguments)`` takes values of the language and gives a fresh one.
+    """One operation. ``run(host, meter, line, *arguments)`` takes values of the language and gives a fresh one.
 
     ``parameters`` in their order, of which the first ``required`` must be given; the others are None when left out.
     ``rest`` takes any further arguments. ``fuel`` is charged beside the nodes of the call.

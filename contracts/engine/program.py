@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from contracts.engine.checker import CONTEXT, check_tree
 from contracts.engine.expressions import RESULT, Body, Scope
 from contracts.engine.host import Host
-from contracts.engine.limits import LIMITS, MAX_STACK, Limits
+from contracts.engine.limits import LIMITS, Limits
 from contracts.engine.literals import constant_value
 from contracts.engine.nodes import Kind, Node, Tree, children
+from contracts.engine.stack import ensure_stack
 from contracts.engine.statements import compile_function
 from contracts.engine.values import FUEL, MEMORY, Datum, Meter, check_walk, imported
-
-_HEADROOM = 400
-"""Frames that the node may stand on when it calls a template, and what the engine's own functions need."""
-
-
-def ensure_stack() -> None:
-    """Lets this process recurse as deep as a checked template may. Frames of Python functions live on the heap."""
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), 2 * (MAX_STACK + _HEADROOM)))
 
 
 class Program:

@@ -39,6 +39,7 @@ ABORTS = {
     "division_by_zero": ("除数为零", "division by zero"),
     "not_a_number": ("文本不是整数", "the text is no integer"),
     "not_ascii": ("文本含非 ASCII 字符", "the operation takes ASCII text only"),
+    "bad_argument": ("操作参数缺失或超出限制", "an argument of an operation is missing or outside its limits"),
     "locked": ("常量或遍历中的数据不可修改", "a constant, or what a loop runs over, cannot be changed"),
 }
 """Every reason of an :class:`Abort`, with its text in Chinese and English."""

@@ -8,12 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import NoReturn
 
 from chain_core.codec.values import decode_value, encode_value
-from chain_core.execution.codes import Code, EngineFault, Refused
+from chain_core.execution.codes import Code, Refused
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from chain_core.types.values import Value
 from contracts.kernel import holds, movements, securities
 from contracts.kernel.calendar import day_of
+from contracts.kernel.contract import holding_rows
+from contracts.kernel.records import Instrument
 from contracts.kernel.roll import holder_count
 
 REGISTER, HOLD = "register", "hold"
@@ -22,39 +24,24 @@ REGISTER, HOLD = "register", "hold"
 MAX_READS, MAX_WRITES, MAX_EVENTS, MAX_LEDGER_CALLS = 64, 64, 16, 16
 MAX_KEY_CHARACTERS, MAX_VALUE_BYTES = 128, 8_192
 
+READS, WRITES, EVENTS, LEDGER_CALLS = range(4)
+_LIMITS = (MAX_READS, MAX_WRITES, MAX_EVENTS, MAX_LEDGER_CALLS)
+_NAMES = ("reads", "writes", "events", "ledger_calls")
+
 
 class TemplateContext:
-    """One call of one instance. ``params`` are as the creator gave them, ``data`` is the instance's own name space."""
+    """One call of one instance: behind ``ctx`` stand its operations (``operations.py``). Arguments fit their kinds."""
 
-    __slots__ = ("_capabilities", "_ctx", "_kernel", "_spent", "_template", "creator", "instance", "params", "state")
+    __slots__ = ("_ctx", "_kernel", "_spent", "_template", "instance")
 
-    def __init__(
-        self,
-        ctx: CallContext,
-        kernel: Namespace,
-        template: str,
-        capabilities: frozenset[str],
-        instance: bytes,
-        creator: bytes,
-        params: Mapping[str, Value],
-        state: str,
-    ) -> None:
+    def __init__(self, ctx: CallContext, kernel: Namespace, template: str, instance: bytes) -> None:
         self._ctx = ctx
         self._kernel = kernel
         self._template = template
-        self._capabilities = capabilities
-        self._spent = {"reads": 0, "writes": 0, "events": 0, "ledger_calls": 0}
+        self._spent = [0, 0, 0, 0]
         self.instance = instance
-        self.creator = creator
-        self.params = params
-        self.state = state
 
     # ---- who and when
-
-    @property
-    def caller(self) -> bytes:
-        """For whom the call is made: the signer, or the account he acts for."""
-        return self._ctx.principal
 
     @property
     def now_ms(self) -> int:
@@ -74,39 +61,51 @@ class TemplateContext:
 
     def get(self, key: str) -> Value:
         """A value of this instance, None when there is none."""
-        self._spend("reads", MAX_READS)
+        self._spend(READS)
         raw = self._ctx.get(self._key(key))
         return None if raw is None else decode_value(raw, "template data")
 
     def put(self, key: str, value: Value) -> None:
         """Sets a value of this instance; refuses with LIMIT above 8,192 bytes."""
-        self._spend("writes", MAX_WRITES)
+        self._spend(WRITES)
         raw = encode_value(value)
         if len(raw) > MAX_VALUE_BYTES:
             raise Refused(Code.LIMIT, "template_value_bytes", (MAX_VALUE_BYTES,))
         self._ctx.put(self._key(key), raw)
 
-    def emit(self, name: str, **fields: Value) -> None:
-        """An event with the instance's id."""
-        self._spend("events", MAX_EVENTS)
-        self._ctx.emit(name, instance=self.instance, **fields)
+    def emit(self, name: str, fields: Mapping[str, Value]) -> None:
+        """An event of the template's own, inside one of this contract's: it cannot be taken for the kernel's."""
+        self._spend(EVENTS)
+        self._ctx.emit("template_event", instance=self.instance, template=self._template, event=name, fields=fields)
 
     def _key(self, key: str) -> bytes:
         if not 0 < len(key) <= MAX_KEY_CHARACTERS or not key.isascii():
-            raise EngineFault(f"{self._template}: a data key has 1 to {MAX_KEY_CHARACTERS} ASCII characters")
+            raise Refused(Code.LIMIT, "template_key", (MAX_KEY_CHARACTERS,))
         return b"d" + self.instance + key.encode("ascii")
 
     # ---- guarded operations of the ledger
 
-    def register_security(self, listing: securities.Listing) -> bytes:
+    def register_security(
+        self,
+        reference: str,
+        name: str,
+        issuer: bytes,
+        province: str,
+        unit_decimals: int,
+        declared: int,
+        legacy: bool,
+        instrument: int | None = None,
+    ) -> bytes:
         """A new security whose register this instance fills; its id."""
-        self._ledger(REGISTER)
+        self._spend(LEDGER_CALLS)
+        what = Instrument.SHARE if instrument is None else instrument
+        listing = securities.Listing(reference, name, issuer, province, unit_decimals, declared, legacy, what)
         return securities.register_security(self._kernel, self._ctx, listing, self.instance)
 
-    def register(self, security: bytes, rows: Sequence[tuple[bytes, int, int]]) -> None:
-        """Rows (account, quantity, day of the last buy or 0) of a register this instance fills."""
+    def register(self, security: bytes, rows: Sequence[Mapping[str, Value]]) -> None:
+        """Rows {account, quantity, acquired_day (of the last buy, or 0)} of a register this instance fills."""
         self._register(security)
-        movements.register(self._kernel, self._ctx, security, rows)
+        movements.register(self._kernel, self._ctx, security, holding_rows(rows))
 
     def unregister(self, security: bytes, accounts: Sequence[bytes]) -> None:
         """Takes rows back."""
@@ -120,14 +119,14 @@ class TemplateContext:
 
     def holders(self, security: bytes) -> int:
         """How many holders the register has."""
-        self._spend("reads", MAX_READS)
+        self._spend(READS)
         return holder_count(self._kernel, security)
 
     def hold_shares(
         self, owner: bytes, security: bytes, quantity: int, counterparty: bytes, price_fen: int, expires_ms: int
     ) -> bytes:
         """Binds shares of ``owner``, who has to sign this transaction; one such hold an instance. The hold's id."""
-        self._ledger(HOLD)
+        self._spend(LEDGER_CALLS)
         return holds.hold_shares(
             self._kernel,
             self._ctx,
@@ -145,7 +144,7 @@ class TemplateContext:
         """Binds money of ``owner``, who has to sign this transaction, for the shares ``against`` holds. The hold's
         id.
         """
-        self._ledger(HOLD)
+        self._spend(LEDGER_CALLS)
         reference = f"{self.instance.hex()}.cash"
         return holds.hold_cash(
             self._kernel, self._ctx, owner, reference, against, amount_fen, expires_ms, self.instance
@@ -153,29 +152,24 @@ class TemplateContext:
 
     def foresee_trade(self, security: bytes, seller: bytes, buyer: bytes, quantity: int) -> None:
         """Refuses as the settlement would today, for the parties' sake: a later settlement is judged anew."""
-        self._ledger(HOLD)
+        self._spend(LEDGER_CALLS)
         movements.foresee_trade(self._kernel, self._ctx, security, seller, buyer, quantity)
 
     def release(self, hold: bytes) -> None:
         """Frees a hold of this instance."""
-        self._ledger(HOLD)
+        self._spend(LEDGER_CALLS)
         holds.release(self._kernel, self._ctx, hold, self.instance)
 
     def move_held(self, hold: bytes, payment: bytes) -> None:
         """Delivery versus payment of two holds of this instance."""
-        self._ledger(HOLD)
+        self._spend(LEDGER_CALLS)
         holds.move_held(self._kernel, self._ctx, hold, payment, self.instance)
 
     def _register(self, security: bytes) -> None:
-        self._ledger(REGISTER)
+        self._spend(LEDGER_CALLS)
         securities.controlled_security(self._kernel, self._ctx, security, self.instance)
 
-    def _ledger(self, capability: str) -> None:
-        if capability not in self._capabilities:
-            raise EngineFault(f"{self._template} uses the ledger operation {capability}, which was not filed for it")
-        self._spend("ledger_calls", MAX_LEDGER_CALLS)
-
-    def _spend(self, what: str, limit: int) -> None:
+    def _spend(self, what: int) -> None:
         self._spent[what] += 1
-        if self._spent[what] > limit:
-            raise Refused(Code.LIMIT, f"template_{what}", (limit,))
+        if self._spent[what] > _LIMITS[what]:
+            raise Refused(Code.LIMIT, f"template_{_NAMES[what]}", (_LIMITS[what],))

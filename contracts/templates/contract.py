@@ -1,35 +1,45 @@
-"""The contract ``templates``: creates instances, runs their methods, enforces what templates declare
-(docs/spec/kernel.md §6).
+"""The contract ``templates``: files templates, creates instances, runs their methods, enforces what they declare
+(docs/spec/templates.md).
 
-State: ``t`` + template id -> filing record; ``i`` + instance -> template, version, creator, params; ``s`` + instance
--> state as ASCII; ``d`` + instance + key -> the instance's data.
+State of instances: ``i`` + instance -> template, version, creator, params; ``s`` + instance -> state as ASCII; ``d`` +
+instance + key -> the instance's data. State of filings: ``filings``.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from typing import cast
+from functools import lru_cache, partial
+from typing import Any, cast
 
 from chain_core.codec.values import decode_map, encode_value
-from chain_core.execution.arguments import Document, Octets, Text, wrong_argument
-from chain_core.execution.codes import Code, EngineFault, Refused
+from chain_core.execution.arguments import HASH, Document, Integer, Kind, Octets, Text, wrong_argument
+from chain_core.execution.codes import Code, Refused
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 from chain_core.types.values import Value
+from contracts.engine.limits import MAX_SOURCE_BYTES, MAX_TREE_BYTES
+from contracts.engine.refusals import ABORTS, Abort
+from contracts.kernel.contract import OPERATOR
+from contracts.kernel.four_eyes import GOVERNOR
 from contracts.kernel.records import KERNEL
+from contracts.templates.compiled import Compiled
 from contracts.templates.context import TemplateContext
+from contracts.templates.converting import to_language
+from contracts.templates.filings import STEPS, Filings
 from contracts.templates.interface import Source, Template, TemplateMethod
+from contracts.templates.metadata import CREATE, MIGRATE
 
 TEMPLATES = "templates"
-LIVE = "live"
 MAX_DOCUMENT_BYTES = 16_384
+MAX_CASES_BYTES = 49_152
 
-_FILING_FIELDS = {"version", "source_sm3", "filing_number", "title", "status"}
 _CACHED = 8_192
+_IDENTIFIER = Text(64)
+_VERSION = Integer(1, (1 << 31) - 1)
+_FILING: Mapping[str, Kind] = {"template": _IDENTIFIER, "version": _VERSION}
 
 TEXTS: Mapping[str, RuleText] = {
     "templates.unknown": RuleText("模板 {0} 未备案", "no template {0} is on file"),
@@ -45,16 +55,25 @@ TEXTS: Mapping[str, RuleText] = {
         "{0}.{1} 的参数 {2} 缺失、多余或超出限制", "argument {2} of {0}.{1} is missing, unknown or outside its limits"
     ),
     "templates.wrong_state": RuleText("实例状态为 {1}，不能办理 {0}", "{0} cannot be called while the instance is {1}"),
+    "templates.wrong_transition": RuleText(
+        "{0}.{1} 欲进入未声明的状态 {2}", "{0}.{1} goes to {2}, which it never declared"
+    ),
+    "templates.no_migration": RuleText("版本 {1} 不接受 {0} 的迁移", "version {1} takes no instance from {0}"),
+    "templates.filed_already": RuleText("模板 {0} 版本 {1} 已备案", "version {1} of template {0} is on file already"),
+    "templates.wrong_status": RuleText("模板 {0} 版本 {1} 状态为 {2}", "version {1} of template {0} is {2}"),
+    "templates.own_filing": RuleText("模板 {0} 须由另一机构核准", "another house than the filer's approves {0}"),
+    "templates.other_tree": RuleText("模板 {0} 备案的语法树为 {1}", "the tree on file for {0} is {1}"),
+    "templates.no_template": RuleText("{0} 不是合格模板：{1}", "{0} is no template: {1}"),
+    "templates.other_name": RuleText("{0} 的文件自称 {1} 版本 {2}", "the file of {0} calls itself {1} version {2}"),
+    "templates.not_yours": RuleText("{0} 不是您备案的", "you did not file {0}"),
+    "templates.too_many_open": RuleText("待核准的备案已满 {0} 件", "{0} of your filings wait for approval already"),
     "templates.bad_genesis": RuleText("创世文件 {0} 不正确", "the genesis document is wrong at {0}"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Filed:
-    """A template in this build, with the SM3 of its source file."""
-
-    template: Template
-    source_sm3: bytes
+ENGINE_TEXTS = {
+    f"tpl.{reason}": RuleText(f"模板 {{0}} 第 {{1}} 行：{zh}", f"template {{0}}, line {{1}}: {en}")
+    for reason, (zh, en) in ABORTS.items()
+}
+"""Refusals of the engine: template and line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,43 +108,51 @@ def _decode_instance(raw: bytes) -> Instance:
 
 # What a value decodes to depends on its bytes alone; callers do not change it.
 _instance = lru_cache(maxsize=_CACHED)(_decode_instance)
-_filing = lru_cache(maxsize=256)(decode_map)
 
 
 class Templates(Contract):
-    """Runs the templates that are on file in state and in this build, with the same source."""
+    """Files templates and runs those that are live. ``catalogue`` are the trees of this build."""
 
     name = TEMPLATES
     lane = Lane.BUSINESS
 
-    def __init__(self, catalogue: Sequence[Filed]) -> None:
-        self._catalogue = {(filed.template.id, filed.template.version): filed for filed in catalogue}
-        self.rules = {**TEXTS, **{rule: text for f in catalogue for rule, text in f.template.rules.items()}}
+    def __init__(self, catalogue: Sequence[tuple[bytes, Template]]) -> None:
+        self._filings = Filings([tree for tree, _ in catalogue])
+        self.rules = {
+            **TEXTS,
+            **ENGINE_TEXTS,
+            **{rule: text for _, template in catalogue for rule, text in template.rules.items()},
+        }
         document = Document(MAX_DOCUMENT_BYTES)
+        governor, filer = frozenset((GOVERNOR,)), frozenset((OPERATOR, GOVERNOR))
+        approval: dict[str, Kind] = {"tree_sm3": HASH, "source_sm3": HASH, "filing_number": Text(64)}
+        filing: dict[str, Kind] = {
+            "title": _IDENTIFIER,
+            "tree": Octets(1, MAX_TREE_BYTES),
+            "source": Octets(1, MAX_SOURCE_BYTES),
+            "cases": Octets(0, MAX_CASES_BYTES),
+        }
+        steps = {name: Method(partial(self._filings.step, name=name), _FILING, governor) for name in STEPS}
         self.methods = {
-            "create": Method(self.create, {"template": Text(64), "reference": Text(64), "params": document}),
+            "create": Method(self.create, {"template": _IDENTIFIER, "reference": Text(64), "params": document}),
             "call": Method(self.call, {"instance": Octets(ACCOUNT_ID_SIZE), "method": Text(64), "args": document}),
+            "migrate": Method(self.migrate, {"instance": Octets(ACCOUNT_ID_SIZE), "version": _VERSION}),
+            "file": Method(self._filings.file, {**_FILING, **filing}, filer),
+            "approve": Method(self._filings.approve, {**_FILING, **approval}, governor),
+            "withdraw": Method(self._filings.withdraw, _FILING, filer),
+            **steps,
         }
 
     def genesis(self, genesis: Genesis, writer: CallContext) -> None:
         """The document ``templates``: each template on file."""
-        document = genesis.documents.get(TEMPLATES, {})
-        if not isinstance(document, dict):
-            writer.refuse("templates.bad_genesis", "documents.templates")
-        for name, row in sorted(document.items()):
-            if not isinstance(row, dict) or set(row) != _FILING_FIELDS:
-                writer.refuse("templates.bad_genesis", f"documents.templates.{name}")
-            version = row["version"]
-            filed = self._catalogue.get((name, version)) if type(version) is int else None
-            if filed is None or filed.source_sm3 != row["source_sm3"]:
-                writer.refuse("templates.bad_genesis", f"documents.templates.{name}.source_sm3")
-            writer.put(b"t" + name.encode("ascii"), encode_value(row))
+        self._filings.genesis(genesis, writer)
 
     def create(self, ctx: CallContext, args: Arguments) -> None:
         """A new instance under the creator's own reference. Emits ``instance_created``."""
         name, reference = cast(str, args["template"]), cast(str, args["reference"])
         params = cast(Mapping[str, Value], args["params"])
-        template = self._on_file(ctx, name)
+        compiled = self._filings.on_file(ctx, name)
+        template = compiled.template
         kinds = {param: declared.kind for param, declared in template.params.items()}
         wrong = wrong_argument(kinds, params)
         if wrong is not None:
@@ -134,52 +161,66 @@ class Templates(Contract):
             "instance", ctx.principal, reference, lambda known: ctx.get(instance_key(known)), "templates.exists"
         )
         record = Instance(name, template.version, ctx.principal, params)
-        self._check_role(ctx, template, template.create, record, "create")
-        row: dict[str, Value] = {
-            "template": name,
-            "version": template.version,
-            "creator": record.creator,
-            "params": params,
-        }
-        ctx.put(instance_key(instance), encode_value(row))
+        self._check_role(ctx, template, template.create, record, CREATE)
+        self._enter(ctx, instance, record)
         ctx.emit("instance_created", instance=instance, template=name, version=template.version, reference=reference)
-        self._run(ctx, template, template.create, instance, record, "", {}, "create")
+        self._run(ctx, compiled, template.create, instance, record, "", {}, CREATE)
 
     def call(self, ctx: CallContext, args: Arguments) -> None:
         """One method of an instance."""
         instance, name = cast(bytes, args["instance"]), cast(str, args["method"])
-        raw = ctx.get(instance_key(instance))
-        if raw is None:
-            ctx.refuse("templates.no_instance", instance)
-        record = _instance(raw)
-        template = self._on_file(ctx, record.template)
-        method = template.methods.get(name)
+        record, state = self._found(ctx, instance)
+        compiled = self._filings.on_file(ctx, record.template, record.version)
+        method = compiled.template.methods.get(name)
         if method is None:
             ctx.refuse("templates.no_method", record.template, name)
-        self._check_role(ctx, template, method, record, name)
-        state = (ctx.get(state_of(instance)) or b"").decode("ascii")
+        self._check_role(ctx, compiled.template, method, record, name)
         if state not in method.states:
             ctx.refuse("templates.wrong_state", name, state)
         call = cast(Arguments, args["args"])
         wrong = wrong_argument(method.args, call)
         if wrong is not None:
             ctx.refuse("templates.bad_arguments", record.template, name, wrong[:64])
-        self._run(ctx, template, method, instance, record, state, call, name)
+        self._run(ctx, compiled, method, instance, record, state, call, name)
 
-    def _on_file(self, ctx: CallContext, name: str) -> Template:
-        """The template as filed. EngineFault when this build's source is not the one on file: the node has to be
-        upgraded.
+    def migrate(self, ctx: CallContext, args: Arguments) -> None:
+        """Moves an instance to a later version that replaces its own. Its parameters must fit there. Emits
+        ``instance_migrated``.
         """
-        raw = ctx.get(b"t" + name.encode("utf-8"))
+        instance, version = cast(bytes, args["instance"]), cast(int, args["version"])
+        record, state = self._found(ctx, instance)
+        compiled = self._filings.on_file(ctx, record.template, version)
+        template, method = compiled.template, compiled.template.migrate
+        if method is None or template.replaces != record.version:
+            ctx.refuse("templates.no_migration", record.version, version)
+        self._check_role(ctx, template, method, record, MIGRATE)
+        if state not in method.states:
+            ctx.refuse("templates.wrong_state", MIGRATE, state)
+        kinds = {param: declared.kind for param, declared in template.params.items()}
+        wrong = wrong_argument(kinds, record.params)
+        if wrong is not None:
+            ctx.refuse("templates.bad_parameters", record.template, wrong[:64])
+        moved = Instance(record.template, version, record.creator, record.params)
+        self._enter(ctx, instance, moved)
+        ctx.emit("instance_migrated", instance=instance, template=record.template, version=version)
+        self._run(ctx, compiled, method, instance, moved, state, {}, MIGRATE)
+
+    @staticmethod
+    def _found(ctx: CallContext, instance: bytes) -> tuple[Instance, str]:
+        raw = ctx.get(instance_key(instance))
         if raw is None:
-            ctx.refuse("templates.unknown", name)
-        row = _filing(raw)
-        if row["status"] != LIVE:
-            ctx.refuse("templates.not_live", name, row["status"])
-        filed = self._catalogue.get((name, cast(int, row["version"])))
-        if filed is None or filed.source_sm3 != row["source_sm3"]:
-            raise EngineFault(f"the source of {name} version {row['version']!r} on file is not in this build")
-        return filed.template
+            ctx.refuse("templates.no_instance", instance)
+        return _instance(raw), (ctx.get(state_of(instance)) or b"").decode("ascii")
+
+    @staticmethod
+    def _enter(ctx: CallContext, instance: bytes, record: Instance) -> None:
+        row: dict[str, Value] = {
+            "template": record.template,
+            "version": record.version,
+            "creator": record.creator,
+            "params": record.params,
+        }
+        ctx.put(instance_key(instance), encode_value(row))
 
     @staticmethod
     def _check_role(
@@ -191,7 +232,7 @@ class Templates(Contract):
                 role.source is Source.ANYBODY
                 or (role.source is Source.CHAIN and role.name in ctx.roles)
                 or (role.source is Source.CREATOR and caller == instance.creator)
-                or (role.source is Source.PARAMETER and caller == instance.params[role.name])
+                or (role.source is Source.PARAMETER and caller == instance.params.get(role.name))
             ):
                 return
         raise Refused(Code.FORBIDDEN, "", (template.id, name))
@@ -199,24 +240,36 @@ class Templates(Contract):
     @staticmethod
     def _run(
         ctx: CallContext,
-        template: Template,
+        compiled: Compiled,
         method: TemplateMethod,
         instance: bytes,
         record: Instance,
         state: str,
-        call: Arguments,
+        args: Arguments,
         name: str,
     ) -> None:
-        """Runs the handler and enters the state it returns, if the template declared that transition."""
-        kernel = ctx.within(KERNEL)
-        view = TemplateContext(
-            ctx, kernel, template.id, template.capabilities, instance, record.creator, record.params, state
-        )
-        after = method.handler(view, call)
-        if after not in (template.states[state] if state else template.initial):
-            raise EngineFault(
-                f"{template.id}.{name} went from {state or 'nothing'} to {after}, which it never declared"
-            )
+        """Runs the function and enters the state it returns, if the template declared that transition."""
+        template = compiled.template
+        view = TemplateContext(ctx, ctx.within(KERNEL), template.id, instance)
+        call: dict[str, Any] = {
+            "caller": ctx.principal.hex(),
+            "creator": record.creator.hex(),
+            "instance": instance.hex(),
+            "state": state,
+            "now_ms": view.now_ms,
+            "day": view.day,
+            "params": to_language(record.params),
+        }
+        given = [to_language(args.get(arg)) for arg in method.args]
+        try:
+            after, _ = compiled.program.call(name, view, [call, *given])
+        except Abort as end:
+            ctx.refuse(f"tpl.{end.reason}", template.id, end.line)
+        allowed = template.initial if not state else template.states.get(state, ())
+        if name == MIGRATE:
+            allowed = tuple(template.states)
+        if type(after) is not str or after not in allowed:
+            ctx.refuse("templates.wrong_transition", template.id, name, after[:64] if type(after) is str else "")
         if after != state:
             ctx.put(state_of(instance), after.encode("ascii"))
             ctx.emit("instance_state", instance=instance, method=name, state=after)

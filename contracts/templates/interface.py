@@ -1,22 +1,16 @@
-"""What a template is: identity, parameters, roles, states, methods (docs/spec/kernel.md §6).
+"""What a template declares about itself: parameters, roles, states, methods (docs/spec/templates.md §2).
 
-A template file has a docstring for its reviewer, a ``TEMPLATE`` constant and plain functions ``method(ctx, call)``
-that return the instance's next state. The contract ``templates``, not the template, enforces parameters, roles,
-argument types and transitions.
+The contract ``templates``, not the template, enforces them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from chain_core.codec.wire import is_identifier
 from chain_core.execution.arguments import Kind
-from chain_core.execution.contract import Arguments, RuleText
-from contracts.templates.context import TemplateContext
-
-Handler = Callable[[TemplateContext, Arguments], str]
+from chain_core.execution.contract import RuleText
 
 
 class Source(Enum):
@@ -48,7 +42,6 @@ class Parameter:
 class TemplateMethod:
     """A method: who may call it, in which states, with which arguments. ``states`` is empty for ``create``."""
 
-    handler: Handler
     roles: tuple[str, ...]
     states: tuple[str, ...] = ()
     args: Mapping[str, Kind] = field(default_factory=dict)
@@ -60,7 +53,8 @@ class Template:
     ``create``.
 
     ``refusals`` are the texts of its own reasons; a receipt names them ``<id>.<reason>``. ``capabilities`` are the
-    ledger operations it may ask for. Raises ValueError for a template that contradicts itself.
+    ledger operations it may ask for. ``replaces`` is the version whose instances may migrate here, 0 for none:
+    ``migrate`` says who may ask for it, and from which states of that version.
     """
 
     id: str
@@ -75,19 +69,8 @@ class Template:
     create: TemplateMethod
     methods: Mapping[str, TemplateMethod]
     refusals: Mapping[str, RuleText]
-    engine: str = "python/1"
-
-    def __post_init__(self) -> None:
-        named = {*self.initial, *(after for follow in self.states.values() for after in follow)}
-        for method in (self.create, *self.methods.values()):
-            named |= set(method.states)
-            if not set(method.roles) <= set(self.roles):
-                raise ValueError(f"{self.id}: a method names a role that the template has not")
-        for role in self.roles.values():
-            if role.source is Source.PARAMETER and role.name not in self.params:
-                raise ValueError(f"{self.id}: a role names the parameter {role.name}, which the template has not")
-        if not is_identifier(self.id) or named != set(self.states):
-            raise ValueError(f"{self.id}: its id is no identifier, or its methods name other states than it declares")
+    replaces: int = 0
+    migrate: TemplateMethod | None = None
 
     @property
     def rules(self) -> dict[str, RuleText]:

@@ -3,92 +3,111 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import Integer
 from chain_core.execution.codes import EngineFault
-from chain_core.execution.contract import Arguments, RuleText
 from chain_core.execution.executor import Executor
 from contracts.assembly import market_contracts, market_documents, market_grants
+from contracts.engine.nodes import encode_tree
+from contracts.engine.parser import parse_template
 from contracts.hooks.market_hook import MarketHook
 from contracts.kernel.contract import Kernel
-from contracts.kernel.records import NOBODY
-from contracts.templates import negotiated_transfer
-from contracts.templates.catalogue import CATALOGUE
-from contracts.templates.context import HOLD, REGISTER, TemplateContext
-from contracts.templates.contract import TEMPLATES, Filed, Templates
-from contracts.templates.interface import Parameter, Role, Source, Template, TemplateMethod
+from contracts.templates.catalogue import SOURCES, catalogue
+from contracts.templates.compiled import compile_tree
+from contracts.templates.contract import TEMPLATES, Templates
+from contracts.templates.filings import newest_key, record_key
+from contracts.templates.operations import CAPABILITIES
 from tests.unit.contracts.market import Border, Market, account, op, transfer
-from tests.unit.execution.world import GENESIS_HASH
 
 A, B, C = "investor-0", "investor-1", "investor-2"
 
+PROBE = """
+TEMPLATE = {
+    "id": "test.probe",
+    "version": 1,
+    "engine": "tpl/1",
+    "title": "试验",
+    "category": "试验",
+    "capabilities": ["hold"],
+    "params": {"what": {"type": "text", "note": "what to do"}},
+    "roles": {"anybody": "anybody"},
+    "initial": ["open"],
+    "states": {"open": ["open"]},
+    "create": {"roles": ["anybody"]},
+    "methods": {
+        "act": {"roles": ["anybody"], "states": ["open"], "args": {"count": {"type": "integer", "max": 1000}}},
+    },
+    "refusals": {"never": {"zh": "不可 {0}", "en": "never {0}"}},
+}
 
-def act(ctx: TemplateContext, call: Arguments) -> str:
-    """Does as its argument says: a number of one thing."""
-    what, count = ctx.params["what"], call["count"]
-    assert isinstance(count, int)
+
+def create(ctx, call):
+    return "open"
+
+
+def act(ctx, call, count):
+    what = call["params"]["what"]
     for number in range(count):
         if what == "reads":
             ctx.get("x")
         elif what == "writes":
-            ctx.put(f"k{number}", number)
+            ctx.put("k" + str(number), number)
         elif what == "events":
-            ctx.emit("noted", number=number)
+            ctx.emit("noted", {"number": number})
         elif what == "value":
-            ctx.put("big", "x" * 8_192)
+            ctx.put("big", "x" * 8192)
         elif what == "ledger":
-            ctx.foresee_trade(bytes(16), ctx.caller, ctx.creator, 1)
-        elif what == "register":
-            ctx.register(bytes(16), [])
+            ctx.foresee_trade("0" * 32, seller=call["caller"], buyer=call["creator"], quantity=1)
         elif what == "key":
-            ctx.put("ключ", 1)
+            ctx.put("键", 1)
+        elif what == "long key":
+            ctx.put("k" * 129, 1)
         elif what == "state":
             return "elsewhere"
+        elif what == "nothing":
+            return None
+        elif what == "id":
+            ctx.release("0" * 31 + "G")
+        elif what == "quantity":
+            ctx.foresee_trade("0" * 32, seller=call["caller"], buyer=call["creator"], quantity=-1)
+        elif what == "fuel":
+            for i in range(100000):
+                number = i
         elif what == "refuse":
             ctx.refuse("never", number)
     return "open"
+"""
 
 
-def begin(ctx: TemplateContext, call: Arguments) -> str:
-    return "open"
+def tree_of(source: str) -> bytes:
+    """The canonical tree of a source."""
+    return encode_tree(parse_template(source.encode()))
 
 
-class AnyText:
-    def admits(self, value: object) -> bool:
-        return isinstance(value, str)
-
-
-PROBE = Template(
-    id="test.probe",
-    version=1,
-    title="试验",
-    category="试验",
-    capabilities=frozenset((HOLD,)),
-    params={"what": Parameter(AnyText(), "what to do")},
-    roles={"anybody": Role(Source.ANYBODY)},
-    initial=("open",),
-    states={"open": ("open",)},
-    create=TemplateMethod(begin, ("anybody",)),
-    methods={"act": TemplateMethod(act, ("anybody",), ("open",), {"count": Integer(0, 1_000)})},
-    refusals={"never": RuleText("不可 {0}", "never {0}")},
-)
-
-
-def with_probe(**documents: object) -> Market:
-    """A market whose catalogue has the probe as well."""
-    filed = (*CATALOGUE, Filed(PROBE, sm3(b"probe")))
+def with_templates(*sources: str, **record: object) -> Market:
+    """A market whose build has these templates as well, filed like the others."""
+    trees = [(shipped.tree, shipped.compiled.template) for shipped in catalogue()]
     market = Market.open()
-    contracts = (Kernel(), Templates(filed), Border())
-    market.executor = Executor(contracts, hooks=(MarketHook(),), grants=market_grants("border"))
-    row = {"version": 1, "source_sm3": sm3(b"probe"), "filing_number": "", "title": "试验", "status": "live"}
-    market.state[state_key(TEMPLATES, b"ttest.probe")] = encode_value({**row, **documents})  # type: ignore[dict-item]
+    for source in sources:
+        compiled = compile_tree(tree_of(source))
+        trees.append((tree_of(source), compiled.template))
+        row = {
+            "version": 1,
+            "tree_sm3": compiled.identity,
+            "source_sm3": sm3(source.encode()),
+            "status": "live",
+            **record,
+        }
+        template = compiled.template
+        market.state[state_key(TEMPLATES, record_key(template.id, 1))] = encode_value(row)  # type: ignore[arg-type]
+        market.state[state_key(TEMPLATES, newest_key(template.id))] = (1).to_bytes(4, "big")
+    market.executor = Executor(
+        (Kernel(), Templates(trees), Border()), hooks=(MarketHook(),), grants=market_grants("border")
+    )
     return market
 
 
@@ -104,38 +123,43 @@ def probe(market: Market, what: str, count: int) -> str:
 # ---- identity
 
 
-def test_identity_is_the_source_files_hash() -> None:
+def test_identity_is_the_trees_hash_with_the_sources_beside_it() -> None:
     market = Market.open(documents=market_documents(filing_numbers={"csrc.negotiated-transfer": "备-2026-001"}))
-    raw = market.state[state_key(TEMPLATES, b"tcsrc.negotiated-transfer")]
-    row = decode_map(raw)
-    source = Path(negotiated_transfer.__file__).read_bytes()
-    assert row["source_sm3"] == sm3(source)
+    row = decode_map(market.state[state_key(TEMPLATES, record_key("csrc.negotiated-transfer", 1))])
+    source = (SOURCES / "csrc.negotiated-transfer.star").read_bytes()
+    assert (row["source_sm3"], row["tree_sm3"]) == (sm3(source), sm3(tree_of(source.decode())))
     assert (row["filing_number"], row["status"], row["version"]) == ("备-2026-001", "live", 1)
 
 
-def test_a_genesis_of_another_source_is_refused() -> None:
+def test_the_trees_of_this_build_are_those_of_its_sources() -> None:
+    """Otherwise: ``dualchain template build``."""
+    for path in SOURCES.glob("*.star"):
+        found = [shipped for shipped in catalogue() if shipped.compiled.template.id == path.stem]
+        assert [shipped.tree for shipped in found] == [tree_of(path.read_text("utf-8"))], path.name
+
+
+def test_a_genesis_of_another_tree_is_refused() -> None:
     documents = market_documents()
     templates = documents["templates"]
     assert isinstance(templates, dict)
     altered = {
         **templates,
-        "csrc.negotiated-transfer": {**templates["csrc.negotiated-transfer"], "source_sm3": bytes(32)},
+        "csrc.negotiated-transfer": {**templates["csrc.negotiated-transfer"], "tree_sm3": bytes(32)},
     }
-    with pytest.raises(Exception, match="source_sm3"):
+    with pytest.raises(Exception, match="tree_sm3"):
         Market.open(documents={**documents, "templates": altered})
 
 
-def test_a_node_with_another_source_halts() -> None:
+def test_a_node_without_the_tree_halts() -> None:
     market = Market.open()
     _, hooks = market_contracts()
-    other = tuple(replace(filed, source_sm3=bytes(32)) for filed in CATALOGUE)
-    market.executor = Executor((Kernel(), Templates(other)), hooks=hooks, grants=market_grants())
+    market.executor = Executor((Kernel(), Templates([])), hooks=hooks, grants=market_grants())
     with pytest.raises(EngineFault, match="not in this build"):
         market.one(A, op("create", TEMPLATES, template="csrc.negotiated-transfer", reference="x", params={}))
 
 
 def test_a_suspended_template_does_nothing() -> None:
-    market = with_probe(status="suspended")
+    market = with_templates(PROBE, status="suspended")
     call = op("create", TEMPLATES, template="test.probe", reference="r", params={"what": "reads"})
     assert market.one(A, call).rule == "templates.not_live"
 
@@ -226,85 +250,126 @@ def test_a_templates_holds_are_its_own() -> None:
         assert market.refused("operator", call) == "kernel.not_registrar"
 
 
-def test_holds_are_made_under_the_owners_signature(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A template that names another owner than the signer is refused by the kernel."""
+# ---- what a template cannot do
 
-    def steal(ctx: TemplateContext, call: Arguments) -> str:
-        ctx.hold_shares(account(A), ctx.params["security"], 5, ctx.caller, 1, ctx.now_ms + 1_000)  # type: ignore[arg-type]
-        return "ordered"
 
-    template = negotiated_transfer.TEMPLATE
-    broken = replace(template, create=TemplateMethod(steal, ("seller",)))
-    market = Market.open()
+def altered(before: str, after: str, name: str = "csrc.negotiated-transfer") -> str:
+    """The source of a common template with one thing changed, under an operator's id."""
+    source = (SOURCES / f"{name}.star").read_text("utf-8")
+    assert before in source
+    return source.replace(before, after).replace(f'"id": "{name}"', '"id": "test.altered"')
+
+
+def ordered(source: str) -> tuple[Market, bytes]:
+    """A market on which A has ordered 5 of his 10 shares to B through an altered template."""
+    market = with_templates(source)
     security = market.listed({A: 10})
-    filed = [Filed(broken, f.source_sm3) if f.template is template else f for f in CATALOGUE]
-    market.executor = Executor((Kernel(), Templates(filed)), hooks=(MarketHook(),), grants=market_grants())
+    market.qualified(A, B, C)
+    market.funded(B, 100)
+    market.funded(C, 100)
     params = order(market, security)
-    call = op("create", TEMPLATES, template=template.id, reference="r", params=params)
+    market.ok(A, op("create", TEMPLATES, template="test.altered", reference="r", params=params))
+    return market, security
+
+
+def test_holds_are_made_under_the_owners_signature() -> None:
+    source = altered('owner=call["caller"],\n        security', f'owner="{account(A).hex()}",\n        security')
+    market = with_templates(source)
+    security = market.listed({A: 10})
+    call = op("create", TEMPLATES, template="test.altered", reference="r", params=order(market, security))
     assert market.one(B, call).rule == "kernel.owner_signs"
     market.ok(B, call, cosigners=(A,))  # the owner signed beside him
     assert market.holding(security, A).frozen == 5
 
 
-# ---- limits and faults
+def test_a_held_asset_goes_nowhere_else() -> None:
+    """The template lets anybody accept: the hold itself names who may pay for it."""
+    market, security = ordered(altered('"buyer": "param:buyer",', '"buyer": "anybody",'))
+    instance = market.id_of("instance", A, "r")
+    accept = op("call", TEMPLATES, instance=instance, method="accept", args={})
+    assert market.refused(C, accept) == "kernel.not_for_you"
+    assert market.holding(security, C).total == 0
 
 
-@pytest.mark.parametrize(
-    ("what", "limit"), [("reads", 64), ("writes", 64), ("events", 16), ("refuse", 0), ("ledger", 0)]
-)
-def test_limits(what: str, limit: int) -> None:
-    market = with_probe()
-    assert probe(market, what, limit) == "0"
-    expected = {
-        "refuse": "test.probe.never",
-        "ledger": "kernel.unknown_security",
-    }.get(what, f"template_{what}")
-    assert probe(market, what, limit + 1) == expected
+def test_another_instances_hold_is_out_of_reach() -> None:
+    """A template that releases whatever hold its caller names gets at its own instance's alone."""
+    released = 'ctx.release(call["params"]["security"])\n    return "ordered"'
+    market = with_templates(altered('ctx.put("shares", shares)\n    return "ordered"', released))
+    security = market.listed({A: 10})
+    good = op("create", TEMPLATES, template="csrc.negotiated-transfer", reference="s", params=order(market, security))
+    market.ok(A, good)
+    hold = market.id_of("hold", A, f"{market.id_of('instance', A, 's').hex()}.shares")
+    source = released.replace('call["params"]["security"]', f'"{hold.hex()}"')
+    market.executor = with_templates(altered('ctx.put("shares", shares)\n    return "ordered"', source)).executor
+    thief = compile_tree(tree_of(altered('ctx.put("shares", shares)\n    return "ordered"', source)))
+    row = {"version": 1, "tree_sm3": thief.identity, "status": "live"}
+    market.state[state_key(TEMPLATES, record_key("test.altered", 1))] = encode_value(row)
+    market.state[state_key(TEMPLATES, newest_key("test.altered"))] = (1).to_bytes(4, "big")
+    steal = op("create", TEMPLATES, template="test.altered", reference="t", params=order(market, security))
+    assert market.refused(A, steal) == "kernel.other_controller"
 
 
-def test_a_value_has_its_limit() -> None:
-    assert probe(with_probe(), "value", 1) == "template_value_bytes"
-
-
-@pytest.mark.parametrize(
-    ("what", "fault"),
-    [("register", "not filed for it"), ("key", "ASCII"), ("state", "never declared")],
-)
-def test_a_template_that_breaks_its_word_halts_the_node(what: str, fault: str) -> None:
-    with pytest.raises(EngineFault, match=fault):
-        probe(with_probe(), what, 1)
-
-
-def test_instances_have_names_of_their_own() -> None:
-    market = with_probe()
+def test_another_instances_data_is_out_of_reach() -> None:
+    """Keys are text inside the instance's own name space, whatever they say."""
+    market = with_templates(PROBE)
     assert probe(market, "writes", 2) == "0"
     keys = [key for key in market.state if key.startswith(state_key(TEMPLATES, b"d"))]
     instance = market.id_of("instance", A, f"writes{market.height - 2}")
     assert sorted(keys) == [state_key(TEMPLATES, b"d" + instance + name) for name in (b"k0", b"k1")]
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"id": "Not An Identifier"},
-        {"initial": ("nowhere",)},
-        {"states": {"open": ("open",), "unused": ()}},
-        {"methods": {"act": TemplateMethod(act, ("stranger",), ("open",))}},
-        {"roles": {"anybody": Role(Source.PARAMETER, "missing")}},
-    ],
-)
-def test_a_template_that_contradicts_itself_is_not_built(changes: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"probe|Identifier"):
-        replace(PROBE, **changes)  # type: ignore[arg-type]
+def test_no_step_is_hidden() -> None:
+    """What happened is told by the kernel and by the contract, whether the template says anything or not."""
+    market, _ = ordered(altered('ctx.put("shares", shares)', 'ctx.put("shares", shares)\n    ctx.put("x", 1)'))
+    names = [str(event[1]) for event in market.events()]
+    assert names == ["instance_created", "held", "instance_state"]
+
+
+def test_its_events_are_not_the_kernels() -> None:
+    market = with_templates(PROBE)
+    assert probe(market, "events", 1) == "0"
+    [[contract, name, fields]] = market.events()
+    assert isinstance(fields, dict)
+    assert (contract, name, fields["event"]) == ("templates", "template_event", "noted")
+
+
+# ---- limits
+
+
+LIMITS = {"reads": 64, "writes": 64, "events": 16, "refuse": 0, "ledger": 0}
+
+
+@pytest.mark.parametrize(("what", "limit"), LIMITS.items())
+def test_limits(what: str, limit: int) -> None:
+    market = with_templates(PROBE)
+    assert probe(market, what, limit) == "0"
+    expected = {"refuse": "test.probe.never", "ledger": "kernel.unknown_security"}.get(what, f"template_{what}")
+    assert probe(market, what, limit + 1) == expected
+
+
+ENDS = {
+    "value": "template_value_bytes",
+    "key": "template_key",
+    "long key": "tpl.bad_argument",
+    "state": "templates.wrong_transition",
+    "nothing": "templates.wrong_transition",
+    "id": "tpl.bad_argument",
+    "quantity": "tpl.bad_argument",
+    "fuel": "tpl.fuel",
+}
+
+
+@pytest.mark.parametrize(("what", "rule"), ENDS.items())
+def test_a_template_that_errs_is_refused_and_nothing_remains(what: str, rule: str) -> None:
+    assert probe(with_templates(PROBE), what, 1) == rule
 
 
 def test_the_common_templates_are_what_they_were_filed_as() -> None:
-    ids = [filed.template.id for filed in CATALOGUE]
-    assert ids == ["csrc.holder-roll-registration", "csrc.negotiated-transfer"]
-    for filed in CATALOGUE:
-        assert filed.template.capabilities <= {HOLD, REGISTER}
-        assert all(parameter.note for parameter in filed.template.params.values())
-    assert bytes(16) == NOBODY and len(GENESIS_HASH) == 32
+    found = [shipped.compiled.template for shipped in catalogue()]
+    assert sorted(template.id for template in found) == [path.stem for path in sorted(SOURCES.glob("*.star"))]
+    for template in found:
+        assert template.id.startswith("csrc.") and template.capabilities <= CAPABILITIES
+        assert all(parameter.note for parameter in template.params.values())
 
 
 def test_a_plain_transfer_beside_a_template() -> None:
