@@ -111,14 +111,16 @@ def decimal_of(value: int | float | str) -> Decimal:
 
 def merge_patch(target: Any, patch: Any) -> Any:
     """RFC 7396: objects merge, null removes, everything else replaces. Neither argument changes."""
-    if not isinstance(patch, Mapping):
+    if not isinstance(patch, dict):
         return patch
-    merged = dict(target) if isinstance(target, Mapping) else {}
+    merged = dict(target) if isinstance(target, dict) else {}
     for name, value in patch.items():
         if value is None:
             merged.pop(name, None)
-        else:
+        elif type(value) is dict:
             merged[name] = merge_patch(merged.get(name), value)
+        else:
+            merged[name] = value
     return merged
 
 
@@ -127,7 +129,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Json:
     patch: Json = {name: None for name in before if name not in after}
     for name, value in after.items():
         old = before.get(name)
-        if isinstance(old, Mapping) and isinstance(value, Mapping):
+        if isinstance(old, dict) and isinstance(value, dict):
             deeper = difference(old, value)
             if deeper:
                 patch[name] = deeper
@@ -138,7 +140,7 @@ def difference(before: Mapping[str, Any], after: Mapping[str, Any]) -> Json:
 
 def without_nulls(value: Any) -> Any:
     """Members that are null in a full body are left out (digest of JR/T 0314 §3.1)."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return {name: without_nulls(inner) for name, inner in value.items() if inner is not None}
     if isinstance(value, list | tuple):
         return [without_nulls(inner) for inner in value]

@@ -4,7 +4,7 @@ docs/spec/data-objects.md §8).
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,14 +43,13 @@ def check_new_id(object_id: str) -> None:
 
 def references(value: Any, path: str = "/body") -> Iterator[tuple[str, Reference]]:
     """All references in a body, with their places. Raises SnapshotRefused for one that is none."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         for name, inner in value.items():
-            here = f"{path}/{name}"
             if isinstance(inner, str):
                 if name.endswith("_ref") and name not in _NOT_REFERENCES:
-                    yield here, parse_reference(inner, here)
-            else:
-                yield from references(inner, here)
+                    yield f"{path}/{name}", parse_reference(inner, f"{path}/{name}")
+            elif isinstance(inner, dict | list | tuple):
+                yield from references(inner, f"{path}/{name}")
     elif isinstance(value, list | tuple):
         for place, inner in enumerate(value):
             if not isinstance(inner, str):

@@ -117,11 +117,13 @@ class Snapshot:
         header["metadata"] = None if self.metadata is None else dict(self.metadata)
         return header
 
-    def encoded(self) -> Encoded:
-        """Its canonical bytes, each member encoded once for what is signed and what is stored."""
+    def encoded(self, body: bytes | None = None) -> Encoded:
+        """Its canonical bytes, each member encoded once for what is signed and what is stored; ``body`` where the
+        caller has its canonical bytes already.
+        """
         beside = {name: canonical(value) for name, value in self.unknown.items()}
         header = {name: canonical(value) for name, value in self.header().items()}
-        return Encoded({**beside, "body": canonical(self.body)}, header)
+        return Encoded({**beside, "body": canonical(self.body) if body is None else body}, header)
 
     def signed_bytes(self) -> bytes:
         """What the owner signs: RFC 8785 of header without seal, and body."""

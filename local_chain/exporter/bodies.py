@@ -50,7 +50,10 @@ DEFAULTS: Mapping[str, Json] = {
 
 def whole(kind: str, attributes: Json, facts: Json) -> Json:
     """The body: what may be empty, under what is private, under what the chain says."""
-    body: Json = merge_patch(merge_patch(DEFAULTS.get(kind, {}), without_nulls(attributes)), facts)
+    default = DEFAULTS.get(kind)
+    if default is None and not attributes:
+        return facts
+    body: Json = merge_patch(merge_patch(default or {}, without_nulls(attributes)), facts)
     enterprise: Any = body
     for name in ("subject_information", "organization_subject_information", "basic_information_of_enterprise"):
         enterprise = enterprise.get(name, {}) if isinstance(enterprise, dict) else {}

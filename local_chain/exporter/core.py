@@ -17,7 +17,7 @@ from chain_core.types.values import Value
 from contracts.data_model import lifecycle
 from contracts.data_model.emission import check_emission, check_whole_body
 from contracts.data_model.faults import SnapshotRefused
-from contracts.data_model.json_text import Json, merge_patch
+from contracts.data_model.json_text import Json, canonical, merge_patch
 from contracts.data_model.lifecycle import Change, Version
 from contracts.data_model.references import references
 from contracts.data_model.seals import seal_many
@@ -27,7 +27,8 @@ from local_chain.exporter.attributes import Attributes
 from local_chain.exporter.database import Database, Row, Status
 from local_chain.exporter.errors import ExporterFault, UnknownObject
 from local_chain.exporter.mapping import apply_event
-from local_chain.exporter.working import Label, Market, Touched, Working
+from local_chain.exporter.signing import sign_on_all_cores
+from local_chain.exporter.working import Label, Market, Working
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ class Pending:
     """A snapshot that is decided and not sealed yet."""
 
     snapshot: Snapshot
+    body: bytes
     status: Status
     faults: str
 
@@ -118,31 +120,28 @@ class Exporter:
             self._database.set_meta("attributes", seq)
 
     def _write(self, work: Working) -> int:
-        pending = []
-        for touched in work.in_order():
-            decided = self._decide(touched, work.time_ms)
-            if decided is not None:
-                pending.append(decided)
+        """The next version of every object about which something changed, in the order of references."""
+        seconds, pending = work.time_ms // 1_000, list[Pending]()
+        versions, objects = list[tuple[str, int, Version, bytes, bytes]](), list[tuple[str, str, int, bytes]]()
+        for one in work.in_order():
+            whole, number = bodies.whole(one.kind, work.private(one.object_id), one.facts), one.latest + 1
+            body = canonical(whole)
+            facts = body if whole is one.facts else canonical(one.facts)
+            if one.latest >= 0 and self._database.has_body(one.object_id, one.latest, body):
+                objects.append((one.object_id, one.kind, one.latest, facts))
+                continue
+            operation = Operation.UPDATE if number else Operation.CREATE
+            versions.append((one.object_id, number, Version(operation, seconds, seconds, whole), body, facts))
+            objects.append((one.object_id, one.kind, number, facts))
+            shot = _snapshot(one.kind, one.object_id, number, operation, seconds, whole)
+            pending.append(self._judged(shot, body))
+        work.flush()
+        self._database.put_versions(versions)
+        self._database.put_objects(objects)
         self._add(pending, work.height)
         return len(pending)
 
-    def _decide(self, touched: Touched, time_ms: int) -> Pending | None:
-        """The object's next version; None when nothing about it changed."""
-        database, object_id = self._database, touched.object_id
-        body = bodies.whole(touched.kind, self._attributes.get(object_id), touched.facts)
-        new = touched.latest < 0
-        if not new:
-            before = database.body(object_id, touched.latest)
-            if before is not None and before[0] == body:
-                database.put_object(object_id, touched.kind, touched.latest, touched.facts)
-                return None
-        number, seconds = touched.latest + 1, time_ms // 1_000
-        operation = Operation.CREATE if new else Operation.UPDATE
-        database.put_version(object_id, number, Version(operation, seconds, seconds, body), touched.facts)
-        database.put_object(object_id, touched.kind, number, touched.facts)
-        return self._judged(_snapshot(touched.kind, object_id, number, operation, seconds, body))
-
-    def _judged(self, snapshot: Snapshot) -> Pending:
+    def _judged(self, snapshot: Snapshot, body: bytes) -> Pending:
         """Held when it is wrong, waiting when what comes before it is held."""
         place = snapshot.object_id, snapshot.version
         try:
@@ -152,11 +151,11 @@ class Exporter:
             faults = json.dumps([fault.row() for fault in refusal.faults], ensure_ascii=False)
             facts: dict[str, str | int] = {"object": snapshot.object_id, "version": snapshot.version, "faults": faults}
             event(log, logging.WARNING, "SNAPSHOT_HELD", facts)
-            return Pending(snapshot, Status.HELD, faults)
+            return Pending(snapshot, body, Status.HELD, faults)
         if self._waits(snapshot):
             self._blocked.add(place)
-            return Pending(snapshot, Status.WAITING, "")
-        return Pending(snapshot, Status.READY, "")
+            return Pending(snapshot, body, Status.WAITING, "")
+        return Pending(snapshot, body, Status.READY, "")
 
     def _waits(self, snapshot: Snapshot) -> bool:
         if not self._blocked:
@@ -167,13 +166,19 @@ class Exporter:
 
     def _add(self, pending: Sequence[Pending], height: int) -> list[Row]:
         """Seals all but the held ones at once, and stores the rows in order."""
-        sealing = [one.snapshot for one in pending if one.status is not Status.HELD]
-        raws = seal_many(sealing, self._key.private, self._key.public)
+        sealing = [one for one in pending if one.status is not Status.HELD]
+        raws = seal_many(
+            [one.snapshot for one in sealing],
+            self._key.private,
+            self._key.public,
+            bodies=[one.body for one in sealing],
+            signing=sign_on_all_cores,
+        )
         sealed = iter(zip(raws, sm3_many(raws), strict=True))
-        rows = []
-        for one in pending:
+        rows, first = [], self._database.reserve(len(pending))
+        for seq, one in enumerate(pending, first):
             raw, digest = (b"", b"") if one.status is Status.HELD else next(sealed)
-            shot, seq = one.snapshot, self._database.next_seq()
+            shot = one.snapshot
             rows.append(
                 Row(
                     seq,
@@ -247,8 +252,9 @@ class Exporter:
             shot = _snapshot(kind, object_id, one.number, Operation.OVERWRITE, one.version.timestamp, one.version.body)
             kept = self._database.body(object_id, one.number)
             assert kept is not None, "a version that is rewritten is there"
-            self._database.put_version(object_id, one.number, one.version, kept[1])
-            pending.append(self._judged(shot))
+            body = canonical(one.version.body)
+            self._database.put_versions([(object_id, one.number, one.version, body, canonical(kept[1]))])
+            pending.append(self._judged(shot, body))
         rows = self._add(pending, self._database.meta("height"))
         self._release()
         return rows

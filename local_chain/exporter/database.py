@@ -124,12 +124,12 @@ class Database:
         row = self._sql.execute("SELECT value FROM books WHERE key = ?", (key,)).fetchone()
         return None if row is None else parse(row[0])["v"]
 
-    def set_book(self, key: str, value: Any) -> None:
-        """Stores an entry; None removes it."""
-        if value is None:
-            self._sql.execute("DELETE FROM books WHERE key = ?", (key,))
-        else:
-            self._sql.execute("INSERT OR REPLACE INTO books VALUES (?, ?)", (key, canonical({"v": value})))
+    def set_books(self, entries: Mapping[str, Any]) -> None:
+        """Stores entries; None removes one."""
+        gone = [(key,) for key, value in entries.items() if value is None]
+        kept = [(key, canonical({"v": value})) for key, value in entries.items() if value is not None]
+        self._sql.executemany("DELETE FROM books WHERE key = ?", gone)
+        self._sql.executemany("INSERT OR REPLACE INTO books VALUES (?, ?)", kept)
 
     def book_keys(self, prefix: str) -> list[str]:
         """Keys of the books that begin so, ascending."""
@@ -145,11 +145,14 @@ class Database:
         found = self._sql.execute("SELECT kind, latest, facts FROM objects WHERE object = ?", (object_id,)).fetchone()
         return None if found is None else (str(found[0]), int(found[1]), parse(found[2]))
 
-    def put_object(self, object_id: str, kind: str, latest: int, facts: Mapping[str, Any]) -> None:
-        """Stores an object."""
-        self._sql.execute(
-            "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", (object_id, kind, latest, canonical(facts))
-        )
+    def latest(self, object_id: str) -> int | None:
+        """Its latest version."""
+        found = self._sql.execute("SELECT latest FROM objects WHERE object = ?", (object_id,)).fetchone()
+        return None if found is None else int(found[0])
+
+    def put_objects(self, rows: Sequence[tuple[str, str, int, bytes]]) -> None:
+        """Stores objects: id, kind, latest version, canonical facts."""
+        self._sql.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", rows)
 
     def history(self, object_id: str) -> list[Version]:
         """All versions as they stand."""
@@ -165,28 +168,30 @@ class Database:
         ).fetchone()
         return None if found is None else (parse(found[0]), parse(found[1]))
 
-    def put_version(self, object_id: str, number: int, version: Version, facts: Mapping[str, Any]) -> None:
-        """Stores what stands under a version number."""
-        self._sql.execute(
+    def has_body(self, object_id: str, version: int, body: bytes) -> bool:
+        """Whether these canonical bytes are the version's body."""
+        found = self._sql.execute(
+            "SELECT body FROM versions WHERE object = ? AND version = ?", (object_id, version)
+        ).fetchone()
+        return found is not None and found[0] == body
+
+    def put_versions(self, rows: Sequence[tuple[str, int, Version, bytes, bytes]]) -> None:
+        """Stores what stands under version numbers: id, number, version, canonical body, canonical facts."""
+        self._sql.executemany(
             "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (
-                object_id,
-                number,
-                version.operation.value,
-                version.timestamp,
-                version.since,
-                canonical(version.body),
-                canonical(facts),
-            ),
+            [
+                (name, number, one.operation.value, one.timestamp, one.since, body, facts)
+                for name, number, one, body, facts in rows
+            ],
         )
 
     # ---- snapshots on their way
 
-    def next_seq(self) -> int:
-        """The next place in the order of business."""
-        number = self.meta("seq") + 1
-        self.set_meta("seq", number)
-        return number
+    def reserve(self, count: int) -> int:
+        """The first of so many places in the order of business."""
+        first = self.meta("seq") + 1
+        self.set_meta("seq", first + count - 1)
+        return first
 
     def add(self, rows: Sequence[Row]) -> None:
         """New snapshots, at ascending places."""
@@ -243,7 +248,7 @@ class Database:
     def move_back(self, row: Row, status: Status) -> None:
         """Gives a snapshot that waited a place behind what it waited for."""
         self._sql.execute(
-            "UPDATE snapshots SET seq = ?, status = ? WHERE seq = ?", (self.next_seq(), status.value, row.seq)
+            "UPDATE snapshots SET seq = ?, status = ? WHERE seq = ?", (self.reserve(1), status.value, row.seq)
         )
 
     # ---- batches

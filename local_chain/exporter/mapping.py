@@ -48,7 +48,7 @@ def security_registered(w: Working, f: Fields) -> None:
     if label is None:
         raise ExporterFault(f"nobody told what security {security.hex()} is called", where=f"height {w.height}")
     book = {"issuer": issuer.hex(), "decimals": label.decimals}
-    w.database.set_book(f"s/{security.hex()}", book)
+    w.set_book(f"s/{security.hex()}", book)
     subject, market = w.subject(issuer), w.subject(w.market.account)
     facts = ProductFacts(
         cast(str, f["reference"]),
@@ -105,11 +105,11 @@ def transferred(w: Working, f: Fields) -> None:
     if w.paid_fen:
         w.touch(report, "transactionreport", bodies.transfer_price(w.paid_fen))
         w.paid_fen = 0
-    count = w.database.book(f"n/{security.hex()}")
+    count = w.book(f"n/{security.hex()}")
     event = TRADE if kind == _TRADE_KIND else NON_TRADE
     _registration(w, security, source, event, report, available=-quantity)
     _registration(w, security, target, event, report, available=quantity)
-    if w.database.book(f"n/{security.hex()}") != count:
+    if w.book(f"n/{security.hex()}") != count:
         _holder_count(w, security)
 
 
@@ -120,7 +120,7 @@ def held(w: Working, f: Fields) -> None:
     """Shares or money bound; of shares a registration."""
     hold, owner, quantity = cast(bytes, f["hold"]), cast(bytes, f["owner"]), cast(int, f["quantity"])
     shares, security = f["kind"] == HoldKind.SHARES, cast(bytes, f["security"])
-    w.database.set_book(f"o/{hold.hex()}", [security.hex(), owner.hex(), quantity] if shares else [])
+    w.set_book(f"o/{hold.hex()}", [security.hex(), owner.hex(), quantity] if shares else [])
     if shares:
         _registration(w, security, owner, NON_TRADE, available=-quantity, frozen=quantity)
 
@@ -145,7 +145,7 @@ def pledged(w: Working, f: Fields) -> None:
     """Available shares become pledged."""
     pledge, owner, security = cast(bytes, f["pledge"]), cast(bytes, f["owner"]), cast(bytes, f["security"])
     quantity = cast(int, f["quantity"])
-    w.database.set_book(f"p/{pledge.hex()}", [security.hex(), owner.hex(), quantity])
+    w.set_book(f"p/{pledge.hex()}", [security.hex(), owner.hex(), quantity])
     _registration(w, security, owner, NON_TRADE, available=-quantity, pledged=quantity)
 
 
@@ -335,15 +335,15 @@ def _registration(
 
 def _bound(w: Working, book: str, identity: bytes) -> tuple[bytes, bytes, int] | None:
     """What a hold or pledge bound, taken out of the books; None for a hold of money."""
-    row = w.database.book(f"{book}/{identity.hex()}")
+    row = w.book(f"{book}/{identity.hex()}")
     if row is None:
         raise ExporterFault(f"{identity.hex()} binds nothing that the books know", where=f"height {w.height}")
-    w.database.set_book(f"{book}/{identity.hex()}", None)
+    w.set_book(f"{book}/{identity.hex()}", None)
     return (bytes.fromhex(row[0]), bytes.fromhex(row[1]), int(row[2])) if row else None
 
 
 def _holder_count(w: Working, security: bytes) -> None:
-    issuer, count = bytes.fromhex(w.security(security)["issuer"]), w.database.book(f"n/{security.hex()}") or 0
+    issuer, count = bytes.fromhex(w.security(security)["issuer"]), w.book(f"n/{security.hex()}") or 0
     w.touch(w.subject(issuer), "subject", bodies.holder_count(count))
 
 
@@ -366,7 +366,7 @@ def _directive(w: Working, name: str, f: Fields) -> None:
 
 
 def _company_name(w: Working, subject: str) -> str:
-    found = w.attributes.get(subject)
+    found = w.private(subject)
     for name in (
         "subject_information",
         "organization_subject_information",
@@ -379,7 +379,7 @@ def _company_name(w: Working, subject: str) -> str:
 
 def _subject_type(w: Working, account: bytes) -> int:
     """1 organisation, 2 person; 0 while its attributes do not say."""
-    found = w.attributes.get(f"subject-{account.hex()}")
+    found = w.private(f"subject-{account.hex()}")
     for name in ("subject_information", "basic_information_subject", "general_information_subject"):
         found = found.get(name, {})
     code = found.get("subject_type", 0)

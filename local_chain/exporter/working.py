@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -72,6 +71,10 @@ class Working:
     """The transfer report of the running transaction; what is paid in it belongs to it."""
     paid_fen: int = 0
     _before: dict[tuple[bytes, bytes], Balance] = field(default_factory=dict)
+    _known: dict[str, int | None] = field(default_factory=dict)
+    _private: dict[str, Json] = field(default_factory=dict)
+    _books: dict[str, Any] = field(default_factory=dict)
+    _changed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def serial(self) -> str:
@@ -87,21 +90,34 @@ class Working:
             stored = self.database.object(object_id)
             old: Json = {} if stored is None else stored[2]
             found = self.touched[object_id] = Touched(object_id, kind, -1 if stored is None else stored[1], old)
-        found.facts = merge_patch(found.facts, copy.deepcopy(dict(facts)))
+        found.facts = merge_patch(found.facts, facts)
 
     def exists(self, object_id: str) -> bool:
         """Whether it is there, or will be with this block."""
-        return object_id in self.touched or self.database.object(object_id) is not None
+        return object_id in self.touched or self._latest(object_id) is not None
 
     def reference(self, object_id: str) -> str:
         """The snapshot valid before this block; version 0 for what the block makes."""
         found = self.touched.get(object_id)
         if found is not None:
             return f"{object_id}/{max(found.latest, 0)}"
-        stored = self.database.object(object_id)
-        if stored is None:
+        latest = self._latest(object_id)
+        if latest is None:
             raise ExporterFault(f"{object_id} is referred to and was never made", where=f"height {self.height}")
-        return f"{object_id}/{stored[1]}"
+        return f"{object_id}/{latest}"
+
+    def _latest(self, object_id: str) -> int | None:
+        """The latest version before this block, asked of the database once."""
+        if object_id not in self._known:
+            self._known[object_id] = self.database.latest(object_id)
+        return self._known[object_id]
+
+    def private(self, object_id: str) -> Json:
+        """The object's attributes, read once a block."""
+        found = self._private.get(object_id)
+        if found is None:
+            found = self._private[object_id] = self.attributes.get(object_id)
+        return found
 
     def subject(self, account: bytes) -> str:
         """The party's subject and securities account, made at its first mention; the subject's id."""
@@ -141,9 +157,24 @@ class Working:
 
     # ---- books
 
+    def book(self, key: str) -> Any:
+        """An entry of the books; None when there is none."""
+        if key not in self._books:
+            self._books[key] = self.database.book(key)
+        return self._books[key]
+
+    def set_book(self, key: str, value: Any) -> None:
+        """Changes an entry; ``flush`` writes it. None removes it."""
+        self._books[key] = self._changed[key] = value
+
+    def flush(self) -> None:
+        """Writes what changed in the books."""
+        self.database.set_books(self._changed)
+        self._changed.clear()
+
     def balance(self, security: bytes, account: bytes) -> Balance:
         """What somebody holds now."""
-        row = self.database.book(f"h/{security.hex()}/{account.hex()}")
+        row = self.book(f"h/{security.hex()}/{account.hex()}")
         return Balance() if row is None else Balance(*row)
 
     def change(
@@ -160,15 +191,16 @@ class Working:
             )
         before = self._before.setdefault((security, account), old)
         key = f"h/{security.hex()}/{account.hex()}"
-        self.database.set_book(key, [new.available, new.pledged, new.frozen] if new.total else None)
+        self.set_book(key, [new.available, new.pledged, new.frozen] if new.total else None)
         if (old.total == 0) != (new.total == 0):
             count_key = f"n/{security.hex()}"
-            count = (self.database.book(count_key) or 0) + (1 if new.total else -1)
-            self.database.set_book(count_key, count)
+            count = (self.book(count_key) or 0) + (1 if new.total else -1)
+            self.set_book(count_key, count)
         return before, new
 
     def holders(self, security: bytes) -> list[bytes]:
         """All who hold some of it, ascending."""
+        self.flush()
         prefix = f"h/{security.hex()}/"
         return [bytes.fromhex(key.removeprefix(prefix)) for key in self.database.book_keys(prefix)]
 
@@ -178,7 +210,7 @@ class Working:
 
     def security(self, security: bytes) -> Json:
         """The books' entry of a security. Raises ExporterFault for one that was never registered."""
-        found: Json | None = self.database.book(f"s/{security.hex()}")
+        found: Json | None = self.book(f"s/{security.hex()}")
         if found is None:
             raise ExporterFault(f"security {security.hex()} was never registered", where=f"height {self.height}")
         return found
