@@ -13,6 +13,8 @@ from chain_core.types.errors import DualchainError
 from chain_core.types.values import Value
 from contracts.data import records as data
 from contracts.kernel import records as kernel
+from contracts.kernel.lots import decode_lots, encode_lots
+from contracts.kernel.orders import decode_order, encode_order
 from contracts.kernel.roll import decode_chunk, decode_head, encode_head
 from crosschain.complete_lists import decode_list
 from crosschain.packets import read_acknowledgement, read_directive, read_report
@@ -153,6 +155,10 @@ def _kernel_records() -> Iterator[Target]:
         ("cash", kernel.decode_cash, kernel.encode_cash, 16),
         ("hold", kernel.decode_hold, kernel.encode_hold, 105),
         ("pledge", kernel.decode_pledge, kernel.encode_pledge, 64),
+        ("vehicle", kernel.decode_vehicle, kernel.encode_vehicle, 5),
+        ("resolution", kernel.decode_resolution, kernel.encode_resolution, 117),
+        ("order", decode_order, encode_order, 60),
+        ("lots", decode_lots, encode_lots, 13),
         ("suitability", kernel.decode_suitability, kernel.encode_suitability, 15),
     ]
     for name, decode, encode, size in rows:

@@ -12,7 +12,7 @@ from chain_core.crypto.merkle import merkle_root
 from chain_core.execution.codes import EngineFault
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
-from contracts.kernel import records
+from contracts.kernel import orders, records
 from contracts.kernel.records import Holding, Security
 from contracts.kernel.roll import (
     Held,
@@ -181,6 +181,12 @@ RECORDS: dict[Callable[..., object], tuple[Callable[..., bytes], tuple[object, .
     records.decode_trade_days: (records.encode_trade_days, records.TradeDays(1, 2)),
     records.decode_hold: (records.encode_hold, records.Hold(1, *(bytes([n]) * 16 for n in range(5)), 1, 2, 3)),
     records.decode_pledge: (records.encode_pledge, records.Pledge(*(bytes([n]) * 16 for n in range(3)), 4)),
+    records.decode_vehicle: (records.encode_vehicle, records.Vehicle(7, 1)),
+    records.decode_resolution: (
+        records.encode_resolution,
+        records.Resolution(3, *(bytes([n]) * 16 for n in range(4)), 1, 2, 3, 4, 5, 6, 7),
+    ),
+    orders.decode_order: (orders.encode_order, orders.Order(bytes(16), bytes(16), 1, 2, 3, 4)),
     records.decode_suitability: (records.encode_suitability, records.Suitability(3, 9)),
 }
 
@@ -205,5 +211,8 @@ def test_sizes_are_those_of_the_specification() -> None:
         "decode_trade_days": 8,
         "decode_hold": 105,
         "decode_pledge": 64,
+        "decode_vehicle": 5,
+        "decode_resolution": 117,
+        "decode_order": 60,
         "decode_suitability": 15,
     }
