@@ -16,10 +16,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from chain_core.node import render
 from chain_core.node.command import JSON, show
+from chain_core.node.config import ConfigRefused
 from local_chain.adapter.chain import AdapterChain
 from local_chain.adapter.config import Desk, load
 from local_chain.adapter.importer import Importer
 from local_chain.adapter.journal import Journal
+from local_chain.adapter.outbox import Outbox, carry
 from local_chain.adapter.reconcile import Report
 from local_chain.adapter.reconcile import reconcile as compare
 from local_chain.adapter.roll_files import read_roll
@@ -124,6 +126,32 @@ def reconcile(
         _write(out, report)
     if not report.equal:
         raise typer.Exit(2)
+
+
+@app.command()
+def outbox(
+    config: CONFIG,
+    create: Annotated[bool, typer.Option("--create", help="Make the table first, where it is missing 建表.")] = False,
+    as_json: JSON = False,
+) -> None:
+    """Hand in what is new in the business system's table 发件箱, and write the results back; run it from a timer."""
+
+    async def work(desk: Desk, chain: AdapterChain, journal: Journal) -> render.Row:
+        section = desk.config.outbox
+        if section is None:
+            raise ConfigRefused("needed for this command", where="outbox", next_step="see docs/spec/adapter.md §6")
+        table = Outbox(section.url, section.table)
+        try:
+            if create:
+                table.create()
+            done, not_done, submitter = 0, 0, desk.operator(chain, journal)
+            while sum(carried := await carry(table, submitter, section.batch)):
+                done, not_done = done + carried[0], not_done + carried[1]
+        finally:
+            table.close()
+        return {"done": done, "refused": not_done}
+
+    _run(config, work, as_json)
 
 
 def _report(report: Report) -> render.Row:
