@@ -7,7 +7,7 @@ from dataclasses import dataclass
 ENGINE = "tpl/1"
 
 MAX_SOURCE_BYTES = 65_536
-MAX_TREE_BYTES = 131_072
+MAX_TREE_BYTES = 65_536
 MAX_NODES = 8_000
 MAX_NESTING = 40
 """Levels of blocks and expressions inside one function."""

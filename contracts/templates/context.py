@@ -19,7 +19,7 @@ from contracts.kernel.records import Instrument
 from contracts.kernel.roll import holder_count
 
 REGISTER, HOLD = "register", "hold"
-"""Capabilities: initial registration of securities; holds, their release and settlement."""
+"""Capabilities: initial registration of securities; holds, their release and settlement. More: ``ledger.py``."""
 
 MAX_READS, MAX_WRITES, MAX_EVENTS, MAX_LEDGER_CALLS = 64, 64, 16, 16
 MAX_KEY_CHARACTERS, MAX_VALUE_BYTES = 128, 8_192
@@ -83,6 +83,15 @@ class TemplateContext:
             raise Refused(Code.LIMIT, "template_key", (MAX_KEY_CHARACTERS,))
         return b"d" + self.instance + key.encode("ascii")
 
+    def reference(self, part: str) -> str:
+        """A reference in the name of the instance: it is nobody else's."""
+        return f"{self.instance.hex()}.{part}"
+
+    def ledger(self) -> tuple[Namespace, CallContext]:
+        """Kernel's state and the engine's context, for one more operation of the ledger."""
+        self._spend(LEDGER_CALLS)
+        return self._kernel, self._ctx
+
     # ---- guarded operations of the ledger
 
     def register_security(
@@ -123,15 +132,22 @@ class TemplateContext:
         return holder_count(self._kernel, security)
 
     def hold_shares(
-        self, owner: bytes, security: bytes, quantity: int, counterparty: bytes, price_fen: int, expires_ms: int
+        self,
+        owner: bytes,
+        security: bytes,
+        quantity: int,
+        counterparty: bytes,
+        price_fen: int,
+        expires_ms: int,
+        reference: str | None = None,
     ) -> bytes:
-        """Binds shares of ``owner``, who has to sign this transaction; one such hold an instance. The hold's id."""
+        """Binds shares of ``owner``, who has to sign this transaction; one hold an instance and reference. Its id."""
         self._spend(LEDGER_CALLS)
         return holds.hold_shares(
             self._kernel,
             self._ctx,
             owner,
-            f"{self.instance.hex()}.shares",
+            self.reference(reference or "shares"),
             security,
             quantity,
             counterparty,
@@ -140,14 +156,22 @@ class TemplateContext:
             self.instance,
         )
 
-    def hold_cash(self, owner: bytes, against: bytes, amount_fen: int, expires_ms: int) -> bytes:
+    def hold_cash(
+        self, owner: bytes, against: bytes, amount_fen: int, expires_ms: int, reference: str | None = None
+    ) -> bytes:
         """Binds money of ``owner``, who has to sign this transaction, for the shares ``against`` holds. The hold's
         id.
         """
         self._spend(LEDGER_CALLS)
-        reference = f"{self.instance.hex()}.cash"
         return holds.hold_cash(
-            self._kernel, self._ctx, owner, reference, against, amount_fen, expires_ms, self.instance
+            self._kernel,
+            self._ctx,
+            owner,
+            self.reference(reference or "cash"),
+            against,
+            amount_fen,
+            expires_ms,
+            self.instance,
         )
 
     def foresee_trade(self, security: bytes, seller: bytes, buyer: bytes, quantity: int) -> None:

@@ -1,8 +1,8 @@
 """The life of a template on chain: filed, approved, live, suspended, revoked (docs/spec/templates.md §4).
 
 State: ``t`` + id + version(u32) -> filing record; ``n`` + id -> newest live version, u32; ``b`` + tree's SM3 -> tree;
-``q`` + source's SM3 -> source and cases; ``o`` + account -> how many of his filings are open, u8. Templates of genesis
-have records only: their trees are in the build, under the same identity.
+``q``, ``e`` + source's SM3 -> source, its examples; ``o`` + account -> how many of his filings are open, u8.
+Templates of genesis have records only: their trees are in the build, under the same identity.
 """
 
 from __future__ import annotations
@@ -135,7 +135,8 @@ class Filings:
         }
         ctx.put(record_key(name, version), encode_value(row))
         ctx.put(b"b" + sm3(tree), tree)
-        ctx.put(b"q" + sm3(source), encode_value([source, cases]))
+        ctx.put(b"q" + sm3(source), source)
+        ctx.put(b"e" + sm3(source), cases)
         self._told(ctx, name, row)
 
     def approve(self, ctx: CallContext, args: Arguments) -> None:

@@ -5,47 +5,22 @@ There is none that writes a balance. What a template may ask of the ledger it de
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 from chain_core.execution.arguments import ACCOUNT, Kind, ListOf, Optional, Text
-from contracts.engine.host import Operation
 from contracts.engine.values import Meter, check_walk
 from contracts.kernel.contract import HOLDING_ROW, LISTING_ARGUMENTS, TIME
 from contracts.kernel.kinds import AMOUNT, ID, QUANTITY
 from contracts.kernel.records import MAX_ROWS
 from contracts.templates.context import HOLD, MAX_KEY_CHARACTERS, REGISTER, TemplateContext
 from contracts.templates.converting import converter
+from contracts.templates.ledger import LEDGER_CAPABILITIES, LEDGER_OPERATIONS, PART
+from contracts.templates.offered import Offered, offered
 
-CAPABILITIES = frozenset((REGISTER, HOLD))
+CAPABILITIES = frozenset((REGISTER, HOLD, *LEDGER_CAPABILITIES))
 _KEY = Text(MAX_KEY_CHARACTERS)
 _MAX_FACTS, _MAX_FACT = 8, 128
-
-
-@dataclass(frozen=True, slots=True)
-class Offered(Operation):
-    """An operation, and the capability that a template needs for it; empty for none."""
-
-    capability: str = ""
-
-
-def _offered(method: Callable[..., Any], capability: str, fuel: int, parameters: Mapping[str, Kind]) -> Offered:
-    """A row: its parameters and their kinds, optional ones last. Bytes that come back are hexadecimal text."""
-    converters = tuple(converter(kind) for kind in parameters.values())
-
-    def run(view: TemplateContext, meter: Meter, line: int, *values: Any) -> Any:
-        found = method(
-            view,
-            *[
-                None if value is None and place >= least else convert(value, line)
-                for place, (convert, value) in enumerate(zip(converters, values, strict=True))
-            ],
-        )
-        return found.hex() if type(found) is bytes else found
-
-    least = sum(1 for kind in parameters.values() if type(kind) is not Optional)
-    return Offered(tuple(parameters), run, least, False, fuel, capability)
 
 
 _key = converter(_KEY)
@@ -74,25 +49,33 @@ _SHARES: Mapping[str, Kind] = {
     "counterparty": ACCOUNT,
     "price_fen": AMOUNT,
     "expires_ms": TIME,
+    "reference": Optional(PART),
 }
-_CASH: Mapping[str, Kind] = {"owner": ACCOUNT, "against": ID, "amount_fen": QUANTITY, "expires_ms": TIME}
+_CASH: Mapping[str, Kind] = {
+    "owner": ACCOUNT,
+    "against": ID,
+    "amount_fen": QUANTITY,
+    "expires_ms": TIME,
+    "reference": Optional(PART),
+}
 _ROWS = ListOf(HOLDING_ROW, MAX_ROWS, 1)
 _ACCOUNTS = ListOf(ACCOUNT, MAX_ROWS, 1, distinct=True)
 _View = TemplateContext
 
 OPERATIONS: Mapping[str, Offered] = {
-    "get": _offered(_View.get, "", 30, {"key": _KEY}),
+    "get": offered(_View.get, "", 30, {"key": _KEY}),
     "put": Offered(("key", "value"), _put, fuel=30),
     "emit": Offered(("name", "fields"), _emit, fuel=30),
     "refuse": Offered(("reason",), _refuse, rest=True, fuel=5),
-    "register_security": _offered(_View.register_security, REGISTER, 100, LISTING_ARGUMENTS),
-    "register": _offered(_View.register, REGISTER, 100, {"security": ID, "rows": _ROWS}),
-    "unregister": _offered(_View.unregister, REGISTER, 100, {"security": ID, "accounts": _ACCOUNTS}),
-    "activate": _offered(_View.activate, REGISTER, 100, {"security": ID}),
-    "holders": _offered(_View.holders, "", 30, {"security": ID}),
-    "hold_shares": _offered(_View.hold_shares, HOLD, 100, _SHARES),
-    "hold_cash": _offered(_View.hold_cash, HOLD, 100, _CASH),
-    "foresee_trade": _offered(_View.foresee_trade, HOLD, 100, _TRADE),
-    "release": _offered(_View.release, HOLD, 100, {"hold": ID}),
-    "move_held": _offered(_View.move_held, HOLD, 200, {"hold": ID, "payment": ID}),
+    "register_security": offered(_View.register_security, REGISTER, 100, LISTING_ARGUMENTS),
+    "register": offered(_View.register, REGISTER, 100, {"security": ID, "rows": _ROWS}),
+    "unregister": offered(_View.unregister, REGISTER, 100, {"security": ID, "accounts": _ACCOUNTS}),
+    "activate": offered(_View.activate, REGISTER, 100, {"security": ID}),
+    "holders": offered(_View.holders, "", 30, {"security": ID}),
+    "hold_shares": offered(_View.hold_shares, HOLD, 100, _SHARES),
+    "hold_cash": offered(_View.hold_cash, HOLD, 100, _CASH),
+    "foresee_trade": offered(_View.foresee_trade, HOLD, 100, _TRADE),
+    "release": offered(_View.release, HOLD, 100, {"hold": ID}),
+    "move_held": offered(_View.move_held, HOLD, 200, {"hold": ID, "payment": ID}),
+    **LEDGER_OPERATIONS,
 }
