@@ -58,6 +58,7 @@ from contracts.kernel.records import (
 from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_roll
 from crosschain.regions import REGIONS
 from local_chain.adapter.cli import app as adapter_app
+from local_chain.calendar_source import installed_source, propose
 from local_chain.data.cli import app as data_app
 from local_chain.exporter.cli import app as exporter_app
 from local_chain.genesis import MarketCalendar, check_votes, market_accounts, market_genesis
@@ -276,11 +277,16 @@ def trading_calendar(
     node: NODES,
     genesis: GENESIS,
     days: Annotated[int, typer.Option("--days", min=1, max=250, help="How many coming trading days to list.")] = 10,
+    year: Annotated[
+        int | None,
+        typer.Option("--propose", help="A year: the arguments of set_calendar by the State Council's days 拟定."),
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """The trading days in force 交易日历: whether the market trades today, which days come next, and why.
 
-    Today is the UTC+8 day of the latest block.
+    Today is the UTC+8 day of the latest block. With --propose, the next version for a year, from the package
+    chinesecalendar, to be checked and signed by two houses.
     """
 
     async def ask(client: VerifyingClient) -> render.Row:
@@ -289,6 +295,9 @@ def trading_calendar(
             what = f"{client.view.genesis.chain_id} keeps no calendar: it is no market's chain"
             raise NotFound(what, where="state", next_step="name a node and the genesis document of a market's chain")
         found, today = decode_calendar(raw), day_of(header.time_ms)
+        if year is not None:
+            arguments = propose(found, today, year, installed_source())
+            return {"height": header.height, "replaces_version": found.version, **arguments}
         coming = (day for day in range(today, today + _SEARCHED_DAYS) if found.trades(day))
         return {
             "height": header.height,

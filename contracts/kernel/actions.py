@@ -27,6 +27,8 @@ from contracts.kernel.roll import CHUNK_IDS, ROLL_CHUNK, decode_chunk, holder_co
 from contracts.kernel.supply import enter
 
 MAX_BASE = 10_000
+MAX_REMAINDER_BASE = 1_000
+"""With largest remainders: how many holders have which one stands in one value of the state."""
 MAX_CHUNKS = 2
 """Chunks of the roll that one step goes through: 128 holders."""
 
@@ -67,7 +69,8 @@ def announce(
     if record_day < day:
         ctx.refuse("kernel.bad_order_day", record_day, day)
     too_few = not terms.grows and terms.shares > terms.base
-    if not 1 <= terms.base <= MAX_BASE or too_few or not (terms.cash_fen or terms.shares):
+    highest = MAX_REMAINDER_BASE if terms.largest_remainder else MAX_BASE
+    if not 1 <= terms.base <= highest or too_few or not (terms.cash_fen or terms.shares):
         ctx.refuse("kernel.bad_terms", terms.base, terms.cash_fen, terms.shares)
     action_id = ctx.new_id(
         "action", record.issuer, reference, lambda known: space.get(ACTION + known), "kernel.action_exists"

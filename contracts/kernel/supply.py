@@ -12,6 +12,7 @@ from contracts.kernel import counting, orders
 from contracts.kernel.lots import fall_with
 from contracts.kernel.movements import join, leave, open_register, read_security
 from contracts.kernel.moves import Intent, Move, MoveKind
+from contracts.kernel.parties import require_active
 from contracts.kernel.parts import read_holding
 from contracts.kernel.records import (
     HOLDING,
@@ -34,6 +35,7 @@ def enter(space: Namespace, ctx: CallContext, kind: MoveKind, security: bytes, a
     """New shares to a holder or a newcomer. ``ISSUE`` counts as his purchase. Emits ``shares_entered``."""
     now = today(space, ctx)
     record = open_register(space, ctx, security, now.day)
+    require_active(ctx, account)
     if record.total + quantity > MAX_QUANTITY:
         ctx.refuse("kernel.too_much", quantity)
     holding = read_holding(space, security, account)

@@ -14,6 +14,8 @@ from tests.unit.contracts.market import MONDAY, Market, account, op, register, t
 
 PEOPLE = ("ann", "bo", "cy", "di", "ed", "flo")
 CAP, GAP = 4, 5
+UNLOCK = MONDAY + 40
+"""The release day of every lock-up: nobody has more than one lot."""
 QUANTITY = st.integers(1, 12)
 PERSON = st.sampled_from(PEOPLE)
 
@@ -44,6 +46,7 @@ class MarketDays(RuleBasedStateMachine):
         self.paid_for: dict[bytes, bytes] = {}
         self.pledges: dict[bytes, tuple[str, int]] = {}
         self.last: tuple[str, str, int] | tuple[()] = ()
+        self.locked: dict[str, int] = {}
         self.number = 0
 
     # ---- what the observer knows
@@ -57,6 +60,9 @@ class MarketDays(RuleBasedStateMachine):
 
     def days_since(self, day: int) -> int:
         return sum(1 for d in range(day + 1, self.market.day + 1) if self.trading(d))
+
+    def locked_of(self, name: str) -> int:
+        return self.locked.get(name, 0) if self.market.day < UNLOCK else 0
 
     def broken(self, seller: str, buyer: str, quantity: int, *, trade: bool, held: bool = False) -> set[str]:
         """The rules this movement would break."""
@@ -74,6 +80,8 @@ class MarketDays(RuleBasedStateMachine):
             if any(self.days_since(d) < GAP for d in last):
                 found.add("csrc.trade_gap")
         has = self.shares.get(seller, 0)
+        if trade and self.locked_of(seller) > max(has - quantity, 0):
+            found.add("csrc.lock_up")
         joins, leaves = not self.shares.get(buyer), has == quantity
         holders = sum(1 for n in self.shares.values() if n)
         if joins and not leaves and holders + 1 > CAP:
@@ -92,6 +100,10 @@ class MarketDays(RuleBasedStateMachine):
         return receipt.code == 0
 
     def moved(self, seller: str, buyer: str, quantity: int, *, trade: bool) -> None:
+        if not trade:  # what is locked goes along in proportion, rounded up
+            went = -(-self.locked_of(seller) * quantity // self.shares[seller])
+            self.locked[seller] = self.locked.get(seller, 0) - went
+            self.locked[buyer] = self.locked.get(buyer, 0) + went
         self.shares[seller] -= quantity
         self.shares[buyer] = self.shares.get(buyer, 0) + quantity
         if trade:
@@ -139,6 +151,19 @@ class MarketDays(RuleBasedStateMachine):
         else:
             method, self.security_freezes = "freeze_security", 1
         self.market.ok("relayer", op(method, "border", security=self.security, directive="D"))
+
+    @rule(name=PERSON, quantity=st.integers(1, 9))
+    def lock_up(self, name: str, quantity: int) -> None:
+        lot = {"class": 1, "release_day": UNLOCK, "quantity": quantity}
+        place = {"security": self.security, "account": account(name)}
+        receipt = self.market.one("operator", op("lock_up", lot=lot, evidence=bytes(32), **place))
+        if self.market.day >= UNLOCK:
+            assert receipt.rule == "kernel.bad_lot"
+        elif self.locked_of(name) + quantity > self.shares.get(name, 0):
+            assert receipt.rule == "kernel.locked_too_much"
+        else:
+            assert receipt.code == 0, self.market.text(receipt)
+            self.locked[name] = self.locked.get(name, 0) + quantity
 
     # ---- movements
 

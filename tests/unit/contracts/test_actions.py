@@ -97,6 +97,7 @@ def test_the_register_closes_after_the_record_date_and_opens_at_the_end() -> Non
         ({"rest_to": account(A)}, [14, 6, 3], "shares_entered"),
         ({"largest_remainder": True}, [13, 6, 4], "action_over"),
         ({"rest_to": account("issuer")}, [13, 6, 3], "rest_not_given"),  # a fourth holder
+        ({"rest_to": account("nobody")}, [13, 6, 3], "rest_not_given"),
     ],
 )
 def test_rounding_of_a_bonus(changes: dict[str, Value], expected: list[int], last: str) -> None:
@@ -216,6 +217,7 @@ def test_many_holders_take_many_steps() -> None:
         ({}, "kernel.bad_terms"),
         ({"shares": 11, "grows": False}, "kernel.bad_terms"),
         ({"base": 0, "shares": 1}, "10"),
+        ({"base": 1_001, "shares": 1, "largest_remainder": True}, "kernel.bad_terms"),
     ],
 )
 def test_wrong_terms(changes: dict[str, Value], rule: str) -> None:
