@@ -19,6 +19,7 @@ from chain_core.consensus.effects import (
     ReleaseBatch,
     Resume,
     SendTo,
+    StoreNewView,
 )
 from chain_core.consensus.inputs import Executed, Finalised
 from chain_core.consensus.messages import FinalityNotice
@@ -195,6 +196,13 @@ def certified(state: ReplicaState, height: int, out: list[Effect]) -> None:
         end_ordering(state, out)
 
 
+def vote_again(state: ReplicaState, height: int, out: list[Effect]) -> None:
+    """A halt is over. A view entered meanwhile was not logged, as nothing was cast in it: it is now, before a vote."""
+    out.append(Resume(height))
+    if state.new_view is not None and not state.view_changing and state.new_view.message.view == state.view:
+        out.append(StoreNewView(state.new_view))
+
+
 def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate, out: list[Effect]) -> bool:
     """Block and certificate are synced: the window moves up. True when the final height rose."""
     height = decode_header(event.header_bytes).height
@@ -208,7 +216,7 @@ def on_finalised(state: ReplicaState, event: Finalised, certificate: Certificate
         if slot.accepted is not None and slot.accepted.vote.vote.digest != slot.committed:
             out.append(ReleaseBatch(slot.accepted.batch))  # the block came from elsewhere and may be another one
         if state.halted and (state.me is None or state.own_statement(slot) is not None):
-            out.append(Resume(passed))  # its operator took part in settling that height, and this node executed it
+            vote_again(state, passed, out)  # its operator took part in settling it, and this node executed it
     state.final_header, state.final_certificate, state.final_height = event.header_bytes, certificate, height
     state.slots.setdefault(height + 1, Slot(height + 1))
     state.re_proposals = {at: due for at, due in state.re_proposals.items() if at > height}

@@ -11,8 +11,8 @@ from collections.abc import Sequence
 
 from chain_core.codec.reopening import denies, is_for
 from chain_core.consensus.accusation import accuse_denial
-from chain_core.consensus.effects import Alarm, Broadcast, CastStatement, Effect, Resume, SendTo, StoreReopening
-from chain_core.consensus.finality import check_certificate, on_header_vote, undecidable
+from chain_core.consensus.effects import Alarm, Broadcast, CastStatement, Effect, SendTo, StoreReopening
+from chain_core.consensus.finality import check_certificate, on_header_vote, undecidable, vote_again
 from chain_core.consensus.inputs import OrderTaken
 from chain_core.consensus.ordering import execute_next
 from chain_core.consensus.skipping import on_skip
@@ -96,7 +96,7 @@ def check_reopening(state: ReplicaState, slot: Slot, out: list[Effect]) -> None:
     out.append(StoreReopening(reopening))
     slot.reopen(reopening)
     out.append(Alarm("REOPENED", (("height", slot.height), ("attempt", slot.attempt))))
-    out.append(Resume(slot.height))
+    vote_again(state, slot.height, out)
     execute_next(state, out)
     check_certificate(state, slot, out)
 

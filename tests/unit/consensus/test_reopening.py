@@ -21,12 +21,14 @@ from tests.unit.consensus.bench import (
     header_of,
     header_vote,
     kinds,
+    new_view,
     of_kind,
     pre_prepare,
     prepare,
     reopen_order,
     signed_vote,
     statement,
+    view_change,
 )
 
 A = batch(1, "a", "b")
@@ -178,6 +180,18 @@ def test_who_stated_takes_a_certificate_all_the_same_and_votes_again() -> None:
     effects = bench.hear(FinalityNotice(RIGHT, certificate(RIGHT, (0, 1, 3))))
     assert bench.core.state.final_height == 1
     assert of_kind(effects, fx.Resume) and not bench.core.state.halted
+
+
+def test_a_view_entered_while_halted_is_logged_before_it_votes_again() -> None:
+    """Otherwise its signer, which knows the log only, refuses every vote of that view."""
+    bench = diverged()
+    bench.ordered(ORDER)
+    entered = new_view(2, [view_change(signer, 2) for signer in (0, 2, 3)])
+    assert not of_kind(bench.hear(entered), fx.StoreNewView), "nothing is cast in it"
+    assert bench.core.state.view == 2
+    effects = kinds(bench.hear(*OTHERS))
+    assert effects.index("Resume") < effects.index("StoreNewView") < effects.index("CastHeaderVote")
+    assert bench.memory.new_view == entered
 
 
 def test_a_replica_that_missed_the_opening_votes_again_when_the_block_is_here() -> None:
