@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from chain_core.node.verifying_client import Settled
 from chain_core.types.transaction import Operation
 from local_chain.adapter.errors import BusinessIdReused, ImportStopped, RollRefused
 from local_chain.adapter.reconcile import Report, reconcile
@@ -177,3 +179,36 @@ def test_differences_are_told_one_by_one(desk: Desk, tmp_path: Path) -> None:
         ("quantity", "BJ000001F", 2, 12, 10),
     ]
     assert not report.equal and report.count == 4
+
+
+def test_what_is_on_its_way_is_handed_in_again_byte_for_byte(desk: Desk) -> None:
+    job, sent = Job("a", (Operation("kernel", "accept_transfers", {"accept": True}),)), list[bytes]()
+    honest = desk.chain.submit_many
+
+    async def listening(raws: Sequence[bytes]) -> list[Settled]:
+        sent.extend(raws)
+        return await honest(raws)
+
+    desk.chain.submit_many = listening  # type: ignore[method-assign]
+    desk.chain.crash_after = 1
+    with pytest.raises(ConnectionError):
+        asyncio.run(desk.submitter().submit([job]))
+    desk.again()
+    desk.world.time_ms += 5_000
+    (entry,) = asyncio.run(desk.submitter().submit([job]))
+    assert entry.done and len(sent) == 2 and sent[0] == sent[1], "stored before it was sent"
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_what_was_refused_is_tried_again_under_another_nonce(desk: Desk, lost: bool) -> None:
+    job = Job("a", (Operation("kernel", "activate_security", {"security": desk.naming.security("R1")}),))
+    (first,) = asyncio.run(desk.submitter().submit([job]))
+    assert first.rule == "kernel.unknown_security" and not first.done
+    security = desk.naming.security("R1")
+    listing = {"reference": "R1", "name": "x", "issuer": account("issuer"), "province": "BJ", "unit_decimals": 0}
+    desk.world.one("operator", Operation("kernel", "register_security", listing | {"declared": 1, "legacy": False}))
+    rows = [{"account": account("issuer"), "quantity": 1, "acquired_day": 0}]
+    desk.world.one("operator", Operation("kernel", "register_holding", {"security": security, "rows": rows}))
+    desk.again(lost=lost)
+    (second,) = asyncio.run(desk.submitter().submit([job]))
+    assert second.done and second.attempt == 1 and second.transaction_id != first.transaction_id
