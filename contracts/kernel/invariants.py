@@ -88,6 +88,8 @@ class _Books:
     weights: dict[bytes, int] = field(default_factory=dict)
     counts: dict[bytes, int] = field(default_factory=dict)
     members: dict[bytes, int] = field(default_factory=dict)
+    made: set[bytes] = field(default_factory=set)
+    listed: set[bytes] = field(default_factory=set)
     money: int = 0
 
     def read(self, own: bytes, value: bytes) -> None:
@@ -136,8 +138,11 @@ class _Books:
                 _add(self.held_cash, hold.owner, hold.quantity)
         elif kind == records.PLEDGE and len(rest) == _ID:
             pledge = records.decode_pledge(value)
+            self.made.add(records.PLEDGE_LIST + pledge.security + pledge.owner + rest)
             _add(self.pledged, pledge.security + pledge.owner, pledge.quantity)
             _add(self.held_cash, pledge.owner, pledge.fruit_fen)
+        elif kind in (records.PLEDGE_LIST, records.ORDER_QUEUE) and len(rest) == 2 * _ID:
+            self.listed |= {kind + rest + value[start : start + _ID] for start in range(0, len(value), _ID)}
         elif kind == records.RESOLUTION and len(rest) == _ID:
             resolution = records.decode_resolution(value)
             _add(self.held_cash, resolution.issuer, resolution.escrow_fen)
@@ -147,6 +152,7 @@ class _Books:
                 _add(self.held_cash, cast(bytes, action["issuer"]), cast(int, action["escrow_fen"]))
         elif kind == records.ORDER and len(rest) == _ID:
             order = decode_order(value)
+            self.made.add(records.ORDER_QUEUE + order.security + order.owner + rest)
             _add(self.bound, order.security + order.owner, order.held)
             _add(self.held_cash, order.owner, order.fruit_fen)
         elif kind == records.HOLDING_FREEZE and len(rest) == 2 * _ID:
@@ -228,6 +234,8 @@ def _check_held(books: _Books, account: bytes, holdings: Mapping[bytes, Holding]
 
 
 def _check_bound(books: _Books) -> None:
+    if books.made != books.listed:
+        raise _fail("pledges or orders are not those that their holdings list", "pledges and orders")
     for key in books.holdings.keys() | books.bound.keys() | books.pledged.keys():
         holding = books.holdings.get(key, Holding(0, 0, 0, 0))
         where = f"holding {key.hex()}"

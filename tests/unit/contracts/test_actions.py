@@ -97,7 +97,6 @@ def test_the_register_closes_after_the_record_date_and_opens_at_the_end() -> Non
         ({"rest_to": account(A)}, [14, 6, 3], "shares_entered"),
         ({"largest_remainder": True}, [13, 6, 4], "action_over"),
         ({"rest_to": account("issuer")}, [13, 6, 3], "rest_not_given"),  # a fourth holder
-        ({"rest_to": account("nobody")}, [13, 6, 3], "rest_not_given"),
     ],
 )
 def test_rounding_of_a_bonus(changes: dict[str, Value], expected: list[int], last: str) -> None:
@@ -106,6 +105,12 @@ def test_rounding_of_a_bonus(changes: dict[str, Value], expected: list[int], las
     done(market, begun(market, shares=3, **changes))
     assert shares(market, A, B, C) == expected
     assert market.events()[-1][1] == last
+
+
+def test_the_rest_goes_to_no_stranger() -> None:
+    market = opened({A: 10, B: 5, C: 3})
+    done(market, begun(market, shares=3, rest_to=account("nobody")))
+    assert market.events()[-1][1] == "rest_not_given" and len(market.roll(market.security)) == 3
 
 
 def test_fruits_stay_with_pledges_orders_and_directives() -> None:
