@@ -113,6 +113,13 @@ def transferred(w: Working, f: Fields) -> None:
         _holder_count(w, security)
 
 
+def shares_entered(w: Working, f: Fields) -> None:
+    """Shares that come into being with a holder."""
+    security, account = cast(bytes, f["security"]), cast(bytes, f["account"])
+    _registration(w, security, account, NON_TRADE, available=cast(int, f["quantity"]))
+    _holder_count(w, security)
+
+
 # ---- what binds
 
 
@@ -150,10 +157,14 @@ def pledged(w: Working, f: Fields) -> None:
 
 
 def pledge_released(w: Working, f: Fields) -> None:
-    """And back."""
-    row = _bound(w, "p", cast(bytes, f["pledge"]))
+    """And back, the whole or a part."""
+    pledge = cast(bytes, f["pledge"])
+    row = _bound(w, "p", pledge)
     if row:
-        security, owner, quantity = row
+        security, owner, whole = row
+        quantity = cast(int, f.get("quantity", whole))
+        if quantity < whole:
+            w.set_book(f"p/{pledge.hex()}", [security.hex(), owner.hex(), whole - quantity])
         _registration(w, security, owner, NON_TRADE, available=quantity, pledged=-quantity)
 
 
@@ -270,6 +281,7 @@ LEDGER_EVENTS: Mapping[str, Handler] = {
     "holdings_unregistered": holdings_unregistered,
     "security_live": security_live,
     "transferred": transferred,
+    "shares_entered": shares_entered,
     "held": held,
     "released": released,
     "settled": settled,
