@@ -34,6 +34,7 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
     SubCommand(
         "supervisory", "supervisory_chain.cli", "The regulator's chain 监管链: make it, ask what it has verified."
     ),
+    SubCommand("template", "local_chain.filing.cli", "Contract templates 合约模板: check, test, file, approve."),
     SubCommand("key", "chain_core.node.key_cli", "Make, encrypt, decrypt and show key files."),
     SubCommand(
         "crypto", "chain_core.node.crypto_cli", "Crypto providers 密码库: which are used here, what each can do."
