@@ -10,17 +10,27 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, cast
 
-from chain_core.execution.arguments import Kind, Optional, Text
+from chain_core.codec.values import decode_map
+from chain_core.execution.arguments import ACCOUNT, Kind, Optional, Text
 from chain_core.execution.codes import Code, Refused
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Method
 from chain_core.execution.overlay import Namespace
 from chain_core.types.values import Value
 from contracts.hooks.today import today
-from contracts.kernel import actions, movements, orders, pledges, resolutions
+from contracts.kernel import actions, movements, orders, pledges, resolutions, status
 from contracts.kernel.contract import Kernel
+from contracts.kernel.four_eyes import require_second_house
 from contracts.kernel.kinds import DAY, ID
-from contracts.kernel.records import HOLDING, KERNEL, NOBODY, decode_holding
+from contracts.kernel.records import (
+    ENTERPRISE,
+    HOLDING,
+    KERNEL,
+    NOBODY,
+    SUITABILITY,
+    decode_holding,
+    decode_suitability,
+)
 from contracts.templates.context import TemplateContext
 from contracts.templates.offered import Offered, offered
 
@@ -154,6 +164,10 @@ def _order(view: TemplateContext, space: Namespace, ctx: CallContext, a: Mapping
     return orders.freeze(space, ctx, *(a[name] for name in names))
 
 
+def _disclose(view: TemplateContext, space: Namespace, ctx: CallContext, a: Mapping[str, Any]) -> int:
+    return status.disclose(space, ctx, ctx.principal, a["type"], a["tier"], a["digest"], a.get("corrects", 0))
+
+
 # ---- reading
 
 
@@ -178,9 +192,32 @@ def _trading_days(view: TemplateContext, first: int, last: int) -> int:
     return today(space, ctx).calendar.trading_days(first, last) if first < last else 0
 
 
+def _suitability(view: TemplateContext, account: bytes) -> dict[str, Value] | None:
+    space, _ = view.ledger()
+    raw = space.get(SUITABILITY + account)
+    if raw is None:
+        return None
+    proof = decode_suitability(raw)
+    return {"category": proof.category, "expires_day": proof.expires_day}
+
+
+def _enterprise(view: TemplateContext, account: bytes) -> dict[str, Value] | None:
+    space, _ = view.ledger()
+    raw = space.get(ENTERPRISE + account)
+    return None if raw is None else dict(decode_map(raw, "enterprise"))
+
+
+def _four_eyes(view: TemplateContext) -> None:
+    _, ctx = view.ledger()
+    require_second_house(ctx)
+
+
 _READS: Mapping[str, Offered] = {
     "holding": offered(_holding, "", 50, {"security": ID, "account": ID}),
     "security": offered(_security, "", 50, {"security": ID}),
+    "suitability": offered(_suitability, "", 50, {"account": ACCOUNT}),
+    "enterprise": offered(_enterprise, "", 50, {"account": ACCOUNT}),
+    "four_eyes": offered(_four_eyes, "", 50, {}),
     "trading_days": offered(_trading_days, "", 100, {"first": DAY, "last": DAY}),
 }
 
@@ -216,7 +253,7 @@ _TABLE: Mapping[str, Mapping[str, Run | None]] = {
     "lock_up": {"lock_up": None, "release_lock_up": None, "change_lock_up": None},
     "vehicle": {"set_vehicle": None, "join_family": None},
     "status": {"set_status": None, "set_layer": None, "register_enterprise": None},
-    "disclose": {"disclose": None},
+    "disclose": {"disclose": _disclose},
     "non_trade": {"transfer_non_trade": None},
     "suitability": {"set_suitability": None},
     "correct": {"correct": None},
