@@ -7,13 +7,14 @@ from typing import Any
 
 from contracts.engine.checker import CONTEXT, check_tree
 from contracts.engine.expressions import RESULT, Body, Scope
+from contracts.engine.freezing import containers_in
 from contracts.engine.host import Host
 from contracts.engine.limits import LIMITS, Limits
 from contracts.engine.literals import constant_value
 from contracts.engine.nodes import Kind, Node, Tree, children
 from contracts.engine.stack import ensure_stack
 from contracts.engine.statements import compile_function
-from contracts.engine.values import FUEL, MEMORY, Datum, Meter, check_walk, imported
+from contracts.engine.values import FUEL, MEMORY, Datum, Meter, check_walk
 
 
 class Program:
@@ -25,8 +26,7 @@ class Program:
         used = _names_read(tree.functions)
         self.constants: Mapping[str, Datum] = {node[2]: constant_value(node[3]) for node in tree.constants}
         visible = {name: value for name, value in self.constants.items() if name in used}
-        self._frozen: dict[int, int] = {}
-        _freeze(visible.values(), self._frozen)
+        self._frozen = {key: 1 for value in visible.values() for key in containers_in(value)}
         bodies = {name: Body() for name in self._facts.parameters}
         for node in tree.functions:
             parameters = self._facts.parameters[node[2]]
@@ -38,16 +38,21 @@ class Program:
         """A function's parameters, ``ctx`` included; None when there is no such function."""
         return self._facts.parameters.get(function)
 
-    def call(self, function: str, host: Any, arguments: list[Datum], limits: Limits = LIMITS) -> tuple[Datum, Meter]:
-        """The value of a call and what is left on its meter. ``arguments`` are fresh, and as many as the function
-        takes beside ``ctx``. Raises ``Abort``; whatever the operations of ``host`` raise passes through.
+    def call(
+        self,
+        function: str,
+        host: Any,
+        arguments: list[Datum],
+        limits: Limits = LIMITS,
+        frozen: Mapping[int, int] | None = None,
+    ) -> tuple[Datum, Meter]:
+        """The value of a call and what is left on its meter. ``arguments`` are as many as the function takes beside
+        ``ctx``; fresh, but for what ``frozen`` names. Raises ``Abort``; what the operations of ``host`` raise passes.
         """
         body = self._bodies[function]
         if len(arguments) != body.parameters:
             raise ValueError(f"{function} takes {body.parameters} arguments, not {len(arguments)}")
-        meter: Meter = [limits.fuel, limits.memory, dict(self._frozen)]
-        for argument in arguments:
-            imported(meter, argument, 0)
+        meter: Meter = [limits.fuel, limits.memory, {**self._frozen, **frozen} if frozen else dict(self._frozen)]
         frame: list[Any] = [meter, host, None, *arguments]
         frame += [None] * (body.slots - len(frame))
         assert body.run is not None
@@ -67,10 +72,3 @@ def _names_read(nodes: Sequence[Node]) -> set[str]:
     for node in nodes:
         found |= _names_read(children(node))
     return found
-
-
-def _freeze(values: Any, frozen: dict[int, int]) -> None:
-    for value in values:
-        if isinstance(value, list | dict):
-            frozen[id(value)] = 1
-            _freeze(value.values() if isinstance(value, dict) else value, frozen)

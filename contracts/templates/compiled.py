@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from chain_core.crypto.hashing import sm3
+from chain_core.execution.arguments import Kind
 from contracts.engine.nodes import decode_tree
 from contracts.engine.program import Program
 from contracts.templates.interface import Template
@@ -22,6 +24,8 @@ class Compiled:
     identity: bytes
     template: Template
     program: Program
+    kinds: Mapping[str, Kind]
+    """Of its parameters."""
 
 
 @lru_cache(maxsize=_CACHED)
@@ -29,4 +33,6 @@ def compile_tree(raw: bytes) -> Compiled:
     """Of the canonical bytes of a tree. Raises ``TemplateRefused``, or the codec's error for bytes that are no tree."""
     tree = decode_tree(raw)
     program = Program(tree, OPERATIONS)
-    return Compiled(sm3(raw), read_metadata(tree, program), program)
+    template = read_metadata(tree, program)
+    kinds = {name: parameter.kind for name, parameter in template.params.items()}
+    return Compiled(sm3(raw), template, program, kinds)

@@ -8,7 +8,7 @@ instance + key -> the instance's data. State of filings: ``filings``.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, cast
 
@@ -20,6 +20,7 @@ from chain_core.execution.contract import Arguments, Contract, Lane, Method, Rul
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 from chain_core.types.values import Value
+from contracts.engine.freezing import containers_in
 from contracts.engine.limits import MAX_SOURCE_BYTES, MAX_TREE_BYTES
 from contracts.engine.refusals import ABORTS, Abort
 from contracts.kernel.contract import OPERATOR
@@ -84,6 +85,9 @@ class Instance:
     version: int
     creator: bytes
     params: Mapping[str, Value]
+    given: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """``params`` as the template sees them, which it cannot change; ``frozen`` are their lists and dicts."""
+    frozen: Mapping[int, int] = field(default_factory=dict, compare=False)
 
 
 def instance_key(instance: bytes) -> bytes:
@@ -98,12 +102,13 @@ def state_of(instance: bytes) -> bytes:
 
 def _decode_instance(raw: bytes) -> Instance:
     row = decode_map(raw, "instance")
-    return Instance(
-        cast(str, row["template"]),
-        cast(int, row["version"]),
-        cast(bytes, row["creator"]),
-        cast(Mapping[str, Value], row["params"]),
-    )
+    params = cast(Mapping[str, Value], row["params"])
+    return _instance_of(cast(str, row["template"]), cast(int, row["version"]), cast(bytes, row["creator"]), params)
+
+
+def _instance_of(template: str, version: int, creator: bytes, params: Mapping[str, Value]) -> Instance:
+    given = to_language(params)
+    return Instance(template, version, creator, params, given, containers_in(given))
 
 
 # What a value decodes to depends on its bytes alone; callers do not change it.
@@ -153,14 +158,13 @@ class Templates(Contract):
         params = cast(Mapping[str, Value], args["params"])
         compiled = self._filings.on_file(ctx, name)
         template = compiled.template
-        kinds = {param: declared.kind for param, declared in template.params.items()}
-        wrong = wrong_argument(kinds, params)
+        wrong = wrong_argument(compiled.kinds, params)
         if wrong is not None:
             ctx.refuse("templates.bad_parameters", name, wrong[:64])
         instance = ctx.new_id(
             "instance", ctx.principal, reference, lambda known: ctx.get(instance_key(known)), "templates.exists"
         )
-        record = Instance(name, template.version, ctx.principal, params)
+        record = _instance_of(name, template.version, ctx.principal, params)
         self._check_role(ctx, template, template.create, record, CREATE)
         self._enter(ctx, instance, record)
         ctx.emit("instance_created", instance=instance, template=name, version=template.version, reference=reference)
@@ -196,11 +200,10 @@ class Templates(Contract):
         self._check_role(ctx, template, method, record, MIGRATE)
         if state not in method.states:
             ctx.refuse("templates.wrong_state", MIGRATE, state)
-        kinds = {param: declared.kind for param, declared in template.params.items()}
-        wrong = wrong_argument(kinds, record.params)
+        wrong = wrong_argument(compiled.kinds, record.params)
         if wrong is not None:
             ctx.refuse("templates.bad_parameters", record.template, wrong[:64])
-        moved = Instance(record.template, version, record.creator, record.params)
+        moved = _instance_of(record.template, version, record.creator, record.params)
         self._enter(ctx, instance, moved)
         ctx.emit("instance_migrated", instance=instance, template=record.template, version=version)
         self._run(ctx, compiled, method, instance, moved, state, {}, MIGRATE)
@@ -258,11 +261,11 @@ class Templates(Contract):
             "state": state,
             "now_ms": view.now_ms,
             "day": view.day,
-            "params": to_language(record.params),
+            "params": record.given,
         }
         given = [to_language(args.get(arg)) for arg in method.args]
         try:
-            after, _ = compiled.program.call(name, view, [call, *given])
+            after, _ = compiled.program.call(name, view, [call, *given], frozen=record.frozen)
         except Abort as end:
             ctx.refuse(f"tpl.{end.reason}", template.id, end.line)
         allowed = template.initial if not state else template.states.get(state, ())

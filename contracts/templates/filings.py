@@ -8,6 +8,7 @@ Templates of genesis have records only: their trees are in the build, under the 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from chain_core.codec.values import decode_map, encode_value
@@ -31,6 +32,10 @@ STEPS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "resume": ((SUSPENDED,), LIVE),
     "revoke": ((LIVE, SUSPENDED), REVOKED),
 }
+
+
+# What a record decodes to depends on its bytes alone; callers do not change it.
+_decoded = lru_cache(maxsize=256)(partial(decode_map, record="filing record"))
 
 
 def record_key(name: str, version: int) -> bytes:
@@ -100,7 +105,7 @@ class Filings:
         raw = ctx.get(record_key(name, version)) if name.isascii() else None
         if raw is None:
             ctx.refuse("templates.unknown", f"{name} {version}")
-        return decode_map(raw, "filing record")
+        return _decoded(raw)
 
     def _compiled(self, ctx: CallContext, identity: bytes) -> Compiled:
         tree = self._shipped.get(identity)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from contracts.engine.freezing import containers_in
 from contracts.engine.nodes import decode_tree, encode_tree
 from contracts.engine.parser import parse_template
 from contracts.engine.program import Program, spent
@@ -139,3 +140,14 @@ def test_fuel_and_memory_are_exact() -> None:
     _, meter = program.call("main", None, [1])
     # assign, binary, name, integer; assign, list, name, name; return, name; and the walk of the result: 3 values
     assert spent(meter) == (4 + 4 + 2 + 3, 32 + 2 * 8)
+
+
+def test_what_a_caller_shares_is_not_changed() -> None:
+    """An instance's parameters are converted once and shown to many calls."""
+    program = Program(parse_template(b'def main(a):\n    a["rows"].append(1)\n'), {})
+    shared = {"rows": [0]}
+    with pytest.raises(Abort, match="locked"):
+        program.call("main", None, [shared], frozen=containers_in(shared))
+    assert shared == {"rows": [0]}
+    program.call("main", None, [shared])
+    assert shared == {"rows": [0, 1]}
