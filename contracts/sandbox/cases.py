@@ -133,7 +133,7 @@ class Story:
             operation = self._of_instance(who, what, given, step)
         receipt = self.market.one(who, [operation], cosigners)
         if receipt.code == Code.OK:
-            self._name_what_came(step.get("as", ""))
+            self._name_what_came("" if what == "create" else step.get("as", ""))  # its word is the instance's
         return receipt
 
     def _of_instance(self, who: str, what: str, given: Mapping[str, Any], step: Mapping[str, Any]) -> Operation:

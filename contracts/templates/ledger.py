@@ -27,8 +27,11 @@ from contracts.kernel.records import (
     HOLDING,
     KERNEL,
     NOBODY,
+    ORDER,
+    PLEDGE,
     SUITABILITY,
     decode_holding,
+    decode_pledge,
     decode_suitability,
 )
 from contracts.templates.context import TemplateContext
@@ -207,12 +210,37 @@ def _enterprise(view: TemplateContext, account: bytes) -> dict[str, Value] | Non
     return None if raw is None else dict(decode_map(raw, "enterprise"))
 
 
+def _read_pledge(view: TemplateContext, pledge: bytes) -> dict[str, Value] | None:
+    space, _ = view.ledger()
+    raw = space.get(PLEDGE + pledge)
+    if raw is None:
+        return None
+    record = decode_pledge(raw)
+    return {"quantity": record.quantity, "fruit_fen": record.fruit_fen}
+
+
+def _read_order(view: TemplateContext, order: bytes) -> dict[str, Value] | None:
+    """The order as it stands today: the queue is settled first, so that one that expired is none."""
+    space, ctx = view.ledger()
+    raw = space.get(ORDER + order)
+    if raw is not None:
+        known = orders.decode_order(raw)
+        orders.settle_queue(space, ctx, known.security, known.owner)
+        raw = space.get(ORDER + order)
+    if raw is None:
+        return None
+    record = orders.decode_order(raw)
+    return {name: cast(Value, getattr(record, name)) for name in ("wanted", "held", "fruit_fen", "expires_day")}
+
+
 def _four_eyes(view: TemplateContext) -> None:
     _, ctx = view.ledger()
     require_second_house(ctx)
 
 
 _READS: Mapping[str, Offered] = {
+    "read_pledge": offered(_read_pledge, "pledge", 50, {"pledge": ID}),
+    "read_order": offered(_read_order, "order", 200, {"order": ID}),
     "holding": offered(_holding, "", 50, {"security": ID, "account": ID}),
     "security": offered(_security, "", 50, {"security": ID}),
     "suitability": offered(_suitability, "", 50, {"account": ACCOUNT}),
