@@ -122,6 +122,8 @@ def _dict(meter: Meter, line: int, items: Datum) -> dict[Datum, Datum]:
     if type(items) is not dict:
         abort("wrong_type", line)
     spend(meter, len(items) >> 1, line)
+    if len(items) >> 7 and any(type(key) is int for key in items):
+        spend(meter, len(items) * (len(items) >> 7), line)  # as if each key were looked up: see values.look_up
     allocate(meter, DICT_BASE + ENTRY * len(items), line)
     return dict(items)
 

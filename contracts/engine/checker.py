@@ -14,6 +14,7 @@ from contracts.engine.builtins import BUILTINS
 from contracts.engine.host import Host, order
 from contracts.engine.limits import (
     INTEGER_BOUND,
+    KEY_BOUND,
     LIMITS,
     MAX_CALL_CHAIN,
     MAX_NAME,
@@ -111,6 +112,9 @@ def _literal(node: Node) -> None:
         _literal(node[2])
     elif kind in (Kind.LIST, Kind.DICT):
         _items(node)
+        for key in node[2][::2] if kind == Kind.DICT else ():
+            if key[0] != Kind.TEXT and (key[0] != Kind.INTEGER or key[2] >= KEY_BOUND):
+                refuse("bad_key", key[1], "a dict's key is text, or an integer in 0..2^60-1")
         for item in node[2]:
             _literal(item)
     else:

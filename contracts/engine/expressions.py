@@ -29,26 +29,32 @@ from contracts.engine.values import (
     LIST_BASE,
     LOCKS,
     MEMORY,
+    SHORT_KEY,
     Datum,
     allocate,
-    check_key,
     imported,
+    look_up,
     new_list,
+    spend,
 )
 
 Frame = list[Any]
 Expression = Callable[[Frame], Any]
 
 METER, HOST, RESULT, LOCALS = 0, 1, 2, 3
+CALL_FUEL = 2
 _BOUND, _LOW_BOUND = INTEGER_BOUND, -INTEGER_BOUND
 
 
 @dataclass(slots=True)
 class Body:
-    """A compiled function: how many slots its frame has, and its block. Filled before anything runs."""
+    """A compiled function: how many slots its frame has, what a call costs for them, and its block. Filled before
+    anything runs.
+    """
 
     parameters: int = 0
     slots: int = LOCALS
+    fuel: int = CALL_FUEL
     run: Callable[[Frame], Any] | None = None
 
 
@@ -122,11 +128,12 @@ def _dict(node: Node, scope: Scope) -> Expression:
     pairs, line, size = tuple(zip(keys, values, strict=True)), node[1], DICT_BASE + ENTRY * len(keys)
 
     def run(frame: Frame) -> dict[Datum, Datum]:
-        allocate(frame[METER], size, line)
+        meter = frame[METER]
+        allocate(meter, size, line)
         made: dict[Datum, Datum] = {}
         for key, value in pairs:
             name = key(frame)
-            check_key(name, line)
+            look_up(meter, made, name, line)
             if name in made:
                 raise Abort("bad_key", line)
             made[name] = value(frame)
@@ -249,17 +256,17 @@ def _condition(node: Node, scope: Scope) -> Expression:
 
 def _index(node: Node, scope: Scope) -> Expression:
     line, container, index = node[1], compile_expression(node[2], scope), compile_expression(node[3], scope)
-    if node[3][0] == Kind.TEXT:
+    if node[3][0] == Kind.TEXT and len(node[3][2]) <= SHORT_KEY:
         name = node[3][2]
 
         def field_of(frame: Frame) -> Datum:
             value = container(frame)
             if type(value) is dict and name in value:
                 return value[name]
-            return item_of(value, name, line)
+            return item_of(frame[METER], value, name, line)
 
         return field_of
-    return lambda frame: item_of(container(frame), index(frame), line)
+    return lambda frame: item_of(frame[METER], container(frame), index(frame), line)
 
 
 def _slice(node: Node, scope: Scope) -> Expression:
@@ -277,6 +284,7 @@ def _call(node: Node, scope: Scope) -> Expression:
 
     def call(frame: Frame) -> Datum:
         inner = [frame[METER], frame[HOST], None]
+        spend(frame[METER], body.fuel, line)
         for argument in arguments:
             inner.append(argument(frame))
         inner += [None] * (body.slots - len(inner))

@@ -18,14 +18,15 @@ from contracts.engine.values import (
     Meter,
     abort,
     allocate,
-    check_key,
     check_open,
     equal,
+    look_up,
     machine_integer,
     new_list,
     new_text,
     position,
     put,
+    search,
     spend,
 )
 
@@ -61,10 +62,10 @@ def _endswith(meter: Meter, line: int, text: Datum, suffix: Datum) -> bool:
     return bool(text.endswith(suffix))
 
 
-def _search(meter: Meter, line: int, text: Datum, part: Datum) -> None:
+def _search(meter: Meter, line: int, text: Datum, part: Datum, times: int = 1) -> None:
     _need(text, str, line)
     _need(part, str, line)
-    spend(meter, (len(text) >> 4) + (len(part) >> 4), line)
+    search(meter, text, part, line, times)
 
 
 def _find(meter: Meter, line: int, text: Datum, part: Datum) -> int:
@@ -80,7 +81,7 @@ def _count(meter: Meter, line: int, text: Datum, part: Datum) -> int:
 
 
 def _replace(meter: Meter, line: int, text: Datum, old: Datum, new: Datum) -> str:
-    _search(meter, line, text, old)
+    _search(meter, line, text, old, 3)
     _need(new, str, line)
     if not old:
         abort("wrong_type", line)
@@ -92,7 +93,7 @@ def _replace(meter: Meter, line: int, text: Datum, old: Datum, new: Datum) -> st
 
 
 def _split(meter: Meter, line: int, text: Datum, separator: Datum) -> list[str]:
-    _search(meter, line, text, separator)
+    _search(meter, line, text, separator, 2)
     if not separator:
         abort("wrong_type", line)
     if text.count(separator) >= ITEMS:
@@ -128,6 +129,7 @@ def _upper(meter: Meter, line: int, text: Datum) -> str:
 
 def _strip(meter: Meter, line: int, text: Datum) -> str:
     _need_ascii(text, line)
+    spend(meter, len(text) >> 4, line)
     return new_text(meter, text.strip(WHITE_SPACE), line)
 
 
@@ -190,7 +192,7 @@ def _index(meter: Meter, line: int, items: Datum, item: Datum) -> int:
 
 def _get(meter: Meter, line: int, items: Datum, key: Datum, default: Datum = None) -> Datum:
     _need(items, dict, line)
-    check_key(key, line)
+    look_up(meter, items, key, line)
     return items.get(key, default)
 
 
@@ -207,7 +209,7 @@ def _values(meter: Meter, line: int, items: Datum) -> list[Datum]:
 def _setdefault(meter: Meter, line: int, items: Datum, key: Datum, default: Datum) -> Datum:
     _need(items, dict, line)
     check_open(meter, items, line)
-    check_key(key, line)
+    look_up(meter, items, key, line)
     if key not in items:
         put(meter, items, key, default, line)
     return items[key]
@@ -236,7 +238,7 @@ def _pop(meter: Meter, line: int, items: Datum, *arguments: Datum) -> Datum:
     check_open(meter, items, line)
     if not arguments:
         abort("wrong_type", line)
-    check_key(arguments[0], line)
+    look_up(meter, items, arguments[0], line)
     if arguments[0] not in items and len(arguments) == 1:
         abort("no_such_item", line)
     return items.pop(*arguments)

@@ -15,13 +15,14 @@ from contracts.engine.values import (
     Meter,
     abort,
     allocate,
-    check_key,
     equal,
     integer,
+    look_up,
     machine_integer,
     new_list,
     new_text,
     position,
+    search,
     spend,
 )
 
@@ -117,7 +118,7 @@ def contains(meter: Meter, item: Datum, container: Datum, line: int) -> bool:
     """A list's item, a dict's key, a part of a text."""
     kind = type(container)
     if kind is dict:
-        check_key(item, line)
+        look_up(meter, container, item, line)
         return item in container
     if kind is list:
         for one in container:
@@ -126,7 +127,7 @@ def contains(meter: Meter, item: Datum, container: Datum, line: int) -> bool:
                 return True
         return False
     if kind is str and type(item) is str:
-        spend(meter, (len(container) >> 4) + (len(item) >> 4), line)
+        search(meter, container, item, line)
         return item in container
     abort("wrong_type", line)
 
@@ -151,10 +152,10 @@ def negate(value: Datum, line: int) -> int:
     return integer(-value, line)
 
 
-def item_of(container: Datum, index: Datum, line: int) -> Datum:
+def item_of(meter: Meter, container: Datum, index: Datum, line: int) -> Datum:
     """``container[index]``."""
     if type(container) is dict:
-        check_key(index, line)
+        look_up(meter, container, index, line)
         if index not in container:
             abort("no_such_item", line)
         return container[index]

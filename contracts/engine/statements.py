@@ -9,7 +9,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from contracts.engine.expressions import METER, RESULT, Body, Frame, Scope, compile_expression, nodes_in
+from contracts.engine.expressions import (
+    CALL_FUEL,
+    LOCALS,
+    METER,
+    RESULT,
+    Body,
+    Frame,
+    Scope,
+    compile_expression,
+    nodes_in,
+)
 from contracts.engine.loops import iterable, lock, unlock
 from contracts.engine.nodes import Kind, Node
 from contracts.engine.operators import BINARY, extend, item_of
@@ -30,6 +40,7 @@ def compile_function(node: Node, body: Body, scope: Scope, parameters: tuple[str
     body.run = compile_block(node[4], scope)
     body.parameters = len(parameters)
     body.slots = scope.used[0]
+    body.fuel = CALL_FUEL + ((body.slots - LOCALS) >> 6)
 
 
 def compile_block(block: tuple[Node, ...], scope: Scope) -> Statement:
@@ -188,7 +199,7 @@ def _augment_item(node: Node, scope: Scope) -> Callable[[Frame], Any]:
         meter, target, place = frame[METER], container(frame), key(frame)
         if type(target) is str:
             raise Abort("wrong_type", line)
-        before = item_of(target, place, line)
+        before = item_of(meter, target, place, line)
         put(meter, target, place, change(meter, before, value(frame), line), line)
 
     return augment

@@ -20,6 +20,7 @@ Meter: TypeAlias = list[Any]
 TEXT_BASE, LIST_BASE, DICT_BASE, ITEM, ENTRY = 16, 32, 64, 8, 24
 """Memory, in the engine's own units (about a byte): of a str beside its characters, a list, a dict, their items."""
 
+SHORT_KEY, _SMALL_DICT = 64, 127
 MACHINE_BOUND = 1 << 31
 CHARACTERS, ITEMS, DEPTH = LIMITS.characters, LIMITS.items, LIMITS.depth
 
@@ -84,6 +85,26 @@ def check_key(key: Datum, line: int) -> None:
         raise Abort("bad_key", line)
 
 
+def look_up(meter: Meter, container: dict[Datum, Datum], key: Datum, line: int) -> None:
+    """Checks a key that is looked for in a dict, and charges for it: a long text is hashed and compared, and the hashes
+    of integers are known to whoever writes them, so that each may meet the places of all the others.
+    """
+    if type(key) is str:
+        if len(key) > SHORT_KEY:
+            spend(meter, len(key) >> 6, line)
+        return
+    check_key(key, line)
+    if len(container) > _SMALL_DICT:
+        spend(meter, len(container) >> 7, line)
+
+
+def search(meter: Meter, text: str, part: str, line: int, times: int = 1) -> None:
+    """Charges for looking for ``part`` in ``text``, at worst at each place anew."""
+    whole, wanted = len(text), len(part)
+    pairs = (whole - wanted + 1) * wanted if whole >= wanted else 0
+    spend(meter, (whole >> 4) + (wanted >> 4) + times * (pairs >> 8), line)
+
+
 def check_open(meter: Meter, container: Datum, line: int) -> None:
     """A constant, or what a loop runs over, is not changed."""
     if id(container) in meter[LOCKS]:
@@ -95,7 +116,7 @@ def put(meter: Meter, container: Datum, key: Datum, value: Datum, line: int) -> 
     if meter[LOCKS]:
         check_open(meter, container, line)
     if type(container) is dict:
-        check_key(key, line)
+        look_up(meter, container, key, line)
         if key not in container:
             if len(container) >= ITEMS:
                 raise Abort("too_long", line)
@@ -144,6 +165,7 @@ def equal(meter: Meter, left: Datum, right: Datum, line: int, depth: int = DEPTH
 def _equal_containers(meter: Meter, left: Datum, right: Datum, line: int, depth: int) -> bool:
     if depth == 0:
         raise Abort("too_deep", line)
+    spend(meter, 1, line)
     if len(left) != len(right):
         return False
     if type(left) is list:
@@ -154,6 +176,7 @@ def _equal_containers(meter: Meter, left: Datum, right: Datum, line: int, depth:
         return True
     for key, one in left.items():
         spend(meter, 2, line)
+        look_up(meter, right, key, line)
         if key not in right or not equal(meter, one, right[key], line, depth - 1):
             return False
     return True

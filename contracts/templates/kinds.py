@@ -31,14 +31,15 @@ Declared = Mapping[str, Any]
 
 def kind_of(declared: Any, where: str, levels: int = _MAX_LEVELS) -> Kind:
     """The kind that a declaration {"type": ..., ...} stands for. Raises ``TemplateRefused``."""
-    if not isinstance(declared, dict) or declared.get("type") not in _KINDS:
+    named = declared.get("type") if isinstance(declared, dict) else None
+    if not isinstance(named, str) or named not in _KINDS:
         refuse("bad_declaration", 0, f"{where} has no type of {', '.join(_KINDS)}")
     if levels == 0:
         refuse("bad_declaration", 0, f"{where} is nested deeper than {_MAX_LEVELS} levels")
-    allowed, make = _KINDS[declared["type"]]
+    allowed, make = _KINDS[named]
     unknown = set(declared) - {"type", "note", "optional", *allowed}
     if unknown:
-        refuse("bad_declaration", 0, f"{where} says {min(unknown)}, which a {declared['type']} has not")
+        refuse("bad_declaration", 0, f"{where} says {min(map(str, unknown))}, which a {named} has not")
     kind = make(declared, where, levels)
     return Optional(kind) if declared.get("optional") is True else kind
 
