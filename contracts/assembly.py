@@ -13,6 +13,9 @@ from contracts.kernel.contract import Kernel
 from contracts.kernel.records import KERNEL
 from contracts.templates.catalogue import catalogue, template_documents
 from contracts.templates.contract import TEMPLATES, Templates
+from contracts.watch.catalogue import shipped_rules
+from contracts.watch.contract import Watch
+from contracts.watch.hook import WatchHook
 
 OPERATOR, DEPOSITORY_BANK = "operator", "depository_bank"
 MARKET_ROLES = (DEPOSITORY_BANK, OPERATOR)
@@ -20,11 +23,12 @@ MARKET_ROLES = (DEPOSITORY_BANK, OPERATOR)
 
 
 def market_contracts() -> tuple[tuple[Contract, ...], tuple[Hook, ...]]:
-    """Kernel and templates, and the hook around their calls. They belong together: the hook halts a kernel without
-    it.
+    """Kernel, templates and supervision rules, and the hooks around their calls. They belong together: a hook halts a
+    kernel without it.
     """
     filed = [(shipped.tree, shipped.compiled.template) for shipped in catalogue()]
-    return (Kernel(), Templates(filed)), (MarketHook(),)
+    rules = shipped_rules()
+    return (Kernel(), Templates(filed), Watch(rules)), (MarketHook(), WatchHook(rules))
 
 
 def market_grants(*border: str) -> dict[str, Sequence[str]]:

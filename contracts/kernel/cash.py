@@ -9,12 +9,14 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from chain_core.types.ids import ZERO_HASH
 from contracts.hooks import guards
+from contracts.kernel.moves import CashMove
 from contracts.kernel.parties import require_active
 from contracts.kernel.records import (
     CASH,
     INSTRUCTION,
     MAX_QUANTITY,
     MONEY,
+    NOBODY,
     Cash,
     decode_cash,
     decode_money,
@@ -56,6 +58,7 @@ def deposit(space: Namespace, ctx: CallContext, account: bytes, amount_fen: int,
     cash = read_cash(space, account)
     space.put(MONEY, encode_money(money))
     _store(space, account, Cash(cash.available + amount_fen, cash.held))
+    ctx.record_move(CashMove("cash_in", NOBODY, account, amount_fen))
     ctx.emit("cash_deposited", account=account, amount_fen=amount_fen, reference=reference)
 
 
@@ -69,6 +72,7 @@ def withdraw(space: Namespace, ctx: CallContext, account: bytes, amount_fen: int
     _refuse_short(ctx, account, cash, amount_fen)
     space.put(MONEY, encode_money(decode_money(space.get(MONEY)) - amount_fen))
     _store(space, account, Cash(cash.available - amount_fen, cash.held))
+    ctx.record_move(CashMove("cash_out", account, NOBODY, amount_fen))
     ctx.emit("cash_withdrawn", account=account, amount_fen=amount_fen, reference=reference)
 
 
@@ -91,6 +95,7 @@ def pay_held(space: Namespace, ctx: CallContext, payer: bytes, payee: bytes, amo
     _store(space, payer, Cash(cash.available, cash.held - amount_fen))
     other = read_cash(space, payee)
     _store(space, payee, Cash(other.available + amount_fen, other.held))
+    ctx.record_move(CashMove("payment", payer, payee, amount_fen))
     ctx.emit("paid", payer=payer, payee=payee, amount_fen=amount_fen)
 
 

@@ -47,3 +47,12 @@ class Move(NamedTuple):
     target: bytes
     quantity: int
     judged: tuple[str, ...]
+
+
+class CashMove(NamedTuple):
+    """Client money that moved: ``cash_in``, ``cash_out`` at the bank, ``payment`` between parties (nobody: zeros)."""
+
+    kind: str
+    source: bytes
+    target: bytes
+    amount_fen: int

@@ -31,6 +31,9 @@ from contracts.templates.catalogue import catalogue
 from contracts.templates.compiled import Compiled
 from contracts.templates.contract import Templates
 from contracts.templates.filings import genesis_record, newest_key, record_key
+from contracts.watch.catalogue import shipped_rules
+from contracts.watch.contract import Watch
+from contracts.watch.hook import WatchHook
 
 DAY_MS, ZONE_MS = 86_400_000, 28_800_000
 MONDAY = 20_738
@@ -95,8 +98,9 @@ class Market:
     ) -> None:
         known = [(shipped.tree, shipped.compiled.template) for shipped in catalogue()]
         known += [(tree, compiled.template) for tree, compiled in zip(trees, templates, strict=True)]
-        contracts: tuple[Contract, ...] = (Kernel(), Templates(known), Directives())
-        hooks = (MarketHook(),)
+        rules = shipped_rules()
+        contracts: tuple[Contract, ...] = (Kernel(), Templates(known), Watch(rules), Directives())
+        hooks = (MarketHook(), WatchHook(rules))
         self.executor = Executor(contracts, hooks=hooks, grants=market_grants("border"))
         self.messages = Messages(self.executor.assembly.contracts, hooks)
         self.state: dict[bytes, bytes] = {}

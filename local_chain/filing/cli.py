@@ -122,8 +122,7 @@ def _print(results: Sequence[tuple[Read, list[Outcome]]], as_json: bool) -> None
 @app.command("build")
 def build_trees(as_json: JSON = False) -> None:
     """Write the trees of this build's sources, for whoever changes one: nodes execute trees, and never parse."""
-    written = build()
-    show({"written": [found.compiled.template.id for found in written]}, as_json)
+    show({"written": build()}, as_json)
 
 
 @app.command()

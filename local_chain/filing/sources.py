@@ -14,6 +14,8 @@ from contracts.engine.refusals import TemplateRefused
 from contracts.sandbox.cases import CaseWrong, Outcome, read_cases, run_cases
 from contracts.templates.catalogue import CASES, SOURCES, TREES
 from contracts.templates.compiled import Compiled, compile_tree
+from contracts.watch.catalogue import SOURCES as RULE_SOURCES
+from contracts.watch.catalogue import TREES as RULE_TREES
 
 
 class SourceRefused(DualchainError):
@@ -93,15 +95,18 @@ def run_examples(found: Read, raw: bytes) -> list[Outcome]:
     return run_cases(file, found.compiled, found.tree)
 
 
-def build() -> list[Read]:
-    """Writes the tree of every source of this build; those that it had already are left alone. What was written."""
+def build() -> list[str]:
+    """Writes the tree of every source of this build, of templates and of supervision rules; those that it had already
+    are left alone. The names of what was written.
+    """
     written = []
-    for path in sorted(SOURCES.glob("*.star")):
-        found = read(str(path))
-        target = TREES / f"{path.stem}.tree"
-        if not target.is_file() or target.read_bytes() != found.tree:
-            target.write_bytes(found.tree)
-            written.append(found)
+    for sources, trees in ((SOURCES, TREES), (RULE_SOURCES, RULE_TREES)):
+        for path in sorted(sources.glob("*.star")):
+            tree = encode_tree(parse_template(path.read_bytes()))
+            target = trees / f"{path.stem}.tree"
+            if not target.is_file() or target.read_bytes() != tree:
+                target.write_bytes(tree)
+                written.append(path.stem)
     return written
 
 

@@ -17,8 +17,11 @@ from contracts.data.contract import Data
 from contracts.kernel.four_eyes import GOVERNOR
 from contracts.templates.catalogue import catalogue
 from contracts.templates.contract import ENGINE_TEXTS
+from contracts.watch.catalogue import shipped_rules
+from contracts.watch.rule import compile_rule
 
 ROOT = Path(contracts.__file__).parent
+FOUND = {f"{rule.id}.{reason}" for rule in map(compile_rule, shipped_rules()) for reason in rule.findings}
 REFUSING = {"refuse": 0, "new_id": -1}
 """Methods of a CallContext, and the argument that names the rule."""
 ENGINES = ("accounts.", "governance.")
@@ -42,8 +45,9 @@ def test_names_lanes_and_grants() -> None:
     assert [(contract.name, contract.lane) for contract in market] == [
         ("kernel", Lane.BUSINESS),
         ("templates", Lane.BUSINESS),
+        ("watch", Lane.BUSINESS),
     ]
-    assert [hook.name for hook in hooks] == ["market-rules"]
+    assert [hook.name for hook in hooks] == ["market-rules", "watch-rules"]
     assert market_grants("border") == {
         "templates": ("kernel",),
         "market-rules": ("kernel",),
@@ -59,7 +63,13 @@ def test_every_rule_that_is_named_has_its_texts() -> None:
     assert len(named) > 40
     assert not {rule for rule in named if rule not in texts}
     own = {rule for shipped in catalogue() for rule in shipped.compiled.template.rules}
-    elsewhere = {"csrc.frozen_party", "csrc.frozen_security", "data.grant_over", *ENGINE_TEXTS}  # named in tables
+    elsewhere = {
+        "csrc.frozen_party",
+        "csrc.frozen_security",
+        "data.grant_over",
+        *ENGINE_TEXTS,
+        *FOUND,
+    }  # named in tables
     assert set(texts) == named | own | elsewhere, "a text that nothing refuses with"
 
 
@@ -99,6 +109,7 @@ def test_execution_here_is_pure() -> None:
         "engine/stack.py": {"sys"},  # a setting of the process
         "engine/source.py": {"io"},  # off chain
         "data_model/schemas.py": {"pathlib"},  # off chain
+        "watch/catalogue.py": {"pathlib"},  # reads the build's rules once, at the start
     }
     for path in ROOT.rglob("*.py"):
         forbidden = banned - outside.get(str(path.relative_to(ROOT)), set())
