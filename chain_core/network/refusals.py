@@ -108,6 +108,10 @@ class Unreachable(ServiceRefusal):
     code = "UNREACHABLE"
 
 
+class Cut(Unreachable):
+    """The stream ended while something was written: why, gRPC has dropped; asked again, one hears it."""
+
+
 class DeadlinePassed(ServiceRefusal):
     """No answer in time: whether the request took effect is unknown."""
 
@@ -221,7 +225,7 @@ def from_status(status: grpc.StatusCode, details: str, where: str) -> ServiceRef
             return Unreachable("the stream was closed", where=where, next_step="open it again")
         case grpc.StatusCode.INTERNAL if "from Core" in details:
             # A write that met the other side's refusal: gRPC has dropped its reason, the next call will hear it.
-            return Unreachable("the stream was closed while writing", where=where, next_step="open it again")
+            return Cut("the stream was closed while writing", where=where, next_step="open it again")
         case grpc.StatusCode.UNAVAILABLE:
             return Unreachable(
                 details or "no connection", where=where, next_step="check that the node runs, or ask another node"

@@ -52,6 +52,8 @@ def test_an_old_backup_votes_only_beyond_what_it_forgot(tmp_path: Path) -> None:
         assert quiet is not None
         async with NodeClient(network.addresses("three")[0]) as asked:
             told = (await asked.status()).not_progressing
+            while "asking the others" in told:
+                told = (await asked.status()).not_progressing
         assert "old disk" in told and f"final above {quiet.questions.horizon + 1}" in told
         assert [code for code, _ in three.observer.alarms] == ["VOTES_LOST"]
         while quiet.questions.open:

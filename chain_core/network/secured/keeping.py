@@ -66,7 +66,7 @@ class SessionKeeper:
 
     async def _renew(self) -> None:
         try:
-            session = await self._shake()
+            session = await self._shake_twice()
         except SessionRefused as refusal:
             if refusal.reason is not Reason.TOO_MANY_HANDSHAKES:
                 raise
@@ -76,6 +76,13 @@ class SessionKeeper:
         if self._watching is not None:
             self._watching.cancel()
         self._watching = asyncio.create_task(self._watch(session), name=f"session-{self.address}")
+
+    async def _shake_twice(self) -> Session:
+        """A refusal that crosses the first message loses its reason on the way: asked once more, it is heard."""
+        try:
+            return await self._shake()
+        except refusals.Cut:
+            return await self._shake()
 
     async def _shake(self) -> Session:
         security = self._security
