@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.progress import Progress
+from rich.table import Column, Table
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map
@@ -76,7 +78,11 @@ def run_tests(
         raise SourceRefused(
             "nothing to test", where="SOURCES", next_step="name a file, or give --all; --cases with one file"
         )
-    results = [_tested(name, cases) for name in names]
+    results = []
+    console = Console(file=sys.stderr)
+    with Progress(console=console, transient=True, disable=as_json or not console.is_terminal) as bar:
+        for name in bar.track(names, description="样例 examples"):
+            results.append(_tested(name, cases))
     _print(results, as_json)
     if any(outcome.wrong for _, outcomes in results for outcome in outcomes):
         raise typer.Exit(1)
@@ -108,7 +114,7 @@ def _print(results: Sequence[tuple[Read, list[Outcome]]], as_json: bool) -> None
         ]
         typer.echo(json.dumps({"templates": told, "ok": not any(row[3] for row in rows)}, ensure_ascii=False))
         return
-    table = Table("template 模板", "version", "title 名称", "accepted 受理", "refused 拒绝", "wrong 不符")
+    table = Table(Column("模板 template", no_wrap=True), "版本", "名称 title", "受理 ok", "拒绝 refused", "不符 wrong")
     for found, accepted, refused, wrong in rows:
         template = found.compiled.template
         numbers = (str(accepted), str(refused), str(len(wrong)))
