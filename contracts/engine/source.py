@@ -23,6 +23,8 @@ _ESCAPE = re.compile(r"\\(?![\\\"'nt])", re.DOTALL)
 _MAX_OPEN_BRACKETS = 40
 _MAX_LINE = 400
 _MAX_PREFIXES = 8
+_FORMATTED: int = getattr(tokenize, "FSTRING_START", -1)
+"""A token of its own from Python 3.12 on."""
 _LAYOUT = frozenset(
     (tokenize.NEWLINE, tokenize.NL, tokenize.INDENT, tokenize.DEDENT, tokenize.COMMENT, tokenize.ENDMARKER)
 )
@@ -77,6 +79,8 @@ def _line_of(error: Exception) -> int:
 
 
 def _check_token(kind: int, word: str, line: int, before: int) -> None:
+    if kind == _FORMATTED:
+        refuse("prefix", line, "a text has no prefix: no f, r, b or u")
     if kind == tokenize.STRING:
         if word[0] not in "\"'":
             refuse("prefix", line, "a text has no prefix: no f, r, b or u")
