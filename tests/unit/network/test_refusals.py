@@ -95,7 +95,7 @@ def test_status(refusal: DualchainError, status: grpc.StatusCode) -> None:
         (grpc.StatusCode.UNIMPLEMENTED, "Method not found!", refusals.UnknownMethod),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "Received message larger than max (9 vs. 8)", refusals.Oversize),
         (grpc.StatusCode.RESOURCE_EXHAUSTED, "too many calls", refusals.Overloaded),
-        (grpc.StatusCode.INTERNAL, "Internal error from Core", refusals.Unreachable),
+        (grpc.StatusCode.INTERNAL, "Internal error from Core", refusals.Cut),
         (grpc.StatusCode.DATA_LOSS, "?", refusals.ServiceRefusal),
     ],
 )
