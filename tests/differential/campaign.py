@@ -27,10 +27,13 @@ class Starlark:
     """The other engine, in a process of its own."""
 
     def __enter__(self) -> Starlark:
+        self._start()
+        return self
+
+    def _start(self) -> None:
         self._process = subprocess.Popen(
             [sys.executable, str(_WORKER)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         assert self._process.stdin is not None
@@ -38,14 +41,16 @@ class Starlark:
         self._process.wait()
 
     def run(self, source: str, function: str, arguments: list[Any]) -> dict[str, Any]:
-        """{"value": coded} or {"error": text}."""
+        """{"value": coded} or {"error": text}; a program that it dies of is an error, and it is started anew."""
         asked = {"source": source, "function": function, "arguments": [to_json(argument) for argument in arguments]}
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.write(json.dumps(asked) + "\n")
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if not answer:
-            raise RuntimeError(f"the other engine died of:\n{source}")
+            self._process.wait()
+            self._start()
+            return {"error": "the other engine died"}
         return dict(json.loads(answer))
 
 
