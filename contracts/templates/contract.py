@@ -7,6 +7,7 @@ instance + key -> the instance's data. State of filings: ``filings``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -38,7 +39,7 @@ MAX_DOCUMENT_BYTES = 16_384
 MAX_CASES_BYTES = 49_152
 
 _CACHED = 8_192
-_IDENTIFIER = Text(64)
+_IDENTIFIER = Text(64, 1, re.compile(r"[a-z][a-z0-9_.-]*"))
 _VERSION = Integer(1, (1 << 31) - 1)
 _FILING: Mapping[str, Kind] = {"template": _IDENTIFIER, "version": _VERSION}
 
@@ -132,7 +133,7 @@ class Templates(Contract):
         governor, filer = frozenset((GOVERNOR,)), frozenset((OPERATOR, GOVERNOR))
         approval: dict[str, Kind] = {"tree_sm3": HASH, "source_sm3": HASH, "filing_number": Text(64)}
         filing: dict[str, Kind] = {
-            "title": _IDENTIFIER,
+            "title": Text(64),
             "tree": Octets(1, MAX_TREE_BYTES),
             "source": Octets(1, MAX_SOURCE_BYTES),
             "cases": Octets(0, MAX_CASES_BYTES),

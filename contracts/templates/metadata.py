@@ -142,6 +142,8 @@ def _check(template: Template) -> None:
     named |= {state for method in template.methods.values() for state in method.states}
     if named != set(template.states):
         _bad(f"states and methods differ on {sorted(named ^ set(template.states))}")
+    if not all(map(is_identifier, named)):
+        _bad("states are identifiers: lower-case letters, digits, _ . -")
     for method in template.methods.values():
         if not method.states:
             _bad("a method names the states it can be called in")

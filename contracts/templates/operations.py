@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from chain_core.execution.arguments import ACCOUNT, Kind, ListOf, Optional, Text
+from contracts.engine.refusals import Abort
 from contracts.engine.values import Meter, check_walk
 from contracts.kernel.contract import HOLDING_ROW, LISTING_ARGUMENTS, TIME
 from contracts.kernel.kinds import AMOUNT, ID, QUANTITY
@@ -37,7 +38,10 @@ def _emit(view: TemplateContext, meter: Meter, line: int, name: Any, fields: Any
 
 
 def _refuse(view: TemplateContext, meter: Meter, line: int, reason: Any, *facts: Any) -> None:
-    check_walk(meter, list(facts), line)
+    for fact in facts:
+        # A receipt holds plain facts: it is hashed by every node and read by people.
+        if fact is not None and type(fact) not in (str, int, bool):
+            raise Abort("bad_argument", line)
     view.refuse(str(reason), *(fact if type(fact) is not str else fact[:_MAX_FACT] for fact in facts[:_MAX_FACTS]))
 
 

@@ -81,6 +81,16 @@ def test_what_an_approver_is_kept_from(filing: Operation, approval: Operation, r
     assert market.refused(A, create()) == "templates.unknown"
 
 
+@pytest.mark.parametrize("name", ["模板", "Test.Counter", "test counter", "\u0430.b"])
+def test_a_name_is_ascii_before_anything_is_stored_under_it(name: str) -> None:
+    """A key of the state is made of it: otherwise one filing would stop every node."""
+    market = Market.open()
+    for operation in (file(name=name), step("suspend"), create(template=name)):
+        renamed = replace(operation, args={**operation.args, "template": name})
+        assert market.one(OPERATOR, renamed).code != 0
+    assert market.one(OPERATOR, file(name=name)).rule == ""
+
+
 def test_nobody_approves_his_own_houses_filing() -> None:
     market = Market.open()
     market.ok(GOVERNOR, file())

@@ -13,6 +13,7 @@ CONTRADICTIONS = {
     "no prefix": ('"id": "test.probe"', '"id": "probe"', "bad_declaration"),
     "another engine": ('"engine": "tpl/1"', '"engine": "tpl/9"', "bad_declaration"),
     "an unknown state": ('"initial": ["open"]', '"initial": ["nowhere"]', "bad_declaration"),
+    "a state that is no ASCII": ('"open"', '"已开"', "bad_declaration"),
     "an unused state": ('"states": {"open": ["open"]}', '"states": {"open": ["open"], "idle": []}', "bad_declaration"),
     "an unknown role": ('"act": {"roles": ["anybody"]', '"act": {"roles": ["stranger"]', "bad_declaration"),
     "a role without its parameter": ('"anybody": "anybody"}', '"anybody": "param:missing"}', "bad_declaration"),

@@ -77,6 +77,8 @@ def act(ctx, call, count):
         elif what == "fuel":
             for i in range(100000):
                 number = i
+        elif what == "heavy fact":
+            ctx.refuse("never", [0] * 4096)
         elif what == "refuse":
             ctx.refuse("never", number)
     return "open"
@@ -356,6 +358,7 @@ ENDS = {
     "id": "tpl.bad_argument",
     "quantity": "tpl.bad_argument",
     "fuel": "tpl.fuel",
+    "heavy fact": "tpl.bad_argument",
 }
 
 
