@@ -31,8 +31,13 @@ BY_CONSTRUCTION = (
     {"working and trading days by the calendar"},
 )
 """The rows of the second table, in its order: what each becomes in that of the templates."""
-SOURCES = {"measures": "《区域性股权市场监督管理试行办法》", "notice": "国办发〔2017〕11号", "company law": "《公司法》"}
-SOURCES |= {"civil code": "《民法典》", "directives": "监管指令", "judicial assistance": "司法协助执行"}
+SOURCES = {"measures": "《区域性股权市场监督管理试行办法》", "notice": "国办发〔2017〕11号"}
+SOURCES |= {
+    "company law": "《公司法》",
+    "civil code": "《民法典》",
+    "directives": "监管指令",
+    "judicial assistance": "司法协助执行",
+}
 
 
 def test_every_rule_has_its_row() -> None:
