@@ -28,11 +28,12 @@ class TlsRefused(PeerFault):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Who a client certificate names, and until when (ms)."""
+    """Who a client certificate names, and until when (ms). ``stands`` raises PermissionDenied when it was revoked."""
 
     caller: Caller
     not_before_ms: int
     not_after_ms: int
+    stands: Callable[[], None] = lambda: None
 
 
 Read = Callable[[bytes], Shown]
@@ -71,7 +72,7 @@ class TlsClient:
 
 
 class TlsCallers:
-    """Who calls a TLS port: a certificate is read once, its time looked at with each call."""
+    """Who calls a TLS port: a certificate is read once, time and revocation looked at with each call."""
 
     def __init__(self, security: TlsServer) -> None:
         self._security = security
@@ -93,6 +94,7 @@ class TlsCallers:
             raise PermissionDenied(
                 "the client's certificate is not in its time", where=shown.caller.name, next_step="have it renewed"
             )
+        shown.stands()
         known = shown.caller
         return Caller(TLS, known.name, known.roles, fingerprint=known.fingerprint, entity=known.entity, address=address)
 

@@ -118,11 +118,17 @@ class TlsSection(_Section):
     """Authorities under which clients must show a certificate, which names their roles; or ``anonymous``."""
     anonymous: bool = False
     """Clients show nothing and have the role ``client`` alone."""
+    crl: str = ""
+    """Revocation lists of the authorities in ``client_ca``, PEM, read again when the file changes."""
+    crl_grace_hours: int = Field(default=24, ge=0, le=8_760)
+    """How long past its next update a list still counts."""
 
     @model_validator(mode="after")
     def _whom(self) -> TlsSection:
         if bool(self.client_ca) == self.anonymous:
             raise ValueError("either client_ca, or anonymous = true")
+        if self.crl and not self.client_ca:
+            raise ValueError("crl goes with client_ca: without certificates nothing can be revoked")
         return self
 
 

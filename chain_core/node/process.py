@@ -33,7 +33,8 @@ from chain_core.node.ports import FinalBlock
 from chain_core.node.replica import Replica
 from chain_core.node.security import TICK_S, Security
 from chain_core.node.shared_port import SharedTable, merged_metrics
-from chain_core.node.tls import tls_server
+from chain_core.node.tls import tls_revocation, tls_server
+from chain_core.node.tls_revocation import TlsRevocation
 from chain_core.types.ids import MAIN_LEDGER
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Node:
         self.table = SharedTable(membership.genesis.chain_id)
         self.guards = Guards(config, membership, assembly, self._final, self._alarm)
         self._peers = self._peer_security()
+        self.tls_lists: TlsRevocation | None = None
         client_security = self._client_security()
         try:
             data_dir = config.path(config.node.data_dir)
@@ -121,8 +123,10 @@ class Node:
         if self.config.listen.client_security == "plaintext":
             return PLAINTEXT
         if self.config.listen.client_security == "tls":
+            now_ms = SystemClock().now_ms
+            self.tls_lists = tls_revocation(self.config, now_ms)
             return tls_server(
-                self.config, self.membership.genesis.chain_id, self.membership.unlock, SystemClock().now_ms
+                self.config, self.membership.genesis.chain_id, self.membership.unlock, now_ms, self.tls_lists
             )
         assert own is not None  # the peer port has asked for it
         return SmServer(
@@ -308,6 +312,9 @@ class Node:
             try:
                 await asyncio.to_thread(self.security.read_lists)
                 self.security.tick(self.observer.alarm)
+                if self.tls_lists is not None:
+                    await asyncio.to_thread(self.tls_lists.read)
+                    self.tls_lists.tick(self.observer.alarm)
             except Exception as error:  # noqa: BLE001 - whatever a list brings, consensus goes on, and it is told
                 self.observer.alarm("SECURITY_WATCH_FAILED", {"reason": repr(error)})
             await asyncio.sleep(TICK_S)

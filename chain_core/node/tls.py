@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +19,28 @@ from chain_core.crypto.x509.roles import CLIENT
 from chain_core.network.identity import Caller
 from chain_core.network.tls import TLS, Shown, TlsClient, TlsServer
 from chain_core.node.config import ConfigRefused, NodeConfig
+from chain_core.node.tls_revocation import TlsRevocation
 
 FOLDER: Final = "tls"
 CA, CERTIFICATE, KEY = "ca.pem", "client.pem", "client.key"
 
 
-def tls_server(config: NodeConfig, chain_id: str, unlock: Unlock | None, now_ms: Callable[[], int]) -> TlsServer:
+def tls_revocation(config: NodeConfig, now_ms: Callable[[], int]) -> TlsRevocation | None:
+    """The lists of ``tls.crl``, where there is one. Raises CertificateFileRefused."""
+    section = config.tls
+    if section is None or not section.crl:
+        return None
+    _, authorities = _bundle(config.path(section.client_ca))
+    return TlsRevocation(config.path(section.crl), authorities, section.crl_grace_hours, now_ms)
+
+
+def tls_server(
+    config: NodeConfig,
+    chain_id: str,
+    unlock: Unlock | None,
+    now_ms: Callable[[], int],
+    revocation: TlsRevocation | None = None,
+) -> TlsServer:
     """The client port of a node. Raises ConfigRefused, KeyFileRefused, CertificateFileRefused."""
     section = config.tls
     assert section is not None, "the configuration has been checked"
@@ -33,7 +50,9 @@ def tls_server(config: NodeConfig, chain_id: str, unlock: Unlock | None, now_ms:
         (der,) = pem.from_pem(certificate.decode("ascii", "replace"), pem.CERTIFICATE)
         found = parse_ordinary(der)
         caller = Caller(TLS, found.name, found.roles(chain_id), fingerprint=found.fingerprint, entity=found.entity)
-        return Shown(caller, found.not_before_ms, found.not_after_ms)
+        if revocation is None:
+            return Shown(caller, found.not_before_ms, found.not_after_ms)
+        return Shown(caller, found.not_before_ms, found.not_after_ms, partial(revocation.check, found))
 
     client_ca = _bundle(config.path(section.client_ca))[0] if section.client_ca else None
     return TlsServer(chain, key.pem, client_ca, read, now_ms, (CLIENT,) if section.anonymous else ())

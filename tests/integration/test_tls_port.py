@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import datetime
 import shutil
 import subprocess
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from chain_core.codec.seen import state_key
 from chain_core.network.refusals import PermissionDenied
@@ -52,6 +56,25 @@ class Authority:
         extensions = ("-addext", f"subjectAltName={names}", "-addext", f"extendedKeyUsage={usage}")
         self._made(name, "-subj", f"/O=House of {name}/CN={name}", *ours, *extensions)
         return self.folder / f"{name}.pem", self.folder / f"{name}.key"
+
+    def revoke(self, target: Path, *certificates: Path, number: int = 1, ended: bool = False) -> None:
+        """Write the authority's list."""
+        now = datetime.datetime.now(datetime.UTC).replace(tzinfo=None)
+        begin = now - datetime.timedelta(days=3)
+        root = x509.load_pem_x509_certificate(self.pem.read_bytes())
+        builder = x509.CertificateRevocationListBuilder(root.subject, begin)
+        builder = builder.next_update(now + datetime.timedelta(days=-1 if ended else 1))
+        builder = builder.add_extension(x509.CRLNumber(number), critical=False)
+        for path in certificates:
+            serial = x509.load_pem_x509_certificate(path.read_bytes()).serial_number
+            row = x509.RevokedCertificateBuilder().serial_number(serial).revocation_date(begin)
+            builder = builder.add_revoked_certificate(row.build())
+        key = serialization.load_pem_private_key((self.folder / "ca.key").read_bytes(), None)
+        assert isinstance(key, ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey)
+        signed = builder.sign(key, hashes.SHA256())
+        fresh = target.with_suffix(".new")
+        fresh.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+        fresh.replace(target)
 
 
 @pytest.fixture
@@ -126,6 +149,65 @@ def test_clients_with_certificates(directory: Path, tmp_path: Path, algorithm: s
         wrong = TlsClient(theirs.pem.read_bytes(), reader.chain_pem, reader.key_pem)
         assert isinstance(await refusal(client(wrong)), TlsRefused)
         assert (await refusal(client(PLAINTEXT))).code == "UNREACHABLE"
+
+    told(directory, story)
+
+
+@pytest.mark.parametrize("algorithm", ["ec", "rsa"])
+def test_a_revoked_client_is_refused_at_its_next_call(directory: Path, tmp_path: Path, algorithm: str) -> None:
+    """Also on a connection that stands already; the lists are read again as soon as they change."""
+    ours, theirs = Authority(tmp_path / "ours", algorithm), Authority(tmp_path / "theirs", algorithm)
+    lists = tmp_path / "lists.pem"
+    protect(directory, ours, f'client_ca = "{ours.pem}"\ncrl = "{lists}"\ncrl_grace_hours = 2')
+    good = ours.issue("good", f"{ROLE}client", "clientAuth")
+    bad = ours.issue("bad", f"{ROLE}client", "clientAuth")
+    ours.revoke(lists)
+    first, second = folder(directory, "cli", ours, good), folder(directory, "alice", ours, bad)
+
+    async def main(network: Network) -> None:
+        (address, *_), genesis = network.addresses("one"), network.view.genesis_hash
+        held = network.nodes["one"].tls_lists
+        assert held is not None
+
+        async def refused(client: NodeClient, reason: str) -> None:
+            with pytest.raises(PermissionDenied, match=reason):
+                await client.status()
+
+        async with (
+            NodeClient(address, genesis_hash=genesis, security=first) as one,
+            NodeClient(address, genesis_hash=genesis, security=second) as other,
+        ):
+            await one.status()
+            await other.status()
+            ours.revoke(lists, bad[0], number=2)
+            held.read()
+            await refused(other, "REVOKED")
+            await one.status()
+            for attempt, wrong in (
+                (lambda: ours.revoke(lists, number=1), ""),
+                (lambda: theirs.revoke(lists, number=9), "no authority of client_ca signed"),
+                (lambda: lists.unlink(), "cannot be read"),
+            ):
+                attempt()
+                held.read()
+                assert wrong in held.missing and bool(held.missing) is bool(wrong)
+                await refused(other, "REVOKED")
+                await one.status()
+            ours.revoke(lists, bad[0], number=3, ended=True)
+            held.read()
+            await refused(one, "CRL_STALE")
+
+    run(directory, main, "one")
+
+
+def test_no_list_no_service(directory: Path, tmp_path: Path) -> None:
+    ours = Authority(tmp_path / "ours")
+    protect(directory, ours, f'client_ca = "{ours.pem}"\ncrl = "{tmp_path / "missing.pem"}"')
+    client_of = folder(directory, "cli", ours, ours.issue("good", f"{ROLE}client", "clientAuth"))
+
+    async def story(client: Callable[[ClientSecurity], NodeClient]) -> None:
+        caught = await refusal(client(client_of))
+        assert isinstance(caught, PermissionDenied) and "CRL_MISSING" in caught.what
 
     told(directory, story)
 

@@ -73,15 +73,17 @@ def parse_crl(der: bytes) -> Crl:
             _authority_key_id(loaded.extensions),
             milliseconds(loaded.last_update_utc),
             milliseconds(loaded.next_update_utc),
-            _number(loaded.extensions),
-            _entries(loaded),
+            list_number(loaded.extensions),
+            entries(loaded),
         )
     except LIBRARY_ERRORS as error:
         raise CertificateRefused(Reason.MALFORMED, f"not a revocation list: {error}", where=where) from error
 
 
-def _entries(rows: Iterable[x509.RevokedCertificate]) -> dict[int, int]:
-    """One by one: a declaration would decode 100,000 of them in one call, during which no other thread runs."""
+def entries(rows: Iterable[x509.RevokedCertificate]) -> dict[int, int]:
+    """Serial to time of revocation in ms.
+
+    One by one: a declaration would decode 100,000 of them in one call, during which no other thread runs."""
     found: dict[int, int] = {}
     for row in rows:
         serial = row.serial_number
@@ -95,7 +97,7 @@ def _entries(rows: Iterable[x509.RevokedCertificate]) -> dict[int, int]:
     return found
 
 
-def _number(extensions: x509.Extensions) -> int:
+def list_number(extensions: x509.Extensions) -> int:
     """The list's number, 0 without one. Delta and partitioned lists are marked critical, and refused."""
     number = 0
     for row in extensions:
@@ -123,7 +125,7 @@ def issue_crl(
     next_update_ms: int,
 ) -> bytes:
     """DER of a full list: serial -> (revocation time in ms, word of ``REASONS``). Raises InvalidKey, SigningFailed."""
-    entries = [_entry(serial, at_ms, reason) for serial, (at_ms, reason) in sorted(revoked.items())]
+    rows = [_entry(serial, at_ms, reason) for serial, (at_ms, reason) in sorted(revoked.items())]
     identifier = issuer.extensions.subject_key_id or key_id(issuer.public_key)
     body = structures.TbsCertList(
         version=_VERSION_2,
@@ -131,7 +133,7 @@ def issue_crl(
         issuer=structures.tlv(issuer.subject_der),
         this_update=encode_time(this_update_ms),
         next_update=encode_time(next_update_ms),
-        revoked=entries or None,
+        revoked=rows or None,
         extensions=[
             _extension(oids.AUTHORITY_KEY_IDENTIFIER, x509.AuthorityKeyIdentifier(identifier, None, None)),
             _extension(oids.CRL_NUMBER, x509.CRLNumber(number)),

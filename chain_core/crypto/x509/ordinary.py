@@ -22,7 +22,7 @@ _NAMED = (x509.NameOID.COMMON_NAME, x509.NameOID.ORGANIZATION_NAME)
 
 @dataclass(frozen=True, slots=True)
 class OrdinaryCertificate:
-    """What is read of one; times in ms, ``spki``: its public key as SubjectPublicKeyInfo, DER."""
+    """What is read of one; times in ms, ``spki``: its public key as SubjectPublicKeyInfo, names: DER."""
 
     name: str
     entity: str
@@ -31,6 +31,9 @@ class OrdinaryCertificate:
     not_after_ms: int
     spki: bytes
     fingerprint: bytes
+    serial: int
+    subject: bytes
+    issuer: bytes
 
     def roles(self, chain_id: str) -> tuple[str, ...]:
         """As of any certificate (docs/spec/certificates.md §3). Raises CertificateRefused."""
@@ -55,6 +58,9 @@ def parse_ordinary(der: bytes) -> OrdinaryCertificate:
             int(found.not_valid_after_utc.timestamp() * 1_000),
             spki,
             provider().sm3(der),
+            found.serial_number,
+            found.subject.public_bytes(),
+            found.issuer.public_bytes(),
         )
         _strong(found.public_key())
     except CertificateRefused:
