@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from chain_core.codec import signed
+from chain_core.codec.usual_envelope import read_usual
 from chain_core.codec.values import decode_map, decode_value, encode_value
 from chain_core.codec.wire import U8, U32, Layout, Reader, Writer, ascending, malformed
 from chain_core.crypto.hashing import sm3, sm3_many
@@ -144,6 +145,9 @@ def decode_envelopes(raws: Sequence[bytes]) -> list[Envelope | MalformedBytes]:
 
 def _parts(raw: bytes) -> tuple[bytes, TransactionBody, tuple[Signer, ...]]:
     """Body bytes, body and signers of an encoded envelope."""
+    usual = read_usual(raw)
+    if usual is not None:
+        return usual
     r = Reader(raw, "envelope")
     if len(raw) > MAX_ENVELOPE_BYTES:
         r.fail(f"{len(raw)} bytes where at most {MAX_ENVELOPE_BYTES} are allowed")

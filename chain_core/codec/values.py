@@ -20,6 +20,11 @@ _CONSTANTS = (None, False, True)
 _length = U32.unpack_from
 _pack_length = U32.pack
 _first = itemgetter(0)
+_SMALL = 1 << 64
+_SMALL_HEADS = tuple(bytes((3, size)) for size in range(9))
+_MAX_NAMES, _MAX_NAME_BYTES = 4_096, 69
+_names: dict[bytes, str] = {}
+"""Short text keys by their encoding: a chain uses few of them. Bounded."""
 
 
 def encode_value(value: Value) -> bytes:
@@ -32,6 +37,17 @@ def encode_value(value: Value) -> bytes:
 def _encode(value: Value, out: list[bytes], depth: int) -> None:
     if depth > MAX_DEPTH:
         raise ValueError(f"value nested deeper than {MAX_DEPTH}")
+    kind = type(value)
+    if kind is bytes:
+        out.append(b"\x05" + _pack_length(len(value)) + value)  # type: ignore[arg-type,operator]
+    elif kind is dict and depth < MAX_DEPTH:
+        _encode_usual_map(value, out, depth)  # type: ignore[arg-type]
+    else:
+        _encode_any(value, out, depth)
+
+
+def _encode_any(value: Value, out: list[bytes], depth: int) -> None:
+    """Whatever has a canonical encoding, values of classes derived from Python's own included."""
     if isinstance(value, str):
         raw = value.encode("utf-8")
         out.append(b"\x06" + _pack_length(len(raw)) + raw)
@@ -59,7 +75,55 @@ def _encode(value: Value, out: list[bytes], depth: int) -> None:
         raise TypeError(f"a {type(value).__name__} has no canonical encoding")
 
 
+_Shape = tuple[bytes, tuple[tuple[bytes, str], ...]]
+_MAX_SHAPES, _MAX_SHAPE_KEYS, _MAX_SHAPE_BYTES = 1_024, 32, 1_024
+_shapes: dict[tuple[object, ...], _Shape] = {}
+"""Of maps with these text keys in this order: the head, and each key's encoding with the key, in canonical order.
+Nothing but texts equals a text, so no other keys are taken for them. Bounded in number and size."""
+
+
+def _shape_of(keys: tuple[object, ...]) -> _Shape | None:
+    """The shape, remembered; None for keys that are not all texts, and for too many or too long ones."""
+    if len(keys) > _MAX_SHAPE_KEYS:
+        return None
+    texts = [key for key in keys if type(key) is str]
+    order = sorted([(_encode_key(text), text) for text in texts])
+    if len(texts) != len(keys) or sum(len(raw) for raw, _ in order) > _MAX_SHAPE_BYTES:
+        return None
+    if len(_shapes) >= _MAX_SHAPES:
+        _shapes.clear()
+    shape = _shapes[keys] = b"\x08" + _pack_length(len(order)), tuple(order)
+    return shape
+
+
+def _encode_usual_map(value: dict[str, Value], out: list[bytes], depth: int) -> None:
+    """A dict whose items may be one level deeper."""
+    keys = tuple(value)
+    shape = _shapes.get(keys) or _shape_of(keys)
+    if shape is None:
+        _encode_any(value, out, depth)
+        return
+    head, order = shape
+    out.append(head)
+    for raw, key in order:
+        item = value[key]
+        kind = type(item)
+        if kind is bytes:
+            out.append(raw + b"\x05" + _pack_length(len(item)) + item)  # type: ignore[arg-type,operator]
+        elif kind is str:
+            text = item.encode("utf-8")  # type: ignore[union-attr]
+            out.append(raw + b"\x06" + _pack_length(len(text)) + text)
+        elif kind is int:
+            out.append(raw + _encode_int(item))  # type: ignore[arg-type]
+        else:
+            out.append(raw)
+            _encode(item, out, depth + 1)
+
+
 def _encode_int(value: int) -> bytes:
+    if 0 <= value < _SMALL:
+        size = (value.bit_length() + 7) >> 3
+        return _SMALL_HEADS[size] + value.to_bytes(size, "big")
     magnitude = -value if value < 0 else value
     bits = magnitude.bit_length()
     if bits > MAX_INT_BITS:
@@ -93,8 +157,11 @@ def decode_value(data: bytes, record: str = "value") -> Value:
 def decode_map(data: bytes, record: str = "value") -> dict[str, Value]:
     """A map with text keys; MalformedBytes for any other value."""
     value = decode_value(data, record)
-    if not isinstance(value, dict) or any(not isinstance(key, str) for key in value):
+    if type(value) is not dict:
         malformed(record, 0, "not a map with text keys")
+    for key in value:
+        if type(key) is not str:
+            malformed(record, 0, "not a map with text keys")
     return value
 
 
@@ -160,29 +227,52 @@ def _decode_int(data: bytes, pos: int, record: str) -> tuple[int, int]:
 def _decode_map(data: bytes, pos: int, depth: int, record: str) -> tuple[Value, int]:
     count = _length(data, pos + 1)[0]
     pos += 5
-    if count > len(data) - pos:
+    size = len(data)
+    if count > size - pos:
         malformed(record, pos, f"{count} entries cannot follow")
     items: dict[str | int, Value] = {}
     previous = b""
     for _ in range(count):
         start = pos
-        key: str | int
         if data[pos] == 6:
             pos += 5 + _length(data, pos + 1)[0]
             raw = data[start:pos]
-            key = raw[5:].decode("utf-8")
-        elif data[pos] == 3:
-            key, pos = _decode_int(data, pos, record)
-            if key >= MAX_MAP_KEY_INT:
-                malformed(record, start, "integer key of 2^60 or more")
-            raw = data[start:pos]
+            key: str | int = _names.get(raw) or _text_key(raw, pos <= size)
         else:
-            malformed(record, pos, "a map key is text or an integer from 0 to 2^60-1")
+            key, pos = _integer_key(data, pos, record)
+            raw = data[start:pos]
         if raw <= previous:
             malformed(record, start, "map keys are not strictly ascending")
         previous = raw
-        items[key], pos = _decode(data, pos, depth + 1, record)
+        if data[pos] == 5 and depth < MAX_DEPTH:  # most items are ids: no further call for them
+            start = pos + 5
+            end = start + _length(data, pos + 1)[0]
+            if end > size:
+                malformed(record, pos, "ends too early")
+            items[key] = data[start:end]
+            pos = end
+        else:
+            items[key], pos = _decode(data, pos, depth + 1, record)
     return _typed(items), pos
+
+
+def _text_key(raw: bytes, whole: bool) -> str:
+    """The text of an encoded key, remembered when it is short and not cut off by the end of the bytes."""
+    key = raw[5:].decode("utf-8")
+    if whole and len(raw) <= _MAX_NAME_BYTES:
+        if len(_names) >= _MAX_NAMES:
+            _names.clear()
+        _names[raw] = key
+    return key
+
+
+def _integer_key(data: bytes, pos: int, record: str) -> tuple[int, int]:
+    if data[pos] != 3:
+        malformed(record, pos, "a map key is text or an integer from 0 to 2^60-1")
+    key, end = _decode_int(data, pos, record)
+    if key >= MAX_MAP_KEY_INT:
+        malformed(record, pos, "integer key of 2^60 or more")
+    return key, end
 
 
 def _typed(items: dict[str | int, Value]) -> Value:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chain_core.codec import values as values_module
 from chain_core.codec.values import MAX_MAP_KEY_INT, decode_map, decode_value, encode_value
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import MAX_DEPTH
@@ -62,6 +63,41 @@ def test_the_order_in_which_a_map_was_filled_does_not_matter(items: dict[Any, An
     shuffled = list(items.items())
     random.shuffle(shuffled)
     assert encode_value(dict(shuffled)) == encode_value(items)
+
+
+def test_what_is_remembered_of_maps_is_taken_for_no_other_keys() -> None:
+    """A map's text keys are encoded once; equal to Python are also 1, True and 1.0, which no map may mix up."""
+    assert encode_value({"1": 0}) == encode_value({"1": 0}) != encode_value({1: 0})
+    for key in (True, 1.0):
+        with pytest.raises(TypeError):
+            encode_value({key: 0})  # type: ignore[dict-item]
+    assert decode_value(encode_value({"a" * 100: 1, "b": {"c": b"d"}})) == {"a" * 100: 1, "b": {"c": b"d"}}
+
+
+def test_no_memory_grows_with_the_maps_that_others_send() -> None:
+    for number in range(10_000):
+        raw = encode_value({f"k{number}": number})
+        assert decode_value(raw) == {f"k{number}": number}
+    wide = {f"k{number:03d}": number for number in range(100)}
+    assert decode_value(encode_value(wide)) == wide
+    assert len(values_module._shapes) <= values_module._MAX_SHAPES
+    assert len(values_module._names) <= values_module._MAX_NAMES
+
+
+def test_maps_end_at_the_limit_of_nesting_too() -> None:
+    deepest: Any = {}
+    for _ in range(MAX_DEPTH):
+        deepest = {"a": deepest}
+    assert decode_value(encode_value(deepest)) == deepest
+    for deeper in ({"a": deepest}, [deepest]):
+        with pytest.raises(ValueError, match="nested deeper"):
+            encode_value(deeper)
+    head = b"\x08" + (1).to_bytes(4, "big") + encode_value("a")
+    for leaf in (b"\x05\0\0\0\0", b"\x00", b"\x03\x00"):
+        whole = head * MAX_DEPTH + leaf
+        assert decode_value(whole) is not None
+        with pytest.raises(MalformedBytes, match="nested deeper"):
+            decode_value(head + whole)
 
 
 def test_a_tuple_is_a_list() -> None:
