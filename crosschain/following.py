@@ -19,6 +19,7 @@ from chain_core.execution.arguments import Octets, Optional, Record
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import RuleText
 from chain_core.execution.overlay import Namespace
+from chain_core.types.block import Certificate
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import ZERO_HASH
 from chain_core.types.validator_set import MAX_VALIDATORS
@@ -33,13 +34,17 @@ CERTIFIED_HEADER = Record({"header": HEADER_BYTES, "certificate": CERTIFICATE_BY
 
 MAX_DETAIL_CHARACTERS = 120
 
+NO_CERTIFICATE = Certificate(ZERO_HASH, ())
+"""In the place of one that was verified before and is not kept."""
+
 HEADERS_A_BLOCK = 64
 """Headers whose signatures are verified for one account in one block, whatever becomes of its transactions."""
 _BUDGET = "headers"
 
 RULES: Mapping[str, RuleText] = {
     "header.frozen": RuleText(
-        "该链在同一高度出现过两个经认证的区块头，已停止跟随：{1}", "the chain is followed no more: {1}"
+        "该链验证者自相矛盾，已停止跟随，待监管决定：{1}",
+        "the chain is followed no more, until the regulator decides: {1}",
     ),
     "header.format": RuleText("区块头或证书编码不正确：{1}", "header or certificate is not in its one encoding: {1}"),
     "header.genesis": RuleText("高度 {0} 的区块头属于另一条链：{1}", "header {0} is of another chain: {1}"),
@@ -48,6 +53,9 @@ RULES: Mapping[str, RuleText] = {
     "header.height": RuleText("高度 {0} 不高于已接受的高度：{1}", "height {0} is not above what was accepted: {1}"),
     "header.reach": RuleText(
         "高度 {0} 不在该纪元的高度范围内：{1}", "height {0} is not one that the epoch's validators certify: {1}"
+    ),
+    "header.stale": RuleText(
+        "高度 {0}：该链久未跟随，须监管确认后继续：{1}", "header {0} waits for the regulator's confirmation: {1}"
     ),
     "header.time": RuleText("高度 {0} 的时间不晚于已接受的区块头：{1}", "the time of header {0} does not advance: {1}"),
     "header.future": RuleText("高度 {0} 的时间在未来：{1}", "the time of header {0} lies in the future: {1}"),
@@ -203,13 +211,24 @@ def verified(ctx: CallContext, examined: Sequence[Examined]) -> list[Finding]:
     Anybody may bring headers and every node verifies them, so that an account has a budget a block. One signature that
     does not hold uses all of it up: whoever brings certificates has verified them before. Refuses ``header.budget``.
     """
-    left = HEADERS_A_BLOCK - ctx.spent(_BUDGET)
-    if len(examined) > left:
-        ctx.refuse("header.budget", left, HEADERS_A_BLOCK, len(examined))
+    charge(ctx, len(examined))
     findings = conclude(examined)
-    holds = all(finding.verdict is Verdict.OK for finding in findings)
-    ctx.spend(_BUDGET, len(examined) if holds else left)
+    if not all(finding.verdict is Verdict.OK for finding in findings):
+        charge_rest(ctx)
     return findings
+
+
+def charge(ctx: CallContext, headers: int) -> None:
+    """Takes so many headers from the account's budget of the block. Refuses ``header.budget``."""
+    left = HEADERS_A_BLOCK - ctx.spent(_BUDGET)
+    if headers > left:
+        ctx.refuse("header.budget", left, HEADERS_A_BLOCK, headers)
+    ctx.spend(_BUDGET, headers)
+
+
+def charge_rest(ctx: CallContext) -> None:
+    """Takes all that is left: of whoever brought a signature that does not hold."""
+    ctx.spend(_BUDGET, max(0, HEADERS_A_BLOCK - ctx.spent(_BUDGET)))
 
 
 def refuse_header(ctx: CallContext, finding: Finding) -> NoReturn:

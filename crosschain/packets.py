@@ -30,6 +30,7 @@ MAX_DIRECTIVES = 32
 MAX_REFERENCE_BYTES = 128
 
 DIRECTIVES, INBOX, CLIENTS, CHAINS = "directives", "inbox", "clients", "chains"
+CASES = "cases"
 SUPERVISION, REPORTING = "supervision", "reporting"
 """Names of the contracts at the border: they are part of proven state keys."""
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
-from crosschain.packets import CHAINS, CLIENTS, DIRECTIVES, INBOX
+from crosschain.packets import CASES, CHAINS, CLIENTS, DIRECTIVES, INBOX
 from service_registry.contract import Services
 from service_registry.records import SERVICES
+from supervisory_chain.cases import Cases
 from supervisory_chain.chains import CSRC, Chains
 from supervisory_chain.clients import Clients
 from supervisory_chain.directives import Directives
@@ -21,8 +22,13 @@ def supervisory_assembly(genesis: Genesis) -> Assembly:
     """
     return Assembly(
         "supervisory",
-        contracts=(Chains(), Clients(), Directives(), Inbox(), Services(), Successors()),
-        grants={INBOX: (DIRECTIVES,), SUCCESSORS: (CHAINS, CLIENTS, DIRECTIVES, INBOX)},
+        contracts=(Cases(), Chains(), Clients(), Directives(), Inbox(), Services(), Successors()),
+        grants={
+            CLIENTS: (CASES,),
+            DIRECTIVES: (CASES,),
+            INBOX: (CASES, DIRECTIVES),
+            SUCCESSORS: (CHAINS, CLIENTS, DIRECTIVES, INBOX),
+        },
         protected=(SERVICES,),
         overseers=CSRC,
     )

@@ -103,7 +103,7 @@ class Chains(Contract):
         self._store(
             ctx,
             chain,
-            {**record, "status": ADMITTED, "admitted_by": ctx.account, "admitted_height": ctx.block.height},
+            {**record, **admission(ctx)},
         )
         ctx.emit("admitted", chain=chain, market=record["market"])
 
@@ -154,6 +154,17 @@ class Chains(Contract):
         ctx.put(b"r" + chain, encode_value(record))
 
 
+def admission(ctx: CallContext) -> dict[str, Value]:
+    """What an admission by the calling account changes in a record."""
+    by, block = ctx.account, ctx.block
+    return {
+        "status": ADMITTED,
+        "admitted_by": by,
+        "admitted_height": block.height,
+        "admitted_ms": block.time_ms,
+    }
+
+
 def enter(space: Namespace, chain: bytes, raw: bytes, genesis: Genesis) -> None:
     """The document, the followed chain at its genesis, and its hold on market and chain id; the record is not in it."""
     put_document(space, chain, raw)
@@ -177,6 +188,7 @@ def new_record(ctx: CallContext, raw: bytes, genesis: Genesis, args: Arguments) 
         "height": ctx.block.height,
         "admitted_by": b"",
         "admitted_height": 0,
+        "admitted_ms": 0,
         "predecessor": b"",
         "successor": b"",
         "given_up": {},
@@ -220,6 +232,11 @@ def admitted_chain(ctx: CallContext, chain: bytes) -> bytes | None:
     if not read_admitted(ctx.read(CHAINS, b"r" + chain)):
         return None
     return ctx.read(CHAINS, b"v" + chain)
+
+
+def admitted_ms(ctx: CallContext, chain: bytes) -> int:
+    """Block time of a registered chain's admission."""
+    return cast(int, decode_map(ctx.read(CHAINS, b"r" + chain) or b"", "chain")["admitted_ms"])
 
 
 def _piece_key(chain: bytes, number: int) -> bytes:

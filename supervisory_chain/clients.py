@@ -7,36 +7,38 @@ from dataclasses import replace
 from typing import TypeAlias, cast
 
 from chain_core.codec.values import decode_value, encode_value
-from chain_core.execution.arguments import HASH, ListOf
+from chain_core.crypto.hashing import sm3
+from chain_core.execution.arguments import HASH, ListOf, Octets
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
-from chain_core.types.block import Header
 from chain_core.types.values import Value
 from crosschain import following
-from crosschain.following import (
-    CERTIFIED_HEADER,
-    Position,
-    client_at,
-    decode_followed,
-    decode_position,
-    encode_position,
-)
-from crosschain.light_client import ClientState, Examined, Finding, Verdict, contradict, examine_next, examine_past
+from crosschain.following import CERTIFIED_HEADER, encode_position
+from crosschain.light_client import MAX_AGE_MS, ClientState, Examined, Finding, Verdict, examine_next, examine_past
 from crosschain.packets import CLIENTS
-from supervisory_chain.chains import admitted_chain, registered_validators
+from supervisory_chain import misbehaviour, recovery
+from supervisory_chain.chains import CSRC, registered_validators
+from supervisory_chain.client_state import KEPT_HEADERS, header_key, keep_header, settled_at
+from supervisory_chain.misbehaviour import client_in, freeze_fork
+from supervisory_chain.recovery import confirmed_hash
 from supervisory_chain.registration import differing_validators
 
 MAX_HEADERS = 32
 """Headers of one operation."""
-KEPT_HEADERS = 1_000
-"""Headers kept of one chain; packets of older or skipped ones come with their header (docs/spec/packets.md §4)."""
+HEADERS_A_CHAIN = 256
+"""Headers of one chain stored in one block: no market floods the supervisory chain."""
 
 _Row: TypeAlias = Mapping[str, bytes]
 
 RULES: Mapping[str, RuleText] = {
     **following.RULES,
     "clients.not_admitted": RuleText("链 {0} 未准入", "the chain {0} is not admitted"),
-    "clients.no_fork": RuleText("两个区块头并不矛盾", "the two headers do not contradict each other"),
+    **misbehaviour.RULES,
+    **recovery.RULES,
+    "clients.rate": RuleText(
+        "本区块已为该链存入 {0} 个区块头，上限 {1}，请在以后的区块重试",
+        "{0} headers of this chain were stored in this block, at most {1} may be: bring them in a later one",
+    ),
 }
 
 
@@ -48,70 +50,52 @@ class Clients(Contract):
     rules = RULES
 
     def __init__(self) -> None:
+        csrc = frozenset((CSRC,))
         self.methods = {
             "submit_headers": Method(
                 self.submit_headers, {"chain": HASH, "headers": ListOf(CERTIFIED_HEADER, MAX_HEADERS, 1)}
             ),
-            "report_fork": Method(self.report_fork, {"chain": HASH, "headers": ListOf(CERTIFIED_HEADER, 2, 2)}),
+            "report_fork": Method(misbehaviour.report_fork, {"chain": HASH, "headers": ListOf(CERTIFIED_HEADER, 2, 2)}),
+            "report_equivocation": Method(
+                misbehaviour.report_equivocation, {"chain": HASH, "proof": Octets(1, misbehaviour.MAX_PROOF_BYTES)}
+            ),
+            "confirm_stale": Method(recovery.confirm_stale, recovery.STALE_ARGUMENTS, csrc),
+            "propose_recovery": Method(recovery.propose, recovery.PROPOSAL, csrc),
+            "confirm_recovery": Method(recovery.confirm, recovery.CONFIRMATION, csrc),
         }
 
     def submit_headers(self, ctx: CallContext, args: Arguments) -> None:
         """Verifies and stores headers in ascending order; a fork among them freezes the client."""
-        chain = cast(bytes, args["chain"])
-        position, client = self._client(ctx, chain)
-        examined, contradiction = self._examine(ctx, chain, client, cast(Sequence[_Row], args["headers"]))
+        chain, rows = cast(bytes, args["chain"]), cast(Sequence[_Row], args["headers"])
+        position, client = client_in(ctx, chain)
+        examined, contradiction = self._examine(ctx, chain, client, rows)
+        _count_in_block(ctx, chain, len(examined))
         findings = following.verified(ctx, examined)
         for place, (one, finding) in enumerate(zip(examined, findings, strict=True)):
             last = contradiction is not None and place == len(examined) - 1
             if finding.verdict is not Verdict.OK:
-                following.refuse_header(ctx, contradiction if last and contradiction is not None else finding)
-            if last:
-                self._freeze(ctx, chain, position, one.shown.header.height)
+                following.refuse_header(ctx, contradiction[0] if last and contradiction is not None else finding)
+            if last and contradiction is not None:
+                freeze_fork(ctx, chain, position, one.shown.header.height, one.shown.hash, contradiction[1])
                 return
-            self._keep(ctx, chain, position, one.shown.header, one.shown.header_bytes)
+            keep_header(ctx, chain, position.count, KEPT_HEADERS, one.shown.header, one.shown.header_bytes)
             after = one.client.advanced(one.shown)
             position = position.at(after, position.count + 1)
             if following.keep_epoch(ctx, chain, one.client, after):
                 _compare(ctx, chain, after)
         ctx.put(b"c" + chain, encode_position(position))
-        ctx.emit("followed", chain=chain, height=position.height, headers=len(cast(Sequence[object], args["headers"])))
-
-    def report_fork(self, ctx: CallContext, args: Arguments) -> None:
-        """Two certified headers of one height, from anybody: the client freezes."""
-        chain = cast(bytes, args["chain"])
-        position, client = self._client(ctx, chain)
-        examined: list[Examined] = []
-        for row in cast(Sequence[_Row], args["headers"]):
-            judge = following.client_for(ctx.get, chain, client, row["header"])
-            one = examine_past(judge, row["header"], row["certificate"], now_ms=ctx.block.time_ms)
-            if isinstance(one, Finding):
-                following.refuse_header(ctx, one)
-            examined.append(one)
-        first, second = examined
-        if not contradict(first.shown, second.shown):
-            ctx.refuse("clients.no_fork")
-        for finding in following.verified(ctx, examined):
-            if finding.verdict is not Verdict.OK:
-                following.refuse_header(ctx, finding)
-        self._freeze(ctx, chain, position, first.shown.header.height)
-
-    @staticmethod
-    def _client(ctx: CallContext, chain: bytes) -> tuple[Position, ClientState]:
-        followed = admitted_chain(ctx, chain)
-        if followed is None:
-            ctx.refuse("clients.not_admitted", chain)
-        position = decode_position(ctx.get(b"c" + chain))
-        return position, client_at(decode_followed(ctx.get(b"v" + chain) or followed), position)
+        ctx.emit("followed", chain=chain, height=position.height, headers=len(rows))
 
     @staticmethod
     def _examine(
         ctx: CallContext, chain: bytes, client: ClientState, rows: Sequence[_Row]
-    ) -> tuple[list[Examined], Finding | None]:
+    ) -> tuple[list[Examined], tuple[Finding, bytes] | None]:
         """All that the headers show before a signature is verified; refuses what fails a predicate.
 
-        A header that contradicts an accepted one, if its signatures hold, is the last examined; the finding is its
-        refusal if they do not.
+        A header that contradicts an accepted one, if its signatures hold, is the last examined; beside it stand its
+        refusal if they do not, and the hash of the accepted one.
         """
+        client = _confirmed(ctx, chain, client, rows)
         examined: list[Examined] = []
         brought: dict[int, bytes] = {}
         left: dict[int, ClientState] = {}
@@ -122,7 +106,7 @@ class Clients(Contract):
             if isinstance(following_one, Examined):
                 examined.append(following_one)
                 brought[following_one.shown.header.height] = header
-                after = client.advanced(following_one.shown)
+                after = _aged(ctx, chain, client.advanced(following_one.shown))
                 if after.epoch != client.epoch:
                     left[client.epoch] = client.closed(after.start)
                 client = after
@@ -133,49 +117,35 @@ class Clients(Contract):
                 judge = left.get(following_one.shown.header.epoch)
                 judge = judge or following.client_for(ctx.get, chain, client, header)
                 past = examine_past(judge, header, certificate, now_ms=now_ms)
-                if accepted is not None and accepted != header and isinstance(past, Examined):
-                    return [*examined, past], following_one
+                open_to_doubt = settled_at(ctx.get, chain, height) is None
+                if accepted is not None and accepted != header and isinstance(past, Examined) and open_to_doubt:
+                    return [*examined, past], (following_one, sm3(accepted))
             following.refuse_header(ctx, following_one)
         return examined, None
 
-    @staticmethod
-    def _freeze(ctx: CallContext, chain: bytes, position: Position, height: int) -> None:
-        ctx.put(b"c" + chain, encode_position(replace(position, frozen=height)))
-        ctx.emit("frozen", chain=chain, height=height)
 
-    @staticmethod
-    def _keep(ctx: CallContext, chain: bytes, position: Position, header: Header, raw: bytes) -> None:
-        """Stores the header in the place of the one accepted ``KEPT_HEADERS`` headers before it."""
-        slot = b"o" + chain + (position.count % KEPT_HEADERS).to_bytes(4, "big")
-        oldest = ctx.get(slot)
-        if oldest is not None:
-            ctx.delete(header_key(chain, cast(int, decode_value(oldest, "height"))))
-        ctx.put(slot, encode_value(header.height))
-        ctx.put(header_key(chain, header.height), raw)
+def _confirmed(ctx: CallContext, chain: bytes, client: ClientState, rows: Sequence[_Row]) -> ClientState:
+    """A stale client judges the headers up to the one that the regulator confirmed, where that is brought."""
+    confirmed = confirmed_hash(ctx, chain)
+    brought = confirmed is not None and any(sm3(row["header"]) == confirmed for row in rows)
+    return replace(client, max_age_ms=None) if brought else client
 
 
-def header_key(chain: bytes, height: int) -> bytes:
-    """A stored header's key inside ``clients``."""
-    return b"h" + chain + height.to_bytes(8, "big")
+def _aged(ctx: CallContext, chain: bytes, client: ClientState) -> ClientState:
+    """The client once more with a limit to its age, when it reached the header that was confirmed."""
+    if client.max_age_ms is None and client.header_hash == confirmed_hash(ctx, chain):
+        ctx.delete(b"k" + chain)
+        return replace(client, max_age_ms=MAX_AGE_MS)
+    return client
 
 
-def stored_header(ctx: CallContext, chain: bytes, height: int) -> bytes | None:
-    """The 408 bytes of an accepted header, for other contracts."""
-    return ctx.read(CLIENTS, header_key(chain, height))
-
-
-def client_of(ctx: CallContext, chain: bytes) -> ClientState | None:
-    """The client of an admitted chain where it stands, for other contracts."""
-    followed = admitted_chain(ctx, chain)
-    if followed is None:
-        return None
-    followed = ctx.read(CLIENTS, b"v" + chain) or followed
-    return client_at(decode_followed(followed), decode_position(ctx.read(CLIENTS, b"c" + chain)))
-
-
-def judge_of(ctx: CallContext, chain: bytes, client: ClientState, header_bytes: bytes) -> ClientState:
-    """The client that judges a past header of ``client``'s chain, for other contracts."""
-    return following.client_for(lambda key: ctx.read(CLIENTS, key), chain, client, header_bytes)
+def _count_in_block(ctx: CallContext, chain: bytes, headers: int) -> None:
+    raw = ctx.get(b"t" + chain)
+    height, count = cast(Sequence[int], decode_value(raw, "count")) if raw else (0, 0)
+    count = count if height == ctx.block.height else 0
+    if count + headers > HEADERS_A_CHAIN:
+        ctx.refuse("clients.rate", count, HEADERS_A_CHAIN)
+    ctx.put(b"t" + chain, encode_value([ctx.block.height, count + headers]))
 
 
 def _compare(ctx: CallContext, chain: bytes, client: ClientState) -> None:

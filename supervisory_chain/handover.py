@@ -14,7 +14,6 @@ from chain_core.types.genesis import Genesis, Predecessor
 from chain_core.types.values import Value
 from crosschain.following import Position, decode_position, encode_position
 from crosschain.packets import (
-    ADMITTED,
     CHAINS,
     CLIENTS,
     DIRECTIVES,
@@ -28,7 +27,7 @@ from crosschain.packets import (
     supervision_key,
 )
 from supervisory_chain import chains, directives
-from supervisory_chain.clients import header_key
+from supervisory_chain.client_state import header_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +107,7 @@ def _register(
 ) -> None:
     register = ctx.within(CHAINS)
     chains.enter(register, chain, raw, genesis)
-    admitted: dict[str, Value] = {"status": ADMITTED, "admitted_by": ctx.account, "admitted_height": ctx.block.height}
-    register.put(b"r" + chain, encode_value({**record, **admitted}))
+    register.put(b"r" + chain, encode_value({**record, **chains.admission(ctx)}))
     old = decode_map(register.get(b"r" + before) or b"", "chain")
     register.put(b"r" + before, encode_value({**old, "status": SUCCEEDED, "successor": chain}))
 

@@ -10,7 +10,7 @@ from chain_core.codec.block import decode_header
 from chain_core.codec.proofs import MAX_PACKET_BYTES, check_inclusion, decode_inclusion, decode_packet, packet_hash
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import HASH, Integer, ListOf, Octets, Optional, Record
+from chain_core.execution.arguments import HASH, Integer, Kind, ListOf, Octets, Optional, Record
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.block import Header
@@ -33,7 +33,9 @@ from crosschain.packets import (
     read_channel,
     read_report,
 )
-from supervisory_chain.clients import client_of, judge_of, stored_header
+from supervisory_chain import delivered
+from supervisory_chain.client_state import client_of, judge_of, stored_header
+from supervisory_chain.delivered import check_settled, count_in_block, keep_digest, same_as_delivered
 from supervisory_chain.directives import acknowledge
 
 MAX_PACKETS = 64
@@ -70,6 +72,7 @@ RULES: Mapping[str, RuleText] = {
         "随附区块头与已存的高度 {0} 区块头不同，请用 clients.report_fork 上报",
         "the header brought differs from the one stored at height {0}: report it with clients.report_fork",
     ),
+    **delivered.RULES,
     "inbox.proof": RuleText("第 {0} 个报文的证明不成立：{1}", "the proof of packet {0} does not hold: {1}"),
 }
 
@@ -91,30 +94,56 @@ class Inbox(Contract):
     rules = RULES
 
     def __init__(self) -> None:
-        self.methods = {
-            "deliver": Method(
-                self.deliver,
-                {
-                    "source": HASH,
-                    "height": Integer(1),
-                    "packets": ListOf(_PROVEN_PACKET, MAX_PACKETS, 1),
-                    "header": Optional(HEADER_BYTES),
-                    "certificate": Optional(CERTIFICATE_BYTES),
-                },
-            )
+        arguments: Mapping[str, Kind] = {
+            "source": HASH,
+            "height": Integer(1),
+            "packets": ListOf(_PROVEN_PACKET, MAX_PACKETS, 1),
+            "header": Optional(HEADER_BYTES),
+            "certificate": Optional(CERTIFICATE_BYTES),
+            "history": Optional(Octets(1, MAX_PROOF_BYTES)),
         }
+        self.methods = {"deliver": Method(self.deliver, arguments), "compare": Method(self.compare, arguments)}
 
     def deliver(self, ctx: CallContext, args: Arguments) -> None:
         """Packets of one block, in the order of their channels' sequences; all or none."""
         source, height = cast(bytes, args["source"]), cast(int, args["height"])
+        client, arrived = self._read_all(ctx, args)
+        sequences = self._next_sequences(ctx, source, arrived)
+        count_in_block(ctx, source, len(arrived))
+        self._prove(ctx, client, arrived, args)
+        for channel, following_sequence in sequences.items():
+            ctx.put(channel_key(source, channel), encode_value({"next": following_sequence, "height": height}))
+        for item in arrived:
+            self._take(ctx, source, height, item)
+
+    def compare(self, ctx: CallContext, args: Arguments) -> None:
+        """Proven packets under sequences that were delivered: a case for each that is another one, and no execution."""
+        source = cast(bytes, args["source"])
+        client, arrived = self._read_all(ctx, args)
+        for item in arrived:
+            expected, _ = read_channel(ctx.get(channel_key(source, item.packet.channel)))
+            if item.packet.sequence >= expected:
+                ctx.refuse("inbox.not_delivered", item.packet.channel, item.packet.sequence, expected)
+        self._prove(ctx, client, arrived, args)
+        differing = [
+            item.packet.sequence for item in arrived if not same_as_delivered(ctx, source, item.packet, item.raw)
+        ]
+        ctx.emit("compared", source=source, packets=len(arrived), differing=cast(list[Value], differing))
+
+    def _read_all(self, ctx: CallContext, args: Arguments) -> tuple[ClientState, list[_Arrived]]:
+        """The source's client, and the packets decoded; nothing of them is proven yet."""
+        source = cast(bytes, args["source"])
         client = client_of(ctx, source)
         if client is None:
             ctx.refuse("inbox.not_admitted", source)
         if client.frozen:
-            ctx.refuse("header.frozen", height, "")
+            ctx.refuse("header.frozen", cast(int, args["height"]), "")
         rows = cast(Sequence[Mapping[str, bytes]], args["packets"])
-        arrived = [_read(ctx, index, row, source) for index, row in enumerate(rows)]
-        sequences = self._next_sequences(ctx, source, arrived)
+        return client, [_read(ctx, index, row, source) for index, row in enumerate(rows)]
+
+    def _prove(self, ctx: CallContext, client: ClientState, arrived: Sequence[_Arrived], args: Arguments) -> None:
+        """Refuses unless each packet stands under the outbox root of the certified header of ``height``."""
+        source, height = cast(bytes, args["source"]), cast(int, args["height"])
         header, unverified = self._header(ctx, client, source, height, args)
         for index, item in enumerate(arrived):
             try:
@@ -122,11 +151,8 @@ class Inbox(Contract):
             except InvalidProof as error:
                 ctx.refuse("inbox.proof", index, error.what[:_MAX_DETAIL])
         if unverified is not None:
+            check_settled(ctx, source, unverified.shown, cast(bytes | None, args.get("history")))
             self._verify(ctx, source, unverified)
-        for channel, following_sequence in sequences.items():
-            ctx.put(channel_key(source, channel), encode_value({"next": following_sequence, "height": height}))
-        for item in arrived:
-            self._take(ctx, source, height, item)
 
     @staticmethod
     def _next_sequences(ctx: CallContext, source: bytes, arrived: Sequence[_Arrived]) -> dict[str, int]:
@@ -183,6 +209,7 @@ class Inbox(Contract):
     def _take(self, ctx: CallContext, source: bytes, height: int, item: _Arrived) -> None:
         """Does what a proven packet says; one that cannot be read is counted, so that its channel goes on."""
         packet, hashed = item.packet, packet_hash(item.raw)
+        keep_digest(ctx, source, packet, hashed)
         ctx.emit(
             "delivered",
             source=source,

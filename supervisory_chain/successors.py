@@ -28,7 +28,7 @@ from crosschain.light_client import ClientState, Examined, Finding, Verdict, exa
 from crosschain.packets import CHAINS, UPWARD_CHANNELS
 from supervisory_chain import chains, registration
 from supervisory_chain.chains import CSRC, DESCRIPTION, MAX_DOCUMENT_BYTES, OPERATOR
-from supervisory_chain.clients import client_of, judge_of
+from supervisory_chain.client_state import client_of, judge_of
 from supervisory_chain.handover import Carried, carried_keys, differing_counter, hand_over, in_flight, read_carried
 
 SUCCESSORS = "successors"
@@ -230,13 +230,13 @@ def _check_position(ctx: CallContext, client: ClientState, header: Header, raw: 
 
 
 def _examine(ctx: CallContext, client: ClientState, raw: bytes, certificate: bytes) -> Examined:
-    """The last header before the client of its epoch. A frozen client does not hinder: what follows a fork, and on
-    which branch, is what the two institutions decide here.
+    """The last header before the client of its epoch. A frozen or stale client does not hinder: what follows a fork,
+    and on which branch, is what the two institutions decide here.
     """
     judge = judge_of(ctx, client.genesis_hash, client, raw)
     follows = decode_header(raw).height == client.height + 1 and client.height > 0
     examined = examine_past(
-        replace(judge, frozen=False),
+        replace(judge, frozen=False, max_age_ms=None),
         raw,
         certificate,
         now_ms=ctx.block.time_ms,

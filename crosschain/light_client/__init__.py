@@ -1,6 +1,6 @@
 """Light client, pure: whether a header of another chain is final, by named predicates in a stated order."""
 
-from crosschain.light_client.predicates import MAX_FUTURE_MS, NAMES
+from crosschain.light_client.predicates import MAX_AGE_MS, MAX_FUTURE_MS, NAMES
 from crosschain.light_client.state import ClientState, Examined, Finding, Shown, Verdict
 from crosschain.light_client.verifier import (
     conclude,
@@ -13,6 +13,7 @@ from crosschain.light_client.verifier import (
 )
 
 __all__ = [
+    "MAX_AGE_MS",
     "MAX_FUTURE_MS",
     "NAMES",
     "ClientState",

@@ -16,6 +16,9 @@ from crosschain.light_client.state import ClientState, Shown
 MAX_FUTURE_MS = 60_000
 """How far a header's time may lie after the present: clocks of two chains differ, a lie must not be large."""
 
+MAX_AGE_MS = 14 * 86_400_000
+"""How old the last accepted header may be before the regulator has to confirm the next one."""
+
 
 @dataclass(frozen=True, slots=True)
 class Case:
@@ -32,7 +35,7 @@ Predicate = Callable[[Case], str]
 
 def frozen(client: ClientState) -> str:
     """The client follows its chain no more."""
-    return "the chain certified two headers at one height" if client.frozen else ""
+    return "its validators contradicted themselves" if client.frozen else ""
 
 
 def genesis(case: Case) -> str:
@@ -68,6 +71,15 @@ def reach(case: Case) -> str:
     if found < start or (end is not None and found >= end):
         return f"{found}, the epoch has {start} to {'now' if end is None else end - 1}"
     return ""
+
+
+def stale(case: Case) -> str:
+    """What lies above the last accepted header is judged only while that one is not too old (light-client.md §5)."""
+    client = case.client
+    if client.max_age_ms is None or case.shown.header.height <= client.height:
+        return ""
+    age_ms = case.now_ms - max(client.time_ms, client.trusted_ms)
+    return "" if age_ms <= client.max_age_ms else f"the last accepted is {age_ms} ms old, at most {client.max_age_ms}"
 
 
 def time(case: Case) -> str:
@@ -137,10 +149,10 @@ def next_set(case: Case) -> str:
 
 _CERTIFIED: tuple[Predicate, ...] = (future, previous, validators, certified, quorum, signers, members)
 
-NEXT: tuple[Predicate, ...] = (genesis, ledger, epoch, height, reach, time, *_CERTIFIED, next_set)
+NEXT: tuple[Predicate, ...] = (genesis, ledger, epoch, height, reach, stale, time, *_CERTIFIED, next_set)
 """What a header that moves the client must satisfy, its signatures besides."""
 
-PAST: tuple[Predicate, ...] = (genesis, ledger, epoch, above_genesis, reach, *_CERTIFIED)
+PAST: tuple[Predicate, ...] = (genesis, ledger, epoch, above_genesis, reach, stale, *_CERTIFIED)
 """What makes a header final wherever it stands relative to the client, its signatures besides."""
 
 SIGNATURES = "signatures"

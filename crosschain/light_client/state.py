@@ -32,6 +32,8 @@ class ClientState:
     frozen: bool = False
     start: int = 0
     end: int | None = None
+    trusted_ms: int = 0
+    max_age_ms: int | None = None
 
     @classmethod
     def at_genesis(cls, genesis_hash: bytes, genesis: Genesis) -> ClientState:

@@ -129,5 +129,5 @@ def _frozen(client: ClientState) -> Finding | None:
 
 def _verdict(predicate: Predicate, case: Case) -> Verdict:
     ahead = predicate is predicates.epoch and case.shown.header.epoch > case.client.epoch
-    ahead = ahead or (predicate is predicates.next_set and not case.shown.next_set)
+    ahead = ahead or predicate is predicates.stale or (predicate is predicates.next_set and not case.shown.next_set)
     return Verdict.NOT_ENOUGH_TRUST if ahead else Verdict.INVALID

@@ -1,0 +1,86 @@
+"""The contract ``cases``: what the regulator has to look at, without gaps (docs/spec/registration.md §2)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import cast
+
+from chain_core.codec.seen import state_key
+from chain_core.codec.values import decode_map, encode_value
+from chain_core.execution.arguments import HASH, Integer, Kind, Text
+from chain_core.execution.context import CallContext
+from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
+from chain_core.execution.overlay import Namespace
+from chain_core.types.values import Value
+from crosschain.packets import CASES, MAX_REFERENCE_BYTES, count_in
+from supervisory_chain.chains import CSRC
+
+OPEN, CLOSED = "open", "closed"
+
+RULES: Mapping[str, RuleText] = {
+    "cases.unknown": RuleText("没有编号为 {0} 的案件", "there is no case {0} of this chain"),
+    "cases.closed": RuleText("案件 {0} 已结案", "the case {0} is closed already"),
+}
+
+
+class Cases(Contract):
+    """Other contracts open cases on proof; the regulator closes them. Numbers of a chain have no gaps."""
+
+    name = CASES
+    lane = Lane.BORDER
+    rules = RULES
+
+    def __init__(self) -> None:
+        arguments: Mapping[str, Kind] = {"chain": HASH, "number": Integer(), "reference": Text(MAX_REFERENCE_BYTES)}
+        self.methods = {"close": Method(self.close, arguments, frozenset((CSRC,)))}
+
+    def close(self, ctx: CallContext, args: Arguments) -> None:
+        """The regulator has decided; ``reference`` names the document."""
+        chain, number = cast(bytes, args["chain"]), cast(int, args["number"])
+        raw = ctx.get(_place(chain, number))
+        if raw is None:
+            ctx.refuse("cases.unknown", number)
+        row = decode_map(raw, "case")
+        if row["status"] == CLOSED:
+            ctx.refuse("cases.closed", number)
+        decided: dict[str, Value] = {"status": CLOSED, "closed_by": ctx.account, "reference": args["reference"]}
+        ctx.put(_place(chain, number), encode_value({**row, **decided}))
+        ctx.emit("closed", chain=chain, number=number)
+
+
+def open_case(ctx: CallContext, chain: bytes, kind: str, facts: Mapping[str, Value]) -> int:
+    """Enters a case against ``chain``; its number. Whoever calls it was granted this contract's state."""
+    number = enter_case(ctx.within(CASES), ctx, chain, kind, facts)
+    ctx.emit("case_opened", chain=chain, number=number, kind=kind)
+    return number
+
+
+def enter_case(space: Namespace, ctx: CallContext, chain: bytes, kind: str, facts: Mapping[str, Value]) -> int:
+    """The same without an event, which the end of a block cannot emit."""
+    number = count_in(space.get(b"n" + chain))
+    row: dict[str, Value] = {
+        "kind": kind,
+        "facts": dict(facts),
+        "height": ctx.block.height,
+        "time_ms": ctx.block.time_ms,
+        "status": OPEN,
+        "closed_by": b"",
+        "reference": "",
+    }
+    space.put(_place(chain, number), encode_value(row))
+    space.put(b"n" + chain, encode_value(number + 1))
+    return number
+
+
+def count_key(chain: bytes) -> bytes:
+    """Full state key of how many cases there are against a chain."""
+    return state_key(CASES, b"n" + chain)
+
+
+def case_key(chain: bytes, number: int) -> bytes:
+    """Full state key of a case."""
+    return state_key(CASES, _place(chain, number))
+
+
+def _place(chain: bytes, number: int) -> bytes:
+    return b"c" + chain + number.to_bytes(8, "big")
