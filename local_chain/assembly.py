@@ -11,6 +11,7 @@ from contracts.assembly import market_contracts, market_grants
 from contracts.data.contract import Data
 from contracts.data.records import DATA
 from contracts.kernel.records import KERNEL
+from crosschain.jrt0314.service import RegionalChain
 from crosschain.packets import REPORTING, SUPERVISION
 from local_chain.genesis import REGULATOR
 from local_chain.main_ledger import NAME as MAIN_LEDGER_CONTRACT
@@ -33,4 +34,5 @@ def local_assembly(genesis: Genesis) -> Assembly:
         protected=(KERNEL, DATA),
         followers=(MainLedger(),),
         overseers=REGULATOR,
+        interfaces=(RegionalChain(),),
     )

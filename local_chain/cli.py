@@ -62,6 +62,7 @@ from local_chain.calendar_source import installed_source, propose
 from local_chain.data.cli import app as data_app
 from local_chain.exporter.cli import app as exporter_app
 from local_chain.genesis import MarketCalendar, check_votes, market_accounts, market_genesis
+from local_chain.interface.cli import app as interface_app
 from local_chain.ledgers_cli import ledgers_app
 from local_chain.successor_cli import successor
 
@@ -71,6 +72,7 @@ app.add_typer(ledgers_app, name="ledgers")
 app.add_typer(data_app, name="data")
 app.add_typer(exporter_app, name="exporter")
 app.add_typer(adapter_app, name="adapter")
+app.add_typer(interface_app, name="interface")
 app.command()(successor)
 
 SECURITY_ID = Annotated[str, typer.Argument(help="Security id, 32 hexadecimal digits.")]

@@ -15,6 +15,7 @@ from chain_core.execution.messages import Messages
 from chain_core.execution.parameters import GOVERNANCE
 from chain_core.execution.registry import GOVERNOR
 from chain_core.execution.sub_ledgers import MAX_LEDGERS
+from chain_core.node.interfaces import Interface
 from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER
@@ -41,6 +42,8 @@ class Assembly:
     """What a sub-ledger has besides, to follow ledger 0: it may write in governance. A chain without has none."""
     overseers: str = GOVERNOR
     """The role of those who may order that a height is reopened (docs/spec/reopening.md), two of them each time."""
+    interfaces: Sequence[Interface] = ()
+    """Further services on the client port of its nodes."""
 
     def executor(self) -> Executor:
         """A fresh executor of this assembly."""

@@ -46,8 +46,9 @@ class Guards:
         self._peer = Access(
             PEER_RULES, Quotas(limits), by_certificate, self.audit, clock_ns, count=partial(self.refusals.count, PEER)
         )
+        further = [rule for one in assembly.interfaces for rule in one.rules.items()]
         self._client = Access(
-            client_rules(assembly.protected),
+            client_rules(assembly.protected) | dict(further),
             quotas,
             ChainStanding(read),
             self.audit,

@@ -35,6 +35,7 @@ from chain_core.node.config import Membership, NodeConfig
 from chain_core.node.finality import FinalityWaits
 from chain_core.node.inbound import Inbound
 from chain_core.node.instruments import Instruments
+from chain_core.node.interfaces import LedgerView
 from chain_core.node.ledger_files import recording_directory
 from chain_core.node.log import event
 from chain_core.node.loop_ports import HELD_MS, LoopTimers, ShellObserver, SystemClock
@@ -244,6 +245,20 @@ class Instance:
             ReopeningDesk(scope, self.replica, LiveNames(self.place), self._host.fail, self.turn),
         )
         """The client port's methods for this ledger."""
+        self.view = LedgerView(
+            self.membership.genesis,
+            self.membership.genesis_hash,
+            self.store,
+            self.assembly,
+            self.status.version,
+            self._connected,
+        )
+        """What further interfaces read of it."""
+
+    def _connected(self) -> list[str]:
+        names, links = self.place.roster.names, self.links
+        both = (peer for peer in links.addresses() if links.connected_out(peer) and links.connected_in(peer))
+        return sorted(names[peer] for peer in both)
 
     # ---- life
 

@@ -24,6 +24,7 @@ from chain_core.node.assembly import Assembly
 from chain_core.node.config import ConfigRefused, Membership, NodeConfig
 from chain_core.node.guards import Guards
 from chain_core.node.instance import Instance
+from chain_core.node.interfaces import LedgerView
 from chain_core.node.ledger_files import open_ledger, open_sub_ledger
 from chain_core.node.log import event
 from chain_core.node.loop_ports import ShellObserver, SystemClock
@@ -86,6 +87,8 @@ class Node:
         peer_security = replace(self._peers.server(), refused=self.guards.session_refused(PEER))
         self._peer_server = RawServer(self.guards.peer(self.door.methods()), security=peer_security)
         client_methods = self.table.methods()
+        for interface in assembly.interfaces:
+            client_methods |= interface.methods(self._views)
         if config.listen.client_security != "plaintext":
             client_methods |= self._health.methods()
         self._client_server = RawServer(self.guards.client(client_methods), security=client_security)
@@ -162,6 +165,9 @@ class Node:
     def signatures(self) -> SignatureQuota:
         """Of each caller, over all ledgers."""
         return self.guards.signatures
+
+    def _views(self) -> dict[int, LedgerView]:
+        return {ledger: one.view for ledger, one in self.instances.items()}
 
     def _final(self, key: bytes) -> bytes | None:
         return self.store.get(key)

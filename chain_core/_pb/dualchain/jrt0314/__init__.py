@@ -1,0 +1,1 @@
+"""Generated from protos/: dualchain.jrt0314."""

@@ -1,0 +1,146 @@
+"""The node interface of JR/T 0314 on four real nodes: gRPC on a client port, HTTPS beside two of them."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from chain_core._pb.dualchain.jrt0314.v1 import jrt0314_pb2 as pb
+from chain_core.crypto.hashing import sm3
+from chain_core.network.raw_rpc import RawChannel
+from chain_core.types.transaction import Operation
+from crosschain.jrt0314.endpoint import Credentials, HttpEndpoint, Paths, snapshot_path
+from crosschain.jrt0314.messages import to_json
+from crosschain.jrt0314.service import method_name
+from local_chain.data.store import ObjectStore
+from local_chain.interface.config import Desk, load
+from local_chain.interface.process import InterfacePort
+from tests.integration.data_house import DataHouse, data_house
+from tests.integration.test_tls_port import Authority
+from tests.unit.crosschain.jrt0314.market import sealed, subject
+
+pytestmark = pytest.mark.integration
+
+PEOPLE = {"operator": ("operator",), "custodian": ("custodian",)}
+SECRET = "a token of the regulator"
+ROLES = "URI:dualchain://data/role/client,URI:dualchain://data/role/regulator"
+
+
+@dataclass
+class Pulled:
+    """Two endpoints of the chain over TLS, and where things are."""
+
+    house: DataHouse
+    urls: list[str]
+    authority: Authority
+    paths: Paths
+
+    def endpoints(self) -> list[HttpEndpoint]:
+        return [HttpEndpoint(url, Credentials(ca=self.authority.pem, token=SECRET)) for url in self.urls]
+
+
+async def anchored(house: DataHouse, version: int, operation: str) -> int:
+    """Stores a snapshot and anchors it; the height."""
+    raw = sealed(subject("a", version, operation))
+    await ObjectStore.folder(house.directory / "snapshots").put_snapshot(f"supervision-a/{version}", raw)
+    row = {"object": "supervision-a", "kind": "supervision", "version": version, "operation": operation}
+    rows = [row | {"hash": sm3(raw)}]
+    settled = await house.chain.submit(
+        house.who("operator"),
+        [Operation("anchors", "anchor", {"model": "2.0.0", "rows": rows})],  # type: ignore[dict-item]
+    )
+    return settled.header.height
+
+
+def config(house: DataHouse, number: int, authority: Authority) -> Path:
+    certificate, key = authority.issue(f"interface-{number}", "IP:127.0.0.1", "serverAuth")
+    (house.directory / "tokens").write_text(f"{sm3(SECRET.encode()).hex()} csrc client,regulator\n")
+    (house.directory / "tokens").chmod(0o600)
+    path = house.directory / f"interface-{number}.toml"
+    path.write_text(
+        f"""
+[chain]
+genesis = "genesis.bin"
+nodes = ["{house.addresses[number]}"]
+
+[interface]
+listen = "127.0.0.1:0"
+data_dir = "interface-{number}"
+certificate = "{certificate}"
+key = "{key}"
+client_ca = "{authority.pem}"
+tokens = "tokens"
+
+[store]
+directory = "snapshots"
+"""
+    )
+    return path
+
+
+@asynccontextmanager
+async def pulled(directory: Path) -> AsyncIterator[Pulled]:
+    async with data_house(directory / "chain", PEOPLE) as house:
+        authority = Authority(directory / "authority")
+        ports = [InterfacePort(Desk(load(config(house, number, authority)))) for number in (0, 1)]
+        try:
+            for port in ports:
+                await port.start()
+            urls = [f"https://{port.address}" for port in ports]
+            yield Pulled(house, urls, authority, Paths(house.view.genesis.chain_id))
+        finally:
+            for port in ports:
+                await port.stop()
+
+
+@pytest.fixture(autouse=True)
+def _openssl() -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl command on this machine")
+
+
+def test_two_nodes_answer_alike(tmp_path: Path) -> None:
+    """Blocks, roots, ids and objects are equal over gRPC and two HTTPS endpoints; callers are told apart."""
+
+    async def main() -> None:
+        async with pulled(tmp_path) as one:
+            height = await anchored(one.house, 0, "create")
+            await one.house.until(height)
+            channel = RawChannel(one.house.addresses[0])
+            request = pb.HeightRequest(network_id=one.paths.network_id, height=height)
+            raw = await channel.unary(method_name("Ids"), request.SerializeToString(), timeout_s=10)
+            told = to_json(pb.IdsResponse.FromString(raw))
+            await channel.close()
+            await asyncio.to_thread(compare, one, height, told)
+
+    asyncio.run(main())
+
+
+def compare(one: Pulled, height: int, told: dict[str, object]) -> None:
+    first, second = one.endpoints()
+    assert first.get(one.paths.ids(height)).json() == told
+    for path in (one.paths.block(height), one.paths.ids(height), one.paths.object(height, "supervision-a")):
+        answer = first.get(path)
+        assert answer.status == 200, answer.body
+        assert answer.body == second.get(path).body
+    states = [endpoint.get(one.paths.state(height)).json() for endpoint in (first, second)]
+    assert states[0] | {"votes": None} == states[1] | {"votes": None}
+    snapshot = first.get(snapshot_path("supervision-a", "latest"))
+    assert snapshot.status == 200 and snapshot.headers["x-content-sm3"] == sm3(snapshot.body).hex()
+    assert first.get(one.paths.networks, "none").status == 401
+    certificate, key = one.authority.issue("csrc", ROLES, "clientAuth")
+    reader = HttpEndpoint(one.urls[0], Credentials(one.authority.pem, certificate=certificate, key=key))
+    assert reader.get(one.paths.block(height)).status == 200
+    poor = one.authority.issue("poor", "URI:dualchain://data/role/client", "clientAuth")
+    nobody = HttpEndpoint(one.urls[0], Credentials(one.authority.pem, certificate=poor[0], key=poor[1]))
+    assert nobody.get(one.paths.block(height)).status == 403
+    for endpoint in (first, second, reader, nobody):
+        endpoint.close()
+    record = (one.house.directory / "interface-0" / "audit" / "reads-0000000000.log").read_text()
+    assert f"height {height}, object_id supervision-a" in record
