@@ -202,10 +202,10 @@ def _chunk(space: Namespace, ctx: CallContext, row: Any, terms: Terms) -> None:
         if terms.largest_remainder:
             shares += _extra(row, rest)
         part = Shared(account, shares if terms.grows else -shares, total * terms.cash_fen // terms.base, judged)
-        bound_fen = share_out(space, ctx, security, row["issuer"], terms, part)
+        bound = share_out(space, ctx, security, row["issuer"], terms, part)
         row["given"] += shares
         row["escrow_fen"] -= part.cash_fen
-        rows.append([account, part.shares, part.cash_fen, bound_fen])
+        rows.append([account, part.shares, part.cash_fen, *bound])
     record = read_security(space, ctx, security)
     by = sum(part[1] for part in rows)
     changed = record._replace(total=record.total + by, declared=record.declared + by)

@@ -42,14 +42,17 @@ class Bound(NamedTuple):
     cash_fen: int
 
 
-def share_out(space: Namespace, ctx: CallContext, security: bytes, issuer: bytes, terms: Any, part: Shared) -> int:
-    """Gives ``part`` to its holder, pays him out of the issuer's held money; how much of the money stays bound.
+def share_out(
+    space: Namespace, ctx: CallContext, security: bytes, issuer: bytes, terms: Any, part: Shared
+) -> tuple[int, int, int]:
+    """Gives ``part`` to its holder, pays him out of the issuer's held money; how much of it stays bound: money, and
+    by how much pledged and frozen changed.
 
     Refuses with kernel.held_in_action when open holds take what a reduction needs.
     """
     account = part.account
     if not part.shares and not part.cash_fen:
-        return 0
+        return 0, 0, 0
     before = read_holding(space, security, account)
     bound = _bound(space, ctx, security, account, terms)
     if part.shares < 0:
@@ -77,7 +80,7 @@ def share_out(space: Namespace, ctx: CallContext, security: bytes, issuer: bytes
         ctx.record_move(Move(MoveKind.ENTITLEMENT, security, source, target, abs(part.shares), part.judged))
     if flags & Flag.ORDERS:
         orders.settle_queue(space, ctx, security, account)
-    return bound_fen
+    return bound_fen, pledged, frozen
 
 
 def _write(space: Namespace, ctx: CallContext, security: bytes, account: bytes, after: Holding) -> None:

@@ -94,7 +94,7 @@ def settle_queue(space: Namespace, ctx: CallContext, security: bytes, owner: byt
         order = decode_order(space.get(ORDER + order_id) or b"")
         if order.expires_day < day:
             _drop(space, order_id, order)
-            ctx.emit("order_ended", order=order_id, reason="expired")
+            ctx.emit("order_ended", order=order_id, reason="expired", quantity=order.held)
     for order_id in queue_of(space, security, owner):
         order = decode_order(space.get(ORDER + order_id) or b"")
         more = min(order.wanted - order.held, read_holding(space, security, owner).available)
@@ -186,7 +186,7 @@ def thaw(space: Namespace, ctx: CallContext, order_id: bytes, evidence: bytes) -
     require_second_house(ctx)
     order = read_order(space, ctx, order_id)
     _drop(space, order_id, order)
-    ctx.emit("order_ended", order=order_id, reason="thawed", evidence=evidence)
+    ctx.emit("order_ended", order=order_id, reason="thawed", quantity=order.held, evidence=evidence)
     settle_queue(space, ctx, order.security, order.owner)
 
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 
-from contracts.data_model.json_text import Json, merge_patch, scaled, without_nulls
+from contracts.data_model.json_text import MAX_SAFE, Json, merge_patch, scaled, without_nulls
 
 CNY = "156"
 EQUITY_ACCOUNT, FUND_ACCOUNT = 1, 2
-NORMAL, FROZEN = 1, 2
+NORMAL, FROZEN, CLOSED = 1, 2, 3
+"""Of an account."""
 RIGHTS, ROSTER = 1, 2
 NON_TRADE, TRADE = 1, 2
 _CHINA = timezone(timedelta(hours=8))
+_LAST_DAY = (date.max - date(1970, 1, 1)).days
 
 
 DEFAULTS: Mapping[str, Json] = {
@@ -116,14 +118,23 @@ def account(kind: int, number: str, subject_ref: str, depository_ref: str, time_
     return {"account_information": parts | {"account_related_information": related}}
 
 
-def account_frozen(frozen: bool, directive: str, time_ms: int) -> Json:
-    """A freeze of the party, or its end."""
+def account_frozen(status: int, frozen: bool, directive: str, time_ms: int) -> Json:
+    """A freeze of the party, or its end; ``status`` is what the account is then."""
     if frozen:
         group: Json = {"freeze_information": {"account_frozen_date": day(time_ms), "account_frozen_remark": directive}}
     else:
         group = {"unfreezing_information": {"account_thaw_date": day(time_ms), "account_thaw_remark": directive}}
-    basic = {"account_status": FROZEN if frozen else NORMAL}
-    return {"account_information": {"basic_account_information": basic, "account_cycle_information": group}}
+    return {"account_information": {"basic_account_information": {"account_status": status}, **_cycle(group)}}
+
+
+def account_closed(time_ms: int) -> Json:
+    """The end of an account; what it still holds is another matter."""
+    group: Json = {"account_cancellation_information": {"account_closing_date": day(time_ms)}}
+    return {"account_information": {"basic_account_information": {"account_status": CLOSED}, **_cycle(group)}}
+
+
+def _cycle(group: Json) -> Json:
+    return {"account_cycle_information": group}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +169,40 @@ def product(facts: ProductFacts, time_ms: int) -> Json:
     return {"product_information": {"essential_information": {"basic_product_information": basic}}}
 
 
-def product_status(status: int, time_ms: int | None = None) -> Json:
-    """Whether it is registering (0), live (1) or frozen (2)."""
-    group: Json = {"transaction_status": {"product_transaction_status": status}}
-    if time_ms is not None:
-        group["listing_information"] = {"product_listing_date": day(time_ms)}
+def product_status(status: int) -> Json:
+    """The product's status code (docs/spec/exporter.md §3)."""
+    return _of_product({"transaction_status": {"product_transaction_status": status}})
+
+
+def product_listed(time_ms: int) -> Json:
+    """The day from which it is traded, or traded again."""
+    listed: Json = {"product_listing_date": day(time_ms)}
+    return _of_product({"listing_information": listed, "delisting_information": None})
+
+
+def product_delisted(time_ms: int) -> Json:
+    """The day on which it was taken off the market."""
+    return _of_product({"delisting_information": {"product_delisting_date": day(time_ms)}})
+
+
+def product_deregistered(time_ms: int) -> Json:
+    """The day on which its register ended."""
+    return {"product_information": {"escrow_information": {"product_escrow_deregistration_date": day(time_ms)}}}
+
+
+def product_layer(layer: int) -> Json:
+    """The board it stands on."""
+    basic: Json = {"product_trading_market_category": layer}
+    return {"product_information": {"essential_information": {"basic_product_information": basic}}}
+
+
+def product_scale(declared: int, decimals: int) -> Json:
+    """How much of it there is."""
+    basic: Json = {"product_scale": scaled(declared, decimals)}
+    return {"product_information": {"essential_information": {"basic_product_information": basic}}}
+
+
+def _of_product(group: Json) -> Json:
     return {"product_information": {"transaction_information": group}}
 
 
@@ -181,9 +221,17 @@ class Balance:
 
 
 def registration(
-    refs: dict[str, str], subject_type: int, event_type: int, before: Balance, after: Balance, decimals: int, ms: int
+    refs: Mapping[str, str | None],
+    kinds: tuple[int, int],
+    before: Balance,
+    after: Balance,
+    decimals: int,
+    ms: int,
+    note: str = "",
 ) -> Json:
-    """A holder's rights after a change; ``refs`` are its references by name."""
+    """A holder's rights after a change; ``refs`` are its references by name (None: no more), ``kinds`` the codes of
+    subject and event.
+    """
 
     def change(name: str, old: int, new: int, before_name: str) -> Json:
         return {
@@ -194,7 +242,7 @@ def registration(
 
     description = {
         "register_time": moment(ms),
-        "register_subject_type": subject_type,
+        "register_subject_type": kinds[0],
         "register_asset_type": 0,
         "register_asset_unit": 0,
         "register_asset_currency": CNY,
@@ -206,9 +254,9 @@ def registration(
         "available_registration": change("asset", before.available, after.available, "register_asset_balance_before"),
         "pledge_registration": change("pledge", before.pledged, after.pledged, "register_pledge_balance_before"),
         "freezing_registration": change("frozen", before.frozen, after.frozen, "register_frozen_balance"),
-        "description_status_information": {"register_source_type": 0},
+        "description_status_information": {"register_source_type": 0, "register_asset_note": note or None},
     }
-    basic = {"register_object_type": RIGHTS, "register_event_type": event_type}
+    basic = {"register_object_type": RIGHTS, "register_event_type": kinds[1]}
     body = {"register_basic_information": basic, "registration_rights": {"basic_information_rights": rights}}
     return {"registration_information": body}
 
@@ -234,8 +282,17 @@ def roll(issuer_ref: str, product_ref: str, holders: list[tuple[str, int]], deci
     return {"registration_information": {"register_basic_information": kind, "roll_records": records}}
 
 
-def transfer(product_ref: str, source: str, target: str, kind: int, quantity: int | str, serial: str, ms: int) -> Json:
-    """A transfer between two holders."""
+def transfer(
+    product_ref: str,
+    source: str,
+    target: str,
+    kind: int,
+    quantity: int | str,
+    serial: str,
+    ms: int,
+    paid_fen: int = 0,
+) -> Json:
+    """A transfer between two holders; ``paid_fen`` for it in all, 0 without payment."""
     remark = {
         "transaction_market_type": 0,
         "transaction_type": kind,
@@ -252,6 +309,8 @@ def transfer(product_ref: str, source: str, target: str, kind: int, quantity: in
         "transaction_settlement_quantity": quantity,
         "transaction_settlement_time": moment(ms),
     }
+    if paid_fen:
+        content["transaction_settlement_price"] = scaled(paid_fen, 2)
     parties = {"transaction_investor_original_ref": source, "transaction_investor_counterparty_ref": target}
     return {
         "transaction_report_information": {
@@ -264,10 +323,10 @@ def transfer(product_ref: str, source: str, target: str, kind: int, quantity: in
     }
 
 
-def transfer_price(amount_fen: int) -> Json:
-    """What was paid for it in all."""
-    content = {"transaction_settlement_price": scaled(amount_fen, 2)}
-    return {"transaction_report_information": {"transaction_information": {"transaction_content_information": content}}}
+def transfer_description(text: str) -> Json:
+    """Why it happened, where the parties' own wish is not the reason."""
+    remark = {"transaction_description": text}
+    return {"transaction_report_information": {"basic_transaction_information": {"basic_information_remark": remark}}}
 
 
 def settlement(kind: int, amount_fen: int, serial: str, payer: str, payee: str, time_ms: int) -> Json:
@@ -288,7 +347,25 @@ def settlement(kind: int, amount_fen: int, serial: str, payer: str, payee: str, 
     return {"capital_settlement_information": body}
 
 
-def disclosure(subject_ref: str, time_ms: int) -> Json:
-    """That something was disclosed; what it says comes from its attributes."""
-    basic = {"disclosure_subject_ref": subject_ref, "disclosure_submit_date": day(time_ms)}
+def disclosure(subject_ref: str, time_ms: int, said: Mapping[str, Any] | None = None) -> Json:
+    """That something was disclosed, and what the chain says of it; the rest comes from its attributes."""
+    basic = {"disclosure_subject_ref": subject_ref, "disclosure_submit_date": day(time_ms), **(said or {})}
     return {"disclosure_approval_information": {"disclosure_basic_information": basic}}
+
+
+def date_of(day_number: int) -> str:
+    """A day of the chain as a date; "" beyond the last one that a date has."""
+    return "" if day_number > _LAST_DAY else (date(1970, 1, 1) + timedelta(day_number)).isoformat()
+
+
+def plain(value: Any) -> Any:
+    """A value of an event as JSON: bytes as hexadecimal, integers beyond 2^53 as text, maps without what is None."""
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, Mapping):
+        return {str(name): plain(inner) for name, inner in value.items() if inner is not None}
+    if isinstance(value, list | tuple):
+        return [plain(inner) for inner in value]
+    if isinstance(value, int) and abs(value) > MAX_SAFE:
+        return str(value)
+    return value

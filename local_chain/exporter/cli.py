@@ -96,12 +96,12 @@ def show_object(object_: OBJECT, config: CONFIG, as_json: JSON = False) -> None:
         stored = database.object(object_)
         if stored is None:
             raise UnknownObject("没有该数据对象 / no such data object", where=object_, next_step="check the id")
-        body = database.body(object_, stored[1])
+        body = database.body(object_, stored.latest)
         rows = [_row(row) for row in database.rows_of(object_)]
         return {
             "object": object_,
-            "kind": stored[0],
-            "latest": stored[1],
+            "kind": stored.kind,
+            "latest": stored.latest,
             "snapshots": {str(place): row for place, row in enumerate(rows)},
             "body": body[0] if body else {},
         }

@@ -24,8 +24,10 @@ from contracts.data_model.seals import seal_many
 from contracts.data_model.snapshot import CONTENT_MODE, FULL, Operation, Snapshot
 from local_chain.exporter import bodies
 from local_chain.exporter.attributes import Attributes
+from local_chain.exporter.bindings import parts_of
 from local_chain.exporter.database import Database, Row, Status
 from local_chain.exporter.errors import ExporterFault, UnknownObject
+from local_chain.exporter.finishing import finish
 from local_chain.exporter.mapping import apply_event
 from local_chain.exporter.signing import sign_on_all_cores
 from local_chain.exporter.working import Label, Market, Working
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 Events = Sequence[tuple[str, Sequence[Value]]]
 """Of each successful transaction of a block: its id in hexadecimal, its events as [contract, name, fields]."""
 
+_EMPTY = canonical({})
 _BLOCKED = (Status.HELD, Status.WAITING)
 
 Failpoint = Callable[[str], None]
@@ -92,12 +95,14 @@ class Exporter:
             with self._database.transaction():
                 work = Working(self._database, self._attributes, self._market, labels, height, time_ms)
                 for transaction, events in transactions:
-                    work.transaction, work.place, work.paid_fen = transaction, 0, 0
+                    work.begin_transaction(transaction, parts_of(events))
                     for one in events:
                         contract, name, fields = cast(tuple[str, str, Mapping[str, Value]], one)
                         apply_event(work, contract, name, fields)
                         work.place += 1
+                    work.end_transaction()
                 self._refresh(work)
+                finish(work)
                 written = self._write(work)
                 self._database.set_meta("height", height)
                 self._database.set_meta("time_ms", time_ms)
@@ -108,6 +113,8 @@ class Exporter:
         for name in work.unmapped - self._noted:
             self._noted.add(name)
             event(log, logging.WARNING, "EVENT_NOT_MAPPED", {"event": name, "height": height})
+        for object_id in sorted(work.gone):
+            event(log, logging.WARNING, "OBJECT_DELETED", {"object": object_id, "height": height})
         return written
 
     def _refresh(self, work: Working) -> None:
@@ -115,24 +122,33 @@ class Exporter:
         changed = self._attributes.changed_after(self._database.meta("attributes"))
         for seq, object_id in changed:
             stored = self._database.object(object_id)
-            if stored is not None:
-                work.touch(object_id, stored[0], {})
+            if stored is not None and not stored.deleted:
+                work.touch(object_id, stored.kind, {})
             self._database.set_meta("attributes", seq)
 
     def _write(self, work: Working) -> int:
         """The next version of every object about which something changed, in the order of references."""
         seconds, pending = work.time_ms // 1_000, list[Pending]()
-        versions, objects = list[tuple[str, int, Version, bytes, bytes]](), list[tuple[str, str, int, bytes]]()
+        versions, objects = list[tuple[str, int, Version, bytes, bytes]](), list[tuple[str, str, int, bytes, bool]]()
         for one in work.in_order():
-            whole, number = bodies.whole(one.kind, work.private(one.object_id), one.facts), one.latest + 1
+            number = one.latest + 1
+            if one.deleted:
+                versions.append(
+                    (one.object_id, number, Version(Operation.DELETE, seconds, seconds, {}), _EMPTY, _EMPTY)
+                )
+                objects.append((one.object_id, one.kind, number, _EMPTY, True))
+                shot = _snapshot(one.kind, one.object_id, number, Operation.DELETE, seconds, {}, one.deleted)
+                pending.append(self._judged(shot, _EMPTY))
+                continue
+            whole = bodies.whole(one.kind, work.private(one.object_id), one.facts)
             body = canonical(whole)
             facts = body if whole is one.facts else canonical(one.facts)
             if one.latest >= 0 and self._database.has_body(one.object_id, one.latest, body):
-                objects.append((one.object_id, one.kind, one.latest, facts))
+                objects.append((one.object_id, one.kind, one.latest, facts, False))
                 continue
             operation = Operation.UPDATE if number else Operation.CREATE
             versions.append((one.object_id, number, Version(operation, seconds, seconds, whole), body, facts))
-            objects.append((one.object_id, one.kind, number, facts))
+            objects.append((one.object_id, one.kind, number, facts, False))
             shot = _snapshot(one.kind, one.object_id, number, operation, seconds, whole)
             pending.append(self._judged(shot, body))
         work.flush()
@@ -210,7 +226,11 @@ class Exporter:
             raise UnknownObject(
                 "there is no such data object", where=object_id, next_step="dualchain local exporter held"
             )
-        kind, latest, _ = stored
+        kind = stored.kind
+        history = self._database.history(object_id)
+        if lifecycle.is_deleted(history) and (object_id, stored.latest) in self._blocked:
+            history = history[:-1]  # the delete waits for just this: it has left nowhere
+        latest = lifecycle.latest(history)
         own = sorted(number for name, number in self._blocked if name == object_id)
         first = version if version is not None else (own[0] if own else latest)
         found = self._database.body(object_id, first)
@@ -220,11 +240,9 @@ class Exporter:
         body = (
             merge_patch(old, patch) if patch is not None else bodies.whole(kind, self._attributes.get(object_id), facts)
         )
-        seconds = max(self._database.meta("time_ms") // 1_000, self._database.history(object_id)[-1].timestamp)
+        seconds = max(self._database.meta("time_ms") // 1_000, history[-1].timestamp)
         change = Change(Operation.OVERWRITE, seconds, body, version=first)
-        written = lifecycle.apply(
-            self._database.history(object_id), change, lambda whole: check_whole_body(kind, whole)
-        )
+        written = lifecycle.apply(history, change, lambda whole: check_whole_body(kind, whole))
         blocked = set(self._blocked)
         try:
             with self._database.transaction():
@@ -282,10 +300,16 @@ class Exporter:
 
 
 def _snapshot(
-    kind: str, object_id: str, number: int, operation: Operation, seconds: int, body: Mapping[str, Any]
+    kind: str,
+    object_id: str,
+    number: int,
+    operation: Operation,
+    seconds: int,
+    body: Mapping[str, Any],
+    remark: str | None = None,
 ) -> Snapshot:
-    metadata: Json = {} if operation is Operation.CREATE else {CONTENT_MODE: FULL}
-    return Snapshot(kind, object_id, number, operation, seconds, body, metadata)
+    metadata: Json = {} if operation in (Operation.CREATE, Operation.DELETE) else {CONTENT_MODE: FULL}
+    return Snapshot(kind, object_id, number, operation, seconds, body, metadata, remark=remark)
 
 
 def digest_of(raw: bytes) -> bytes:

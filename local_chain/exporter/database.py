@@ -6,6 +6,7 @@ docs/spec/exporter.md §1, §6. One synced SQLite file. A block's whole effect i
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from contracts.data_model.json_text import canonical, parse
+from contracts.data_model.json_text import parse
 from contracts.data_model.lifecycle import Version
 from contracts.data_model.snapshot import Operation
 from local_chain.exporter.attributes import open_database
@@ -24,7 +25,7 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS books (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects (object TEXT PRIMARY KEY, kind TEXT NOT NULL, latest INTEGER NOT NULL,
-  facts BLOB NOT NULL) WITHOUT ROWID;
+  facts BLOB NOT NULL, deleted INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS versions (object TEXT, version INTEGER, operation TEXT, timestamp INTEGER, since INTEGER,
   body BLOB, facts BLOB, PRIMARY KEY (object, version)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS snapshots (seq INTEGER PRIMARY KEY, object TEXT, version INTEGER, kind TEXT, operation TEXT,
@@ -33,6 +34,10 @@ CREATE INDEX IF NOT EXISTS by_status ON snapshots (status, seq);
 CREATE INDEX IF NOT EXISTS by_object ON snapshots (object, version);
 CREATE TABLE IF NOT EXISTS batches (batch INTEGER PRIMARY KEY, nonce INTEGER, raw BLOB, height INTEGER);
 """
+
+
+_FORM = 2
+"""Of the tables and books: those of another form do not go on, they begin again."""
 
 
 class Status(StrEnum):
@@ -72,6 +77,16 @@ class Batch:
     raw: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A data object as it stands: its latest version, and what the chain says of it."""
+
+    kind: str
+    latest: int
+    facts: dict[str, Any]
+    deleted: bool
+
+
 _COLUMNS = "seq, object, version, kind, operation, height, status, raw, hash, faults, batch"
 
 
@@ -88,7 +103,19 @@ class Database:
                 raise ExporterFault(
                     "another process writes it", where=str(path), next_step="stop `dualchain local exporter run` first"
                 ) from error
-        self._sql = open_database(path, _SCHEMA)
+        self._sql = open_database(path, "")
+        (form,), (tables,) = (
+            self._sql.execute(question).fetchone()
+            for question in ("PRAGMA user_version", "SELECT COUNT(*) FROM sqlite_master")
+        )
+        if tables and form != _FORM:
+            self.close()
+            raise ExporterFault(
+                f"its books have form {form}, not {_FORM}",
+                where=str(path),
+                next_step="books of another build are not carried over: begin with an empty database and a new chain",
+            )
+        self._sql.executescript(f"{_SCHEMA}PRAGMA user_version = {_FORM};")
 
     def close(self) -> None:
         """Nothing is left in memory."""
@@ -122,12 +149,12 @@ class Database:
     def book(self, key: str) -> Any:
         """An entry of the books; None when there is none."""
         row = self._sql.execute("SELECT value FROM books WHERE key = ?", (key,)).fetchone()
-        return None if row is None else parse(row[0])["v"]
+        return None if row is None else json.loads(row[0])
 
     def set_books(self, entries: Mapping[str, Any]) -> None:
         """Stores entries; None removes one."""
         gone = [(key,) for key, value in entries.items() if value is None]
-        kept = [(key, canonical({"v": value})) for key, value in entries.items() if value is not None]
+        kept = [(key, json.dumps(value)) for key, value in entries.items() if value is not None]
         self._sql.executemany("DELETE FROM books WHERE key = ?", gone)
         self._sql.executemany("INSERT OR REPLACE INTO books VALUES (?, ?)", kept)
 
@@ -140,19 +167,29 @@ class Database:
 
     # ---- objects
 
-    def object(self, object_id: str) -> tuple[str, int, dict[str, Any]] | None:
-        """(kind, latest version, facts of the chain) of an object."""
-        found = self._sql.execute("SELECT kind, latest, facts FROM objects WHERE object = ?", (object_id,)).fetchone()
-        return None if found is None else (str(found[0]), int(found[1]), parse(found[2]))
+    def object(self, object_id: str) -> Stored | None:
+        """An object; None for one that was never made."""
+        found = self._sql.execute(
+            "SELECT kind, latest, facts, deleted FROM objects WHERE object = ?", (object_id,)
+        ).fetchone()
+        return None if found is None else Stored(found[0], found[1], json.loads(found[2]), bool(found[3]))
 
     def latest(self, object_id: str) -> int | None:
-        """Its latest version."""
-        found = self._sql.execute("SELECT latest FROM objects WHERE object = ?", (object_id,)).fetchone()
+        """Its latest version with a body: of what is deleted the one before."""
+        found = self._sql.execute("SELECT latest - deleted FROM objects WHERE object = ?", (object_id,)).fetchone()
         return None if found is None else int(found[0])
 
-    def put_objects(self, rows: Sequence[tuple[str, str, int, bytes]]) -> None:
-        """Stores objects: id, kind, latest version, canonical facts."""
-        self._sql.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", rows)
+    def object_ids(self, prefix: str) -> list[str]:
+        """Ids of objects that begin so and are not deleted, ascending."""
+        found = self._sql.execute(
+            "SELECT object FROM objects WHERE object >= ? AND object < ? AND NOT deleted ORDER BY object",
+            (prefix, prefix + "~"),
+        )
+        return [str(name) for (name,) in found]
+
+    def put_objects(self, rows: Sequence[tuple[str, str, int, bytes, bool]]) -> None:
+        """Stores objects: id, kind, latest version, canonical facts, whether it is deleted."""
+        self._sql.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows)
 
     def history(self, object_id: str) -> list[Version]:
         """All versions as they stand."""

@@ -51,6 +51,18 @@ class Touched:
     kind: str
     latest: int
     facts: Json
+    deleted: str = ""
+    """Why this block deletes it; empty: it does not."""
+
+
+@dataclass(slots=True)
+class Movement:
+    """What a block does to one holding; its registration is written once, at the end of the block."""
+
+    before: Balance
+    event: int = bodies.NON_TRADE
+    report: str = ""
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -67,10 +79,25 @@ class Working:
     place: int = 0
     touched: dict[str, Touched] = field(default_factory=dict)
     unmapped: set[str] = field(default_factory=set)
+    gone: set[str] = field(default_factory=set)
+    """Deleted objects of which an event of this block spoke: it is refused."""
+    referred: set[str] = field(default_factory=set)
+    """Objects to which something of this block refers."""
+    moved: dict[tuple[bytes, bytes], Movement] = field(default_factory=dict)
+    counts: dict[bytes, None] = field(default_factory=dict)
+    """Securities whose number of holders changed."""
+    scales: dict[bytes, None] = field(default_factory=dict)
+    """Securities of which there is more or less."""
+    rolls: dict[bytes, None] = field(default_factory=dict)
+    """Securities whose roll is written anew."""
+    parts: Mapping[int, str] = field(default_factory=dict)
+    """Places of the running transaction's transfers that take what is pledged or frozen."""
     last_transfer: str = ""
-    """The transfer report of the running transaction; what is paid in it belongs to it."""
+    """The transfer report of the running transaction that came last: what is told of a transfer is told after it."""
+    settling: bool = False
     paid_fen: int = 0
-    _before: dict[tuple[bytes, bytes], Balance] = field(default_factory=dict)
+    """Paid for the delivery that is being settled."""
+    _below: set[tuple[bytes, bytes]] = field(default_factory=set)
     _known: dict[str, int | None] = field(default_factory=dict)
     _private: dict[str, Json] = field(default_factory=dict)
     _books: dict[str, Any] = field(default_factory=dict)
@@ -88,16 +115,30 @@ class Working:
         found = self.touched.get(object_id)
         if found is None:
             stored = self.database.object(object_id)
-            old: Json = {} if stored is None else stored[2]
-            found = self.touched[object_id] = Touched(object_id, kind, -1 if stored is None else stored[1], old)
+            if stored is not None and stored.deleted:
+                self.gone.add(object_id)
+                return
+            latest, old = (-1, Json()) if stored is None else (stored.latest, stored.facts)
+            found = self.touched[object_id] = Touched(object_id, kind, latest, old)
         found.facts = merge_patch(found.facts, facts)
+
+    def create(self, object_id: str, kind: str, facts: Json) -> None:
+        """An object named after the running event: new for certain, so nobody is asked."""
+        self.touched[object_id] = Touched(object_id, kind, -1, facts)
+
+    def delete(self, object_id: str, kind: str, latest: int, reason: str) -> None:
+        """The object ends with this block, whose events say nothing of it."""
+        self.touched[object_id] = Touched(object_id, kind, latest, {}, reason)
 
     def exists(self, object_id: str) -> bool:
         """Whether it is there, or will be with this block."""
         return object_id in self.touched or self._latest(object_id) is not None
 
     def reference(self, object_id: str) -> str:
-        """The snapshot valid before this block; version 0 for what the block makes."""
+        """The snapshot valid before this block; version 0 for what the block makes; of what is deleted the last
+        version that said something.
+        """
+        self.referred.add(object_id)
         found = self.touched.get(object_id)
         if found is not None:
             return f"{object_id}/{max(found.latest, 0)}"
@@ -107,7 +148,7 @@ class Working:
         return f"{object_id}/{latest}"
 
     def _latest(self, object_id: str) -> int | None:
-        """The latest version before this block, asked of the database once."""
+        """The latest version with a body before this block, asked of the database once."""
         if object_id not in self._known:
             self._known[object_id] = self.database.latest(object_id)
         return self._known[object_id]
@@ -155,6 +196,11 @@ class Working:
         """What was touched, what is referred to first."""
         return sorted(self.touched.values(), key=lambda one: ORDER.index(one.kind))
 
+    def pending_deletions(self) -> list[tuple[str, str]]:
+        """Objects that end, from earlier blocks, with their reasons, ascending."""
+        keys = [key for key in self.database.book_keys("x/") if self.book(key) is not None]
+        return [(key.removeprefix("x/"), str(self.book(key))) for key in keys]
+
     # ---- books
 
     def book(self, key: str) -> Any:
@@ -179,24 +225,61 @@ class Working:
 
     def change(
         self, security: bytes, account: bytes, available: int = 0, pledged: int = 0, frozen: int = 0
-    ) -> tuple[Balance, Balance]:
-        """(before the block, now) after a change. Raises ExporterFault when the books say that it cannot be."""
+    ) -> Movement:
+        """What the block does to the holding, with this change in it. The events of a transaction tell of what follows
+        before they tell of what it follows from: only its end shows whether the books hold (``end_transaction``).
+        """
         old = self.balance(security, account)
         new = Balance(old.available + available, old.pledged + pledged, old.frozen + frozen)
         if min(new.available, new.pledged, new.frozen) < 0:
-            raise ExporterFault(
-                f"holding {security.hex()} of {account.hex()} would be {new}",
-                where=f"height {self.height}, {self.serial}",
-                next_step="the books miss an event: start again from height 1 with an empty database",
-            )
-        before = self._before.setdefault((security, account), old)
+            self._below.add((security, account))
+        there, was_there = any((new.available, new.pledged, new.frozen)), old != Balance()
         key = f"h/{security.hex()}/{account.hex()}"
-        self.set_book(key, [new.available, new.pledged, new.frozen] if new.total else None)
-        if (old.total == 0) != (new.total == 0):
-            count_key = f"n/{security.hex()}"
-            count = (self.book(count_key) or 0) + (1 if new.total else -1)
-            self.set_book(count_key, count)
-        return before, new
+        self.set_book(key, [new.available, new.pledged, new.frozen] if there else None)
+        if there != was_there:
+            by = 1 if there else -1
+            self._count(f"n/{security.hex()}", by)
+            self._count(f"a/{account.hex()}", by)
+            self.counts[security] = None
+        return self.movement(security, account, old)
+
+    def movement(self, security: bytes, account: bytes, old: Balance | None = None) -> Movement:
+        """The block's movement of a holding, which gets a registration by being asked for."""
+        found = self.moved.get((security, account))
+        if found is None:
+            before = self.balance(security, account) if old is None else old
+            found = self.moved[security, account] = Movement(before)
+        return found
+
+    def _count(self, key: str, by: int) -> None:
+        self.set_book(key, ((self.book(key) or 0) + by) or None)
+
+    def begin_transaction(self, transaction: str, parts: Mapping[int, str]) -> None:
+        """The events that follow are its."""
+        self.transaction, self.place, self.parts = transaction, 0, parts
+        self.last_transfer, self.settling, self.paid_fen = "", False, 0
+
+    def end_transaction(self) -> None:
+        """Raises ExporterFault when the books say that what happened cannot be."""
+        for security, account in self._below:
+            found = self.balance(security, account)
+            if min(found.available, found.pledged, found.frozen) < 0:
+                raise ExporterFault(
+                    f"holding {security.hex()} of {account.hex()} would be {found}",
+                    where=f"height {self.height}, {self.serial}",
+                    next_step="the books miss an event: start again from height 1 with an empty database",
+                )
+        self._below.clear()
+
+    def money(self, account: bytes, by: int) -> None:
+        """All money of an account, available or held."""
+        self._count(f"c/{account.hex()}", by)
+
+    def ever_holders(self, security: bytes) -> list[bytes]:
+        """All who have a registration, or get one with this block."""
+        prefix = f"registration-{security.hex()}-"
+        stored = [bytes.fromhex(name.removeprefix(prefix)) for name in self.database.object_ids(prefix)]
+        return [*dict.fromkeys([*stored, *(account for one, account in self.moved if one == security)])]
 
     def holders(self, security: bytes) -> list[bytes]:
         """All who hold some of it, ascending."""
