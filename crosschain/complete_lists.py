@@ -136,28 +136,29 @@ def check_fresh(header: Header, not_before_ms: int) -> None:
 
 
 async def fetch_list(
-    node: StateSource, view: ChainView, question: Question, check: Callable[[ListEvidence], object]
-) -> ListEvidence:
-    """The list from one node, verified, all of it under one header. Raises InvalidProof, ListMoved, the node's refusal.
+    node: StateSource, view: ChainView, question: Question
+) -> tuple[ListEvidence, Header, dict[bytes, bytes | None]]:
+    """The list from one node: its evidence, and what this proves, all of it under one header. Each proof is checked
+    once. Raises InvalidProof, ListMoved, the node's refusal.
 
     What the keys are is in the list itself: it is asked for again until an answer contains all that it speaks of.
-    ``check`` judges the whole.
+    Whether the values make a whole list is for ``Question.entries``.
     """
     keys = question.keys({})
     for _ in range(_TRIES):
         answers = [await node.state(keys[i : i + _KEYS_AT_ONCE]) for i in range(0, len(keys), _KEYS_AT_ONCE)]
         if len({answer.header.header for answer in answers}) > 1:
             continue
-        values: dict[bytes, bytes | None] = {}
-        for place, answer in enumerate(answers):
-            asked = keys[place * _KEYS_AT_ONCE : (place + 1) * _KEYS_AT_ONCE]
-            values.update(zip(asked, view.check_state(asked, answer)[1], strict=True))
+        proven = [
+            view.check_state(keys[place * _KEYS_AT_ONCE : (place + 1) * _KEYS_AT_ONCE], answer)
+            for place, answer in enumerate(answers)
+        ]
+        values = dict(zip(keys, (value for _, found in proven for value in found), strict=True))
         wanted = question.keys(values)
         if values.keys() >= set(wanted):
             items = dict(zip(keys, (item for answer in answers for item in answer.items), strict=True))
             evidence = ListEvidence(answers[0].header, tuple(items[key] for key in wanted))
-            check(evidence)
-            return evidence
+            return evidence, proven[0][0], {key: values[key] for key in wanted}
         keys = wanted
     raise ListMoved(
         "the list changed while it was read", where=question.what, next_step="ask again", retry_after_ms=200

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from chain_core.codec.seen import state_key
 from chain_core.node.chain_view import ChainView
 from chain_core.types.block import Header
-from contracts.kernel.records import HOLDING, KERNEL, SECURITY, Holding, decode_holding, decode_security
+from contracts.kernel.records import HOLDING, KERNEL, SECURITY, Holding, Security, decode_holding, decode_security
 from contracts.kernel.roll import HELD_HEAD, ROLL_HEAD, chunk_key, held_chunk_key
 from crosschain.complete_lists import ListEvidence, Question, StateSource, fetch_list, prove_list
 
@@ -64,7 +64,20 @@ async def fetch_roll(node: StateSource, view: ChainView, security: bytes) -> Lis
     """The roll from one node, verified, all of it under one header. Raises InvalidProof, ListMoved, the node's
     refusal.
     """
-    return await fetch_list(node, view, _roll(security), lambda evidence: check_roll(view, security, evidence))
+    evidence, _, values = await fetch_list(node, view, _roll(security))
+    roll_of(security, values)
+    return evidence
+
+
+async def read_roll(node: StateSource, view: ChainView, security: bytes) -> tuple[Security, HolderRoll] | None:
+    """The security's record and its roll, proven under one header; None when the chain has no such security, proven.
+    Raises what ``fetch_roll`` raises.
+    """
+    _, header, values = await fetch_list(node, view, _roll(security))
+    record = values[_roll(security).first[0]]
+    if record is None:
+        return None
+    return decode_security(record), HolderRoll(header, security, *roll_of(security, values))
 
 
 def check_roll(view: ChainView, security: bytes, evidence: ListEvidence, *, not_before_ms: int = 0) -> HolderRoll:
@@ -115,7 +128,9 @@ async def fetch_holdings(node: StateSource, view: ChainView, account: bytes) -> 
     """The holdings from one node, verified, all of them under one header. Raises InvalidProof, ListMoved, the node's
     refusal.
     """
-    return await fetch_list(node, view, _held(account), lambda evidence: check_holdings(view, account, evidence))
+    evidence, _, values = await fetch_list(node, view, _held(account))
+    holdings_of(account, values)
+    return evidence
 
 
 def check_holdings(

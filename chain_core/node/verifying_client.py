@@ -127,12 +127,15 @@ class VerifyingClient:
     async def from_any(self, ask: Callable[[NodeClient], Awaitable[T]]) -> T:
         """The first good answer, each node asked once, starting with the one that last gave a good one."""
         last: DualchainError | None = None
-        for _ in self.nodes:
+        first = self._turn  # others ask at the same time: their failures must not make this one pass over a node
+        for who in (*range(first, len(self.nodes)), *range(first)):
             try:
-                return await through_epochs(self.view, self.nodes[self._turn], ask)
+                answer = await through_epochs(self.view, self.nodes[who], ask)
             except (*_ANOTHER_NODE, NotFound) as refusal:
                 last = refusal
-                self._next_node()
+            else:
+                self._turn = who
+                return answer
         assert last is not None
         raise last
 

@@ -29,6 +29,8 @@ from contracts.kernel.records import (
 )
 from contracts.kernel.roll import holder_count, read_held, read_roll
 
+_COUNTED = int(Flag.COUNTED)  # asked for each holder that joins: a plain number is three times as fast
+
 MAX_OWNERS = 100_000
 MAX_VEHICLE_SECURITIES = 256
 MAX_FAMILY_START = 2_000
@@ -49,7 +51,7 @@ def _register_of(security: bytes, record: Security) -> bytes:
 
 def is_counted(record: Security) -> bool:
     """Whether the count stands in state."""
-    return bool(record.flags & Flag.COUNTED) or record.family != NOBODY
+    return bool(record.flags & _COUNTED) or record.family != NOBODY
 
 
 def counted(space: Namespace, security: bytes, record: Security) -> int:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from chain_core.codec.seen import state_key
 from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.node.verifying_client import Settled, VerifyingClient
 from chain_core.types.block import Header
-from contracts.kernel.records import KERNEL, SECURITY, Status, decode_security
-from crosschain.proofs import check_roll, fetch_roll
+from contracts.kernel.records import Status
+from crosschain.proofs import read_roll
 from local_chain.adapter.reconcile import Book
 
 _WITHIN_S = 120.0
@@ -41,10 +40,9 @@ class AdapterChain:
 
     async def book(self, security: bytes) -> Book | None:
         """A security's register, proven complete; None when the chain has no such security, proven, too."""
-        _, (record,) = await self.client.state([state_key(KERNEL, SECURITY + security)])
-        if record is None:
+        found = await self.client.from_any(lambda node: read_roll(node, self.client.view, security))
+        if found is None:
             return None
-        evidence = await self.client.from_any(lambda node: fetch_roll(node, self.client.view, security))
-        found = check_roll(self.client.view, security, evidence)
-        live = decode_security(record).status == Status.LIVE
-        return Book({account: holding.total for account, holding in found.holders}, live, found.header.height)
+        record, roll = found
+        units = {account: holding.total for account, holding in roll.holders}
+        return Book(units, record.status == Status.LIVE, roll.header.height)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -22,6 +24,8 @@ from local_chain.adapter.submitter import Job, Submitter
 
 PART_ROWS = 512
 """Rows a transaction: their writes and events stay below its limits."""
+AT_ONCE, IN_FLIGHT = 100, 2
+"""Transactions handed in together, and how many such hand-ins are on their way. Smaller ones make more blocks."""
 _ID = re.compile("[0-9a-f]{32}")
 
 Progress = Callable[[str, int, int], None]
@@ -74,7 +78,7 @@ class Importer:
         registrar: Submitter | None,
         *,
         four_eyes: bool,
-        at_once: int = 100,
+        at_once: int = AT_ONCE,
         progress: Progress = lambda *_: None,
     ) -> None:
         self._naming, self._operator, self._registrar = naming, operator, registrar
@@ -116,16 +120,24 @@ class Importer:
         """Hands in all steps; how many rows had been brought in before."""
         done, earlier = before, 0
         total = total or sum(step.rows for step in steps)
-        for start in range(0, len(steps), self._at_once):
-            part = steps[start : start + self._at_once]
-            known = submitter.done([step.job for step in part])
-            entries = await submitter.submit([step.job for step in part])
-            earlier += sum(step.rows for step in part if step.job.business_id in known)
-            refused = [(step, entry) for step, entry in zip(part, entries, strict=True) if not entry.done]
-            if refused:
-                raise _stopped(refused)
-            done += sum(step.rows for step in part)
-            self._progress(stage, done, total)
+        parts = [steps[start : start + self._at_once] for start in range(0, len(steps), self._at_once)]
+        known = [submitter.done([step.job for step in part]) for part in parts]
+        sent: deque[asyncio.Task[list[Entry]]] = deque()
+        try:
+            for place, part in enumerate(parts):
+                for later in parts[place + len(sent) : place + IN_FLIGHT]:  # signed while those before become final
+                    sent.append(asyncio.create_task(submitter.submit([step.job for step in later])))
+                entries = await sent.popleft()
+                earlier += sum(step.rows for step in part if step.job.business_id in known[place])
+                refused = [(step, entry) for step, entry in zip(part, entries, strict=True) if not entry.done]
+                if refused:
+                    raise _stopped(refused)
+                done += sum(step.rows for step in part)
+                self._progress(stage, done, total)
+        finally:  # what was sent and not told is in the journal
+            for task in sent:
+                task.cancel()
+            await asyncio.gather(*sent, return_exceptions=True)
         return earlier
 
     def _security_steps(self, one: SecurityLine) -> Iterator[Step]:

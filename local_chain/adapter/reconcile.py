@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -11,6 +13,8 @@ from local_chain.adapter.roll_files import Roll, SecurityLine
 
 MAX_DIFFERENCES = 10_000
 """Listed in a report; all are counted."""
+AT_ONCE = 8
+"""Registers that are read at the same time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,19 +87,34 @@ class Report:
 async def reconcile(
     roll: Roll, naming: Naming, books: Books, progress: Callable[[int, int], None] = lambda *_: None
 ) -> Report:
-    """Every register of the book against a proven complete one. Raises what reading proofs raises."""
+    """Every register of the book against a proven complete one, in the book's order; the next ones are read while one
+    is compared. Raises what reading proofs raises.
+    """
     report = Report()
-    for place, one in enumerate(roll.securities, 1):
-        found = await books.book(naming.security(one.reference))
-        report.securities += 1
-        report.holdings += len(one.rows)
-        report.units_in_book += one.declared
-        if found is None:
-            report.add(Difference("no_security", one.reference, "", one.line, one.declared, 0))
-        else:
-            _compare(report, one, naming, found)
-        progress(place, len(roll.securities))
+    reading: deque[asyncio.Task[Book | None]] = deque()
+    try:
+        for place, one in enumerate(roll.securities, 1):
+            for other in roll.securities[place - 1 + len(reading) : place - 1 + AT_ONCE]:
+                reading.append(asyncio.create_task(books.book(naming.security(other.reference))))
+            found = await reading.popleft()
+            _note(report, one, naming, found)
+            progress(place, len(roll.securities))
+    finally:
+        for task in reading:
+            task.cancel()
+        await asyncio.gather(*reading, return_exceptions=True)
     return report
+
+
+def _note(report: Report, one: SecurityLine, naming: Naming, found: Book | None) -> None:
+    """One register in the report."""
+    report.securities += 1
+    report.holdings += len(one.rows)
+    report.units_in_book += one.declared
+    if found is None:
+        report.add(Difference("no_security", one.reference, "", one.line, one.declared, 0))
+    else:
+        _compare(report, one, naming, found)
 
 
 def _compare(report: Report, one: SecurityLine, naming: Naming, found: Book) -> None:

@@ -263,6 +263,23 @@ def test_a_question_goes_on_to_the_next_node() -> None:
     told([Node("liar", [], FORGED), Node("honest", [])], story)
 
 
+def test_questions_at_the_same_time_pass_over_no_node() -> None:
+    """Each failure moves nobody else on: eight that meet one dead node among four all end at a living one."""
+
+    async def story(client: VerifyingClient) -> None:
+        gone = client.nodes[0]
+
+        async def ask(node: Any) -> str:
+            await asyncio.sleep(0)
+            if node is gone:
+                raise Unreachable("gone")
+            return str(node.address)
+
+        assert set(await asyncio.gather(*(client.from_any(ask) for _ in range(8)))) == {"b"}
+
+    told([Node(name, []) for name in "abcd"], story)
+
+
 def test_a_node_that_answers_another_height() -> None:
     async def story(client: VerifyingClient) -> None:
         with pytest.raises(InvalidProof, match="header 1 for height 2"):
