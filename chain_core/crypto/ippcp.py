@@ -1,4 +1,5 @@
-"""ctypes binding of Intel's single-buffer library (`libippcp` of PyPI's `ipp-crypto` 2026.2): SM2 verification.
+"""ctypes binding of Intel's single-buffer library (`libippcp` of PyPI's `ipp-crypto` 2026.2): SM2 verification, and
+signing for clients.
 
 Its field arithmetic uses BMI2 and ADX, which every x86-64 server of the last ten years has, with a table for the base
 point; it needs no other library. Objects are blocks of memory that the caller owns (ippcp.h, section GFpEC). A curve
@@ -11,7 +12,7 @@ import ctypes
 import re
 import threading
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from chain_core.crypto.errors import CryptoUnavailable
 from chain_core.crypto.wheel_files import installed_libraries
@@ -24,6 +25,7 @@ _VALID = 0  # ippECValid of enum IppECResult
 _INSTALL = "pip install ipp-crypto==2026.2.0, or use DUALCHAIN_CRYPTO=openssl"
 
 Buffer: TypeAlias = "ctypes.Array[ctypes.c_char]"
+T = TypeVar("T")
 
 
 def unavailable(what: str, next_step: str = _INSTALL) -> CryptoUnavailable:
@@ -32,7 +34,7 @@ def unavailable(what: str, next_step: str = _INSTALL) -> CryptoUnavailable:
 
 
 class IppCp:
-    """The loaded library with the calls that SM2 verification needs."""
+    """The loaded library with the calls that SM2 verification and signing need."""
 
     def __init__(self, file: str) -> None:
         """OSError when it does not load, AttributeError when it lacks a call."""
@@ -57,14 +59,17 @@ class IppCp:
         self.number_size = bind("ippsBigNumGetSize", _INT, _INT, _VOID)
         self.number = bind("ippsBigNumInit", _INT, _INT, _VOID)
         self.number_set = bind("ippsSetOctString_BN", _INT, _CHARS, _INT, _VOID)
+        self.number_get = bind("ippsGetOctString_BN", _INT, _VOID, _INT, _VOID)
+        # digest, private key, nonce (which the library wipes), r, s, curve, scratch
+        self.sign = bind("ippsGFpECSignSM2", _INT, *[_VOID] * 7, dear=True)
         # digest, public point, r, s, result, curve, scratch
         self.verify = bind("ippsGFpECVerifySM2", _INT, *[_VOID] * 7, dear=True)
         if self.initialise() < 0:  # a warning says that the CPU's features are not all used
             raise OSError("ippcpInit refuses this CPU")
 
 
-class Sm2Verifier:
-    """The curve and room for one verification: for one thread."""
+class Sm2Curve:
+    """The curve and room for one computation: for one thread."""
 
     def __init__(self, library: IppCp) -> None:
         """Raises CryptoUnavailable when the library refuses its own curve."""
@@ -77,13 +82,63 @@ class Sm2Verifier:
         self._check(library.curve_table(self._curve), "ippsGFpECBindGxyTblStdSM2")
         self._scratch = self._sized(lambda size: library.scratch_size(2, self._curve, size))
         self._numbers = [self._number() for _ in range(3)]
-        self._result = _INT(_VALID)
         self._digest_at, self._r_at, self._s_at = map(ctypes.addressof, self._numbers)
-        self._tail = (
-            ctypes.addressof(self._result),
-            ctypes.addressof(self._curve),
-            ctypes.addressof(self._scratch),
-        )
+        self._room = ctypes.addressof(self._curve), ctypes.addressof(self._scratch)
+
+    def _number(self) -> Buffer:
+        made = self._sized(lambda size: self._library.number_size(_WORDS, size))
+        self._check(self._library.number(_WORDS, made), "ippsBigNumInit")
+        return made
+
+    def _sized(self, ask: Callable[[Any], int]) -> Buffer:
+        size = _INT()
+        self._check(ask(ctypes.byref(size)), "a size")
+        return ctypes.create_string_buffer(size.value)
+
+    def _check(self, status: int, call: str) -> None:
+        if status != 0:
+            raise unavailable(f"libippcp refuses {call} (status {status})", "use DUALCHAIN_CRYPTO=openssl")
+
+
+class Sm2Signer(Sm2Curve):
+    """Room for one signature."""
+
+    def __init__(self, library: IppCp) -> None:
+        """Raises CryptoUnavailable when the library refuses its own curve."""
+        super().__init__(library)
+        self._secrets = [self._number() for _ in range(2)]
+        self._private_at, self._nonce_at = map(ctypes.addressof, self._secrets)
+        self._out = ctypes.create_string_buffer(64)
+        self._out_at = ctypes.addressof(self._out)
+
+    def sign(self, private_key: bytes, nonce: bytes, digest: bytes) -> bytes | None:
+        """r || s over e = ``digest`` < n, with a nonce in [1, n-1] that nobody else has; None when the library refuses.
+
+        Nothing of key or nonce is left in this object.
+        """
+        library, setting = self._library, self._library.number_set
+        status = setting(digest, 32, self._digest_at)
+        status |= setting(private_key, 32, self._private_at) | setting(nonce, 32, self._nonce_at)
+        if status == 0:
+            numbers = self._digest_at, self._private_at, self._nonce_at, self._r_at, self._s_at
+            status = library.sign(*numbers, *self._room)
+        if status == 0:
+            status = library.number_get(self._out_at, 32, self._r_at)
+            status |= library.number_get(self._out_at + 32, 32, self._s_at)
+        for wiped in (self._private_at, self._nonce_at, self._r_at, self._s_at):
+            library.number(_WORDS, wiped)  # zeros in value and scratch of each, where parts of the key stood
+        ctypes.memset(self._scratch, 0, len(self._scratch))
+        return self._out.raw if status == 0 else None
+
+
+class Sm2Verifier(Sm2Curve):
+    """Room for one verification."""
+
+    def __init__(self, library: IppCp) -> None:
+        """Raises CryptoUnavailable when the library refuses its own curve."""
+        super().__init__(library)
+        self._result = _INT(_VALID)
+        self._tail = (ctypes.addressof(self._result), *self._room)
 
     def point(self, public_key: bytes) -> Buffer:
         """64 bytes of a point on the curve (the caller has checked), as the library wants it; any thread may use it."""
@@ -119,32 +174,18 @@ class Sm2Verifier:
 
         return run
 
-    def _number(self) -> Buffer:
-        made = self._sized(lambda size: self._library.number_size(_WORDS, size))
-        self._check(self._library.number(_WORDS, made), "ippsBigNumInit")
-        return made
 
-    def _sized(self, ask: Callable[[Any], int]) -> Buffer:
-        size = _INT()
-        self._check(ask(ctypes.byref(size)), "a size")
-        return ctypes.create_string_buffer(size.value)
+class PerThread(Generic[T]):
+    """One for each thread that asks, made at its first question."""
 
-    def _check(self, status: int, call: str) -> None:
-        if status != 0:
-            raise unavailable(f"libippcp refuses {call} (status {status})", "use DUALCHAIN_CRYPTO=openssl")
+    def __init__(self, make: Callable[[], T]) -> None:
+        self._make, self._local = make, threading.local()
 
-
-class Verifiers:
-    """A verifier for each thread that asks, made at its first question."""
-
-    def __init__(self, library: IppCp) -> None:
-        self._library, self._local = library, threading.local()
-
-    def mine(self) -> Sm2Verifier:
+    def mine(self) -> T:
         """This thread's own."""
-        own: Sm2Verifier | None = getattr(self._local, "verifier", None)
+        own: T | None = getattr(self._local, "own", None)
         if own is None:
-            own = self._local.verifier = Sm2Verifier(self._library)
+            own = self._local.own = self._make()
         return own
 
 

@@ -1,4 +1,4 @@
-"""Seals on all cores: where no provider signs in lanes, libcrypto signs on threads, outside the interpreter's lock."""
+"""Seals on all cores: the libraries sign on threads, outside the interpreter's lock."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from chain_core.crypto.provider import ManySigner
-from chain_core.crypto.providers import provider, sign_many_for_clients
+from chain_core.crypto.providers import sign_many_for_clients
 
 _WORTH_IT = 64
 """Fewer signatures than this are not spread."""
@@ -16,7 +15,7 @@ _WORTH_IT = 64
 def sign_on_all_cores(items: Sequence[tuple[bytes, bytes]]) -> list[bytes]:
     """Signatures over (private key, message) pairs, in order. Raises InvalidKey, SigningFailed."""
     workers = os.cpu_count() or 1
-    if isinstance(provider(), ManySigner) or workers == 1 or len(items) < _WORTH_IT:
+    if workers == 1 or len(items) < _WORTH_IT:
         return sign_many_for_clients(items)
     size = -(-len(items) // workers)
     with ThreadPoolExecutor(workers) as pool:

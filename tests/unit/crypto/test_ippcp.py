@@ -9,8 +9,8 @@ import pytest
 
 from chain_core.crypto import ippcp
 from chain_core.crypto.der import signature_from_der
-from chain_core.crypto.errors import CryptoUnavailable
-from chain_core.crypto.ippcp import Sm2Verifier
+from chain_core.crypto.errors import CryptoUnavailable, InvalidKey
+from chain_core.crypto.ippcp import Sm2Signer, Sm2Verifier
 from chain_core.crypto.ippcp_provider import IppCpProvider, reduced
 from chain_core.crypto.libcrypto import libcrypto, sm2_private, sm2_public
 from chain_core.crypto.openssl import OpenSslProvider
@@ -108,3 +108,61 @@ def test_a_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.metadata.files", nothing)
     with pytest.raises(CryptoUnavailable, match=r"ipp-crypto is not installed.*pip install ipp-crypto"):
         ippcp.load()
+
+
+def test_clients_signatures_are_libcryptos_to_verify(provider: IppCpProvider) -> None:
+    items = [(be(index + 3), bytes([index]) * (index * 37)) for index in range(20)]
+    signatures = provider.sm2_sign_many_for_clients(items)
+    assert len({signature[:32] for signature in signatures}) == len(items)
+    assert len(set(provider.sm2_sign_many_for_clients([items[0]] * 5))) == 5, "a nonce of its own for each"
+    signed = [
+        (provider.sm2_public_key(key), message, signature)
+        for (key, message), signature in zip(items, signatures, strict=True)
+    ]
+    assert OpenSslProvider().sm2_verify_many(signed) == [True] * len(items)
+    with pytest.raises(InvalidKey):
+        provider.sm2_sign_many_for_clients([(be(7), b"one"), (be(N - 1), b"two")])
+
+
+def test_threads_sign_beside_one_another(provider: IppCpProvider) -> None:
+    public_key = provider.sm2_public_key(KEY)
+    items = [(KEY, bytes([number])) for number in range(30)]
+    with ThreadPoolExecutor(6) as pool:
+        for signatures in pool.map(provider.sm2_sign_many_for_clients, [items] * 12):
+            signed = [(public_key, message, one) for (_, message), one in zip(items, signatures, strict=True)]
+            assert provider.sm2_verify_many(signed) == [True] * len(items)
+
+
+def test_nonces_are_drawn_until_in_range(provider: IppCpProvider, monkeypatch: pytest.MonkeyPatch) -> None:
+    draws = [bytes(32), be(N), b"\xff" * 32, be(N - 1)]
+    monkeypatch.setattr("secrets.token_bytes", lambda size: draws.pop(0))
+    provider.sm2_sign_many_for_clients([(KEY, b"m")])
+    assert not draws
+
+
+@pytest.mark.parametrize("nonce", [0, N, 2**256 - 1])
+def test_the_library_refuses_nonces_out_of_range(provider: IppCpProvider, nonce: int) -> None:
+    assert provider._signers.mine().sign(KEY, be(nonce), be(5)) is None
+
+
+def test_what_the_library_does_not_sign_libcrypto_does(
+    provider: IppCpProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    public_key = provider.sm2_public_key(KEY)
+    for answer in (None, bytes(64)):
+        monkeypatch.setattr(Sm2Signer, "sign", lambda *_, answer=answer: answer)
+        (signature,) = provider.sm2_sign_many_for_clients([(KEY, b"m")])
+        assert OpenSslProvider().sm2_verify(public_key, b"m", signature)
+    monkeypatch.setattr(Sm2Signer, "sign", lambda *_: bytes([1]) * 64)
+    with pytest.raises(CryptoUnavailable, match="do not verify"):
+        IppCpProvider()
+
+
+def test_no_key_is_left_in_the_room(provider: IppCpProvider) -> None:
+    private_key, nonce = bytes(range(1, 33)), bytes(range(100, 132))
+    signer = Sm2Signer(ippcp.load())
+    assert signer.sign(private_key, nonce, be(5)) is not None
+    rooms = b"".join(room.raw for room in (*signer._secrets, *signer._numbers, signer._scratch, signer._curve))
+    for secret in (private_key, nonce):
+        for part in (secret[:8], secret[8:16], secret[24:]):
+            assert part not in rooms and part[::-1] not in rooms
