@@ -48,6 +48,9 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
         "registry", "service_registry.cli", "Services 赋能服务 between markets: publish, test, apply, call, audit."
     ),
     SubCommand("gateway", "service_registry.gateway_cli", "Run the gateway through which services are called."),
+    SubCommand(
+        "conformance", "crosschain.conformance.cli", "Joint tests 联调测试: a chain's node interface by JR/T 0314."
+    ),
     SubCommand("lookup", "service_registry.lookup_cli", "Run a market's proven holder-roll look-up 股东名册查询."),
 )
 

@@ -190,3 +190,40 @@ class Paths:
 def snapshot_path(object_id: str, version: int | str) -> str:
     """A snapshot's (§4.1 of the standard)."""
     return f"/objects/{quote(object_id, safe='')}/versions/{version}"
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A URL in plaintext that leads to another machine: it is never asked, no credentials leave."""
+
+    name: str
+    secure: bool = False
+
+    @classmethod
+    def of(cls, url: str) -> Plain | None:
+        """None for a URL that may be asked, or that is none."""
+        parts = urlsplit(url)
+        if parts.scheme != "http" or not parts.hostname:
+            return None
+        try:
+            require_loopback(f"[{parts.hostname}]:80" if ":" in parts.hostname else f"{parts.hostname}:80")
+        except LocalFault:
+            return cls(url)
+        return None
+
+    def get(self, path: str, credentials: str = "own") -> Response:
+        """Raises EndpointAway."""
+        raise EndpointAway("not asked: plaintext", where=self.name, next_step="offer HTTPS")
+
+
+def read_token(path: Path) -> str:
+    """A bearer token in a file of its own, mode 0600. Raises LocalFault."""
+    try:
+        mode, text = path.stat().st_mode, path.read_text("ascii").strip()
+    except (OSError, ValueError) as error:
+        raise LocalFault(f"cannot be read: {error}", where=str(path), next_step="name the token's file") from error
+    if mode & 0o077:
+        raise LocalFault("others can read the token's file", where=str(path), next_step=f"chmod 600 {path}")
+    if not text or not text.isprintable() or " " in text:
+        raise LocalFault("no token", where=str(path), next_step="one line, as it was given to you")
+    return text

@@ -217,8 +217,8 @@ def quorum(n: int) -> int:
     return -(-(n + (n - 1) // 3 + 1) // 2)
 
 
-def check_quorum(state: Consensus) -> None:
-    """Distinct validators of the set, a quorum of them, each with a valid signature over the signed data."""
+def check_votes(state: Consensus) -> None:
+    """Distinct validators of the set, a quorum of them."""
     where = f"state {state.height}/votes"
     named = [name for name, _ in state.signatures]
     if len(set(named)) != len(named) or sorted(named) != sorted(state.participants):
@@ -227,10 +227,20 @@ def check_quorum(state: Consensus) -> None:
         fail("quorum", where, f"{unknown[0]} is no validator")
     if len(named) < quorum(len(state.validators)):
         fail("quorum", where, f"{len(named)} of {len(state.validators)} voted, {quorum(len(state.validators))} must")
+
+
+def check_signatures(state: Consensus) -> None:
+    """Each voter's signature over the signed data, after ``check_votes``."""
     items = [(state.validators[name], state.signed_data, signature) for name, signature in state.signatures]
     for (name, _), holds in zip(state.signatures, provider().sm2_verify_many(items), strict=True):
         if not holds:
-            fail("signature", where, f"the signature of {name} does not verify")
+            fail("signature", f"state {state.height}/votes", f"the signature of {name} does not verify")
+
+
+def check_quorum(state: Consensus) -> None:
+    """A quorum of validators, each with a valid signature."""
+    check_votes(state)
+    check_signatures(state)
 
 
 def check_header(block: Block, state: Consensus) -> None:

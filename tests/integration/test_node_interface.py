@@ -15,6 +15,7 @@ from chain_core._pb.dualchain.jrt0314.v1 import jrt0314_pb2 as pb
 from chain_core.crypto.hashing import sm3
 from chain_core.network.raw_rpc import RawChannel
 from chain_core.types.transaction import Operation
+from crosschain.conformance.kit import run as run_checks
 from crosschain.jrt0314.endpoint import Credentials, HttpEndpoint, Paths, snapshot_path
 from crosschain.jrt0314.messages import to_json
 from crosschain.jrt0314.service import method_name
@@ -106,7 +107,9 @@ def _openssl() -> None:
 
 
 def test_two_nodes_answer_alike(tmp_path: Path) -> None:
-    """Blocks, roots, ids and objects are equal over gRPC and two HTTPS endpoints; callers are told apart."""
+    """Blocks, roots, ids and objects are equal over gRPC and two HTTPS endpoints, callers are told apart, and the
+    joint test is passed.
+    """
 
     async def main() -> None:
         async with pulled(tmp_path) as one:
@@ -118,6 +121,10 @@ def test_two_nodes_answer_alike(tmp_path: Path) -> None:
             told = to_json(pb.IdsResponse.FromString(raw))
             await channel.close()
             await asyncio.to_thread(compare, one, height, told)
+            await anchored(one.house, 1, "update")
+            await one.house.until(one.house.nodes["one"].store.final_height)
+            report = await asyncio.to_thread(run_checks, one.endpoints(), one.paths.network_id, 1)
+            assert report.passed, [row for row in report.checks if row.result != "pass"]
 
     asyncio.run(main())
 

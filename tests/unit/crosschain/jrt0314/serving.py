@@ -23,7 +23,7 @@ from local_chain.interface.process import RULES
 from local_chain.interface.snapshots import METHOD, Snapshots
 from tests.unit.crosschain.jrt0314.market import Market
 
-SECRET = "the regulator's own token"
+SECRET = "the-regulator-s-own-token"
 TOKENS = {
     sm3(SECRET.encode()): Token("csrc", ("client", "regulator")),
     sm3(b"a client without reading role"): Token("somebody", ("client",)),

@@ -1,0 +1,124 @@
+"""The report of a joint test: rows by clause, canonical JSON, signed (docs/spec/node-interface.md §8)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from chain_core.crypto.hashing import sm3
+from chain_core.crypto.providers import provider, signing_provider
+from chain_core.types.errors import DualchainError
+from contracts.data_model.faults import SnapshotRefused
+from contracts.data_model.json_text import canonical, parse
+
+FORMAT: Final = "dualchain/jrt0314-report/v1"
+STANDARD: Final = "JR/T 0314-2024"
+
+
+class ReportRefused(DualchainError):
+    """A file that is no report, or one whose signature does not hold."""
+
+    code = "REPORT_REFUSED"
+
+
+class Result(StrEnum):
+    """What became of a check."""
+
+    PASS = "pass"  # noqa: S105 - no password
+    FAIL = "fail"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One check: the clause it is of, its name, what was found, what to do."""
+
+    clause: str
+    check: str
+    result: Result
+    detail: str
+    next_step: str
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """A joint test of one network. ``genesis_hash`` is what the chain says of itself, empty when it says nothing."""
+
+    network_id: str
+    genesis_hash: str
+    endpoints: tuple[str, ...]
+    started_ms: int
+    heights: tuple[int, ...]
+    checks: tuple[Row, ...]
+
+    @property
+    def passed(self) -> bool:
+        """Every check passed: one that was skipped was not shown."""
+        return all(row.result is Result.PASS for row in self.checks)
+
+    def document(self) -> dict[str, Any]:
+        """As it is written and signed."""
+        return {
+            "checks": [{**asdict(row), "result": row.result.value} for row in self.checks],
+            "endpoints": list(self.endpoints),
+            "format": FORMAT,
+            "genesis_hash": self.genesis_hash,
+            "heights": list(self.heights),
+            "network_id": self.network_id,
+            "passed": self.passed,
+            "standard": STANDARD,
+            "started_ms": self.started_ms,
+        }
+
+
+def signed(report: Report, private_key: bytes) -> bytes:
+    """The file: the report and its tester's signature, SM2 over SM3 on the report's RFC 8785 bytes."""
+    document = report.document()
+    signature = signing_provider().sm2_sign(private_key, canonical(document))
+    public = signing_provider().sm2_public_key(private_key)
+    return canonical(
+        {
+            "report": document,
+            "signature": {"pub_key": "04" + public.hex(), "digest_algo": "SM3", "value": signature.hex()},
+        }
+    )
+
+
+def unsigned(report: Report) -> bytes:
+    """The file without a signature: nobody can be shown it."""
+    return canonical({"report": report.document(), "signature": None})
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """A report whose signature holds: its document, the tester's key (64 bytes), the file's SM3."""
+
+    document: dict[str, Any]
+    public_key: bytes
+    evidence: bytes
+
+
+def read_signed(raw: bytes, trusted: Sequence[bytes] = ()) -> Read:
+    """The report in a file. ``trusted``: keys one of which must have signed. Raises ReportRefused."""
+    try:
+        found = parse(raw)
+        document, signature = found["report"], found["signature"]
+        key, value = bytes.fromhex(signature["pub_key"]), bytes.fromhex(signature["value"])
+        message = canonical(document)
+    except (SnapshotRefused, KeyError, TypeError, ValueError) as error:
+        raise _refused(f"no signed report: {error}"[:200]) from error
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise _refused(f"not of format {FORMAT}")
+    if len(key) != 65 or key[0] != 4 or len(value) != 64:
+        raise _refused("04 || x || y and r || s are expected")
+    if not provider().sm2_verify_many([(key[1:], message, value)])[0]:
+        raise _refused("the signature does not verify")
+    if trusted and key[1:] not in trusted:
+        raise _refused("signed by another key than the tester's")
+    return Read(document, key[1:], sm3(raw))
+
+
+def _refused(what: str) -> ReportRefused:
+    return ReportRefused(what, where="report", next_step="have the joint test run again: dualchain conformance run")
