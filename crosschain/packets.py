@@ -10,20 +10,40 @@ from typing import cast
 from chain_core.codec.proofs import encode_packet
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, decode_value, encode_value
-from chain_core.execution.arguments import ACCOUNT, HASH, Integer, Kind, Optional, Record, Text
+from chain_core.execution.arguments import ACCOUNT, HASH, Integer, Kind, Octets, Optional, Record, Text
 from chain_core.execution.context import sequence_key
 from chain_core.types.errors import MalformedBytes
-from chain_core.types.ids import MAIN_LEDGER
+from chain_core.types.ids import ACCOUNT_ID_SIZE, MAIN_LEDGER, NO_ACCOUNT
 from chain_core.types.packet import Packet
 from chain_core.types.values import Value
 
 REPORT_CHANNEL, REPORT_KIND = "report", "block"
-DIRECTIVE_CHANNEL, ACK_KIND = "directive", "ack"
+DIRECTIVE_CHANNEL, ACK_KIND, ANSWER_KIND = "directive", "ack", "answer"
 UPWARD_CHANNELS = (REPORT_CHANNEL, DIRECTIVE_CHANNEL)
 """Channels from a local chain to the supervisory one, in the order a relayer looks at them."""
 
 FREEZE, UNFREEZE = "freeze_holder", "unfreeze_holder"
-DIRECTIVE_KINDS = frozenset((FREEZE, UNFREEZE))
+FREEZE_SECURITY, UNFREEZE_SECURITY = "freeze_security", "unfreeze_security"
+HALT_TEMPLATE, RESUME_TEMPLATE = "halt_template", "resume_template"
+RECTIFY, DEMAND_REPORT = "rectify", "report"
+SUBJECTS: Mapping[str, str] = {
+    FREEZE: "account",
+    UNFREEZE: "account",
+    FREEZE_SECURITY: "security",
+    UNFREEZE_SECURITY: "security",
+    HALT_TEMPLATE: "template",
+    RESUME_TEMPLATE: "template",
+}
+"""What a kind of directive is about: the one field of its payload that it needs."""
+LIFTED_BY: Mapping[str, str] = {
+    UNFREEZE: FREEZE,
+    UNFREEZE_SECURITY: FREEZE_SECURITY,
+    RESUME_TEMPLATE: HALT_TEMPLATE,
+}
+"""The kinds that end others: all of their subject, or the one that ``lifts`` names."""
+DEMANDS = frozenset((RECTIFY, DEMAND_REPORT))
+"""Kinds that the market answers by a packet of its own; what they are about stands in the document named."""
+DIRECTIVE_KINDS = frozenset(SUBJECTS) | DEMANDS
 
 MAX_DIRECTIVES = 32
 """Directives confirmed for one target in one block, and carried out by one ``update``."""
@@ -54,24 +74,48 @@ class Outcome(IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class Directive:
-    """Payload of a directive: the holder's account on the target chain, deadline in block time, document behind it.
+    """Payload of a directive: deadline in block time, the document behind it, and what it is about on the target chain.
 
-    ``lifts`` is the sequence of the one freeze that an ``unfreeze_holder`` ends; without it, it ends all of them.
+    ``account`` (all zeros: none), ``security`` and ``template`` are given as ``SUBJECTS`` says. ``lifts`` is the
+    sequence of the one directive that this one ends; without it, it ends all of its subject.
     """
 
     account: bytes
     deadline_ms: int
     reference: str
     lifts: int | None = None
+    security: bytes = b""
+    template: str = ""
+
+    def payload(self) -> dict[str, Value]:
+        """The packet's map: what is not given is left out."""
+        row: dict[str, Value] = {"deadline_ms": self.deadline_ms, "reference": self.reference}
+        if self.account != NO_ACCOUNT:
+            row["account"] = self.account
+        if self.security:
+            row["security"] = self.security
+        if self.template:
+            row["template"] = self.template
+        return row if self.lifts is None else {**row, "lifts": self.lifts}
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Payload of an ``answer``: to which demand, SM3 of its packet, SM3 of the document answered with, its name."""
+
+    sequence: int
+    packet: bytes
+    document: bytes
+    reference: str
 
     def payload(self) -> dict[str, Value]:
         """The packet's map."""
-        row: dict[str, Value] = {
-            "account": self.account,
-            "deadline_ms": self.deadline_ms,
+        return {
+            "sequence": self.sequence,
+            "packet": self.packet,
+            "document": self.document,
             "reference": self.reference,
         }
-        return row if self.lifts is None else {**row, "lifts": self.lifts}
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,9 +174,15 @@ class Report:
 
 
 _COUNT = Integer()
-_DIRECTIVE = Record(
-    {"account": ACCOUNT, "deadline_ms": _COUNT, "reference": Text(MAX_REFERENCE_BYTES), "lifts": Optional(_COUNT)}
-)
+SUBJECT_KINDS: Mapping[str, Kind] = {
+    "account": Optional(ACCOUNT),
+    "security": Optional(Octets(ACCOUNT_ID_SIZE)),
+    "template": Optional(Text(64)),
+    "lifts": Optional(_COUNT),
+}
+"""Argument kinds of what a directive may be about."""
+_DIRECTIVE = Record({"deadline_ms": _COUNT, "reference": Text(MAX_REFERENCE_BYTES), **SUBJECT_KINDS})
+_ANSWER = Record({"sequence": _COUNT, "packet": HASH, "document": HASH, "reference": Text(MAX_REFERENCE_BYTES)})
 _ACK = Record({"sequence": _COUNT, "packet": HASH, "code": Integer(0, 65_535)})
 _TOTALS = Record({"reports": _COUNT, "transactions": _COUNT, "refusals": _COUNT})
 _REPORT = Record(
@@ -152,13 +202,26 @@ _REPORT = Record(
 
 def read_directive(payload: bytes) -> Directive:
     """Raises MalformedBytes when the payload has other fields or is out of bounds."""
-    row = _row(payload, _DIRECTIVE, "directive")
+    return directive_of(_row(payload, _DIRECTIVE, "directive"))
+
+
+def directive_of(row: Mapping[str, Value]) -> Directive:
+    """A directive from a map with its fields and others."""
     return Directive(
-        cast(bytes, row["account"]),
+        cast(bytes, row.get("account", NO_ACCOUNT)),
         cast(int, row["deadline_ms"]),
         cast(str, row["reference"]),
         cast(int | None, row.get("lifts")),
+        cast(bytes, row.get("security", b"")),
+        cast(str, row.get("template", "")),
     )
+
+
+def read_answer(payload: bytes) -> Answer:
+    """Raises MalformedBytes when the payload has other fields or is out of bounds."""
+    row = _row(payload, _ANSWER, "answer")
+    packet, document = cast(bytes, row["packet"]), cast(bytes, row["document"])
+    return Answer(cast(int, row["sequence"]), packet, document, cast(str, row["reference"]))
 
 
 def read_acknowledgement(payload: bytes) -> Acknowledgement:

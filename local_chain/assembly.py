@@ -11,6 +11,7 @@ from contracts.assembly import market_contracts, market_grants
 from contracts.data.contract import Data
 from contracts.data.records import DATA
 from contracts.kernel.records import KERNEL
+from contracts.templates.halts import TEMPLATES
 from crosschain.jrt0314.service import RegionalChain
 from crosschain.packets import REPORTING, SUPERVISION
 from local_chain.genesis import REGULATOR
@@ -24,13 +25,13 @@ QUIET = (ACCOUNTS, GOVERNANCE, SUPERVISION, REPORTING, MAIN_LEDGER_CONTRACT)
 
 
 def local_assembly(genesis: Genesis) -> Assembly:
-    """A market's chain; ``supervision`` may freeze parties in the kernel, nobody else may."""
+    """A market's chain; ``supervision`` may freeze in the kernel and halt templates, nobody else may."""
     contracts, hooks = market_contracts()
     return Assembly(
         "local",
         contracts=(*contracts, Data(), Anchors(), Supervision(), Reporting(QUIET)),
         hooks=hooks,
-        grants=market_grants(SUPERVISION),
+        grants={**market_grants(SUPERVISION), SUPERVISION: (KERNEL, TEMPLATES)},
         protected=(KERNEL, DATA),
         followers=(MainLedger(),),
         overseers=REGULATOR,

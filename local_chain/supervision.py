@@ -11,13 +11,15 @@ from typing import NoReturn, cast
 
 from chain_core.codec.genesis import decode_genesis, genesis_hash
 from chain_core.codec.proofs import MAX_PACKET_BYTES, check_state_proof, decode_state_proof
-from chain_core.codec.values import encode_value
-from chain_core.execution.arguments import ListOf, Octets, Optional, Record
+from chain_core.codec.values import decode_map, decode_value, encode_value
+from chain_core.execution.arguments import HASH, Integer, ListOf, Octets, Optional, Record, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.block import Header
 from chain_core.types.errors import InvalidProof, MalformedBytes
 from chain_core.types.genesis import Genesis
+from chain_core.types.ids import MAIN_LEDGER
+from contracts.kernel.contract import OPERATOR
 from crosschain import following
 from crosschain.following import (
     CERTIFICATE_BYTES,
@@ -31,8 +33,18 @@ from crosschain.following import (
     encode_position,
 )
 from crosschain.light_client import ClientState, Finding, Verdict, examine_next, examine_past
-from crosschain.packets import MAX_DIRECTIVES, SUPERVISION, count_in, directive_key, directive_next_key
-from local_chain.enforcement import carry_out
+from crosschain.packets import (
+    ANSWER_KIND,
+    DIRECTIVE_CHANNEL,
+    MAX_DIRECTIVES,
+    MAX_REFERENCE_BYTES,
+    SUPERVISION,
+    Answer,
+    count_in,
+    directive_key,
+    directive_next_key,
+)
+from local_chain.enforcement import carry_out, demand_key
 
 MAX_PROOF_BYTES = 8_192
 MAX_NEXT_BYTES = 16
@@ -51,6 +63,8 @@ RULES: Mapping[str, RuleText] = {
         "附带指令 {0} 条，应为 {1} 条（从序号 {2} 起，不得缺漏）",
         "{0} directives brought where {1} are needed, from sequence {2}: none may be left out",
     ),
+    "supervision.no_demand": RuleText("没有序号为 {0} 的待答复要求", "no demand {0} waits for an answer"),
+    "supervision.answered": RuleText("要求 {0} 已答复", "the demand {0} was answered already"),
     "supervision.directive_proof": RuleText("指令 {0} 未获证明：{1}", "directive {0} is not proven at its place: {1}"),
 }
 
@@ -64,6 +78,11 @@ class Supervision(Contract):
 
     def __init__(self) -> None:
         self.methods = {
+            "answer": Method(
+                self.answer,
+                {"sequence": Integer(), "document": HASH, "reference": Text(MAX_REFERENCE_BYTES)},
+                frozenset((OPERATOR,)),
+            ),
             "follow_epoch": Method(
                 self.follow_epoch,
                 {"header": HEADER_BYTES, "certificate": CERTIFICATE_BYTES, "next_set": NEXT_SET},
@@ -140,6 +159,22 @@ class Supervision(Contract):
         following.keep_epoch(ctx, b"", client, after)
         ctx.put(b"s", encode_position(replace(position, epoch=after.epoch)))
         ctx.emit("epoch_followed", epoch=after.epoch, start=after.start)
+
+    def answer(self, ctx: CallContext, args: Arguments) -> None:
+        """The market answers a demand: SM3 of the document and its name go to the regulator as a packet."""
+        sequence, document = cast(int, args["sequence"]), cast(bytes, args["document"])
+        key = demand_key(sequence)
+        answered = ctx.get(key)
+        if answered is None:
+            ctx.refuse("supervision.no_demand", sequence)
+        if decode_value(answered, "demand"):
+            ctx.refuse("supervision.answered", sequence)
+        ctx.put(key, encode_value(document))
+        record = decode_map(ctx.get(b"d" + sequence.to_bytes(8, "big")) or b"", "directive")
+        answer = Answer(sequence, cast(bytes, record["packet"]), document, cast(str, args["reference"]))
+        source = decode_followed(ctx.get(b"v") or b"").genesis_hash
+        ctx.send_packet(source, MAIN_LEDGER, DIRECTIVE_CHANNEL, ANSWER_KIND, answer.payload())
+        ctx.emit("answered", sequence=sequence, document=document)
 
     @staticmethod
     def _freeze_or_refuse(

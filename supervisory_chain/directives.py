@@ -9,25 +9,28 @@ from typing import cast
 from chain_core.codec.proofs import packet_hash
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, decode_value, encode_value
-from chain_core.execution.arguments import ACCOUNT, HASH, Choice, Integer, Optional, Text
+from chain_core.execution.arguments import HASH, Choice, Integer, Text
 from chain_core.execution.context import CallContext
-from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
+from chain_core.execution.contract import Arguments, BlockOutcome, Contract, Lane, Method, RuleText
 from chain_core.types.values import Value
 from crosschain.packets import (
     DIRECTIVE_KINDS,
     DIRECTIVES,
-    FREEZE,
+    LIFTED_BY,
     MAX_DIRECTIVES,
     MAX_REFERENCE_BYTES,
-    UNFREEZE,
+    SUBJECT_KINDS,
+    SUBJECTS,
     Acknowledgement,
-    Directive,
     Outcome,
     count_in,
     directive_next_key,
+    directive_of,
     encode_directive,
 )
+from supervisory_chain import demands, escalation
 from supervisory_chain.chains import CSRC, admitted_chain
+from supervisory_chain.directive_records import place, record_in_line
 
 ISSUED, EXECUTED, NOT_EXECUTED = "issued", "executed", "not_executed"
 ACK_LOST = "ack_lost"
@@ -44,8 +47,11 @@ RULES: Mapping[str, RuleText] = {
         "at most {0} directives are confirmed for one chain in one block: try again in the next",
     ),
     "directives.nothing_to_lift": RuleText(
-        "指令 {0} 不是对该持有人的冻结", "directive {0} is no freeze of this holder that could be lifted"
+        "指令 {0} 不是对同一对象的冻结或停用", "directive {0} is no freeze or halt of this subject that could be lifted"
     ),
+    "directives.wrong_subject": RuleText("{0} 类指令的对象应为且仅为 {1}", "a directive {0} is about its {1} alone"),
+    **demands.RULES,
+    **escalation.RULES,
     "directives.unknown": RuleText("没有编号为 {0} 的待确认指令", "there is no proposed directive {0}"),
     "directives.own": RuleText(
         "不得确认自己提出的指令（四眼原则）", "nobody confirms his own directive (four-eyes principle)"
@@ -68,10 +74,9 @@ class Directives(Contract):
                 {
                     "chain": HASH,
                     "kind": Choice(DIRECTIVE_KINDS),
-                    "account": ACCOUNT,
                     "deadline_ms": Integer(1),
                     "reference": Text(MAX_REFERENCE_BYTES),
-                    "lifts": Optional(Integer()),
+                    **SUBJECT_KINDS,
                 },
                 csrc,
             ),
@@ -82,14 +87,14 @@ class Directives(Contract):
     def issue(self, ctx: CallContext, args: Arguments) -> None:
         """A proposed directive: nothing binds until another account of the regulator confirms it."""
         self._check_target(ctx, cast(bytes, args["chain"]), cast(int, args["deadline_ms"]))
-        self._check_lifts(ctx, args)
+        self._check_subject(ctx, args)
         last, numbers = _queue(ctx)
         if len(numbers) >= MAX_PROPOSED:
             ctx.refuse("directives.too_many_proposed", MAX_PROPOSED)
         number = last + 1
         ctx.put(_proposed_key(number), encode_value({**args, "issuer": ctx.account}))
         _store_queue(ctx, number, [*numbers, number])
-        ctx.emit("proposed", number=number, chain=args["chain"], kind=args["kind"], account=args["account"])
+        ctx.emit("proposed", number=number, chain=args["chain"], kind=args["kind"], account=args.get("account", b""))
 
     def confirm(self, ctx: CallContext, args: Arguments) -> None:
         """Gives the directive the chain's next sequence: from here on it binds."""
@@ -100,11 +105,12 @@ class Directives(Contract):
         self._check_target(ctx, chain, deadline_ms)
         self._count_in_block(ctx, chain)
         sequence = count_in(ctx.get(b"n" + chain))
-        kind, directive = _read_record(row)
-        account = directive.account
+        kind, directive = cast(str, row["kind"]), directive_of(row)
+        demands.enter(ctx, chain, sequence, kind)
+        escalation.schedule(ctx, chain, sequence, deadline_ms)
         ctx.put(b"n" + chain, encode_value(sequence + 1))
         ctx.put(
-            _place(b"d", chain, sequence), encode_directive(ctx.block.genesis_hash, chain, sequence, kind, directive)
+            place(b"d", chain, sequence), encode_directive(ctx.block.genesis_hash, chain, sequence, kind, directive)
         )
         record: dict[str, Value] = {
             "kind": kind,
@@ -116,9 +122,14 @@ class Directives(Contract):
             "status": ISSUED,
             "ack": None,
         }
-        ctx.put(_place(b"s", chain, sequence), encode_value(record))
+        ctx.put(place(b"s", chain, sequence), encode_value(record))
         self._forget(ctx, number)
+        account = row.get("account", b"")
         ctx.emit("issued", number=number, chain=chain, sequence=sequence, kind=kind, account=account)
+
+    def end_block(self, ctx: CallContext, outcome: BlockOutcome) -> None:
+        """What is overdue becomes a case."""
+        escalation.escalate(ctx)
 
     def withdraw(self, ctx: CallContext, args: Arguments) -> None:
         """Ends a proposed directive; a confirmed one is lifted by its opposite."""
@@ -134,15 +145,19 @@ class Directives(Contract):
             ctx.refuse("directives.deadline_past", deadline_ms, ctx.block.time_ms)
 
     @staticmethod
-    def _check_lifts(ctx: CallContext, args: Arguments) -> None:
-        """What an ``unfreeze_holder`` names is a freeze of the same holder; nothing else names one."""
+    def _check_subject(ctx: CallContext, args: Arguments) -> None:
+        """A kind has its own subject and no other. What ``lifts`` names is its opposite, with the same subject."""
+        kind = cast(str, args["kind"])
+        subject = SUBJECTS.get(kind)
+        given = [name for name in sorted(set(SUBJECTS.values())) if name in args]
+        if subject is not None and given != [subject]:
+            ctx.refuse("directives.wrong_subject", kind, subject)
         lifts = cast(int | None, args.get("lifts"))
         if lifts is None:
             return
-        raw = _record_in_line(ctx, cast(bytes, args["chain"]), lifts)
-        record = decode_map(raw, "directive record") if raw is not None else {"kind": "", "account": b""}
-        found = (args["kind"], record["kind"], record["account"])
-        if found != (UNFREEZE, FREEZE, args["account"]):
+        raw = record_in_line(ctx, cast(bytes, args["chain"]), lifts)[1]
+        record = {} if raw is None else decode_map(raw, "directive record")
+        if subject is None or LIFTED_BY.get(kind, "") != record.get("kind") or args[subject] != record.get(subject):
             ctx.refuse("directives.nothing_to_lift", lifts)
 
     @staticmethod
@@ -176,7 +191,7 @@ def acknowledge(ctx: CallContext, chain: bytes, height: int, ack: Acknowledgemen
     """
     space = ctx.within(DIRECTIVES)
     sequence = count_in(space.get(b"a" + chain))
-    raw, packet = space.get(_place(b"s", chain, sequence)), space.get(_place(b"d", chain, sequence))
+    raw, packet = space.get(place(b"s", chain, sequence)), space.get(place(b"d", chain, sequence))
     if raw is None or packet is None or ack.sequence != sequence:
         return False
     if ack.packet != packet_hash(packet):
@@ -191,7 +206,9 @@ def acknowledge(ctx: CallContext, chain: bytes, height: int, ack: Acknowledgemen
         "on_time": arrived <= cast(int, record["deadline_ms"]),
     }
     status = EXECUTED if ack.code == Outcome.EXECUTED else NOT_EXECUTED
-    space.put(_place(b"s", chain, sequence), encode_value({**record, "status": status, "ack": proven}))
+    if status == NOT_EXECUTED:
+        demands.refused(space, chain, sequence)
+    space.put(place(b"s", chain, sequence), encode_value({**record, "status": status, "ack": proven}))
     space.put(b"a" + chain, encode_value(sequence + 1))
     ctx.emit("acknowledged", chain=chain, sequence=sequence, code=ack.code, status=status)
     return True
@@ -206,41 +223,27 @@ def hand_over(ctx: CallContext, chain: bytes, successor: bytes, executed: int) -
     space = ctx.within(DIRECTIVES)
     acknowledged, issued = count_in(space.get(b"a" + chain)), count_in(space.get(b"n" + chain))
     for sequence in range(acknowledged, executed):
-        place = _place(b"s", chain, sequence)
-        record = decode_map(space.get(place) or b"", "directive record")
-        space.put(place, encode_value({**record, "status": ACK_LOST}))
+        at = place(b"s", chain, sequence)
+        record = decode_map(space.get(at) or b"", "directive record")
+        space.put(at, encode_value({**record, "status": ACK_LOST}))
     for sequence in range(executed, issued):
-        place = _place(b"s", chain, sequence)
-        raw = space.get(place) or b""
-        kind, directive = _read_record(decode_map(raw, "directive record"))
+        at = place(b"s", chain, sequence)
+        raw = space.get(at) or b""
+        row = decode_map(raw, "directive record")
+        kind, directive = cast(str, row["kind"]), directive_of(row)
         packet = encode_directive(ctx.block.genesis_hash, successor, sequence, kind, directive)
-        space.put(_place(b"d", successor, sequence), packet)
-        space.put(_place(b"s", successor, sequence), raw)
-        space.delete(_place(b"d", chain, sequence))
-        space.delete(place)
+        escalation.schedule(ctx, successor, sequence, directive.deadline_ms, space)
+        space.put(place(b"d", successor, sequence), packet)
+        space.put(place(b"s", successor, sequence), raw)
+        space.delete(place(b"d", chain, sequence))
+        space.delete(at)
     for counter, value in ((b"a", executed), (b"n", issued)):
         space.put(counter + chain, encode_value(executed))
         space.put(counter + successor, encode_value(value))
     space.put(b"l" + successor, chain)
+    space.put(b"m" + chain, successor)
+    demands.hand_over(space, chain, successor)
     return issued - executed
-
-
-def _read_record(row: Mapping[str, Value]) -> tuple[str, Directive]:
-    """Kind and directive of a record, or of a proposed one."""
-    account, deadline_ms = cast(bytes, row["account"]), cast(int, row["deadline_ms"])
-    directive = Directive(account, deadline_ms, cast(str, row["reference"]), cast(int | None, row.get("lifts")))
-    return cast(str, row["kind"]), directive
-
-
-def _record_in_line(ctx: CallContext, chain: bytes, sequence: int) -> bytes | None:
-    """A directive's record at the chain it went to last: this one or, of old ones, a predecessor."""
-    place: bytes | None = chain
-    while place is not None:
-        raw = ctx.get(_place(b"s", place, sequence))
-        if raw is not None:
-            return raw
-        place = ctx.get(b"l" + place)
-    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,6 +253,7 @@ class OpenDirective:
     sequence: int
     kind: str
     account: bytes
+    """Of the holder it is about, empty when it is about something else."""
     deadline_ms: int
     overdue_ms: int
 
@@ -268,7 +272,7 @@ def open_directives(get: Callable[[bytes], bytes | None], chain: bytes, now_ms: 
             OpenDirective(
                 sequence,
                 cast(str, row["kind"]),
-                cast(bytes, row["account"]),
+                cast(bytes, row.get("account", b"")),
                 deadline_ms,
                 max(0, now_ms - deadline_ms),
             )
@@ -283,11 +287,7 @@ def overdue(get: Callable[[bytes], bytes | None], chain: bytes, now_ms: int) -> 
 
 def record_key(chain: bytes, sequence: int) -> bytes:
     """Full state key of a directive's record with its status."""
-    return state_key(DIRECTIVES, _place(b"s", chain, sequence))
-
-
-def _place(kind: bytes, chain: bytes, sequence: int) -> bytes:
-    return kind + chain + sequence.to_bytes(8, "big")
+    return state_key(DIRECTIVES, place(b"s", chain, sequence))
 
 
 def _proposed_key(number: int) -> bytes:

@@ -23,6 +23,7 @@ from crosschain.following import CERTIFICATE_BYTES, HEADER_BYTES
 from crosschain.light_client import ClientState, Examined, Finding, Verdict, examine_past
 from crosschain.packets import (
     ACK_KIND,
+    ANSWER_KIND,
     DIRECTIVE_CHANNEL,
     INBOX,
     REPORT_CHANNEL,
@@ -30,12 +31,14 @@ from crosschain.packets import (
     UPWARD_CHANNELS,
     channel_key,
     read_acknowledgement,
+    read_answer,
     read_channel,
     read_report,
 )
 from supervisory_chain import delivered
 from supervisory_chain.client_state import client_of, judge_of, stored_header
 from supervisory_chain.delivered import check_settled, count_in_block, keep_digest, same_as_delivered
+from supervisory_chain.demands import answered
 from supervisory_chain.directives import acknowledge
 
 MAX_PACKETS = 64
@@ -261,6 +264,8 @@ def _carry_out(ctx: CallContext, source: bytes, height: int, packet: Packet) -> 
             return True
         if (packet.channel, packet.kind) == (DIRECTIVE_CHANNEL, ACK_KIND):
             return acknowledge(ctx, source, height, read_acknowledgement(packet.payload))
+        if (packet.channel, packet.kind) == (DIRECTIVE_CHANNEL, ANSWER_KIND):
+            return answered(ctx, source, height, read_answer(packet.payload))
     except MalformedBytes:
         return False
     return False

@@ -71,6 +71,20 @@ def freeze_security(ctx: CallContext, security: bytes, directive: str) -> None:
     ctx.emit("security_frozen", security=security, directive=directive)
 
 
+def lift_security(ctx: CallContext, security: bytes, directive: str, lifts: str | None = None) -> None:
+    """Under ``directive``, lifts the freeze that ``lifts`` ordered, all of the instrument's without it."""
+    if lifts is not None:
+        unfreeze_security(ctx, security, lifts)
+        return
+    space = ctx.within(KERNEL)
+    record = read_security(space, ctx, security)
+    if space.get(SECURITY_FREEZE + security) is None:
+        ctx.refuse("kernel.no_such_freeze", directive)
+    space.delete(SECURITY_FREEZE + security)
+    space.put(SECURITY + security, encode_security(record._replace(frozen=0)))
+    ctx.emit("security_unfrozen", security=security, directive=directive)
+
+
 def unfreeze_security(ctx: CallContext, security: bytes, directive: str) -> None:
     """Lifts the freeze that ``directive`` ordered. Emits ``security_unfrozen``."""
     space = ctx.within(KERNEL)

@@ -2,7 +2,7 @@
 (docs/spec/templates.md).
 
 State of instances: ``i`` + instance -> template, version, creator, params; ``s`` + instance -> state as ASCII; ``d`` +
-instance + key -> the instance's data. State of filings: ``filings``.
+instance + key -> the instance's data. State of filings: ``filings``; ``z`` + template: ``halts``.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from contracts.engine.refusals import ABORTS, Abort
 from contracts.kernel.contract import OPERATOR
 from contracts.kernel.four_eyes import GOVERNOR
 from contracts.kernel.records import KERNEL
+from contracts.templates import halts
 from contracts.templates.compiled import Compiled
 from contracts.templates.context import TemplateContext
 from contracts.templates.converting import to_language
@@ -34,7 +35,7 @@ from contracts.templates.filings import STEPS, Filings
 from contracts.templates.interface import Source, Template, TemplateMethod
 from contracts.templates.metadata import CREATE, MIGRATE
 
-TEMPLATES = "templates"
+TEMPLATES = halts.TEMPLATES
 MAX_DOCUMENT_BYTES = 16_384
 MAX_CASES_BYTES = 49_152
 
@@ -126,6 +127,7 @@ class Templates(Contract):
         self._filings = Filings([tree for tree, _ in catalogue])
         self.rules = {
             **TEXTS,
+            **halts.RULES,
             **ENGINE_TEXTS,
             **{rule: text for _, template in catalogue for rule, text in template.rules.items()},
         }
@@ -157,6 +159,7 @@ class Templates(Contract):
         """A new instance under the creator's own reference. Emits ``instance_created``."""
         name, reference = cast(str, args["template"]), cast(str, args["reference"])
         params = cast(Mapping[str, Value], args["params"])
+        halts.check_running(ctx, name)
         compiled = self._filings.on_file(ctx, name)
         template = compiled.template
         wrong = wrong_argument(compiled.kinds, params)
@@ -175,6 +178,7 @@ class Templates(Contract):
         """One method of an instance."""
         instance, name = cast(bytes, args["instance"]), cast(str, args["method"])
         record, state = self._found(ctx, instance)
+        halts.check_running(ctx, record.template)
         compiled = self._filings.on_file(ctx, record.template, record.version)
         method = compiled.template.methods.get(name)
         if method is None:
@@ -194,6 +198,7 @@ class Templates(Contract):
         """
         instance, version = cast(bytes, args["instance"]), cast(int, args["version"])
         record, state = self._found(ctx, instance)
+        halts.check_running(ctx, record.template)
         compiled = self._filings.on_file(ctx, record.template, version)
         template, method = compiled.template, compiled.template.migrate
         if method is None or template.replaces != record.version:
