@@ -38,7 +38,11 @@ def split_seen_key(key: bytes) -> tuple[int, bytes, int]:
 
 def encode_seen(entry: SeenEntry) -> bytes:
     """Canonical value, 52 bytes."""
-    return _VALUE.pack(entry.transaction_id, entry.height, entry.index, entry.valid_until_ms)
+    return seen_value(entry.transaction_id, entry.height, entry.index, entry.valid_until_ms)
+
+
+seen_value = _VALUE.pack
+"""``encode_seen`` of (transaction id, height, index, valid_until_ms), for the path that every transaction takes."""
 
 
 def decode_seen(value: bytes) -> SeenEntry:

@@ -27,6 +27,8 @@ from chain_core.types.transaction import (
 _BODY_HEAD = Layout("BI16s16sQQQ")
 _SIGNER = Layout("64s64s")
 _RECEIPT_HEAD = Layout("BI32s32s16sQH")
+_PLAIN = U8.pack(0) + encode_value([])
+"""No rule and no parameters."""
 
 
 def encode_body(body: TransactionBody) -> bytes:
@@ -170,23 +172,25 @@ def encode_receipt(receipt: Receipt) -> bytes:
     rule = receipt.rule.encode("ascii")
     if len(rule) > MAX_NAME_BYTES or len(receipt.events_digest) != HASH_SIZE:
         raise ValueError(f"a rule has at most {MAX_NAME_BYTES} bytes, an events digest {HASH_SIZE}")
-    return b"".join(
-        (
-            _RECEIPT_HEAD.pack(
-                FORMAT_VERSION,
-                receipt.ledger,
-                receipt.envelope_id,
-                receipt.transaction_id,
-                receipt.account,
-                receipt.nonce,
-                receipt.code,
-            ),
-            U8.pack(len(rule)),
-            rule,
-            encode_value(receipt.parameters),
-            receipt.events_digest,
-        )
+    head = _RECEIPT_HEAD.pack(
+        FORMAT_VERSION,
+        receipt.ledger,
+        receipt.envelope_id,
+        receipt.transaction_id,
+        receipt.account,
+        receipt.nonce,
+        receipt.code,
     )
+    return b"".join((head, U8.pack(len(rule)), rule, encode_value(receipt.parameters), receipt.events_digest))
+
+
+def encode_success(ledger: int, envelope: Envelope, events_digest: bytes) -> bytes:
+    """``encode_receipt`` of what most transactions become: code 0, no rule, no parameters."""
+    body = envelope.body
+    if len(events_digest) != HASH_SIZE:
+        raise ValueError(f"an events digest has {HASH_SIZE} bytes")
+    ids = envelope.envelope_id, envelope.transaction_id
+    return _RECEIPT_HEAD.pack(FORMAT_VERSION, ledger, *ids, body.account, body.nonce, 0) + _PLAIN + events_digest
 
 
 def decode_receipt(data: bytes) -> Receipt:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 from itertools import pairwise
+from operator import itemgetter
 from struct import Struct
 from struct import error as StructError  # noqa: N812 - struct's name is an ordinary word
 from typing import Any, NoReturn
@@ -44,30 +45,43 @@ def _identifier(raw: bytes) -> str | None:
     return text if _IDENTIFIER.match(text) else None
 
 
+def _slice_getter(places: list[int]) -> Callable[[Any], Any]:
+    return itemgetter(slice(places[0], places[0] + 1) if places else slice(0, 0))
+
+
 class Layout:
     """Fields at fixed offsets, big-endian. Byte fields need their exact size: struct alone pads and cuts
     them.
     """
 
-    __slots__ = ("_sizes", "_struct", "size", "unpack_from")
+    __slots__ = ("_bytes_of", "_lengths", "_pack", "_sizes", "size", "unpack_from")
 
     def __init__(self, fields: str) -> None:
         codes = re.findall(r"(\d*)([BHIQs])", fields)
-        self._struct = Struct(">" + fields)
+        layout = Struct(">" + fields)
+        self._pack = layout.pack
         self._sizes = tuple((place, int(size)) for place, (size, code) in enumerate(codes) if code == "s")
-        self.size = self._struct.size
+        places = [place for place, _ in self._sizes]
+        self._lengths = [size for _, size in self._sizes]
+        # The byte fields of a record, as a sequence however many they are.
+        self._bytes_of: Callable[[Any], Any] = itemgetter(*places) if len(places) > 1 else _slice_getter(places)
+        self.size = layout.size
         # (data, offset) -> the fields of the record there; the caller has checked that it is all there.
-        self.unpack_from: Callable[[bytes, int], tuple[Any, ...]] = self._struct.unpack_from
+        self.unpack_from: Callable[[bytes, int], tuple[Any, ...]] = layout.unpack_from
 
     def pack(self, *fields: int | bytes) -> bytes:
         """The record's bytes. ValueError for an integer out of range or bytes of another size."""
         try:
-            for place, size in self._sizes:
-                if len(fields[place]) != size:  # type: ignore[arg-type]  # an integer here is refused below
-                    raise ValueError(f"field {place} has {len(fields[place])} bytes, not {size}")  # type: ignore[arg-type]
-            return self._struct.pack(*fields)
-        except (StructError, TypeError) as error:
+            if list(map(len, self._bytes_of(fields))) != self._lengths:
+                self._wrong_size(fields)
+            return self._pack(*fields)
+        except (StructError, TypeError, IndexError) as error:
             raise ValueError(f"a field does not fit its place: {error}") from error
+
+    def _wrong_size(self, fields: tuple[Any, ...]) -> None:
+        for place, size in self._sizes:
+            if len(fields[place]) != size:
+                raise ValueError(f"field {place} has {len(fields[place])} bytes, not {size}")
 
 
 def ascending(items: Iterable[Any]) -> bool:

@@ -74,24 +74,33 @@ def decode_record(raw: bytes) -> AccountRecord:
     )
 
 
-class AccountBook:
-    """Decodes records; what a value decodes to is remembered by its bytes, so a stale answer is impossible."""
+class _Decoded(dict[bytes, AccountRecord]):
+    """Records by their bytes; one that is not here yet is decoded."""
 
-    __slots__ = ("_decoded",)
+    __slots__ = ()
+
+    def __missing__(self, raw: bytes) -> AccountRecord:
+        record = decode_record(raw)
+        if len(self) >= _CACHED_RECORDS:
+            for oldest in list(islice(self, _CACHED_RECORDS // 2)):
+                del self[oldest]
+        self[raw] = record
+        return record
+
+
+class AccountBook:
+    """Decodes records; what a value decodes to is remembered by its bytes, so a stale answer is impossible.
+
+    ``of(raw)`` is the record of a value.
+    """
+
+    __slots__ = ("_decoded", "of")
 
     def __init__(self) -> None:
-        self._decoded: dict[bytes, AccountRecord] = {}
+        self._decoded = _Decoded()
+        self.of: Callable[[bytes], AccountRecord] = self._decoded.__getitem__
 
     def record(self, get: Callable[[bytes], bytes | None], account: bytes) -> AccountRecord | None:
         """The record of ``account`` in the state that ``get`` reads by full key."""
         raw = get(RECORD_PREFIX + account)
-        if raw is None:
-            return None
-        record = self._decoded.get(raw)
-        if record is None:
-            record = decode_record(raw)
-            if len(self._decoded) >= _CACHED_RECORDS:
-                for oldest in list(islice(self._decoded, _CACHED_RECORDS // 2)):
-                    del self._decoded[oldest]
-            self._decoded[raw] = record
-        return record
+        return None if raw is None else self.of(raw)

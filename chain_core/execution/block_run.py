@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chain_core.codec import signed
-from chain_core.codec.seen import SeenEntry, decode_seen, encode_seen, seen_key
-from chain_core.codec.transaction import encode_receipt
+from chain_core.codec.seen import decode_seen, seen_key, seen_value
+from chain_core.codec.transaction import encode_receipt, encode_success
 from chain_core.codec.values import encode_value
 from chain_core.crypto.hashing import sm3_many
 from chain_core.execution.account_records import ACTIVE, grant_key
@@ -23,7 +23,7 @@ from chain_core.execution.context import (
     BlockContext,
     EngineContext,
 )
-from chain_core.execution.contract import BlockOutcome, Contract
+from chain_core.execution.contract import BlockOutcome, Contract, Hook
 from chain_core.execution.errors import InvalidGenesis
 from chain_core.execution.key_purposes import other_purpose
 from chain_core.execution.overlay import Overlay, SeenReader, StateReader
@@ -123,6 +123,9 @@ class BlockRun:
         self.params: list[tuple[Value, ...]] = [()] * len(envelopes)
         self.events = [NO_EVENTS] * len(envelopes)
         self.latest_ms = 0
+        # A hook that leaves one of the two to the protocol has nothing to do there.
+        self.before = [(h.name, h.before_call) for h in assembly.hooks if type(h).before_call is not Hook.before_call]
+        self.after = [(h.name, h.after_call) for h in assembly.hooks if type(h).after_call is not Hook.after_call]
 
     def run(self) -> BlockResult:
         """Begins the block, runs the transactions by lane, ends the block."""
@@ -191,7 +194,8 @@ class BlockRun:
                 raise Refused(Code.LIMIT, "writes", (MAX_WRITES,))
             self.events[index] = ctx.take_events() or NO_EVENTS
             self.overlay.commit()
-            self.outbox.extend(ctx.take_packets())
+            if packets := ctx.take_packets():
+                self.outbox.extend(packets)
         except Refused as refusal:
             self.overlay.pending.clear()
             self.codes[index] = refusal.code
@@ -226,12 +230,13 @@ class BlockRun:
         ctx.operation_index = -1
         if body.ledger != block.ledger:
             raise Refused(Code.WRONG_LEDGER, "", (block.ledger,))
-        record = ctx.record_of(body.account)
+        account = body.account
+        record = ctx.record_of(account)
         if record is None:
-            raise Refused(Code.UNKNOWN_ACCOUNT, "", (body.account,))
+            raise Refused(Code.UNKNOWN_ACCOUNT, "", (account,))
         signers = envelope.signers
         if signers[0].public_key not in record.signing_keys:
-            raise self._unauthorised(body.account, signers[0].public_key)
+            raise self._unauthorised(account, signers[0].public_key)
         if body.cosigners:
             self._check_cosigners(envelope)
         valid_until = body.valid_until_ms
@@ -239,14 +244,14 @@ class BlockRun:
             raise Refused(Code.EXPIRED, "", (block.time_ms,))
         if valid_until > self.latest_ms:
             raise Refused(Code.NOT_YET, "", (self.latest_ms,))
-        key = seen_key(body.ledger, body.account, body.nonce)
+        key = seen_key(body.ledger, account, body.nonce)
         first = self.seen_added.get(key) or self.seen.seen(key)
         if first is not None:
             self._refuse_seen(envelope, first)
-        self.seen_added[key] = encode_seen(SeenEntry(envelope.transaction_id, block.height, index, valid_until))
+        self.seen_added[key] = seen_value(envelope.transaction_id, block.height, index, valid_until)
         ctx.begin_transaction(envelope, record)
         if body.on_behalf_of != NO_ACCOUNT:
-            self._check_grant(body.account, body.on_behalf_of)
+            self._check_grant(account, body.on_behalf_of)
         if len(body.operations) > 1:
             lanes = self.assembly.lanes
             if len({lanes.get(operation.contract) for operation in body.operations} - {None}) > 1:
@@ -281,7 +286,7 @@ class BlockRun:
             raise Refused(Code.FORBIDDEN, "accounts.no_grant", (principal,))
 
     def _operations(self, envelope: Envelope) -> None:
-        ctx, hooks, methods = self.ctx, self.assembly.hooks, self.assembly.methods
+        ctx, methods = self.ctx, self.assembly.methods
         for place, operation in enumerate(envelope.body.operations):
             ctx.operation_index = place
             table = methods.get(operation.contract)
@@ -295,22 +300,24 @@ class BlockRun:
             wrong = wrong_argument(method.args, operation.args)
             if wrong is not None:
                 raise Refused(Code.BAD_ARGUMENTS, "", (operation.contract, operation.method, wrong[:MAX_NAMED_BYTES]))
-            for hook in hooks:
-                ctx.enter(hook.name)
-                hook.before_call(ctx, operation)
+            for name, before in self.before:
+                ctx.enter(name)
+                before(ctx, operation)
             ctx.enter(operation.contract)
             method.handler(ctx, operation.args)
-            if hooks:
+            if self.after:
                 moves = ctx.take_moves()
-                for hook in hooks:
-                    ctx.enter(hook.name)
-                    hook.after_call(ctx, operation, moves)
+                for name, after in self.after:
+                    ctx.enter(name)
+                    after(ctx, operation, moves)
 
     def _receipts(self) -> tuple[bytes, ...]:
         ledger, envelopes = self.block.ledger, self.envelopes
         digests = sm3_many([signed.EVENTS + events for events in self.events])
         return tuple(
-            encode_receipt(
+            encode_success(ledger, envelope, digest)
+            if not code
+            else encode_receipt(
                 Receipt(
                     ledger,
                     envelope.envelope_id,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
@@ -10,7 +10,7 @@ from chain_core.codec.proofs import MAX_PACKET_BYTES, encode_packet
 from chain_core.codec.seen import state_key
 from chain_core.codec.signed import derive_id
 from chain_core.codec.values import decode_value, encode_value
-from chain_core.execution.account_records import AccountBook, AccountRecord
+from chain_core.execution.account_records import RECORD_PREFIX, AccountBook, AccountRecord
 from chain_core.execution.codes import Code, EngineFault, Refused
 from chain_core.execution.events import encode_events
 from chain_core.execution.line import earlier_chains
@@ -134,7 +134,8 @@ class CallContext(Namespace):
 
     def record_of(self, account: bytes) -> AccountRecord | None:
         """The registry's record of any account, None when there is none."""
-        return self._accounts.record(self._overlay.get, account)
+        raw = self.anywhere(RECORD_PREFIX + account)
+        return None if raw is None else self._accounts.of(raw)
 
     # ---- what
 
@@ -285,23 +286,31 @@ class EngineContext(CallContext):
         """The next transaction, whose account has ``record``."""
         self._in_block_phase = False
         self.body, self._record, self.transaction_id = envelope.body, record, envelope.transaction_id
-        self._events.clear()
-        self._moves.clear()
-        self._outbox.clear()
+        if self._events:
+            self._events.clear()
+        if self._moves:
+            self._moves.clear()
+        if self._outbox:
+            self._outbox.clear()
 
     def enter(self, name: str) -> None:
         """From here on the context is the one of this contract or hook."""
         self.contract = name
-        self._prefix = self._prefix_of(name)
+        prefix = self._prefixes.get(name)
+        self._prefix = self._prefix_of(name) if prefix is None else prefix
 
     def take_moves(self) -> tuple[object, ...]:
         """The moves recorded since the last taking."""
+        if not self._moves:
+            return ()
         moves = tuple(self._moves)
         self._moves.clear()
         return moves
 
-    def take_packets(self) -> list[bytes]:
+    def take_packets(self) -> Sequence[bytes]:
         """The packets sent since the last taking."""
+        if not self._outbox:
+            return ()
         packets = list(self._outbox)
         self._outbox.clear()
         return packets

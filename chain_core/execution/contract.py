@@ -101,7 +101,7 @@ class Hook(Protocol):
     """A regulatory check around every call, given to the executor at assembly and out of every contract's reach.
 
     ``ctx`` is in the hook's own namespace (``name``); it may read all state, emit evidence and refuse. ``moves`` are
-    what the call recorded with ``record_move``.
+    what the call recorded with ``record_move``. One derived from this class may leave out what it has no use for.
     """
 
     name: str
@@ -109,8 +109,8 @@ class Hook(Protocol):
 
     def before_call(self, ctx: CallContext, call: Operation) -> None:
         """Runs when the caller's role and arguments are accepted; refuses to stop the call."""
-        ...
+        return
 
     def after_call(self, ctx: CallContext, call: Operation, moves: Sequence[object]) -> None:
         """Runs when the handler returned; refuses to undo the transaction."""
-        ...
+        return

@@ -32,13 +32,15 @@ class SeenReader(Protocol):
 
 
 class Overlay:
-    """State of one block in the making: final state, below the block's writes, below one transaction's."""
+    """State of one block in the making: final state (``load``), below the block's writes, below one transaction's.
 
-    __slots__ = ("known", "load", "pending", "written")
+    What is read stays with the reader of final state, which keeps it over blocks (ledger/value_cache.py).
+    """
+
+    __slots__ = ("load", "pending", "written")
 
     def __init__(self, state: StateReader) -> None:
         self.load = state.get
-        self.known: dict[bytes, bytes | None] = {}
         self.written: dict[bytes, bytes | None] = {}
         self.pending: dict[bytes, bytes | None] = {}
 
@@ -46,14 +48,10 @@ class Overlay:
         """The value a transaction sees now."""
         if full in self.pending:
             return self.pending[full]
-        if full in self.known:
-            return self.known[full]
-        value = self.known[full] = self.load(full)
-        return value
+        return self.written[full] if full in self.written else self.load(full)
 
     def commit(self) -> None:
         """The transaction's writes become the block's."""
-        self.known.update(self.pending)
         self.written.update(self.pending)
         self.pending.clear()
 
@@ -68,28 +66,26 @@ class Overlay:
 class Namespace:
     """The state of one contract: keys are its own, the engine puts the contract's name before them."""
 
-    __slots__ = ("_known", "_load", "_pending", "_prefix")
+    __slots__ = ("_load", "_pending", "_prefix", "_written")
 
     def __init__(self, overlay: Overlay, name: str) -> None:
         self._pending = overlay.pending
-        self._known = overlay.known
+        self._written = overlay.written
         self._load = overlay.load
         self._prefix = state_key(name, b"")
 
     def get(self, key: bytes) -> bytes | None:
         """The value under ``key``, None when absent."""
-        return self.anywhere(self._prefix + key)
+        full = self._prefix + key
+        if full in self._pending:
+            return self._pending[full]
+        return self._written[full] if full in self._written else self._load(full)
 
     def anywhere(self, full: bytes) -> bytes | None:
         """The value under a full key, of whichever contract; for reading only."""
-        pending = self._pending
-        if full in pending:
-            return pending[full]
-        known = self._known
-        if full in known:
-            return known[full]
-        value = known[full] = self._load(full)
-        return value
+        if full in self._pending:
+            return self._pending[full]
+        return self._written[full] if full in self._written else self._load(full)
 
     def put(self, key: bytes, value: bytes) -> None:
         """Sets ``key``. Refuses with LIMIT a full key above 255 or a value above 65,536 bytes."""

@@ -199,6 +199,11 @@ class LedgerStore:
         """The final value of a full state key."""
         return self._values.get(key)
 
+    @property
+    def state(self) -> ValueCache:
+        """The final state alone: reads of what is in memory cost the least there."""
+        return self._values
+
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 1000) -> list[tuple[bytes, bytes]]:
         """At most ``limit`` pairs whose full key starts with ``prefix``, ascending, those above ``after`` only."""
         first = keys.STATE + prefix

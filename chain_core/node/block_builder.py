@@ -61,7 +61,7 @@ class BlockBuilder:
             block_time(batch.time_ms, parent.time_ms),
         )
         skipped = (batch.skipped,) if batch.skipped else ()
-        result = self._executor.execute(context, envelopes, store, store, *skipped)
+        result = self._executor.execute(context, envelopes, store.state, store, *skipped)
         staged = store.stage(result.writes, result.seen_added, result.seen_removed)
         roots = StoreRoots(staged.state_root, staged.seen_root, *store.history_root_of(batch.height))
         header_bytes = build_header(

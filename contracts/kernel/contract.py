@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any, cast
 
 from chain_core.execution.arguments import (
     ACCOUNT,
@@ -192,9 +192,10 @@ class Kernel(Contract):
 
     def transfer(self, ctx: CallContext, args: Arguments) -> None:
         """The owner's shares to another holder who accepts them, without payment: a trade."""
-        security, target = cast(bytes, args["security"]), cast(bytes, args["to"])
+        fit: Mapping[str, Any] = args
+        target = fit["to"]
         acceptance.refuse_unaccepted(ctx, ctx, target)
-        movements.move(ctx, ctx, MoveKind.TRADE, security, ctx.principal, target, cast(int, args["quantity"]))
+        movements.move(ctx, ctx, MoveKind.TRADE, fit["security"], ctx.principal, target, fit["quantity"])
 
     def accept_transfers(self, ctx: CallContext, args: Arguments) -> None:
         """Whether the caller takes whatever is transferred to him."""

@@ -10,7 +10,7 @@ from chain_core.codec.values import decode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.execution.codes import EngineFault
 from chain_core.execution.context import CallContext
-from chain_core.execution.contract import RuleText
+from chain_core.execution.contract import Hook, RuleText
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 from contracts.engine.freezing import containers_in
@@ -38,7 +38,7 @@ class _On(NamedTuple):
     memory: bytes
 
 
-class WatchHook:
+class WatchHook(Hook):
     """Runs after each call of a business contract, and after the market's own rules."""
 
     name = "watch-rules"
@@ -47,9 +47,6 @@ class WatchHook:
     def __init__(self, shipped: Sequence[bytes]) -> None:
         self._shipped = {sm3(tree): tree for tree in shipped}
         self._prepared = lru_cache(maxsize=64)(self._prepare)
-
-    def before_call(self, ctx: CallContext, call: Operation) -> None:
-        """Rules look at what was done."""
 
     def after_call(self, ctx: CallContext, call: Operation, moves: Sequence[object]) -> None:
         """Shows the movements to each rule; reports, refusals and failures as the specification says."""
