@@ -4,6 +4,9 @@
 
 Microseconds of processor time a kernel transfer and a step of a negotiated transfer through ``tpl/1``, in batches of
 2,000; the synced write of a batch apart; and calls of the template engine alone, with 2 reads and 2 writes each.
+
+State is read as a node reads it: through ``ledger.value_cache`` over LevelDB, which has what the last batches read and
+wrote. ``transfer_cold_us`` has that cache empty before each batch: every value is read from LevelDB once.
 """
 
 from __future__ import annotations
@@ -21,7 +24,8 @@ from pathlib import Path
 import plyvel
 
 from benchmarks.kernel import BATCH, STEPS, Bench, negotiated, transfers
-from chain_core.execution.executor import BlockResult
+from chain_core.execution.executor import BlockResult, StateReader
+from chain_core.ledger.value_cache import ValueCache
 from contracts.engine.host import Operation
 from contracts.engine.parser import parse_template
 from contracts.engine.program import Program
@@ -79,9 +83,15 @@ class StoredBench(Bench):
     def __init__(self, path: Path) -> None:
         self.written: list[float] = []
         self._stored = Stored(path)
+        self.cold = False
         super().__init__()
         self._stored.update(self.memory.values)
         self.memory.values = self._stored  # type: ignore[assignment]
+        self._cache = ValueCache(self._stored.get)
+
+    def state(self) -> StateReader:
+        """The node's cache over LevelDB, an empty one before each batch while ``cold``."""
+        return ValueCache(self._stored.get) if self.cold else self._cache
 
     def commit(self, result: BlockResult) -> None:
         """Takes the batch's writes over."""
@@ -93,6 +103,7 @@ class StoredBench(Bench):
                     batch.delete(key)
                 else:
                     batch.put(key, value)
+        self._cache.committed(result.writes)
         if len(result.codes) == BATCH:
             self.written.append((time.perf_counter() - begin) / BATCH * 1e6)
 
@@ -119,11 +130,16 @@ def measure(rounds: int, path: Path) -> dict[str, object]:
     bench = StoredBench(path)
     securities = bench.set_up()
     moved = transfers(bench, securities, rounds)
+    bench.cold = True
+    cold = transfers(bench, securities, rounds, joining=False)
+    bench.cold = False
     steps = negotiated(bench, securities, rounds)
     check_state(sorted(bench.memory.values.items()))
     return {
         "transfer_us": round(statistics.median(moved["transfer"]), 2),
         "transfer_best_us": round(min(moved["transfer"]), 2),
+        "transfer_cold_us": round(statistics.median(cold["transfer"]), 2),
+        "transfer_cold_best_us": round(min(cold["transfer"]), 2),
         "step_us": {step: round(statistics.median(steps[step]), 2) for step in STEPS},
         "step_best_us": {step: round(min(steps[step]), 2) for step in STEPS},
         "synced_write_us": round(statistics.median(bench.written), 2),

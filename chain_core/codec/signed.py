@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from chain_core.crypto.hashing import sm3
 from chain_core.types.ids import ACCOUNT_ID_SIZE, HASH_SIZE
+
+_KIND_SIZE = 16
 
 
 def tag(name: str) -> bytes:
@@ -58,11 +62,16 @@ def derive_id(genesis_hash: bytes, kind: str, registrar: bytes, reference: str) 
     A registrar's references are its own name space: nobody can take another's ids, and a retry finds the
     same id.
     """
-    name = kind.encode("ascii")
-    if not 0 < len(name) <= 16 or len(registrar) != ACCOUNT_ID_SIZE or len(genesis_hash) != HASH_SIZE:
+    padded = _padded(kind)
+    if len(padded) != _KIND_SIZE or len(registrar) != ACCOUNT_ID_SIZE or len(genesis_hash) != HASH_SIZE:
         # Fields of another size would run into each other: two things could get one id.
         raise ValueError(
             "an id is derived from a kind of 1 to 16 characters, a 16-byte registrar and a 32-byte genesis hash"
         )
-    text = name.ljust(16, b"\0") + registrar + reference.encode("utf-8")
-    return sm3(DERIVED_ID + genesis_hash + text)[:ACCOUNT_ID_SIZE]
+    return sm3(DERIVED_ID + genesis_hash + padded + registrar + reference.encode("utf-8"))[:ACCOUNT_ID_SIZE]
+
+
+@lru_cache(maxsize=64)
+def _padded(kind: str) -> bytes:
+    """A kind of id padded with zero bytes; of none, nothing."""
+    return kind.encode("ascii").ljust(_KIND_SIZE, b"\0") if kind else b""

@@ -14,6 +14,7 @@ from chain_core.codec.values import encode_value
 from chain_core.types.ids import ACCOUNT_ID_SIZE, HASH_SIZE, NO_ACCOUNT, PUBLIC_KEY_SIZE
 from chain_core.types.values import Value
 
+_PLAIN_INTEGER = 1 << 64
 MAX_INTEGER = (1 << 63) - 1
 """Default upper bound: sums of a few arguments stay far below the codec's 255 bits."""
 
@@ -147,9 +148,12 @@ class Document:
     depth: int = 8
 
     def admits(self, value: Value) -> bool:
-        if type(value) is not dict or not all(type(key) is str for key in value):
+        if type(value) is not dict:
             return False
-        return _depth_within(value, self.depth) and len(encode_value(value)) <= self.high
+        for key in value:
+            if type(key) is not str:
+                return False
+        return not value or (_depth_within(value, self.depth) and _size(value) <= self.high)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +174,29 @@ ACCOUNT = AccountId()
 def _depth_within(value: Value, levels: int) -> bool:
     if not isinstance(value, (list, dict)):
         return True
-    inner = value.values() if isinstance(value, dict) else value
-    return levels > 0 and all(_depth_within(item, levels - 1) for item in inner)
+    if levels <= 0:
+        return False
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, (list, dict)) and not _depth_within(item, levels - 1):
+            return False
+    return True
+
+
+def _size(value: Value) -> int:
+    """Bytes of the encoding: measured where all is plain, else by encoding it."""
+    kind = type(value)
+    if kind is bytes:
+        return 5 + len(value)  # type: ignore[arg-type]
+    if kind is str and value.isascii():  # type: ignore[union-attr]
+        return 5 + len(value)  # type: ignore[arg-type]
+    if kind is int and 0 <= value < _PLAIN_INTEGER:  # type: ignore[operator]
+        return 2 + ((value.bit_length() + 7) >> 3)  # type: ignore[union-attr]
+    if kind is dict:
+        size = 5
+        for key, item in value.items():  # type: ignore[union-attr]
+            size += _size(key) + _size(item)
+        return size
+    return len(encode_value(value))
 
 
 def wrong_argument(schema: Mapping[str, Kind], args: Mapping[str, Value]) -> str | None:

@@ -163,7 +163,10 @@ class CallContext(Namespace):
         if self._earlier is None:
             self._earlier = earlier_chains(self._overlay.get)
         made = derive_id(self.block.genesis_hash, kind, registrar, reference)
-        for known in (made, *(derive_id(chain, kind, registrar, reference) for chain in self._earlier)):
+        if find(made) is not None:
+            self.refuse(rule, made)
+        for chain in self._earlier:
+            known = derive_id(chain, kind, registrar, reference)
             if find(known) is not None:
                 self.refuse(rule, known)
         return made

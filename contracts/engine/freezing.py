@@ -13,7 +13,8 @@ def containers_in(value: Datum) -> dict[int, int]:
 
 
 def _add(value: Datum, found: dict[int, int]) -> None:
-    if isinstance(value, list | dict):
+    if isinstance(value, (list, dict)):
         found[id(value)] = 1
         for item in value.values() if isinstance(value, dict) else value:
-            _add(item, found)
+            if type(item) is not str and type(item) is not int:
+                _add(item, found)

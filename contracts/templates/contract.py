@@ -40,6 +40,7 @@ MAX_DOCUMENT_BYTES = 16_384
 MAX_CASES_BYTES = 49_152
 
 _CACHED = 8_192
+_CHAIN, _CREATOR, _PARAMETER, _ANYBODY = Source.CHAIN, Source.CREATOR, Source.PARAMETER, Source.ANYBODY
 _IDENTIFIER = Text(64, 1, re.compile(r"[a-z][a-z0-9_.-]*"))
 _VERSION = Integer(1, (1 << 31) - 1)
 _FILING: Mapping[str, Kind] = {"template": _IDENTIFIER, "version": _VERSION}
@@ -157,8 +158,8 @@ class Templates(Contract):
 
     def create(self, ctx: CallContext, args: Arguments) -> None:
         """A new instance under the creator's own reference. Emits ``instance_created``."""
-        name, reference = cast(str, args["template"]), cast(str, args["reference"])
-        params = cast(Mapping[str, Value], args["params"])
+        fit: Mapping[str, Any] = args
+        name, reference, params = fit["template"], fit["reference"], fit["params"]
         halts.check_running(ctx, name)
         compiled = self._filings.on_file(ctx, name)
         template = compiled.template
@@ -176,7 +177,8 @@ class Templates(Contract):
 
     def call(self, ctx: CallContext, args: Arguments) -> None:
         """One method of an instance."""
-        instance, name = cast(bytes, args["instance"]), cast(str, args["method"])
+        fit: Mapping[str, Any] = args
+        instance, name, call = fit["instance"], fit["method"], fit["args"]
         record, state = self._found(ctx, instance)
         halts.check_running(ctx, record.template)
         compiled = self._filings.on_file(ctx, record.template, record.version)
@@ -186,7 +188,6 @@ class Templates(Contract):
         self._check_role(ctx, compiled.template, method, record, name)
         if state not in method.states:
             ctx.refuse("templates.wrong_state", name, state)
-        call = cast(Arguments, args["args"])
         wrong = wrong_argument(method.args, call)
         if wrong is not None:
             ctx.refuse("templates.bad_arguments", record.template, name, wrong[:64])
@@ -236,12 +237,14 @@ class Templates(Contract):
         ctx: CallContext, template: Template, method: TemplateMethod, instance: Instance, name: str
     ) -> None:
         caller = ctx.principal
-        for role in (template.roles[role] for role in method.roles):
+        for named in method.roles:
+            role = template.roles[named]
+            source = role.source
             if (
-                role.source is Source.ANYBODY
-                or (role.source is Source.CHAIN and role.name in ctx.roles)
-                or (role.source is Source.CREATOR and caller == instance.creator)
-                or (role.source is Source.PARAMETER and caller == instance.params.get(role.name))
+                (source is _CREATOR and caller == instance.creator)
+                or (source is _PARAMETER and caller == instance.params.get(role.name))
+                or source is _ANYBODY
+                or (source is _CHAIN and role.name in ctx.roles)
             ):
                 return
         raise Refused(Code.FORBIDDEN, "", (template.id, name))
@@ -269,9 +272,9 @@ class Templates(Contract):
             "day": view.day,
             "params": record.given,
         }
-        given = [to_language(args.get(arg)) for arg in method.args]
+        given = [call, *[to_language(args.get(arg)) for arg in method.args]] if method.args else [call]
         try:
-            after, _ = compiled.program.call(name, view, [call, *given], frozen=record.frozen)
+            after, _ = compiled.program.call(name, view, given, frozen=record.frozen)
         except Abort as end:
             ctx.refuse(f"tpl.{end.reason}", template.id, end.line)
         allowed = template.initial if not state else template.states.get(state, ())

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from chain_core.execution.arguments import AccountId, Kind, ListOf, Octets, Optional, Record
-from chain_core.types.ids import ACCOUNT_ID_SIZE
+from chain_core.execution.arguments import AccountId, Integer, Kind, ListOf, Octets, Optional, Record
+from chain_core.types.ids import ACCOUNT_ID_SIZE, NO_ACCOUNT
 from chain_core.types.values import Value
 from contracts.engine.refusals import Abort
 
@@ -43,6 +43,8 @@ def converter(kind: Kind) -> Convert:
     """
     if isinstance(kind, Optional):
         return converter(kind.kind)
+    if isinstance(kind, Integer):
+        return _integer(kind.low, kind.high)
     if isinstance(kind, ListOf):
         each = converter(kind.item)
         return _admitted(kind, lambda value, line: [each(item, line) for item in _list(value, line)])
@@ -50,10 +52,31 @@ def converter(kind: Kind) -> Convert:
         fields = {name: converter(field) for name, field in kind.fields.items()}
         return _admitted(kind, lambda value, line: _record(fields, value, line))
     if isinstance(kind, AccountId):
-        return _admitted(kind, lambda value, line: octets(value, ACCOUNT_ID_SIZE, line))
+        return _account
     if isinstance(kind, Octets):
-        return _admitted(kind, lambda value, line: octets(value, kind.low, line))
+        size = kind.low
+        return _admitted(kind, lambda value, line: octets(value, size, line)) if kind.high >= 0 else _exactly(size)
     return _admitted(kind, lambda value, line: value)
+
+
+def _integer(low: int, high: int) -> Convert:
+    def run(value: Any, line: int) -> Any:
+        if type(value) is int and low <= value <= high:
+            return value
+        raise Abort("bad_argument", line)
+
+    return run
+
+
+def _account(value: Any, line: int) -> bytes:
+    made = octets(value, ACCOUNT_ID_SIZE, line)
+    if made == NO_ACCOUNT:
+        raise Abort("bad_argument", line)
+    return made
+
+
+def _exactly(size: int) -> Convert:
+    return lambda value, line: octets(value, size, line)
 
 
 def _admitted(kind: Kind, convert: Convert) -> Convert:

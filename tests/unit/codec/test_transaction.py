@@ -14,6 +14,7 @@ from chain_core.codec.transaction import (
     encode_body,
     encode_envelope,
     encode_receipt,
+    encode_success,
     envelope_id,
     transaction_id,
 )
@@ -21,7 +22,7 @@ from chain_core.codec.values import encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import MAX_U64, NO_ACCOUNT
-from chain_core.types.transaction import MAX_ENVELOPE_BYTES, MAX_OPERATIONS, Envelope, Operation, Signer
+from chain_core.types.transaction import MAX_ENVELOPE_BYTES, MAX_OPERATIONS, Envelope, Operation, Receipt, Signer
 from tests.vectors.samples import OPERATOR, REGULATOR, WITNESS, Samples
 
 PING = Operation("kernel", "ping", {})
@@ -203,3 +204,11 @@ def test_tags_are_32_bytes_and_all_different() -> None:
     for name in ("", "x" * 33):
         with pytest.raises(ValueError, match="1 to 32"):
             signed.tag(name)
+
+
+def test_the_receipt_of_a_success_is_a_receipt(samples: Samples) -> None:
+    envelope = samples.envelope
+    ids = (3, envelope.envelope_id, envelope.transaction_id, envelope.body.account, envelope.body.nonce)
+    assert encode_success(3, envelope, b"e" * 32) == encode_receipt(Receipt(*ids, 0, "", (), b"e" * 32))
+    with pytest.raises(ValueError, match="32 bytes"):
+        encode_success(3, envelope, b"e" * 31)

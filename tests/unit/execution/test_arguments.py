@@ -107,3 +107,19 @@ def test_no_value_makes_a_kind_fail(value: Any) -> None:
     more = (Record({}), Record({"note": Optional(Text(8))}))
     for kind in (*kinds, *more):
         assert kind.admits(value) in (True, False)
+
+
+texts = st.text(max_size=8)
+plain = st.none() | st.booleans() | st.integers(-(2**70), 2**70) | st.binary(max_size=8) | texts
+documents = st.dictionaries(
+    texts,
+    st.recursive(plain, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)),
+    max_size=4,
+)
+
+
+@given(documents)
+def test_a_document_is_measured_by_its_encoding_to_the_byte(document: Any) -> None:
+    size = len(encode_value(document))
+    assert Document(size, 99).admits(document)
+    assert not document or not Document(size - 1, 99).admits(document)

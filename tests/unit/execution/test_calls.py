@@ -9,7 +9,7 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
 from chain_core.execution.codes import Code, EngineFault, Poisoned, Refused
 from chain_core.execution.context import sequence_key
-from chain_core.execution.contract import Arguments, BlockOutcome, CallContext, Contract, Lane, Method, RuleText
+from chain_core.execution.contract import Arguments, BlockOutcome, CallContext, Contract, Hook, Lane, Method, RuleText
 from chain_core.execution.executor import Executor
 from chain_core.ledger.errors import StoreFailed
 from chain_core.types.genesis import Genesis
@@ -149,6 +149,24 @@ class Watch:
         ctx.emit("watched", method=call.method)
         if self.after and len(moves) >= self.after:
             ctx.refuse("watch.after", len(moves))
+
+
+class Afterwards(Hook):
+    """A hook that has nothing to do before a call."""
+
+    name = "afterwards"
+    rules = {"afterwards.no": RuleText("否决", "vetoed")}  # noqa: RUF012
+
+    def after_call(self, ctx: CallContext, call: Operation, moves: Sequence[object]) -> None:
+        assert ctx.contract == "afterwards"
+        ctx.refuse("afterwards.no", call.method)
+
+
+def test_a_hook_may_leave_out_what_it_has_no_use_for_and_the_rest_of_it_runs() -> None:
+    receipt = World.begin(hooks=(Watch(), Afterwards())).one("alice", TRANSFER)
+    assert (receipt.code, receipt.rule) == (Code.REFUSED_BY_RULE, "afterwards.no")
+    receipt = World.begin(hooks=(Afterwards(), Watch("transfer"))).one("alice", TRANSFER)
+    assert (receipt.code, receipt.rule) == (Code.REFUSED_BY_RULE, "watch.before")
 
 
 def test_hooks_see_each_call_with_its_own_moves() -> None:
