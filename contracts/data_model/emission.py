@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from contracts.data_model.faults import Fault, SnapshotRefused, refuse
-from contracts.data_model.references import check_new_id, references
+from contracts.data_model.references import check_new_id, check_references
 from contracts.data_model.schemas import check_body, check_header
 from contracts.data_model.snapshot import (
     CONTENT_MODE,
@@ -41,7 +41,7 @@ def check_emission(snapshot: Snapshot) -> None:
 
     An increment is checked as what it makes of the version before it, by its writer; here only its header is.
     """
-    check_header({**snapshot.header(), "seal": []})
+    check_header(snapshot.header())
     check_new_id(snapshot.object_id)
     if (snapshot.protocol, snapshot.model) != (PROTOCOL, VERSION):
         raise refuse("/header/model", "const", f"{snapshot.protocol} {snapshot.model} is read only")
@@ -68,8 +68,7 @@ def check_whole_body(kind: str, body: Mapping[str, Any]) -> None:
     """A materialised body of the current model. Raises SnapshotRefused."""
     check_body(VERSION, kind, body)
     _check_groups(kind, body)
-    for _ in references(body):
-        pass
+    check_references(body)
 
 
 def _check_groups(kind: str, body: Mapping[str, Any]) -> None:

@@ -7,6 +7,7 @@ directions: they travel as strings.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, NoReturn
@@ -45,27 +46,23 @@ _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", 
 
 
 def canonical(value: object) -> bytes:
-    """RFC 8785 bytes. Raises SnapshotRefused for what has none.
+    """RFC 8785 bytes. Raises SnapshotRefused for what has none. Names are strings.
 
-    Values without floats and with names of ASCII have the same bytes from the standard library, seven times as fast.
+    Where there are no floats, no integers beyond 2^53 and no characters beyond 2^16, the standard library's text is the
+    same, ten times as fast; the text itself shows whether there are.
     """
     try:
-        return _encode(value).encode("utf-8") if _plain(value) else rfc8785.dumps(value)  # type: ignore[arg-type]
+        if type(value) is dict or type(value) is list:
+            text = _encode(value)
+            if _UNSURE.search(text) is None and (text.isascii() or len(text.encode("utf-16-le")) == 2 * len(text)):
+                return text.encode("utf-8")
+        return rfc8785.dumps(value)  # type: ignore[arg-type]
     except (rfc8785.CanonicalizationError, RecursionError, UnicodeEncodeError) as error:
         raise refuse("", "canonical", str(error)) from error
 
 
-def _plain(value: object) -> bool:
-    kind = type(value)
-    if kind is str:
-        return True
-    if kind is int:
-        return -MAX_SAFE <= value <= MAX_SAFE  # type: ignore[operator]
-    if kind is dict:
-        return all(type(name) is str and name.isascii() and _plain(inner) for name, inner in value.items())  # type: ignore[attr-defined]
-    if kind is list or kind is tuple:
-        return all(map(_plain, value))  # type: ignore[call-overload]
-    return value is None or kind is bool
+_UNSURE = re.compile(r"[:\[,]-?(?:[0-9]+[.eE]|[0-9]{16}|[IN])")
+"""A float, or an integer of 16 digits, or something in a string that looks like one: let the library decide."""
 
 
 def _object(pairs: list[tuple[str, Any]]) -> Json:

@@ -28,7 +28,7 @@ def seal_many(
     """
     given = bodies or [None] * len(snapshots)
     encoded = [snapshot.encoded(body) for snapshot, body in zip(snapshots, given, strict=True)]
-    signatures = signing([(private_key, one.signed()) for one in encoded])
+    signatures = signing([(private_key, one.signed) for one in encoded])
     return [one.sealed((Seal(public_key, signature),)) for one, signature in zip(encoded, signatures, strict=True)]
 
 

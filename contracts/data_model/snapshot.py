@@ -37,36 +37,24 @@ class Seal:
     public_key: bytes
     signature: bytes
 
-    def document(self) -> Json:
-        """As it stands in ``header.seal``: lower-case hex, the point as 04 || x || y."""
-        return {
-            "pub_key": {"type": "SM2", "value": "04" + self.public_key.hex()},
-            "digest_algo": "SM3",
-            "signature": self.signature.hex(),
-        }
+    def encoded(self) -> bytes:
+        """As it stands in ``header.seal``, canonical: lower-case hex, the point as 04 || x || y."""
+        key, signature = self.public_key.hex(), self.signature.hex()
+        text = f'{{"digest_algo":"SM3","pub_key":{{"type":"SM2","value":"04{key}"}},"signature":"{signature}"}}'
+        return text.encode("ascii")
 
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Members of a snapshot and of its header as canonical bytes, by name."""
+    """A snapshot's canonical bytes: what the owner signs, and what stands before and after its seals."""
 
-    members: Mapping[str, bytes]
-    header: Mapping[str, bytes]
-
-    def signed(self) -> bytes:
-        """What the owner signs."""
-        return _object({**self.members, "header": _object(self.header)})
+    signed: bytes
+    before: bytes
+    after: bytes
 
     def sealed(self, seals: Sequence[Seal]) -> bytes:
         """What is stored."""
-        listed = canonical([seal.document() for seal in seals])
-        return _object({**self.members, "header": _object({**self.header, "seal": listed})})
-
-
-def _object(members: Mapping[str, bytes]) -> bytes:
-    """A canonical object of canonical members: RFC 8785 §3.2.3 orders names by their UTF-16 code units."""
-    order = sorted(members, key=lambda name: name.encode("utf-16be", "surrogatepass"))
-    return b"{" + b",".join(canonical(name) + b":" + members[name] for name in order) + b"}"
+        return self.before + b"[" + b",".join(seal.encoded() for seal in seals) + b"]" + self.after
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,18 +109,27 @@ class Snapshot:
         """Its canonical bytes, each member encoded once for what is signed and what is stored; ``body`` where the
         caller has its canonical bytes already.
         """
-        beside = {name: canonical(value) for name, value in self.unknown.items()}
-        header = {name: canonical(value) for name, value in self.header().items()}
-        return Encoded({**beside, "body": canonical(self.body) if body is None else body}, header)
+        header = self.header()
+        if not self.extra and not self.unknown:  # whatever we emit: the seal is the last member of the header
+            raw = canonical(self.body) if body is None else body
+            start = b'{"body":' + raw + b',"header":' + canonical(header)[:-1]
+            return Encoded(start + b"}}", start + b',"seal":', b"}}")
+        whole = {**self.unknown, "body": self.body}
+        signed, mark = canonical({**whole, "header": header}), "sealed"
+        while mark.encode("ascii") in signed:
+            mark += "x"  # what the bytes without it do not have stands in those with it just once
+        sealed = canonical({**whole, "header": {**header, "seal": mark}})
+        before, _, after = sealed.partition(f'"{mark}"'.encode("ascii"))
+        return Encoded(signed, before, after)
 
     def signed_bytes(self) -> bytes:
         """What the owner signs: RFC 8785 of header without seal, and body."""
-        return self.encoded().signed()
+        return self.encoded().signed
 
     def encode(self) -> bytes:
         """The canonical bytes that are stored once and hashed."""
         encoded = self.encoded()
-        return encoded.sealed(self.seals) if self.seals else encoded.signed()
+        return encoded.sealed(self.seals) if self.seals else encoded.signed
 
     def with_seals(self, *seals: Seal) -> Snapshot:
         """The same, sealed."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from contracts.data_model.json_text import Json, canonical, parse
 
+_AT_ONCE = 500
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS attributes (seq INTEGER PRIMARY KEY AUTOINCREMENT, object TEXT UNIQUE, body BLOB);
 """
@@ -54,6 +55,16 @@ class Attributes:
         """The object's attributes; empty when there are none."""
         row = self._database.execute("SELECT body FROM attributes WHERE object = ?", (object_id,)).fetchone()
         return {} if row is None else parse(row[0])
+
+    def get_many(self, object_ids: Sequence[str]) -> dict[str, Json]:
+        """The attributes of each; empty where there are none."""
+        found: dict[str, Json] = {object_id: {} for object_id in object_ids}
+        for start in range(0, len(object_ids), _AT_ONCE):
+            part = object_ids[start : start + _AT_ONCE]
+            marks = ",".join("?" * len(part))
+            query = f"SELECT object, body FROM attributes WHERE object IN ({marks})"  # noqa: S608 - question marks
+            found |= {str(object_id): parse(body) for object_id, body in self._database.execute(query, part)}
+        return found
 
     def changed_after(self, seq: int) -> list[tuple[int, str]]:
         """(sequence, object id) of what was put since, ascending."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Any
 
 from contracts.data_model.json_text import MAX_SAFE, Json, merge_patch, scaled, without_nulls
@@ -65,6 +66,7 @@ def whole(kind: str, attributes: Json, facts: Json) -> Json:
     return body
 
 
+@lru_cache(maxsize=64)
 def moment(time_ms: int) -> str:
     """A time as bodies carry it, with the offset of China."""
     return datetime.fromtimestamp(time_ms // 1_000, UTC).astimezone(_CHINA).isoformat()
@@ -221,7 +223,7 @@ class Balance:
 
 
 def registration(
-    refs: Mapping[str, str | None],
+    refs: Mapping[str, str],
     kinds: tuple[int, int],
     before: Balance,
     after: Balance,
@@ -229,8 +231,8 @@ def registration(
     ms: int,
     note: str = "",
 ) -> Json:
-    """A holder's rights after a change; ``refs`` are its references by name (None: no more), ``kinds`` the codes of
-    subject and event.
+    """A holder's rights after a change, whole; ``refs`` are its references by name, ``kinds`` the codes of subject and
+    event.
     """
 
     def change(name: str, old: int, new: int, before_name: str) -> Json:
@@ -254,7 +256,10 @@ def registration(
         "available_registration": change("asset", before.available, after.available, "register_asset_balance_before"),
         "pledge_registration": change("pledge", before.pledged, after.pledged, "register_pledge_balance_before"),
         "freezing_registration": change("frozen", before.frozen, after.frozen, "register_frozen_balance"),
-        "description_status_information": {"register_source_type": 0, "register_asset_note": note or None},
+        "description_status_information": {
+            "register_source_type": 0,
+            **({"register_asset_note": note} if note else {}),
+        },
     }
     basic = {"register_object_type": RIGHTS, "register_event_type": kinds[1]}
     body = {"register_basic_information": basic, "registration_rights": {"basic_information_rights": rights}}

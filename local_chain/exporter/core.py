@@ -129,26 +129,27 @@ class Exporter:
     def _write(self, work: Working) -> int:
         """The next version of every object about which something changed, in the order of references."""
         seconds, pending = work.time_ms // 1_000, list[Pending]()
-        versions, objects = list[tuple[str, int, Version, bytes, bytes]](), list[tuple[str, str, int, bytes, bool]]()
+        versions, objects = list[tuple[str, int, Version, bytes, bytes]](), list[tuple[str, str, int, bool]]()
+        work.know(work.touched)
         for one in work.in_order():
             number = one.latest + 1
             if one.deleted:
                 versions.append(
                     (one.object_id, number, Version(Operation.DELETE, seconds, seconds, {}), _EMPTY, _EMPTY)
                 )
-                objects.append((one.object_id, one.kind, number, _EMPTY, True))
+                objects.append((one.object_id, one.kind, number, True))
                 shot = _snapshot(one.kind, one.object_id, number, Operation.DELETE, seconds, {}, one.deleted)
                 pending.append(self._judged(shot, _EMPTY))
                 continue
             whole = bodies.whole(one.kind, work.private(one.object_id), one.facts)
             body = canonical(whole)
             facts = body if whole is one.facts else canonical(one.facts)
-            if one.latest >= 0 and self._database.has_body(one.object_id, one.latest, body):
-                objects.append((one.object_id, one.kind, one.latest, facts, False))
+            if one.latest >= 0 and not one.new and self._database.has_body(one.object_id, one.latest, body):
+                self._database.put_facts(one.object_id, one.latest, facts)
                 continue
             operation = Operation.UPDATE if number else Operation.CREATE
             versions.append((one.object_id, number, Version(operation, seconds, seconds, whole), body, facts))
-            objects.append((one.object_id, one.kind, number, facts, False))
+            objects.append((one.object_id, one.kind, number, False))
             shot = _snapshot(one.kind, one.object_id, number, operation, seconds, whole)
             pending.append(self._judged(shot, body))
         work.flush()

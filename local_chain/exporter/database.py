@@ -25,9 +25,9 @@ _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS books (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects (object TEXT PRIMARY KEY, kind TEXT NOT NULL, latest INTEGER NOT NULL,
-  facts BLOB NOT NULL, deleted INTEGER NOT NULL) WITHOUT ROWID;
+  deleted INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS versions (object TEXT, version INTEGER, operation TEXT, timestamp INTEGER, since INTEGER,
-  body BLOB, facts BLOB, PRIMARY KEY (object, version)) WITHOUT ROWID;
+  body BLOB, facts BLOB, PRIMARY KEY (object, version));
 CREATE TABLE IF NOT EXISTS snapshots (seq INTEGER PRIMARY KEY, object TEXT, version INTEGER, kind TEXT, operation TEXT,
   height INTEGER, status TEXT, raw BLOB, hash BLOB, faults TEXT, batch INTEGER);
 CREATE INDEX IF NOT EXISTS by_status ON snapshots (status, seq);
@@ -36,6 +36,8 @@ CREATE TABLE IF NOT EXISTS batches (batch INTEGER PRIMARY KEY, nonce INTEGER, ra
 """
 
 
+_KEPT = 200_000
+"""Entries of books and objects that stay in memory between blocks."""
 _FORM = 2
 """Of the tables and books: those of another form do not go on, they begin again."""
 
@@ -115,6 +117,8 @@ class Database:
                 where=str(path),
                 next_step="books of another build are not carried over: begin with an empty database and a new chain",
             )
+        self._books: dict[str, Any] = {}
+        self._latest: dict[str, int | None] = {}
         self._sql.executescript(f"{_SCHEMA}PRAGMA user_version = {_FORM};")
 
     def close(self) -> None:
@@ -132,8 +136,13 @@ class Database:
             yield
         except BaseException:
             self._sql.execute("ROLLBACK")
+            self._books.clear()
+            self._latest.clear()
             raise
         self._sql.execute("COMMIT")
+        for kept in (self._books, self._latest):
+            if len(kept) > _KEPT:
+                kept.clear()
 
     # ---- small things
 
@@ -148,13 +157,16 @@ class Database:
 
     def book(self, key: str) -> Any:
         """An entry of the books; None when there is none."""
-        row = self._sql.execute("SELECT value FROM books WHERE key = ?", (key,)).fetchone()
-        return None if row is None else json.loads(row[0])
+        if key not in self._books:
+            row = self._sql.execute("SELECT value FROM books WHERE key = ?", (key,)).fetchone()
+            self._books[key] = None if row is None else json.loads(row[0])
+        return self._books[key]
 
     def set_books(self, entries: Mapping[str, Any]) -> None:
         """Stores entries; None removes one."""
         gone = [(key,) for key, value in entries.items() if value is None]
         kept = [(key, json.dumps(value)) for key, value in entries.items() if value is not None]
+        self._books.update(entries)
         self._sql.executemany("DELETE FROM books WHERE key = ?", gone)
         self._sql.executemany("INSERT OR REPLACE INTO books VALUES (?, ?)", kept)
 
@@ -170,14 +182,19 @@ class Database:
     def object(self, object_id: str) -> Stored | None:
         """An object; None for one that was never made."""
         found = self._sql.execute(
-            "SELECT kind, latest, facts, deleted FROM objects WHERE object = ?", (object_id,)
+            "SELECT kind, latest, IFNULL(facts, body), deleted FROM objects JOIN versions USING (object)"
+            " WHERE object = ? AND version = latest",
+            (object_id,),
         ).fetchone()
         return None if found is None else Stored(found[0], found[1], json.loads(found[2]), bool(found[3]))
 
     def latest(self, object_id: str) -> int | None:
         """Its latest version with a body: of what is deleted the one before."""
-        found = self._sql.execute("SELECT latest - deleted FROM objects WHERE object = ?", (object_id,)).fetchone()
-        return None if found is None else int(found[0])
+        if object_id not in self._latest:
+            query = "SELECT latest - deleted FROM objects WHERE object = ?"
+            found = self._sql.execute(query, (object_id,)).fetchone()
+            self._latest[object_id] = None if found is None else int(found[0])
+        return self._latest[object_id]
 
     def object_ids(self, prefix: str) -> list[str]:
         """Ids of objects that begin so and are not deleted, ascending."""
@@ -187,9 +204,15 @@ class Database:
         )
         return [str(name) for (name,) in found]
 
-    def put_objects(self, rows: Sequence[tuple[str, str, int, bytes, bool]]) -> None:
-        """Stores objects: id, kind, latest version, canonical facts, whether it is deleted."""
-        self._sql.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?)", rows)
+    def put_objects(self, rows: Sequence[tuple[str, str, int, bool]]) -> None:
+        """Stores objects: id, kind, latest version, whether it is deleted. Their facts stand with the version."""
+        self._sql.executemany("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?)", rows)
+        self._latest.update((object_id, latest - deleted) for object_id, _, latest, deleted in rows)
+
+    def put_facts(self, object_id: str, version: int, facts: bytes) -> None:
+        """Canonical facts of a version whose body stays as it is."""
+        query = "UPDATE versions SET facts = ? WHERE object = ? AND version = ?"
+        self._sql.execute(query, (facts, object_id, version))
 
     def history(self, object_id: str) -> list[Version]:
         """All versions as they stand."""
@@ -201,7 +224,7 @@ class Database:
     def body(self, object_id: str, version: int) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """(whole body, facts of the chain) of a version."""
         found = self._sql.execute(
-            "SELECT body, facts FROM versions WHERE object = ? AND version = ?", (object_id, version)
+            "SELECT body, IFNULL(facts, body) FROM versions WHERE object = ? AND version = ?", (object_id, version)
         ).fetchone()
         return None if found is None else (parse(found[0]), parse(found[1]))
 
@@ -217,7 +240,7 @@ class Database:
         self._sql.executemany(
             "INSERT OR REPLACE INTO versions VALUES (?, ?, ?, ?, ?, ?, ?)",
             [
-                (name, number, one.operation.value, one.timestamp, one.since, body, facts)
+                (name, number, one.operation.value, one.timestamp, one.since, body, None if facts is body else facts)
                 for name, number, one, body, facts in rows
             ],
         )

@@ -33,6 +33,7 @@ def end(w: Working, object_id: str, reason: str) -> None:
 
 def finish(w: Working) -> None:
     """Everything that follows from the block's events as a whole."""
+    w.know([f"subject-{account.hex()}" for _, account in w.moved])
     for security, account in w.moved:
         _registration(w, security, account)
     for security in w.counts:
@@ -48,12 +49,13 @@ def finish(w: Working) -> None:
 
 def _registration(w: Working, security: bytes, account: bytes) -> None:
     movement = w.moved[security, account]
-    refs: dict[str, str | None] = {
+    refs = {
         "register_subject_ref": w.reference(w.subject(account)),
         "register_subject_account_ref": w.reference(f"account-{account.hex()}"),
         "register_product_ref": w.reference(product_of(security)),
-        "register_transaction_ref": w.reference(movement.report) if movement.report else None,
     }
+    if movement.report:
+        refs["register_transaction_ref"] = w.reference(movement.report)
     facts = bodies.registration(
         refs,
         (_subject_type(w, account), movement.event),
@@ -63,7 +65,7 @@ def _registration(w: Working, security: bytes, account: bytes) -> None:
         w.time_ms,
         "；".join(movement.notes),
     )
-    w.touch(registration_of(security, account), "registration", facts)
+    w.replace(registration_of(security, account), "registration", facts)
 
 
 def _subject_type(w: Working, account: bytes) -> int:

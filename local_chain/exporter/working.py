@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,8 @@ class Touched:
     kind: str
     latest: int
     facts: Json
+    new: bool = False
+    """Whether its body is one that it never had: nothing is compared."""
     deleted: str = ""
     """Why this block deletes it; empty: it does not."""
 
@@ -98,7 +100,6 @@ class Working:
     paid_fen: int = 0
     """Paid for the delivery that is being settled."""
     _below: set[tuple[bytes, bytes]] = field(default_factory=set)
-    _known: dict[str, int | None] = field(default_factory=dict)
     _private: dict[str, Json] = field(default_factory=dict)
     _books: dict[str, Any] = field(default_factory=dict)
     _changed: dict[str, Any] = field(default_factory=dict)
@@ -124,11 +125,16 @@ class Working:
 
     def create(self, object_id: str, kind: str, facts: Json) -> None:
         """An object named after the running event: new for certain, so nobody is asked."""
-        self.touched[object_id] = Touched(object_id, kind, -1, facts)
+        self.touched[object_id] = Touched(object_id, kind, -1, facts, new=True)
+
+    def replace(self, object_id: str, kind: str, facts: Json) -> None:
+        """All facts of an object at once, those of a new time: what it was is not asked."""
+        latest = self._latest(object_id)
+        self.touched[object_id] = Touched(object_id, kind, -1 if latest is None else latest, facts, new=True)
 
     def delete(self, object_id: str, kind: str, latest: int, reason: str) -> None:
         """The object ends with this block, whose events say nothing of it."""
-        self.touched[object_id] = Touched(object_id, kind, latest, {}, reason)
+        self.touched[object_id] = Touched(object_id, kind, latest, {}, deleted=reason)
 
     def exists(self, object_id: str) -> bool:
         """Whether it is there, or will be with this block."""
@@ -148,10 +154,12 @@ class Working:
         return f"{object_id}/{latest}"
 
     def _latest(self, object_id: str) -> int | None:
-        """The latest version with a body before this block, asked of the database once."""
-        if object_id not in self._known:
-            self._known[object_id] = self.database.latest(object_id)
-        return self._known[object_id]
+        """The latest version with a body before this block."""
+        return self.database.latest(object_id)
+
+    def know(self, object_ids: Iterable[str]) -> None:
+        """Reads attributes of many at once."""
+        self._private |= self.attributes.get_many([one for one in object_ids if one not in self._private])
 
     def private(self, object_id: str) -> Json:
         """The object's attributes, read once a block."""

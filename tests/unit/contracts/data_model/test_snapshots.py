@@ -20,7 +20,7 @@ from chain_core.crypto.providers import generate_private_key, signing_provider
 from contracts.data_model.emission import check_emission
 from contracts.data_model.faults import SnapshotRefused
 from contracts.data_model.json_text import canonical, decimal_of, difference, merge_patch, parse, scaled
-from contracts.data_model.references import check_new_id, parse_reference, references
+from contracts.data_model.references import check_new_id, check_references, parse_reference, references
 from contracts.data_model.seals import seal_many, verify_seals
 from contracts.data_model.snapshot import PROTOCOL, VERSION, Operation, Seal, Snapshot, read_snapshot
 from tests.unit.contracts.data_model.bodies import BODIES, registration
@@ -148,8 +148,8 @@ def test_what_is_no_snapshot_is_refused_with_its_place(raw: bytes, rule: str) ->
 
 
 def test_a_single_seal_object_and_a_delete_without_body() -> None:
-    seal = Seal(PUBLIC, signing_provider().sm2_sign(PRIVATE, snapshot().signed_bytes())).document()
-    document = {"header": {**snapshot().header(), "seal": seal}, "body": BODIES["registration"]}
+    seal = Seal(PUBLIC, signing_provider().sm2_sign(PRIVATE, snapshot().signed_bytes()))
+    document = {"header": {**snapshot().header(), "seal": json.loads(seal.encoded())}, "body": BODIES["registration"]}
     assert verify_seals(read_snapshot(json.dumps(document).encode()))
     gone = snapshot(operation=Operation.DELETE, version=3, body={})
     for body in (None, {}, KeyError):
@@ -256,3 +256,49 @@ def test_references_are_split_at_the_last_slash_and_prices_are_none() -> None:
         ("/body/x_ref", "a/1"),
         ("/body/list/0/y_ref", "b/2"),
     ]
+
+
+@given(
+    extra=st.dictionaries(
+        st.sampled_from(["a", "seak", "seam", "zz", "sealed", "\U00010000", "\uffff"]), st.text(), max_size=3
+    ),
+    unknown=st.dictionaries(
+        st.sampled_from(["a", "c", "zz", "sealed"]), st.sampled_from(["sealed", "x", "sealedx"]), max_size=3
+    ),
+)
+def test_seals_stand_where_the_whole_would_put_them(extra: dict[str, Any], unknown: dict[str, Any]) -> None:
+    """Signed and stored bytes are put together of parts; they are those of the whole document."""
+    one = snapshot(extra=extra, unknown=unknown)
+    seal = Seal(PUBLIC, bytes(range(64)))
+    document = {**unknown, "body": one.body, "header": one.header()}
+    assert one.encoded().signed == canonical(document)
+    document["header"]["seal"] = [json.loads(seal.encoded())] * 2
+    assert one.with_seals(seal, seal).encode() == canonical(document)
+
+
+@given(
+    st.recursive(
+        st.text(max_size=3)
+        | st.integers()
+        | st.sampled_from(["a/0", "a/b/12", "/1", "a/01", "a/", "a/1٣", "x" * 129 + "/1"]),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["x_ref", "y_ref", "y", "product_conversion_price_ref"]), inner, max_size=3
+            )
+        ),
+        max_leaves=8,
+    )
+)
+def test_the_fast_check_of_references_is_that_of_each(value: Any) -> None:
+    body = {"b": value}
+    try:
+        expected = len(list(references(body))) >= 0
+    except SnapshotRefused:
+        expected = False
+    try:
+        check_references(body)
+        found = True
+    except SnapshotRefused:
+        found = False
+    assert found == expected
