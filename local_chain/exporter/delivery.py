@@ -80,11 +80,33 @@ class Delivery:
 
     async def _store_ready(self) -> None:
         """All that is ready goes to the store before the next batch is cut: so a batch has no gap."""
-        while rows := self._database.rows(Status.READY, _PUTS_AT_ONCE):
-            await asyncio.gather(*(self._store.put_snapshot(f"{row.object}/{row.version}", row.raw) for row in rows))
+        while rows := self._database.rows(Status.READY, BATCH_ROWS):
+            await self._put_all(rows)
             self._failpoint("stored")
             with self._database.transaction():
                 self._database.set_status([row.seq for row in rows], Status.STORED)
+
+    async def _put_all(self, rows: Sequence[Row]) -> None:
+        """Puts at most ``_PUTS_AT_ONCE`` at a time; what has one name in turn, so that the last one stays. After a
+        failure nothing goes on in the background.
+        """
+        named: dict[str, list[bytes]] = {}
+        for row in rows:
+            named.setdefault(f"{row.object}/{row.version}", []).append(row.raw)
+        left = iter(named.items())
+
+        async def put() -> None:
+            for name, raws in left:
+                for raw in raws:
+                    await self._store.put_snapshot(name, raw)
+
+        tasks = [asyncio.create_task(put()) for _ in range(min(_PUTS_AT_ONCE, len(named)))]
+        try:
+            await asyncio.gather(*tasks)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     def _sign(self, rows: Sequence[Row]) -> None:
         """The batch, signed and in the database before it is sent."""
