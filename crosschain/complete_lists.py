@@ -51,6 +51,20 @@ class ListEvidence:
     items: tuple[StateItem, ...]
 
 
+class Asked(Protocol):
+    """Which values make up an answer; ``keys`` only ever grows at its end as more of them are known."""
+
+    @property
+    def what(self) -> str:
+        """In words, for refusals."""
+
+    def keys(self, known: Values) -> list[bytes]:
+        """All full state keys as far as ``known`` values tell. Raises InvalidProof."""
+
+    def refuse(self, what: str) -> InvalidProof:
+        """What does not hold, about this answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
     """Which list. ``first`` are the full state keys known beforehand, the head last; ``chunk`` gives a chunk's key by
@@ -71,7 +85,7 @@ class Question:
         head = known.get(self.first[-1])
         if head is None:
             return list(self.first)
-        chunks = [self.chunk(number) for number in range(chunk_count(self._head(head)[0]))]
+        chunks = self.chunks(head)
         keys = [*self.first, *chunks]
         for key in chunks:
             raw = known.get(key)
@@ -83,6 +97,14 @@ class Question:
         """What the list names, in its order; InvalidProof unless the values are a whole list."""
         if not values.keys() >= set(self.keys(values)):
             raise self.refuse("part of the list is missing")
+        return self.named(values)
+
+    def chunks(self, head: bytes | None) -> list[bytes]:
+        """The keys of all chunks that a head counts."""
+        return [] if head is None else [self.chunk(number) for number in range(chunk_count(self._head(head)[0]))]
+
+    def named(self, values: Values) -> list[bytes]:
+        """The same from head and chunks alone; InvalidProof unless they are of one piece."""
         head = values[self.first[-1]]
         if head is None:
             return []
@@ -166,7 +188,7 @@ async def fetch_list(
 
 
 def prove_list(
-    view: ChainView, question: Question, evidence: ListEvidence, not_before_ms: int
+    view: ChainView, question: Asked, evidence: ListEvidence, not_before_ms: int
 ) -> tuple[Header, dict[bytes, bytes | None]]:
     """(header, value by key) of evidence whose proofs hold and which has exactly the list's keys. Raises InvalidProof.
 
@@ -176,7 +198,7 @@ def prove_list(
     check_fresh(header, not_before_ms)
     values: dict[bytes, bytes | None] = {}
     keys: list[bytes] = []
-    # Three rounds: the first keys with the head, then the chunks the head counts, then what the chunks name.
+    # In rounds, of a list three: the first keys with the head, the chunks the head counts, what the chunks name.
     while len(more := question.keys(values)) > len(keys):
         for place in range(len(keys), len(more)):
             if place >= len(evidence.items):

@@ -43,7 +43,8 @@ class AccountHoldings:
 # ---- security -> holders
 
 
-def _roll(security: bytes) -> Question:
+def roll_question(security: bytes) -> Question:
+    """The complete list of a security's holders; the security's record comes first, the head second."""
     return Question(
         f"roll of security {security.hex()}",
         (state_key(KERNEL, SECURITY + security), state_key(KERNEL, ROLL_HEAD + security)),
@@ -57,14 +58,14 @@ def roll_keys(security: bytes, known: Values) -> list[bytes]:
 
     With every value of a roll known these are exactly its keys. Raises InvalidProof for a head or chunk that is none.
     """
-    return _roll(security).keys(known)
+    return roll_question(security).keys(known)
 
 
 async def fetch_roll(node: StateSource, view: ChainView, security: bytes) -> ListEvidence:
     """The roll from one node, verified, all of it under one header. Raises InvalidProof, ListMoved, the node's
     refusal.
     """
-    evidence, _, values = await fetch_list(node, view, _roll(security))
+    evidence, _, values = await fetch_list(node, view, roll_question(security))
     roll_of(security, values)
     return evidence
 
@@ -73,8 +74,8 @@ async def read_roll(node: StateSource, view: ChainView, security: bytes) -> tupl
     """The security's record and its roll, proven under one header; None when the chain has no such security, proven.
     Raises what ``fetch_roll`` raises.
     """
-    _, header, values = await fetch_list(node, view, _roll(security))
-    record = values[_roll(security).first[0]]
+    _, header, values = await fetch_list(node, view, roll_question(security))
+    record = values[roll_question(security).first[0]]
     if record is None:
         return None
     return decode_security(record), HolderRoll(header, security, *roll_of(security, values))
@@ -82,14 +83,14 @@ async def read_roll(node: StateSource, view: ChainView, security: bytes) -> tupl
 
 def check_roll(view: ChainView, security: bytes, evidence: ListEvidence, *, not_before_ms: int = 0) -> HolderRoll:
     """The roll that the evidence proves, complete. Raises InvalidProof that says what does not hold."""
-    header, values = prove_list(view, _roll(security), evidence, not_before_ms)
+    header, values = prove_list(view, roll_question(security), evidence, not_before_ms)
     total, holders = roll_of(security, values)
     return HolderRoll(header, security, total, holders)
 
 
 def roll_of(security: bytes, values: Values) -> tuple[int, Holders]:
     """(total, holders) from values all proven under one header; InvalidProof unless they make a whole roll."""
-    question = _roll(security)
+    question = roll_question(security)
     accounts = question.entries(values)
     record = values[question.first[0]]
     if record is None:

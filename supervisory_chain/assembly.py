@@ -1,4 +1,6 @@
-"""The supervisory chain's contracts (docs/spec/registration.md, packets.md, directives.md, service-registry.md)."""
+"""The supervisory chain's contracts (docs/spec/registration.md, packets.md, directives.md, see-through.md,
+service-registry.md).
+"""
 
 from __future__ import annotations
 
@@ -12,6 +14,7 @@ from supervisory_chain.chains import CSRC, Chains
 from supervisory_chain.clients import Clients
 from supervisory_chain.directives import Directives
 from supervisory_chain.inbox import Inbox
+from supervisory_chain.lookups import LOOKUPS, Lookups
 from supervisory_chain.successors import SUCCESSORS, Successors
 
 
@@ -22,13 +25,13 @@ def supervisory_assembly(genesis: Genesis) -> Assembly:
     """
     return Assembly(
         "supervisory",
-        contracts=(Cases(), Chains(), Clients(), Directives(), Inbox(), Services(), Successors()),
+        contracts=(Cases(), Chains(), Clients(), Directives(), Inbox(), Lookups(), Services(), Successors()),
         grants={
             CLIENTS: (CASES,),
             DIRECTIVES: (CASES,),
             INBOX: (CASES, DIRECTIVES),
             SUCCESSORS: (CHAINS, CLIENTS, DIRECTIVES, INBOX),
         },
-        protected=(SERVICES,),
+        protected=(LOOKUPS, SERVICES),
         overseers=CSRC,
     )

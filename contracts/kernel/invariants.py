@@ -16,6 +16,7 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, decode_value
 from chain_core.types.errors import LocalFault
 from contracts.kernel import records
+from contracts.kernel.codes import BOUND_CODE, CODE, CREDIT_CODE, INVESTOR_CODE, code_key
 from contracts.kernel.lots import decode_lots
 from contracts.kernel.orders import decode_order
 from contracts.kernel.records import Holding, HoldKind, Security, Status
@@ -23,6 +24,8 @@ from contracts.kernel.roll import (
     CHUNK_IDS,
     HELD_CHUNK,
     HELD_HEAD,
+    ISSUED_CHUNK,
+    ISSUED_HEAD,
     ROLL_CHUNK,
     ROLL_HEAD,
     chunk_count,
@@ -33,6 +36,8 @@ from contracts.kernel.roll import (
 
 PREFIX = state_key(records.KERNEL, b"")
 _ID = 16
+_HASH = 32
+_CODES = (CODE, BOUND_CODE, records.ENTERPRISE)
 _COUNTING = (records.LOTS, records.VEHICLE, records.COUNTED_HOLDERS, records.FAMILY_MEMBER)
 
 
@@ -79,6 +84,9 @@ class _Books:
     holdings: dict[bytes, Holding] = field(default_factory=dict)
     rolls: _Lists = field(default_factory=_Lists)
     held: _Lists = field(default_factory=_Lists)
+    issued: _Lists = field(default_factory=_Lists)
+    codes: dict[bytes, bytes] = field(default_factory=dict)
+    bound_codes: dict[bytes, bytes] = field(default_factory=dict)
     cash: dict[bytes, records.Cash] = field(default_factory=dict)
     bound: dict[bytes, int] = field(default_factory=dict)
     pledged: dict[bytes, int] = field(default_factory=dict)
@@ -111,10 +119,26 @@ class _Books:
             self.cash[rest] = records.decode_cash(value)
         elif own == records.MONEY:
             self.money = records.decode_money(value)
+        elif kind == ISSUED_HEAD and len(rest) == _ID:
+            self.issued.heads[rest] = value
+        elif kind == ISSUED_CHUNK and len(rest) == _ID + 4:
+            self.issued.chunks.setdefault(rest[:_ID], {})[rest[_ID:]] = value
+        elif kind in _CODES:
+            self._read_code(kind, rest, value)
         elif kind in _COUNTING:
             self._read_counting(kind, rest, value)
         else:
             self._read_bound(kind, rest, value)
+
+    def _read_code(self, kind: bytes, rest: bytes, value: bytes) -> None:
+        """Where codes lead, and who says that he has one."""
+        if kind == CODE and len(rest) == _HASH:
+            self.codes[rest] = value
+        elif kind == BOUND_CODE and len(rest) == _ID:
+            self.bound_codes[code_key(INVESTOR_CODE, value.decode("ascii"))[1:]] = rest
+        elif kind == records.ENTERPRISE and len(rest) == _ID:
+            code = cast(str, decode_map(value, "enterprise")["credit_code"])
+            self.bound_codes[code_key(CREDIT_CODE, code)[1:]] = rest
 
     def _read_counting(self, kind: bytes, rest: bytes, value: bytes) -> None:
         """Lots, vehicles, counts."""
@@ -181,6 +205,7 @@ def check_state(pairs: Iterable[tuple[bytes, bytes]]) -> dict[str, int]:
         _check_security(books, security, of_security.get(security, {}))
     for account in sorted(of_account.keys() | books.held.owners()):
         _check_held(books, account, of_account.get(account, {}))
+    _check_issued(books)
     _check_bound(books)
     _check_counts(books, of_security)
     _check_cash(books)
@@ -231,6 +256,19 @@ def _check_held(books: _Books, account: bytes, holdings: Mapping[bytes, Holding]
     where = f"account {account.hex()}"
     if set(books.held.entries(account, where)) != set(holdings):
         raise _fail("its list and its holdings name different securities", where)
+
+
+def _check_issued(books: _Books) -> None:
+    """What each account issued, and where codes lead."""
+    of_issuer: dict[bytes, set[bytes]] = {}
+    for security, record in books.securities.items():
+        of_issuer.setdefault(record.issuer, set()).add(security)
+    for issuer in sorted(of_issuer.keys() | books.issued.owners()):
+        where = f"issuer {issuer.hex()}"
+        if set(books.issued.entries(issuer, where)) != of_issuer.get(issuer, set()):
+            raise _fail("its list and the securities' records name different securities", where)
+    if books.codes != books.bound_codes:
+        raise _fail("codes lead to other accounts than those that have them", "codes")
 
 
 def _check_bound(books: _Books) -> None:

@@ -1,5 +1,5 @@
 """Complete lists in provable chunks (docs/spec/formats.md §11, docs/spec/kernel.md §2): the holder roll (股东名册) of a
-security, security -> holders, and the holdings of an account (持仓清单), account -> securities.
+security, security -> holders, the holdings of an account (持仓清单), account -> securities, and what an account issued.
 
 Position p stands in chunk p // 64 at place p % 64. A new entry is appended; when one leaves, the last takes its
 position, so that all chunks but the last are full. Chunks are edited as bytes: a list of 16-byte ids has a fixed
@@ -20,6 +20,7 @@ from chain_core.types.ids import ACCOUNT_ID_SIZE
 
 ROLL_HEAD, ROLL_CHUNK = b"R", b"r"
 HELD_HEAD, HELD_CHUNK = b"L", b"l"
+ISSUED_HEAD, ISSUED_CHUNK = b"G", b"g"
 CHUNK_IDS = 64
 MAX_LISTED = 10_000
 """Entries of one list: what a reader of a proof goes through at most, so more are never entered."""
@@ -46,6 +47,11 @@ def chunk_key(security: bytes, number: int) -> bytes:
 def held_chunk_key(account: bytes, number: int) -> bytes:
     """State key of a chunk of an account's holdings."""
     return HELD_CHUNK + account + U32.pack(number)
+
+
+def issued_chunk_key(issuer: bytes, number: int) -> bytes:
+    """State key of a chunk of what an account issued."""
+    return ISSUED_CHUNK + issuer + U32.pack(number)
 
 
 def decode_chunk(raw: bytes) -> list[bytes]:
@@ -186,3 +192,10 @@ class Held(_IdList):
                 self.remove(number * CHUNK_IDS + ids.index(security))
                 return
         raise EngineFault(f"account {self._owner.hex()} leaves {security.hex()}, which its list does not name")
+
+
+class Issued(_IdList):
+    """The securities that one account issued; none ever leaves."""
+
+    __slots__ = ()
+    _head_tag, _chunk_tag = ISSUED_HEAD, ISSUED_CHUNK

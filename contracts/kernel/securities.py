@@ -22,7 +22,7 @@ from contracts.kernel.records import (
     Status,
     encode_security,
 )
-from contracts.kernel.roll import holder_count
+from contracts.kernel.roll import MAX_LISTED, Issued, holder_count
 
 PERMITTED = frozenset(Instrument)
 """Shares, convertible bonds, and shares of private funds as the State has approved them."""
@@ -59,6 +59,9 @@ def register_security(space: Namespace, ctx: CallContext, listing: Listing, cont
     require_active(ctx, listing.issuer)
     if listing.legacy:
         require_second_house(ctx)  # it lifts the cap on holders: not for the operator alone
+    issued = Issued(space, listing.issuer)
+    if issued.count >= MAX_LISTED:
+        ctx.refuse("kernel.list_full", listing.issuer, MAX_LISTED)
     record = Security(
         Status.REGISTERING,
         0,
@@ -74,6 +77,8 @@ def register_security(space: Namespace, ctx: CallContext, listing: Listing, cont
     space.put(SECURITY + security, encode_security(record))
     label = {"reference": listing.reference, "name": listing.name, "province": listing.province}
     space.put(LABEL + security, encode_value(label))
+    issued.append(security)
+    issued.save()
     ctx.emit(
         "security_registered",
         security=security,

@@ -4,12 +4,15 @@
 
 from __future__ import annotations
 
-from chain_core.codec.values import encode_value
+from typing import cast
+
+from chain_core.codec.values import decode_map, encode_value
 from chain_core.codec.wire import U32
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
 from chain_core.types.values import Value
 from contracts.hooks.today import today
+from contracts.kernel.codes import CREDIT_CODE, claim, code_key
 from contracts.kernel.four_eyes import require_second_house
 from contracts.kernel.movements import live_security
 from contracts.kernel.parties import require_active, require_signed
@@ -71,13 +74,17 @@ def register_enterprise(
     attributes: dict[str, Value],
     evidence: bytes,
 ) -> None:
-    """An enterprise's record with its codes, the latest version; only of the market's province. Emits
-    ``enterprise_registered``.
+    """An enterprise's record with its codes, the latest version; only of the market's province. Its credit code leads
+    to this account and to no other. Emits ``enterprise_registered``.
     """
     market = (space.get(MARKET) or b"").decode("ascii")
     if province != market:
         ctx.refuse("csrc.province", province, market)
     require_active(ctx, account)
+    before = space.get(ENTERPRISE + account)
+    if before is not None:
+        space.delete(code_key(CREDIT_CODE, cast(str, decode_map(before, "enterprise")["credit_code"])))
+    claim(space, ctx, CREDIT_CODE, credit_code, account)
     row: dict[str, Value] = {"credit_code": credit_code, "province": province, "attributes": attributes}
     space.put(ENTERPRISE + account, encode_value(row))
     ctx.emit("enterprise_registered", account=account, credit_code=credit_code, evidence=evidence)

@@ -1,4 +1,6 @@
-"""Methods of ``kernel`` for status, layer, enterprises, disclosure and correction (docs/spec/kernel.md §3.10)."""
+"""Methods of ``kernel`` for status, layer, enterprises, codes, disclosure and correction (docs/spec/kernel.md §3.1,
+§3.10).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,8 @@ from typing import Any
 from chain_core.execution.arguments import ACCOUNT, HASH, Document, Integer, Kind, Optional, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Method
-from contracts.kernel import corrections, status
+from contracts.codes.investor import investor_code_fault
+from contracts.kernel import codes, corrections, status
 from contracts.kernel.kinds import ID, QUANTITY
 from contracts.kernel.records import Status
 
@@ -45,6 +48,8 @@ def methods(operator: frozenset[str]) -> dict[str, Method]:
             set_layer, {"security": ID, "layer": Integer(0, status.MAX_LAYER), "evidence": HASH}, operator
         ),
         "register_enterprise": Method(register_enterprise, enterprise, operator),
+        "bind_code": Method(bind_code, {"account": ACCOUNT, "code": Text(64, 1)}, operator),
+        "unbind_code": Method(unbind_code, {"account": ACCOUNT, "evidence": HASH}, operator),
         "disclose": Method(disclose, disclosure),
         "correct": Method(correct, entry, operator),
     }
@@ -64,6 +69,19 @@ def register_enterprise(ctx: CallContext, args: Any) -> None:
     """An enterprise's record."""
     names = ("account", "credit_code", "province", "attributes", "evidence")
     status.register_enterprise(ctx, ctx, *(args[name] for name in names))
+
+
+def bind_code(ctx: CallContext, args: Any) -> None:
+    """An account's investor code."""
+    fault = investor_code_fault(args["code"])
+    if fault:
+        ctx.refuse("kernel.bad_code", args["code"], fault)
+    codes.bind_code(ctx, ctx, args["account"], args["code"])
+
+
+def unbind_code(ctx: CallContext, args: Any) -> None:
+    """Takes a wrong binding back."""
+    codes.unbind_code(ctx, ctx, args["account"], args["evidence"])
 
 
 def disclose(ctx: CallContext, args: Any) -> None:

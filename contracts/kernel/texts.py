@@ -134,5 +134,9 @@ TEXTS: Mapping[str, RuleText] = {
         "交易 {0} 第 {1} 笔此前所述不同", "entry {1} of transaction {0} was stated otherwise before"
     ),
     "kernel.above_entry": RuleText("更正 {0} 超过尚可更正的 {1}", "{0} are more than the {1} left to correct"),
+    "kernel.bad_code": RuleText("投资者编码 {0} 不正确：{1}", "{0} is no investor code: {1}"),
+    "kernel.code_taken": RuleText("编码 {0} 已对应主体 {1}", "the code {0} is that of {1} already"),
+    "kernel.account_bound": RuleText("{0} 已绑定投资者编码 {1}", "{0} has the investor code {1} already"),
+    "kernel.not_bound": RuleText("{0} 未绑定投资者编码", "{0} has no investor code"),
     "kernel.bad_genesis": RuleText("创世文件 {0} 不正确", "the genesis document is wrong at {0}"),
 }

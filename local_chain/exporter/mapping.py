@@ -120,6 +120,8 @@ _ACCESS = "who may read and who read: the chain itself is the record"
 
 NOT_EXPORTED: Mapping[str, str] = {
     "transfers_accepted": "a standing consent of the holder: nothing moves by it",
+    "code_bound": "the code of an account stands among its private attributes",
+    "code_unbound": "the same, taken back",
     "calendar_set": "the market's calendar belongs to no data object",
     "converted": "shares_ended, shares_entered and paid of the same transaction tell of it",
     "funded": "money of one account becomes held: it changes hands by paid alone",

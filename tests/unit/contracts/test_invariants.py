@@ -8,6 +8,7 @@ import pytest
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value, encode_value
+from contracts.kernel.codes import BOUND_CODE, INVESTOR_CODE, code_key
 from contracts.kernel.invariants import BrokenInvariant, check_state, check_store
 from contracts.kernel.lots import Lot, encode_lots
 from contracts.kernel.records import (
@@ -37,7 +38,15 @@ from contracts.kernel.records import (
     encode_security,
     encode_vehicle,
 )
-from contracts.kernel.roll import HELD_HEAD, chunk_key, encode_head, held_chunk_key, list_digest
+from contracts.kernel.roll import (
+    HELD_HEAD,
+    ISSUED_HEAD,
+    chunk_key,
+    encode_head,
+    held_chunk_key,
+    issued_chunk_key,
+    list_digest,
+)
 from tests.unit.contracts.market import Market, account, op
 
 A, B = "investor-0", "investor-1"
@@ -127,6 +136,13 @@ def no_list(owner: bytes) -> Callable[[State], None]:
     return apply
 
 
+def no_issued(owner: bytes) -> Callable[[State], None]:
+    def apply(state: State) -> None:
+        del state[full(issued_chunk_key(owner, 0))], state[full(ISSUED_HEAD + owner)]
+
+    return apply
+
+
 def swapped(security: bytes) -> Callable[[State], None]:
     """The last chunk lists a stranger."""
 
@@ -184,6 +200,13 @@ def breakages(market: Market) -> dict[str, tuple[Callable[[State], None], str]]:
         "a vehicle nobody counted": (change(VEHICLE + a, encode_vehicle(Vehicle(3, 0))), "not counted"),
         "a count from nowhere": (change(COUNTED_HOLDERS + security, encode_count(70)), "holders count"),
         "a member of no family": (change(FAMILY_MEMBER + security + a, encode_count(1)), "members of a family"),
+        "a security left out of what its issuer issued": (
+            head(account("issuer"), ISSUED_HEAD, count=0, chunks=0),
+            "chunks",
+        ),
+        "an issuer without a list": (no_issued(account("issuer")), "records name different"),
+        "a code that leads to nobody": (change(code_key(INVESTOR_CODE, "Q000000001"), a), "codes lead"),
+        "a code that leads nowhere": (change(BOUND_CODE + a, b"Q000000001"), "codes lead"),
         "money from nowhere": (change(MONEY, encode_money(499)), "sum to 500"),
     }
 
@@ -197,7 +220,8 @@ NAMES = (
     "a hold gone", "a freeze gone", "a pledge gone", "a payment gone", "more money",
     "a pledge nobody lists", "an order nobody made",
     "more locked than held", "a vehicle nobody counted", "a count from nowhere", "a member of no family",
-    "money from nowhere",
+    "a security left out of what its issuer issued", "an issuer without a list",
+    "a code that leads to nobody", "a code that leads nowhere", "money from nowhere",
 )  # fmt: skip
 
 
