@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import shutil
+import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -22,6 +24,7 @@ from crosschain.jrt0314.service import method_name
 from local_chain.data.store import ObjectStore
 from local_chain.interface.config import Desk, load
 from local_chain.interface.process import InterfacePort
+from supervisory_chain.puller.log import Book, Entry
 from tests.integration.data_house import DataHouse, data_house
 from tests.integration.test_tls_port import Authority
 from tests.unit.crosschain.jrt0314.market import sealed, subject
@@ -29,7 +32,8 @@ from tests.unit.crosschain.jrt0314.market import sealed, subject
 pytestmark = pytest.mark.integration
 
 PEOPLE = {"operator": ("operator",), "custodian": ("custodian",)}
-SECRET = "a token of the regulator"
+PATIENCE_S = 120
+SECRET = "a-token-of-the-regulator"
 ROLES = "URI:dualchain://data/role/client,URI:dualchain://data/role/regulator"
 
 
@@ -125,6 +129,74 @@ def test_two_nodes_answer_alike(tmp_path: Path) -> None:
             await one.house.until(one.house.nodes["one"].store.final_height)
             report = await asyncio.to_thread(run_checks, one.endpoints(), one.paths.network_id, 1)
             assert report.passed, [row for row in report.checks if row.result != "pass"]
+
+    asyncio.run(main())
+
+
+async def started(path: Path) -> asyncio.subprocess.Process:
+    """The puller as a process."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *("-m", "dualchain", "supervisory", "puller", "run", "--config", str(path)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=path.with_suffix(".log").open("ab"),
+    )
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), PATIENCE_S)
+    assert line.startswith(b"READY"), path.with_suffix(".log").read_text()
+    return process
+
+
+def logged(path: Path) -> list[Entry]:
+    book = Book(path, writing=False)
+    try:
+        return book.entries()
+    finally:
+        book.close()
+
+
+async def until(path: Path, count: int) -> None:
+    """So many entries stand in the log."""
+    async with asyncio.timeout(PATIENCE_S):
+        while len(await asyncio.to_thread(logged, path)) < count:
+            pass
+
+
+PULLER = """
+database = "puller.sqlite"
+poll_ms = 100
+
+[[chain]]
+network_id = "{network}"
+endpoints = {urls}
+genesis = "chain/genesis.bin"
+ca = "authority/ca.pem"
+token_file = "token"
+"""
+
+
+def test_the_puller_killed_and_started_again_misses_nothing(tmp_path: Path) -> None:
+    """Two TLS endpoints, a process that is killed while the chain goes on, every snapshot in the log exactly once."""
+
+    async def main() -> None:
+        async with pulled(tmp_path) as one:
+            (tmp_path / "token").write_text(SECRET)
+            (tmp_path / "token").chmod(0o600)
+            config = tmp_path / "puller.toml"
+            config.write_text(PULLER.format(network=one.paths.network_id, urls=json.dumps(one.urls)))
+            await anchored(one.house, 0, "create")
+            process = await started(config)
+            await until(tmp_path / "puller.sqlite", 1)
+            process.kill()
+            await process.wait()
+            for version in (1, 2):
+                await anchored(one.house, version, "update")
+            process = await started(config)
+            await until(tmp_path / "puller.sqlite", 3)
+            process.terminate()
+            assert await asyncio.wait_for(process.wait(), PATIENCE_S) == 0
+            rows = logged(tmp_path / "puller.sqlite")
+            assert [(row.version, row.result) for row in rows] == [(v, "accepted") for v in range(3)]
 
     asyncio.run(main())
 

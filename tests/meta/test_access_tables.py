@@ -6,6 +6,7 @@ from chain_core.node.access_rules import PEER_RULES, client_rules
 from crosschain.jrt0314.service import RegionalChain
 from local_chain.data.serving import RULES as CUSTODIAN_RULES
 from service_registry.serving import RULES as REGISTRY_RULES
+from supervisory_chain.puller.service import RULES as CROSSLOG_RULES
 from tests.meta.sources import ROOT
 
 _PACKAGE = re.compile(r"^package (\S+);", re.MULTILINE)
@@ -26,7 +27,7 @@ def declared() -> set[str]:
 
 def test_each_method_has_a_rule() -> None:
     ruled = set(PEER_RULES) | set(client_rules(())) | set(REGISTRY_RULES) | set(CUSTODIAN_RULES)
-    ruled |= set(RegionalChain().rules)
+    ruled |= set(RegionalChain().rules) | set(CROSSLOG_RULES)
     assert declared() <= ruled
     # Beside the protocols of protos/ there is the standard health check.
     assert {name.split("/")[1] for name in ruled - declared()} == {"grpc.health.v1.Health"}

@@ -305,3 +305,65 @@ class ObjectResponse(_message.Message):
     ITEMS_FIELD_NUMBER: _ClassVar[int]
     items: _containers.RepeatedCompositeFieldContainer[ObjectItem]
     def __init__(self, items: _Optional[_Iterable[_Union[ObjectItem, _Mapping]]] = ...) -> None: ...
+
+class LogRequest(_message.Message):
+    __slots__ = ("network_id", "object_id", "after", "limit", "rejected")
+    NETWORK_ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
+    LIMIT_FIELD_NUMBER: _ClassVar[int]
+    REJECTED_FIELD_NUMBER: _ClassVar[int]
+    network_id: str
+    object_id: str
+    after: int
+    limit: int
+    rejected: bool
+    def __init__(self, network_id: _Optional[str] = ..., object_id: _Optional[str] = ..., after: _Optional[int] = ..., limit: _Optional[int] = ..., rejected: _Optional[bool] = ...) -> None: ...
+
+class LogFault(_message.Message):
+    __slots__ = ("path", "rule", "message")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    RULE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    rule: str
+    message: str
+    def __init__(self, path: _Optional[str] = ..., rule: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
+
+class LogEntry(_message.Message):
+    __slots__ = ("number", "received_ms", "network_id", "height", "tx_id", "object_id", "version", "operation", "type", "hash", "result", "faults")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    RECEIVED_MS_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_ID_FIELD_NUMBER: _ClassVar[int]
+    HEIGHT_FIELD_NUMBER: _ClassVar[int]
+    TX_ID_FIELD_NUMBER: _ClassVar[int]
+    OBJECT_ID_FIELD_NUMBER: _ClassVar[int]
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    OPERATION_FIELD_NUMBER: _ClassVar[int]
+    TYPE_FIELD_NUMBER: _ClassVar[int]
+    HASH_FIELD_NUMBER: _ClassVar[int]
+    RESULT_FIELD_NUMBER: _ClassVar[int]
+    FAULTS_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    received_ms: int
+    network_id: str
+    height: int
+    tx_id: str
+    object_id: str
+    version: int
+    operation: str
+    type: str
+    hash: str
+    result: str
+    faults: _containers.RepeatedCompositeFieldContainer[LogFault]
+    def __init__(self, number: _Optional[int] = ..., received_ms: _Optional[int] = ..., network_id: _Optional[str] = ..., height: _Optional[int] = ..., tx_id: _Optional[str] = ..., object_id: _Optional[str] = ..., version: _Optional[int] = ..., operation: _Optional[str] = ..., type: _Optional[str] = ..., hash: _Optional[str] = ..., result: _Optional[str] = ..., faults: _Optional[_Iterable[_Union[LogFault, _Mapping]]] = ...) -> None: ...
+
+class LogResponse(_message.Message):
+    __slots__ = ("entries", "more", "first")
+    ENTRIES_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    entries: _containers.RepeatedCompositeFieldContainer[LogEntry]
+    more: bool
+    first: int
+    def __init__(self, entries: _Optional[_Iterable[_Union[LogEntry, _Mapping]]] = ..., more: _Optional[bool] = ..., first: _Optional[int] = ...) -> None: ...
