@@ -90,6 +90,12 @@ class Contract:
     def genesis(self, genesis: Genesis, writer: CallContext) -> None:
         """Writes the contract's state of height 0; ``genesis.documents.get(name)`` is its own document."""
 
+    def text_of(self, rule: str, get: Callable[[bytes], bytes | None]) -> RuleText | None:
+        """The text of a rule id that was written on the chain after this build; ``get`` reads the contract's latest
+        state. For people: execution never asks.
+        """
+        return None
+
     def begin_block(self, ctx: CallContext) -> None:
         """Runs before the block's first transaction, with no caller. A refusal here halts the node."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
+from chain_core.codec.seen import state_key
 from chain_core.execution.codes import FIRST_OPERATION_CODE, Code
 from chain_core.execution.contract import Contract, Hook, RuleText
 from chain_core.types.values import Value
 
+Read = Callable[[bytes], bytes | None]
 LANGUAGES = ("zh", "en")
 _PLACE = re.compile(r"\{(\d)\}")
 
@@ -49,15 +51,20 @@ CODE_TEXTS: Mapping[Code, RuleText] = {
 
 
 class Messages:
-    """The texts of one assembly: codes, and the rules its contracts and hooks registered."""
+    """The texts of one assembly: codes, the rules its contracts and hooks registered, and those that contracts have on
+    the chain (a template filed later brings its own).
+    """
 
     def __init__(self, contracts: Sequence[Contract], hooks: Sequence[Hook] = ()) -> None:
         self.rules: dict[str, RuleText] = {}
+        self._contracts = tuple(contracts)
         for rules in (*(contract.rules for contract in contracts), *(hook.rules for hook in hooks)):
             self.rules.update(rules)
 
-    def render(self, code: int, rule: str, parameters: Sequence[Value], language: str) -> str:
-        """One line for people. ``language`` is "zh" or "en"; unknown codes and rules are shown by number and id."""
+    def render(self, code: int, rule: str, parameters: Sequence[Value], language: str, get: Read | None = None) -> str:
+        """One line for people. ``language`` is "zh" or "en"; unknown codes and rules are shown by number and id. ``get``
+        reads the latest state by full key: without it only this build's texts are known.
+        """
         if language not in LANGUAGES:
             raise ValueError(f"language {language}: one of {', '.join(LANGUAGES)}")
         try:
@@ -67,13 +74,24 @@ class Messages:
         place, params = -1, list(parameters)
         if known >= FIRST_OPERATION_CODE and params and isinstance(params[0], int):
             place, params = params[0], params[1:]
-        text = self.rules.get(rule) or CODE_TEXTS[known]
+        text = self.rules.get(rule) or self._on_chain(rule, get) or CODE_TEXTS[known]
         line = _filled(text.zh if language == "zh" else text.en, params)
         if rule:
             line += f"（{rule}）" if language == "zh" else f" ({rule})"
         if place < 0:
             return line
         return f"第 {place + 1} 项操作：{line}" if language == "zh" else f"operation {place + 1}: {line}"
+
+    def _on_chain(self, rule: str, get: Read | None) -> RuleText | None:
+        """What a contract says of a rule that this build does not know."""
+        if not rule or get is None:
+            return None
+        read = get
+        for contract in self._contracts:
+            text = contract.text_of(rule, lambda key, name=contract.name: read(state_key(name, key)))  # type: ignore[misc]
+            if text is not None:
+                return text
+        return None
 
 
 def _shown(value: Value) -> str:

@@ -81,8 +81,9 @@ class BlockProofs:
 
     def _describe(self, proven: pb.ProvenReceipt) -> None:
         receipt = decode_receipt(proven.receipt)
-        proven.text_zh = self._messages.render(receipt.code, receipt.rule, receipt.parameters, "zh")
-        proven.text_en = self._messages.render(receipt.code, receipt.rule, receipt.parameters, "en")
+        said = (receipt.code, receipt.rule, receipt.parameters)
+        proven.text_zh = self._messages.render(*said, "zh", self._store.get)
+        proven.text_en = self._messages.render(*said, "en", self._store.get)
 
 
 def _leaves(cache: OrderedDict[int, _Leaves], height: int, read: Callable[[int], tuple[bytes, ...]]) -> _Leaves:

@@ -65,7 +65,7 @@ LISTING_ARGUMENTS: dict[str, Kind] = {
     "issuer": ACCOUNT,
     "province": PROVINCE,
     "unit_decimals": Integer(0, MAX_DECIMALS),
-    "declared": QUANTITY,
+    "declared": AMOUNT,
     "legacy": Boolean(),
     "instrument": Optional(Integer(1, 255)),
 }

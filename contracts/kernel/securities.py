@@ -30,8 +30,8 @@ PERMITTED = frozenset(Instrument)
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a security is registered with. ``declared`` is the whole register's sum, in units; ``legacy`` lets the
-    initial register hold more holders than the cap.
+    """What a security is registered with. ``declared`` is the whole register's sum, in units, 0 of one that begins
+    empty; ``legacy`` lets the initial register hold more holders than the cap.
     """
 
     reference: str
@@ -58,6 +58,8 @@ def register_security(space: Namespace, ctx: CallContext, listing: Listing, cont
         ctx.refuse("csrc.instrument", listing.instrument)
     require_active(ctx, listing.issuer)
     if listing.legacy:
+        if not listing.declared:
+            ctx.refuse("kernel.bad_quantity", listing.declared)
         require_second_house(ctx)  # it lifts the cap on holders: not for the operator alone
     issued = Issued(space, listing.issuer)
     if issued.count >= MAX_LISTED:

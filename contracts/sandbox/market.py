@@ -178,7 +178,7 @@ class Market:
 
     def text(self, receipt: Receipt, language: str = "en") -> str:
         """What a receipt says to people."""
-        return self.messages.render(receipt.code, receipt.rule, receipt.parameters, language)
+        return self.messages.render(receipt.code, receipt.rule, receipt.parameters, language, self.get)
 
     @property
     def events(self) -> list[tuple[str, str, Mapping[str, Value]]]:

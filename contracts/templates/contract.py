@@ -8,7 +8,7 @@ instance + key -> the instance's data. State of filings: ``filings``; ``z`` + te
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import Any, cast
@@ -155,6 +155,10 @@ class Templates(Contract):
     def genesis(self, genesis: Genesis, writer: CallContext) -> None:
         """The document ``templates``: each template on file."""
         self._filings.genesis(genesis, writer)
+
+    def text_of(self, rule: str, get: Callable[[bytes], bytes | None]) -> RuleText | None:
+        """What a template on file says of a refusal of its own."""
+        return self._filings.text_of(rule, get)
 
     def create(self, ctx: CallContext, args: Arguments) -> None:
         """A new instance under the creator's own reference. Emits ``instance_created``."""

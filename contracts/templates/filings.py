@@ -7,7 +7,7 @@ Templates of genesis have records only: their trees are in the build, under the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ from chain_core.codec.values import decode_map, encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.execution.codes import EngineFault
 from chain_core.execution.context import CallContext
-from chain_core.execution.contract import Arguments
+from chain_core.execution.contract import Arguments, RuleText
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.genesis import Genesis
 from chain_core.types.values import Value
@@ -26,6 +26,8 @@ from contracts.templates.compiled import Compiled, compile_tree
 FILED, LIVE, SUSPENDED, REVOKED, WITHDRAWN = "filed", "live", "suspended", "revoked", "withdrawn"
 COMMON_PREFIX = "csrc."
 MAX_OPEN_FILINGS = 8
+_TEXT_VERSIONS = 8
+"""So many versions are looked through for a text."""
 _GENESIS_FIELDS = {"version", "tree_sm3", "source_sm3", "filing_number", "title", "status"}
 STEPS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "suspend": ((LIVE,), SUSPENDED),
@@ -114,6 +116,24 @@ class Filings:
         if tree is None:
             raise EngineFault(f"the template tree {identity.hex()} on file is not in this build")
         return compile_tree(tree)
+
+    def text_of(self, rule: str, get: Callable[[bytes], bytes | None]) -> RuleText | None:
+        """What ``<template id>.<reason>`` says, of the newest approved version on file that declares it."""
+        for place in [at for at, letter in enumerate(rule) if letter == "."][::-1]:
+            name = rule[:place]
+            newest = get(newest_key(name)) if name.isascii() else None
+            last = int.from_bytes(newest or b"", "big")
+            for version in range(last, max(0, last - _TEXT_VERSIONS), -1):
+                raw = get(record_key(name, version))
+                row = {} if raw is None else _decoded(raw)
+                if row.get("status") not in (LIVE, SUSPENDED, REVOKED):  # what nobody has approved, nobody has checked
+                    continue
+                identity = cast(bytes, row["tree_sm3"])
+                tree = self._shipped.get(identity) or get(b"b" + identity)
+                text = None if tree is None else compile_tree(tree).template.rules.get(rule)
+                if text is not None:
+                    return text
+        return None
 
     # ---- filing
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import cast
 
 from chain_core.codec.values import decode_map, decode_value, encode_value
@@ -70,6 +70,16 @@ class Watch(Contract):
             ),
             "switch_off": Method(self.switch_off, {"rule": Text(64)}, governor),
         }
+
+    def text_of(self, rule: str, get: Callable[[bytes], bytes | None]) -> RuleText | None:
+        """What a rule that is on says of a finding of its own."""
+        for place in [at for at, letter in enumerate(rule) if letter == "."][::-1]:
+            raw = get(RECORD + rule[:place].encode("utf-8"))
+            if raw is not None:
+                identity = cast(bytes, record_of(raw)["tree_sm3"])
+                tree = self._shipped.get(identity) or get(TREE + identity)
+                return None if tree is None else compile_rule(tree).findings.get(rule[place + 1 :])
+        return None
 
     def switch_on(self, ctx: CallContext, args: Arguments) -> None:
         """A rule is in force from a day on, with these parameters. Emits ``rule_switched``."""

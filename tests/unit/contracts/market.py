@@ -187,12 +187,12 @@ class Market(World):
         receipt = self.one(name, *operations, **options)
         assert receipt.code != 0, "accepted"
         for language in ("zh", "en"):
-            text = self.messages.render(receipt.code, receipt.rule, receipt.parameters, language)
+            text = self.text(receipt, language)
             assert "{" not in text and text
         return receipt.rule or str(receipt.code)
 
-    def text(self, receipt: Receipt) -> str:
-        return self.messages.render(receipt.code, receipt.rule, receipt.parameters, "en")
+    def text(self, receipt: Receipt, language: str = "en") -> str:
+        return self.messages.render(receipt.code, receipt.rule, receipt.parameters, language, self.get)
 
     def events(self, place: int = 0) -> list[list[Value]]:
         """Events of the last block's transaction at ``place``."""

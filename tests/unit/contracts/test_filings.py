@@ -171,3 +171,32 @@ def test_instances_stay_with_their_version_until_they_migrate() -> None:
     assert market.refused(A, move) == "templates.no_migration"
     sideways = replace(move, args={**move.args, "version": 1})
     assert market.refused(A, sideways) == "templates.not_live"
+
+
+def test_what_a_filed_template_refuses_is_said_in_its_own_words() -> None:
+    """Of an approved version on the chain, the newest that declares the reason, suspended ones too; nothing of one that
+    nobody has approved, and nothing without the chain.
+    """
+    market = Market.open()
+    market.ok(OPERATOR, file())
+    market.ok(GOVERNOR, approve())
+    market.ok(A, replace(create(), args={**create().args, "params": {"what": "refuse"}}))
+    receipt = market.one(A, act(market))
+    assert receipt.rule == "test.counter.never"
+    assert market.text(receipt, "zh") == "第 1 项操作：不可 0（test.counter.never）"
+    assert market.text(receipt) == "operation 1: never 0 (test.counter.never)"
+    blind = market.messages.render(receipt.code, receipt.rule, receipt.parameters, "en")
+    assert blind == "operation 1: refused by a rule (test.counter.never)"
+    later = NEXT.replace("never {0}", "not even {0}")
+    market.ok(OPERATOR, file(later, version=2))
+    assert "never 0" in market.text(receipt)
+    market.ok(GOVERNOR, approve(later, version=2))
+    assert "not even 0" in market.text(receipt)
+    for name in ("suspend", "revoke"):
+        market.ok(GOVERNOR, step(name, 2))
+        assert "not even 0" in market.text(receipt)
+    without = later.replace('"never"', '"not_now"')
+    third = without.replace('"version": 2', '"version": 3').replace('"replaces": 1', '"replaces": 2')
+    market.ok(OPERATOR, file(third, version=3))
+    market.ok(GOVERNOR, approve(third, version=3))
+    assert "not even 0" in market.text(receipt)

@@ -24,6 +24,18 @@ def test_a_register_is_filled_and_goes_live() -> None:
     assert (record.status, record.total, record.issuer) == (Status.LIVE, 100, account("issuer"))
 
 
+def test_an_issue_begins_with_an_empty_register() -> None:
+    """Live with nobody; a row is above what is declared; no legacy mark for a register that has no past."""
+    market = Market.open()
+    security = market.registering(0)
+    assert market.refused("operator", register(security, {"investor-0": 1})) == "kernel.above_declared"
+    market.ok("operator", op("activate_security", security=security))
+    assert market.events() == [["kernel", "security_live", {"security": security, "total": 0, "holders": 0}]]
+    assert market.roll(security) == []
+    market.qualified("investor-1")
+    assert market.refused("investor-0", transfer(security, "investor-1", 1)) == "kernel.insufficient"
+
+
 def test_rows_are_taken_back_while_registering() -> None:
     market = Market.open()
     security = market.registering(100)

@@ -172,6 +172,16 @@ def test_what_is_not_switched_on(operation: Operation, cosigners: tuple[str, ...
     assert Market.open().refused(GOVERNOR, operation, cosigners=cosigners) == rule
 
 
+def test_what_a_filed_rule_refuses_is_said_in_its_own_words() -> None:
+    """As long as it is on."""
+    market, security = market_with(on("test.probe", {"limit": 5}, source=PROBE))
+    receipt = market.one(A, transfer(security, B, 6))
+    assert receipt.rule == "test.probe.large"
+    assert "数量 6" in market.text(receipt, "zh") and "6 units" in market.text(receipt)
+    market.ok(GOVERNOR, Operation("watch", "switch_off", {"rule": "test.probe"}), cosigners=(SECOND,))
+    assert "refused by a rule (test.probe.large)" in market.text(receipt)
+
+
 def test_nobody_else_switches() -> None:
     assert Market.open().refused("operator", on("test.probe", {"limit": 5}, source=PROBE), cosigners=(SECOND,)) == "12"
 

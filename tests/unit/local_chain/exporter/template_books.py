@@ -105,7 +105,9 @@ DISCLOSURES: Mapping[int, tuple[str, dict[str, Any]]] = {
 
 def attributes_for(blocks: list[Block], people: list[str]) -> list[tuple[str, dict[str, Any]]]:
     """What a market's office knows beside the chain: who everybody is, what securities and disclosures say."""
-    houses = ("issuer", *STAFF)
+    told = [row for _, _, transactions in blocks for _, events in transactions for row in events]
+    issuers = {fields["issuer"] for _, name, fields in told if name == "security_registered"}
+    houses = ("issuer", *STAFF, *(name for name in people if account_of(name) in issuers))
     rows: list[tuple[str, dict[str, Any]]] = [
         (f"subject-{account_of(name).hex()}", company(name) if name in houses else person(name))
         for name in dict.fromkeys([*people, *houses])
