@@ -62,7 +62,7 @@ class Messages:
             self.rules.update(rules)
 
     def render(self, code: int, rule: str, parameters: Sequence[Value], language: str, get: Read | None = None) -> str:
-        """One line for people. ``language`` is "zh" or "en"; unknown codes and rules are shown by number and id. ``get``
+        """One line for people. ``language`` is "zh" or "en"; unknown codes and rules by number and id. ``get``
         reads the latest state by full key: without it only this build's texts are known.
         """
         if language not in LANGUAGES:
