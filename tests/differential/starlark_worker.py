@@ -1,5 +1,6 @@
 """The second opinion: runs programs in starlark-pyo3, which may abort its process, so it has one of its own.
 
+Its argument is the size of the stack in MB, 0 for the usual one.
 One JSON line in ({"source", "function", "arguments"}), one out ({"value"} or {"error"}). Dicts travel as pairs.
 """
 
@@ -7,6 +8,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 from typing import Any
 
 
@@ -53,4 +55,10 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    if stack_mb := int(sys.argv[1]):
+        threading.stack_size(stack_mb << 20)
+        thread = threading.Thread(target=main)
+        thread.start()
+        thread.join()
+    else:
+        main()
