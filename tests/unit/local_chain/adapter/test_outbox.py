@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +14,15 @@ from sqlalchemy import create_engine, text
 from local_chain.adapter.errors import OutboxFault
 from local_chain.adapter.outbox import Outbox, carry
 from tests.unit.contracts.market import Market, account
+from tests.unit.local_chain.adapter import postgresql
 from tests.unit.local_chain.adapter.books import Desk
 
 
 class Table:
     """The business system's side: plain SQL."""
 
-    def __init__(self, folder: Path) -> None:
-        self.url = f"sqlite:///{folder / 'business.db'}"
+    def __init__(self, url: str) -> None:
+        self.url = url
         self.outbox = Outbox(self.url, "dualchain_outbox")
         self.outbox.create()
         self.engine = create_engine(self.url)
@@ -58,9 +60,24 @@ def listing(reference: str, province: str = "BJ") -> dict[str, Any]:
     }
 
 
-@pytest.fixture
-def table(tmp_path: Path) -> Table:
-    return Table(tmp_path)
+@pytest.fixture(scope="module")
+def postgresql_url() -> Iterator[str]:
+    if what := postgresql.missing():
+        pytest.skip(what)
+    with postgresql.server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def table(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Table]:
+    if request.param == "sqlite":
+        yield Table(f"sqlite:///{tmp_path / 'business.db'}")
+        return
+    found = Table(request.getfixturevalue("postgresql_url"))
+    yield found
+    found.outbox.table.drop(found.engine)
+    found.outbox.close()
+    found.engine.dispose()
 
 
 @pytest.fixture
