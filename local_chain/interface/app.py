@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 from google.protobuf.message import Message
 
 from chain_core._pb.dualchain.jrt0314.v1 import jrt0314_pb2 as pb
@@ -89,9 +90,9 @@ class Interface:
     count: Callable[[DualchainError], None] = lambda _: None
     running: int = 0
 
-    def application(self) -> web.Application:
+    def application(self, *outer: Middleware) -> web.Application:
         """For aiohttp. What has no path here is 404, another method than GET 405."""
-        app = web.Application(middlewares=[self._guarded], client_max_size=1)
+        app = web.Application(middlewares=[*outer, self._guarded], client_max_size=1)
         for path, short in PATHS:
             app.router.add_get(path, self._function(short), allow_head=False)
         app.router.add_get(SNAPSHOT_PATH, self._snapshot, allow_head=False)

@@ -27,6 +27,7 @@ from crosschain.jrt0314.service import RegionalChain, named
 from local_chain.interface.app import Interface, node_methods
 from local_chain.interface.callers import Callers, tls_context
 from local_chain.interface.config import Desk
+from local_chain.interface.door import Door
 from local_chain.interface.snapshots import METHOD, Snapshots
 from service_registry.chain import wall_clock_ms
 from service_registry.serving import set_up_log
@@ -67,15 +68,18 @@ class InterfacePort:
         callers = Callers(view.genesis.chain_id, tokens, everybody=self._tls is None and not tokens)
         self.interface = Interface(methods, callers, self._refused)
         self.address = ""
+        self._door = Door()
         self._runner = web.AppRunner(
-            self.interface.application(),
+            self.interface.application(self._door.asked),
             handle_signals=False,
             access_log=None,
             keepalive_timeout=IDLE_S,
+            shutdown_timeout=GRACE_S,
             max_line_size=MAX_HEAD_BYTES,
             max_field_size=MAX_HEAD_BYTES,
         )
         self._recording: asyncio.Task[None] | None = None
+        self._server: asyncio.Server | None = None
 
     @staticmethod
     def _context(desk: Desk) -> ssl.SSLContext | None:
@@ -91,19 +95,23 @@ class InterfacePort:
         self._recording = asyncio.create_task(self.audit.run())
         await self._runner.setup()
         host, port = split_address(self._listen)
-        site = web.TCPSite(self._runner, host, port, ssl_context=self._tls, backlog=128)
+        assert self._runner.server is not None, "it has been set up"
+        factory = self._door.factory(self._runner.server)
         try:
-            await site.start()
+            loop = asyncio.get_running_loop()
+            self._server = await loop.create_server(factory, host, int(port), ssl=self._tls, backlog=128)
         except OSError as error:
             raise PortTaken(
                 f"cannot listen there: {error.strerror or error}",
                 where=self._listen,
                 next_step="choose another interface.listen",
             ) from error
-        self.address = f"{host}:{self._runner.addresses[0][1]}"
+        self.address = f"{host}:{self._server.sockets[0].getsockname()[1]}"
 
     async def stop(self) -> None:
         """Running answers have two seconds."""
+        if self._server is not None:
+            self._server.close()
         await self._runner.shutdown()
         await self._runner.cleanup()
         if self._recording is not None:

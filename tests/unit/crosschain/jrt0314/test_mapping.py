@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from chain_core.execution.sub_ledgers import SubLedger
 from chain_core.network.refusals import NotFound, Oversize
 from chain_core.types.errors import MalformedBytes
 from crosschain.jrt0314 import mapping, verifier
@@ -37,6 +38,14 @@ def test_networks_options_and_status(market: Market) -> None:
     status = market.ask("Status")
     assert status["height"] == 4 and status["peers"] == ["a", "b"]
     assert status["hash"] == market.ask("Block", height=4)["hash"]
+
+
+def test_sub_ledgers_are_subnets_and_networks_of_their_own(market: Market) -> None:
+    groups = [SubLedger(1, "equities", 5), SubLedger(2, "funds", 9)]
+    found = mapping.networks(market.chain.genesis, market.chain.hash, groups)["networks"]
+    assert [row["network_id"] for row in found] == ["beijing-test", "beijing-test.1", "beijing-test.2"]
+    assert found[0]["subnets"] == ["beijing-test.1", "beijing-test.2"] and found[1]["subnets"] == []
+    assert found[2]["info"]["ledger_name"] == "funds"
 
 
 def test_blocks_name_their_transactions_and_the_block_before(market: Market) -> None:
