@@ -49,6 +49,8 @@ class ServedNode:
             "GetHeader": queries.header,
             "GetHeaders": queries.headers,
             "GetOutbox": queries.outbox,
+            "GetReceipt": queries.receipt,
+            "GetBlock": queries.block,
         }
         self._server = RawServer({method_name(name): Unary(self._told(name, h)) for name, h in handlers.items()})
 
