@@ -223,7 +223,7 @@ class Checker:
         entered = decode_signed_new_view(newest).message if newest is not None else None
         past.entered_view = (entered.epoch, entered.view) if entered is not None else (0, 0)
         past.asked_view, past.committed = (0, 0), {}
-        self.forgotten.set_back()
+        self.forgotten.set_back(set(past.signed))
 
     def _joined(self, index: int, height: int, store: LedgerStore) -> None:
         """A height without a body: its header and certificate came with a snapshot, its contents are the chain's."""
@@ -280,6 +280,7 @@ class Checker:
             if index != self.world.forgetful or self.forgotten.told(place):
                 self.fail("no double vote", index, f"signs a second {place}")
             self.world.counted["forgotten votes cast again"] += 1
+            self.forgotten.cast_again(place)
             past.signed[place] = body
         if not past.log.knows(signature):
             self.fail("durability", index, f"sends {place} before it is durable")
@@ -342,7 +343,9 @@ class Checker:
         if code == SigningRefused.code:
             self.fail("the core obeys", index, f"was refused a signature: {facts}")
         blamed = facts.get("signer", facts.get("primary", facts.get("peer")))
-        if code in _BLAME and isinstance(blamed, int) and self.world.nodes[blamed].correct:
+        if code == "EQUIVOCATION" and self.forgotten.blamed(facts):
+            self.world.counted["forgotten votes proven"] += 1
+        elif code in _BLAME and isinstance(blamed, int) and self.world.nodes[blamed].correct:
             self.fail("no correct node is blamed", index, f"raises {code} {facts}")
 
     def halted(self, index: int, code: str, facts: dict[str, str | int]) -> None:

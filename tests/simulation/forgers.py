@@ -230,7 +230,7 @@ class LyingServer(Strategy):
         made = self.random.choice(
             (
                 replace(block, batch=replace(batch, time_ms=max(0, batch.time_ms - 1))),
-                replace(block, envelopes=(), batch=replace(batch, envelope_ids=())),
+                replace(block, envelopes=(), batch=replace(batch, envelope_ids=(), skipped=())),
                 replace(block, header=encode_header(replace(header, state_root=self.random.randbytes(32)))),
                 replace(block, certificate=replace(block.certificate, signatures=block.certificate.signatures[1:])),
                 block,

@@ -63,7 +63,7 @@ def _message(node: SimNode, sender: int, message: Message) -> None:
         replica.on_message(outcome)
         if node.correct:
             world.checker.duties.took(node.index, message)
-            world.checker.forgotten.heard(node.index, message)
+            world.checker.forgotten.heard(node, message)
     elif isinstance(outcome, PeerFault) and not isinstance(outcome, UnknownEpoch):
         world.counted["messages refused"] += 1
         if world.nodes[sender].correct:
