@@ -26,6 +26,8 @@ from supervisory_chain.puller.log import Arrived, Book, Cursor, Entry
 
 OK, NOT_FOUND = 200, 404
 MAX_OBJECTS: Final = 65_536
+MAX_HEIGHT_BYTES: Final = 400_000_000
+"""Of all snapshots of one height: they are held in memory until the height is entered."""
 
 
 class EndpointsDiffer(DualchainError):
@@ -85,6 +87,7 @@ def pull(market: Market, cursor: Cursor, now_ms: int) -> Pulled:
     if list(names) != sorted(set(names)) or len(names) > MAX_OBJECTS:
         verifier.fail("shape", f"ids {height}", "not ascending, with doubles, or too many")
     found: list[tuple[Arrived, bytes]] = []
+    total = 0
     for name in names:
         rows = verifier.read_records(_same(market, paths.object(height, name)), name, height)
         for record, proof in rows:
@@ -98,7 +101,11 @@ def pull(market: Market, cursor: Cursor, now_ms: int) -> Pulled:
                 record.operation,
                 record.hash.hex(),
             )
-            found.append((arrived, record.content if record.content is not None else _fetched(market, record)))
+            raw = record.content if record.content is not None else _fetched(market, record)
+            total += len(raw)
+            if total > MAX_HEIGHT_BYTES:
+                verifier.fail("block_size", f"ids {height}", f"snapshots of more than {MAX_HEIGHT_BYTES} bytes")
+            found.append((arrived, raw))
     return Pulled(Cursor(height, block.hash, block.timestamp, followed, position), tuple(found))
 
 

@@ -62,10 +62,12 @@ class Kept:
         return self._snapshots.get(name)
 
 
-def interface(market: Market, records: Recorded) -> Interface:
+def interface(market: Market, records: Recorded, quotas: Quotas | None = None) -> Interface:
     methods = dict(RegionalChain().methods(market.views))
     methods[METHOD] = Unary(Snapshots(StoredState(market), Kept(market.snapshots)).get)
-    guarded = Access(RULES, Quotas(), by_certificate, records, time.monotonic_ns, hold_s=0).guard(methods)
+    clock = time.monotonic_ns if quotas is None else lambda: 0  # a quota that is tested does not fill again
+    access = Access(RULES, Quotas() if quotas is None else quotas, by_certificate, records, clock, hold_s=0)
+    guarded = access.guard(methods)
     return Interface(guarded, Callers(market.network, TOKENS))
 
 
@@ -96,9 +98,9 @@ def in_thread(make: Callable[[], web.Application]) -> Iterator[str]:
 
 
 @contextmanager
-def served(market: Market, records: Recorded | None = None) -> Iterator[HttpEndpoint]:
+def served(market: Market, records: Recorded | None = None, quotas: Quotas | None = None) -> Iterator[HttpEndpoint]:
     """An endpoint of the market, asked with the regulator's token."""
-    with in_thread(lambda: interface(market, records or Recorded()).application()) as url:
+    with in_thread(lambda: interface(market, records or Recorded(), quotas).application()) as url:
         endpoint = HttpEndpoint(url, Credentials(token=SECRET))
         try:
             yield endpoint

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from chain_core.crypto.hashing import sm3
+from chain_core.network.quota import DEFAULT_LIMITS, Limit, Quota, Quotas
+from chain_core.network.refusals import AuditUnavailable
 from chain_core.node.config import ConfigRefused
 from chain_core.types.errors import LocalFault
 from contracts.data_model.snapshot import read_snapshot
@@ -101,6 +104,27 @@ def test_a_read_is_recorded_before_it_is_answered(market: Market, endpoint: Http
     first, second = RECORDS.reads
     assert first["object"] == "network_id beijing-test, height 1, object_id supervision-a"
     assert second["object"] == "object_id supervision-b, version 0" and second["by"]["name"] == "csrc"
+
+
+def test_who_asks_too_much_waits(market: Market) -> None:
+    limits = {**DEFAULT_LIMITS, Quota.BULK: Limit(1, 1)}
+    with served(market, quotas=Quotas(limits)) as one:
+        path = Paths(market.network).block(1)
+        assert one.get(path).status == 200
+        refused = one.get(path)
+        assert refused.status == 429 and refused.headers["retry-after"] == "1"
+
+
+def test_without_a_record_there_is_no_answer(market: Market) -> None:
+    class Full(Recorded):
+        async def read(self, facts: Any) -> None:
+            raise AuditUnavailable("the disk is full", where="audit")
+
+    with served(market, Full()) as one:
+        at = Paths(market.network)
+        assert one.get(at.state(1)).status == 200, "what is not protected is answered"
+        for path in (at.block(1), at.ids(1), at.object(1, "supervision-a"), snapshot_path("supervision-a", 0)):
+            assert one.get(path).status == 503
 
 
 def test_bytes_that_the_chain_does_not_have_are_not_answered(market: Market, endpoint: HttpEndpoint) -> None:
