@@ -34,6 +34,7 @@ from crosschain.following import decode_position
 from crosschain.packets import CLIENTS, INBOX, chain_record_key, client_key, count_in, directive_next_key
 from supervisory_chain.directives import ISSUED, record_key
 from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
+from supervisory_chain.looking.cli import app as look_app
 from supervisory_chain.puller.cli import app as puller_app
 from supervisory_chain.successor_cli import app as successor_app
 
@@ -41,6 +42,7 @@ app = typer.Typer(help="The regulator's chain 监管链: make it, and ask what i
 app.add_typer(validators_app(), name="validators")
 app.add_typer(successor_app, name="successor")
 app.add_typer(puller_app, name="puller")
+app.add_typer(look_app, name="look")
 
 CHAIN = Annotated[str, typer.Argument(help="Genesis hash of the market's chain, 64 hexadecimal digits.")]
 MARKET = Annotated[str, typer.Argument(help="Region code of the market (JR/T 0326), for example BJ.")]

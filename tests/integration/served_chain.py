@@ -51,6 +51,7 @@ class ServedNode:
             "GetOutbox": queries.outbox,
             "GetReceipt": queries.receipt,
             "GetBlock": queries.block,
+            "GetEvents": queries.events,
         }
         self._server = RawServer({method_name(name): Unary(self._told(name, h)) for name, h in handlers.items()})
 

@@ -82,8 +82,8 @@ def accounts(people: dict[str, tuple[str, ...]]) -> tuple[GenesisAccount, ...]:
 
 
 def key_of(name: str) -> bytes:
-    """A public key's 64 bytes; only the courier's is one whose private half exists (``private_key``)."""
-    if name == "courier":
+    """A public key's 64 bytes; the courier's and the desk's alone have a private half (``private_key``)."""
+    if name in ("courier", "desk"):
         return public_key(name)
     return sm3(b"x" + name.encode()) + sm3(b"y" + name.encode())
 
@@ -94,6 +94,7 @@ SUPERVISORY_PEOPLE: dict[str, tuple[str, ...]] = {
     "operator": ("operator",),
     "second operator": ("operator",),
     "courier": (),
+    "desk": ("csrc",),
     "both": ("csrc", "operator"),
     "governor-1": ("governor",),
     "governor-2": ("governor",),

@@ -1,0 +1,418 @@
+"""The regulator looks into three markets at once: recorded first, proven, complete; who lies or lags is told."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import cast
+
+import pytest
+from typer.testing import CliRunner
+
+from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
+from chain_core.codec.block import decode_header, encode_header
+from chain_core.codec.signed import derive_id
+from chain_core.crypto.hashing import sm3
+from chain_core.network.refusals import ServiceRefusal
+from chain_core.node.verifying_client import VerifyingClient
+from chain_core.types.transaction import Operation
+from chain_core.types.values import Value
+from crosschain.complete_lists import decode_list
+from crosschain.looking.holder import check_holder
+from local_chain.assembly import local_assembly
+from service_registry.config import KeyPair
+from supervisory_chain.assembly import supervisory_assembly
+from supervisory_chain.looking import cli, questions
+from supervisory_chain.looking.config import DeskConfig
+from supervisory_chain.looking.desk import Desk, Looked, Query
+from supervisory_chain.looking.store import stored_versions
+from supervisory_chain.lookups import LookupLog, decode_log, log_key
+from tests.integration.served_chain import Alter, ServedNode
+from tests.unit.crosschain.chains import (
+    Chain,
+    account,
+    local_genesis,
+    op,
+    private_key,
+    registration,
+    supervisory_genesis,
+)
+
+CODE, CREDIT = "Q000000001", "91110000MA0000000X"
+MARKETS = {"BJ": "beijing", "SH": "shanghai", "ZJ": "zhejiang"}
+H, B = account("holder"), account("buyer")
+EVIDENCE = bytes(32)
+
+
+def security_of(chain: Chain) -> bytes:
+    return derive_id(chain.hash, "security", account("operator"), "S1")
+
+
+def furnish(chain: Chain, *, bound: bool) -> None:
+    """A security of two holders; the holder's code, in the markets where he is known."""
+    market = chain.genesis.market
+    listing: dict[str, Value] = {
+        "reference": "S1", "name": "example", "issuer": account("issuer"), "province": market,
+        "unit_decimals": 0, "declared": 100, "legacy": False,
+    }  # fmt: skip
+    rows: Value = [{"account": who, "quantity": 50, "acquired_day": 0} for who in (H, B)]
+    found = security_of(chain)
+    steps = [
+        op("kernel", "register_security", **listing),
+        op("kernel", "register_holding", security=found, rows=rows),
+        op("kernel", "activate_security", security=found),
+    ]
+    if bound:
+        more: dict[str, Value] = {"credit_code": CREDIT, "province": market, "attributes": {}, "evidence": EVIDENCE}
+        steps.append(op("kernel", "bind_code", account=H, code=CODE))
+        steps.append(op("kernel", "register_enterprise", account=account("issuer"), **more))
+    receipts = chain.block(chain.sign("operator", *steps))
+    assert receipts[0].code == 0, receipts
+
+
+class House:
+    """A supervisory chain and three markets, two endpoints each; the first one of Beijing may lie."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.supervisory = Chain.begin(directory / "supervisory", supervisory_genesis(), supervisory_assembly)
+        self.markets = {
+            code: Chain.begin(directory / name, local_genesis(name, code), local_assembly)
+            for code, name in MARKETS.items()
+        }
+        for code, chain in self.markets.items():
+            furnish(chain, bound=code != "ZJ")
+        self.above = ServedNode(self.supervisory, supervisory_assembly(self.supervisory.genesis))
+        self.below = {
+            code: [ServedNode(chain, local_assembly(chain.genesis)) for _ in range(2)]
+            for code, chain in self.markets.items()
+        }
+        self.desk: Desk
+        self.config: DeskConfig
+
+    async def start(self) -> None:
+        await self.above.start()
+        for code, nodes in self.below.items():
+            for node in nodes:
+                await node.start()
+            self.admit(code, [node.address for node in nodes])
+        self.follow(*self.markets)
+        (self.directory / "genesis.bin").write_bytes(self.supervisory.genesis_bytes)
+        self.desk = self.desk_of("desk")
+
+    def admit(self, code: str, addresses: list[str]) -> None:
+        chain = self.markets[code]
+        names = [one.name for one in chain.genesis.validators.validators]
+        endpoints: Value = [{"node": n, "address": a} for n, a in zip(names, addresses, strict=False)]
+        assert self.supervisory.one("operator", registration(chain.genesis_bytes, endpoints=endpoints)).code == 0
+        assert self.supervisory.one("csrc-1", op("chains", "admit", chain=chain.hash)).code == 0
+
+    def follow(self, *codes: str) -> None:
+        for code in codes:
+            chain = self.markets[code]
+            headers: Value = [chain.row(chain.height)]
+            receipt = self.supervisory.one(
+                "courier", op("clients", "submit_headers", chain=chain.hash, headers=headers)
+            )
+            assert receipt.code == 0, receipt
+
+    def now_ms(self) -> int:
+        return max(chain.time_ms for chain in (self.supervisory, *self.markets.values()))
+
+    def desk_of(self, who: str) -> Desk:
+        row = {
+            "supervisory": {"genesis": "genesis.bin", "nodes": [self.above.address]},
+            "actor": {"account": account(who).hex(), "key": "unused.key"},
+            "look": {"documents": "documents", "fresh_within_s": 3_600, "timeout_s": 5.0},
+            "directory": self.directory,
+        }
+        self.config = DeskConfig.model_validate(row)
+        view = self.config.view(self.config.supervisory, "supervisory")
+        client = VerifyingClient(view, [self.above.address])
+        return Desk(self.config, client, KeyPair.of(private_key(who)), self.now_ms)
+
+    async def holder(self, *markets: str) -> Looked[questions.Proven[questions.HolderInMarket]]:
+        return await self.desk.look(Query("holder", CODE, "supervision", "case 7", markets), questions.holder(CODE))
+
+    def log(self, who: str = "desk") -> LookupLog:
+        return decode_log(self.supervisory.store.get(log_key(account(who))))
+
+    async def stop(self) -> None:
+        await self.desk.close()
+        for node in (self.above, *(node for nodes in self.below.values() for node in nodes)):
+            await node.stop()
+        for chain in (self.supervisory, *self.markets.values()):
+            chain.store.close()
+
+
+def run(directory: Path, story: Callable[[House], Awaitable[None]]) -> None:
+    async def main() -> None:
+        house = House(directory)
+        await house.start()
+        try:
+            await story(house)
+        finally:
+            await house.stop()
+
+    asyncio.run(main())
+
+
+def changed_item(method: str, answer: bytes) -> bytes:
+    """The last value that was asked for is another one."""
+    if method != "QueryState":
+        return answer
+    response = pb.QueryStateResponse.FromString(answer)
+    response.items[-1].value = b"\x01" + response.items[-1].value[1:] + b"\x01"
+    return response.SerializeToString()
+
+
+def test_a_holder_over_all_markets(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        looked = await house.holder()
+        assert looked.complete() and looked.alarms == () and looked.query.markets == ("BJ", "SH", "ZJ")
+        for code in ("BJ", "SH"):
+            found = looked.answers[code].answer.found
+            assert found.party is not None and found.party.account == H
+            assert [(one.security.security, one.holding.total) for one in found.holdings] == [
+                (security_of(house.markets[code]), 50)
+            ]
+        assert looked.answers["ZJ"].answer.found.party is None, "proven to be bound to nobody"
+        assert looked.record.receipt.account == account("desk") and house.log().count == 1
+        assert len(list((tmp_path / "documents").iterdir())) == 3
+        again = await house.holder("SH")
+        assert list(again.answers) == ["SH"] and house.log().count == 2
+        with pytest.raises(ServiceRefusal, match="no chain of market GD"):
+            await house.holder("GD")
+        assert house.log().count == 2
+
+    run(tmp_path, story)
+
+
+def test_without_a_final_record_nothing_is_asked(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        await house.desk.close()
+        house.desk = house.desk_of("courier")
+        with pytest.raises(ServiceRefusal, match="NOT_RECORDED"):
+            await house.holder()
+        assert all(not node.calls for nodes in house.below.values() for node in nodes)
+        assert house.log("courier").count == 0
+
+    run(tmp_path, story)
+
+
+def of_another_branch(house: House) -> Alter:
+    """The header at the followed height, changed and certified by the market's own validators."""
+    chain = house.markets["BJ"]
+
+    def alter(method: str, answer: bytes) -> bytes:
+        if method != "GetHeader":
+            return answer
+        header = encode_header(replace(decode_header(chain.certified(chain.height)[0]), time_ms=chain.time_ms + 1))
+        certified = pb.CertifiedHeader(header=header, certificate=chain.certify(header))
+        return pb.GetHeaderResponse(header=certified).SerializeToString()
+
+    return alter
+
+
+def other_chains(house: House) -> Alter:
+    """Shanghai's header over Beijing's values."""
+
+    def alter(method: str, answer: bytes) -> bytes:
+        if method != "QueryState":
+            return answer
+        response = pb.QueryStateResponse.FromString(answer)
+        header, certificate = house.markets["SH"].certified(house.markets["SH"].height)
+        response.header.CopyFrom(pb.CertifiedHeader(header=header, certificate=certificate))
+        return response.SerializeToString()
+
+    return alter
+
+
+@pytest.mark.parametrize(
+    ("lie", "code"),
+    [
+        (lambda house: changed_item, "INVALID_PROOF"),
+        (other_chains, "INVALID_PROOF"),
+        (of_another_branch, "OTHER_BRANCH"),
+        (lambda house: lambda method, answer: b"\xff" * 9, "MALFORMED"),
+    ],
+)
+def test_of_a_lying_endpoint_the_other_is_asked_and_it_is_told(
+    tmp_path: Path, lie: Callable[[House], Alter], code: str
+) -> None:
+    async def story(house: House) -> None:
+        liar, honest = house.below["BJ"]
+        liar.alter = lie(house)
+        looked = await house.holder()
+        assert looked.complete()
+        told = looked.answers["BJ"]
+        assert told.endpoint == honest.address and told.answer.found.holdings[0].holding.total == 50
+        assert [(one.market, one.endpoint, one.code) for one in looked.alarms] == [("BJ", liar.address, code)]
+        assert looked.alarms[0].line().startswith(f"ALARM BJ {liar.address} {code}: ")
+        honest.alter = lie(house)
+        await house.desk.close()
+        house.desk = house.desk_of("desk")
+        looked = await house.holder()
+        assert not looked.complete() and looked.missing["BJ"].code == code
+        assert sorted(looked.answers) == ["SH", "ZJ"], "never silently left out"
+
+    run(tmp_path, story)
+
+
+def test_an_endpoint_that_lags_behind_what_was_followed_is_told(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        slow, _ = house.below["BJ"]
+        kept: list[bytes] = []
+
+        def record(method: str, answer: bytes) -> bytes:
+            if method == "QueryState":
+                kept.append(answer)
+            return answer
+
+        slow.alter = record
+        assert (await house.holder()).alarms == ()
+        house.markets["BJ"].block()
+        house.follow("BJ")
+        slow.alter = lambda method, answer: kept.pop(0) if method == "QueryState" else answer
+        looked = await house.holder()
+        assert looked.complete() and [one.code for one in looked.alarms] == ["STALE_ANSWER"]
+
+    run(tmp_path, story)
+
+
+def test_a_market_that_is_silent_or_frozen_is_shown_as_missing(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        for node in house.below["ZJ"]:
+            await node.stop()
+        chain = house.markets["SH"]
+        other = encode_header(replace(decode_header(chain.certified(chain.height)[0]), state_root=bytes(32)))
+        rows: list[Value] = [
+            chain.row(chain.height),
+            {"header": other, "certificate": chain.certify(other)},
+        ]
+        report = op("clients", "report_fork", chain=chain.hash, headers=cast(Value, rows))
+        assert house.supervisory.one("courier", report).code == 0
+        looked = await house.holder()
+        assert sorted(looked.answers) == ["BJ"] and not looked.complete()
+        assert looked.missing["SH"].code == "CLIENT_FROZEN" and looked.missing["ZJ"].code == "UNREACHABLE"
+        assert all(not node.calls for node in house.below["SH"])
+
+    run(tmp_path, story)
+
+
+def test_a_transaction_from_order_to_roll(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        chain = house.markets["BJ"]
+        moved: dict[str, Value] = {"from": H, "to": account("bank"), "reason": "gift", "evidence": EVIDENCE}
+        more: dict[str, Value] = {"security": security_of(chain), "quantity": 50}
+        receipt = chain.one("operator", Operation("kernel", "transfer_non_trade", {**moved, **more}))
+        assert receipt.code == 0, receipt
+        identity = receipt.transaction_id
+        query = Query("transaction", identity.hex(), "judicial", "order 9")
+        looked, unknown = questions.known_elsewhere(await house.desk.look(query, questions.transaction(identity)))
+        assert looked.complete() and looked.alarms == () and sorted(unknown) == ["SH", "ZJ"]
+        found = looked.answers["BJ"].answer.found
+        assert [event.name for event in found.events] == ["transferred", "non_trade_reason"]
+        assert [(one.account, one.holding and one.holding.total, one.slot) for one in found.became.positions] == [
+            (H, None, None), (account("bank"), 50, 0)
+        ]  # fmt: skip
+        nothing = Query("transaction", bytes(32).hex(), "judicial", "order 9")
+        looked, unknown = questions.known_elsewhere(await house.desk.look(nothing, questions.transaction(bytes(32))))
+        assert not looked.complete() and sorted(unknown) == ["BJ", "SH", "ZJ"], "no proof of absence"
+
+        liar, honest = house.below["BJ"]
+
+        def other_events(method: str, answer: bytes) -> bytes:
+            if method != "GetEvents":
+                return answer
+            response = pb.GetEventsResponse.FromString(answer)
+            response.events[0] = b"\x07\x00\x00\x00\x00"
+            return response.SerializeToString()
+
+        liar.alter = other_events
+        looked, _ = questions.known_elsewhere(await house.desk.look(query, questions.transaction(identity)))
+        assert looked.answers["BJ"].endpoint == honest.address and looked.alarms[0].code == "INVALID_PROOF"
+
+    run(tmp_path, story)
+
+
+def test_an_enterprise_and_an_objects_history(tmp_path: Path) -> None:
+    async def story(house: House) -> None:
+        query = Query("enterprise", CREDIT, "supervision", "case 7")
+        looked = await house.desk.look(query, questions.enterprise(CREDIT))
+        assert looked.complete() and looked.answers["ZJ"].answer.found.account is None
+        issued = looked.answers["SH"].answer.found.securities
+        assert [(one.total, [who for who, _ in one.holders]) for one in issued] == [(100, [H, B])]
+
+        chain, raws = house.markets["SH"], [b"first", b"second"]
+        rows: list[Value] = [
+            {"object": "subject-1", "kind": "subject", "version": n, "operation": operation, "hash": sm3(raw)}
+            for n, (raw, operation) in enumerate(zip(raws, ("create", "update"), strict=True))
+        ]
+        assert chain.one("operator", op("anchors", "anchor", model="2.0.0", rows=cast(Value, rows))).code == 0
+        query = Query("object", "subject-1", "audit", "plan 3")
+        shown = await house.desk.look(query, questions.anchored("subject-1"))
+        assert shown.answers["BJ"].answer.found.head is None
+        history = shown.answers["SH"].answer.found
+        assert [one.hash for one in history.versions] == [sm3(raw) for raw in raws]
+        folder = tmp_path / "store" / "snapshots" / "subject-1"
+        folder.mkdir(parents=True)
+        (folder / "0").write_bytes(raws[0])
+        (folder / "1").write_bytes(b"another")
+        section = (
+            cli.DeskConfig.model_validate(
+                {
+                    **house.config.model_dump(exclude={"directory"}),
+                    "directory": tmp_path,
+                    "markets": {"SH": {"store": {"directory": "store"}}},
+                }
+            )
+            .of_market("SH")
+            .store
+        )
+        assert section is not None
+        stored = await stored_versions(section, tmp_path, history)
+        assert {n: state for n, (state, _) in stored.items()} == {0: "ok", 1: "differs"} and stored[0][1] == b"first"
+
+    run(tmp_path, story)
+
+
+def test_the_command_prints_writes_evidence_and_says_what_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def story(house: House) -> None:
+        (tmp_path / "desk.toml").write_text(
+            f'[supervisory]\ngenesis = "genesis.bin"\nnodes = ["{house.above.address}"]\n'
+            f'[actor]\naccount = "{account("desk").hex()}"\nkey = "unused.key"\n[look]\nfresh_within_s = 3600\n'
+        )
+        monkeypatch.setattr(cli.Desk, "open", classmethod(lambda *_: house.desk_of("desk")))
+        asked = ["--config", str(tmp_path / "desk.toml"), "--purpose", "supervision", "--reference", "case 7", "--json"]
+        folder = tmp_path / "shown"
+        words = ["holder", CODE, *asked, "--evidence", str(folder)]
+        result = await asyncio.to_thread(CliRunner().invoke, cli.app, words)
+        assert result.exit_code == 0, result.output
+        row = json.loads(result.stdout)
+        assert row["complete"] and row["record"]["reference"] == "case 7" and row["missing"] == {}
+        assert row["markets"]["BJ"]["holdings"][0]["total"] == 50 and row["markets"]["ZJ"]["bound"] is False
+        assert json.loads((folder / "answer.json").read_text("utf-8"))["markets"] == row["markets"]
+        again = check_holder(
+            cli.questions.ChainView((folder / "BJ.genesis").read_bytes()),
+            CODE,
+            decode_list((folder / "BJ.evidence").read_bytes()),
+        )
+        assert again.holdings[0].holding.total == 50
+        for node in house.below["BJ"]:
+            await node.stop()
+        result = await asyncio.to_thread(CliRunner().invoke, cli.app, ["holder", CODE, *asked])
+        assert result.exit_code == cli.INCOMPLETE and "INCOMPLETE" in result.output
+        assert "ALARM BJ" in result.output
+        wrong = await asyncio.to_thread(CliRunner().invoke, cli.app, ["holder", "q1", *asked])
+        assert wrong.exit_code == 1 and "no investor code" in str(wrong.exception)
+        listed = await asyncio.to_thread(CliRunner().invoke, cli.app, ["log", *asked[:2], "--json"])
+        found = json.loads(listed.stdout)
+        assert found["count"] == 2 and found["lookups"][0]["subject"] == CODE
+
+    run(tmp_path, story)
