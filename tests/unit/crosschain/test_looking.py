@@ -13,12 +13,14 @@ import pytest
 
 from chain_core.codec.block import decode_header, encode_header
 from chain_core.codec.proofs import encode_state_proof
+from chain_core.codec.seen import state_key
 from chain_core.codec.signed import derive_id
 from chain_core.codec.values import encode_value
 from chain_core.node.answers import CertifiedHeader, StateItem
 from chain_core.node.chain_view import ChainView
 from chain_core.types.errors import InvalidProof
 from chain_core.types.values import Value
+from contracts.data.records import DATA, Descriptor, Grant, body_key, encode, grant_key, object_key, readers_key
 from contracts.kernel.codes import BOUND_CODE, INVESTOR_CODE, code_key
 from contracts.kernel.orders import Order, encode_order
 from contracts.kernel.records import (
@@ -45,8 +47,10 @@ from crosschain.following import Position
 from crosschain.looking.enterprise import EnterpriseInquiry, check_enterprise
 from crosschain.looking.holder import HolderInquiry, check_holder
 from crosschain.looking.inquiry import Fresh, FromTheFuture, Inquiry, StaleAnswer, fetch
+from crosschain.looking.objects import TieredInquiry, TieredObject, check_tiered
 from crosschain.looking.securities import own
 from local_chain.assembly import local_assembly
+from supervisory_chain.looking import cli
 from tests.unit.crosschain.chains import Chain, Layers, account, local_genesis, op, security
 from tests.unit.crosschain.test_proofs import Node, view_of
 from tests.vectors.state_model import StateModel
@@ -350,3 +354,43 @@ def test_an_answer_is_of_one_header_while_the_chain_goes_on(layers: Layers) -> N
     with pytest.raises(ListMoved):
         asyncio.run(fetch(Node(layers, lambda _: layers.local.block() and None), ENTERPRISE))
     assert story.securities
+
+
+OBJECT, READER = bytes(15) + b"\x07", account("buyer")
+
+
+def tiered(story: Story, tier: str, *, listed: bool, granted_until: int = 0) -> dict[bytes, bytes]:
+    """The story's state with an object of this tier, and a reader who is listed, or holds a grant."""
+    values = dict(story.values)
+    row = Descriptor(tier, "financial", H, "active", 1, 8, bytes(32), b"", ())
+    values[state_key(DATA, object_key(OBJECT))] = encode(row)
+    values[state_key(DATA, body_key(OBJECT))] = b"what it says"
+    if listed:
+        values[state_key(DATA, readers_key(OBJECT))] = encode_value([READER])
+    if granted_until:
+        values[state_key(DATA, grant_key(OBJECT, READER))] = encode(Grant(granted_until, "owner"))
+    return values
+
+
+def test_contents_of_a_protected_tier_need_a_grant_in_force(story: Story) -> None:
+    inquiry, now = TieredInquiry(OBJECT, READER, contents=True), story.layers.local.time_ms
+
+    def found(tier: str, until: int) -> TieredObject:
+        values = tiered(story, tier, listed=until > 0, granted_until=until)
+        return check_tiered(story.view(), inquiry, story.evidence(inquiry, values))
+
+    assert found("public", 0).body == b"what it says"
+    for tier in ("limited", "private"):
+        for until, allowed in ((0, False), (now, False), (now + 1, True)):
+            one = found(tier, until)
+            assert one.authorised() is allowed and one.body is None and one.descriptor is not None
+            row = cli._released
+            if allowed:
+                assert "dualchain local data get" in row(one, True)["next"]
+            else:
+                with pytest.raises(cli.NotAuthorised):
+                    row(one, True)
+            assert row(one, False)["tier"] == tier, "descriptors are shown to every reader"
+    unlisted = tiered(story, "private", listed=False, granted_until=now + 1)
+    with pytest.raises(InvalidProof, match="contradict"):
+        check_tiered(story.view(), inquiry, story.evidence(inquiry, unlisted))
