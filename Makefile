@@ -11,7 +11,7 @@ ARGS ?=
 SEEDS ?= 200
 FIRST ?= 0
 
-.PHONY: help demo test check sim sim-mutants bench fuzz endurance protos clean .venv
+.PHONY: help demo test check sim sim-border sim-mutants bench fuzz endurance protos clean .venv
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z.-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
@@ -32,6 +32,9 @@ check: .venv ## ruff, mypy --strict, import-linter
 
 sim: .venv ## seeds of the simulator in worker processes (SEEDS=2000 FIRST=0 ARGS="--n 7")
 	@$(BIN)/python -m tests.simulation --seeds $(FIRST)-$$(($(FIRST) + $(SEEDS) - 1)) --workers 0 --brief $(ARGS)
+
+sim-border: .venv ## seeds of the border's simulation: one supervisory and 35 local chains (SEEDS=500 FIRST=0)
+	@$(BIN)/python -m tests.border_simulation --seeds $(SEEDS) --first $(FIRST) --brief $(ARGS)
 
 sim-mutants: .venv ## every seeded fault in the consensus must be caught by the simulator (ARGS="--only name")
 	@$(BIN)/python -m tests.simulation.mutants $(ARGS)

@@ -39,6 +39,7 @@ PROPOSAL: Mapping[str, Kind] = {
     "header": HEADER_BYTES,
     "certificate": CERTIFICATE_BYTES,
     "next_set": Optional(NEXT_SET),
+    "since": Optional(Integer(1)),
     "epoch": Optional(Record({"start": Integer(1), "set": Octets(1, NEXT_SET.high)})),
     "reference": Text(MAX_REFERENCE_BYTES),
 }
@@ -49,6 +50,7 @@ RULES: Mapping[str, RuleText] = {
     "clients.not_above": RuleText("高度 {0} 不高于已接受的 {1}", "height {0} is not above {1}, which was accepted"),
     "clients.not_frozen": RuleText("该链的跟随没有冻结", "this chain's client is not frozen"),
     "clients.below_fork": RuleText("高度 {0} 低于分叉高度 {1}", "height {0} is below the fork at {1}"),
+    "clients.above_fork": RuleText("高度 {0} 高于分叉高度 {1}", "height {0} is above the fork at {1}"),
     "clients.bad_epoch": RuleText("所给纪元 {0} 不成立：{1}", "the epoch {0} cannot be as given: {1}"),
     "clients.no_recovery": RuleText("没有提出以该区块头恢复", "no recovery to this header is proposed"),
     "clients.own_recovery": RuleText(
@@ -111,6 +113,9 @@ def propose(ctx: CallContext, args: Arguments) -> None:
     header = examined.shown.header
     if header.height < position.frozen:
         ctx.refuse("clients.below_fork", header.height, position.frozen)
+    since = cast(int, args.get("since", 1))
+    if since > position.frozen:
+        ctx.refuse("clients.above_fork", since, position.frozen)
     (finding,) = following.verified(ctx, (examined,))
     if finding.verdict is not Verdict.OK:
         following.refuse_header(ctx, finding)
@@ -119,6 +124,7 @@ def propose(ctx: CallContext, args: Arguments) -> None:
         "next_set": cast(bytes, args.get("next_set", b"")),
         "followed": encode_followed(judge),
         "frozen": position.frozen,
+        "since": since,
         "by": ctx.account,
         "reference": args["reference"],
     }
@@ -142,11 +148,11 @@ def confirm(ctx: CallContext, args: Arguments) -> None:
     judged = Shown(header_bytes, header, header_hash, following.NO_CERTIFICATE, cast(bytes, row["next_set"]))
     after = start.advanced(judged)
     _follow(ctx, chain, start, after)
-    forget_headers(ctx, chain, position.count, KEPT_HEADERS, position.frozen)
+    forget_headers(ctx, chain, position.count, KEPT_HEADERS, cast(int, row["since"]))
     keep_header(ctx, chain, position.count, KEPT_HEADERS, header, header_bytes)
     ctx.put(b"c" + chain, encode_position(replace(position.at(after, position.count + 1), frozen=-1)))
     decided: dict[str, Value] = {
-        "from": position.frozen,
+        "from": row["since"],
         "height": header.height,
         "header_hash": header_hash,
         "history_root": header.history_root,
@@ -155,7 +161,8 @@ def confirm(ctx: CallContext, args: Arguments) -> None:
         "confirmed_by": ctx.account,
         "reference": row["reference"],
         "decided_height": ctx.block.height,
-        "frozen": _left(position),
+        "fork": position.frozen,
+        "left": _left(position),
     }
     ctx.put(b"u" + chain, encode_value([*decisions(ctx.get, chain), decided]))
     ctx.delete(b"y" + chain)

@@ -16,6 +16,7 @@ from chain_core.codec import signed
 from chain_core.codec.block import decode_header, header_hash
 from chain_core.codec.transaction import decode_envelope, encode_body, encode_envelope
 from chain_core.codec.validator_set import hash_of_encoded_set
+from chain_core.crypto.merkle import MerkleTree, leaf_hash
 from chain_core.crypto.providers import signing_provider
 from chain_core.network.refusals import ServiceRefusal
 from chain_core.node.answers import CertifiedHeader, ItemStatus, OutboxAnswer, StateAnswer
@@ -125,6 +126,17 @@ class ChainLink:
             return self._linked(start, page)
 
         return await self._from_any(ask)
+
+    async def history(self, count: int) -> MerkleTree:
+        """The tree over the first ``count`` headers, height 0 with them, as later headers commit to it."""
+        leaves: list[bytes] = []
+        while len(leaves) < count:
+            # One header more than needed: that of height 0 has no certificate, the one above it names its hash.
+            page = await self.headers(len(leaves), max(2, count - len(leaves)))
+            if not page:
+                raise InvalidProof(f"headers end at {len(leaves)}", where=self.name, next_step="ask another node")
+            leaves += [leaf_hash(certified.header) for _, certified in page]
+        return MerkleTree.from_hashes(leaves[:count])
 
     async def outbox(self, height: int) -> tuple[OutboxAnswer, list[Packet]]:
         """All packets of a final block with their proofs, its header certified."""

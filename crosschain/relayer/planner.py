@@ -8,8 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from chain_core.codec.block import decode_header
+from chain_core.codec.block import decode_header, header_hash
+from chain_core.codec.seen import state_key
+from chain_core.codec.values import decode_map, decode_value
 from chain_core.node.answers import CertifiedHeader, ProvenPacket, StateItem
 from chain_core.types.ids import MAX_U64
 from chain_core.types.packet import Packet
@@ -45,11 +48,17 @@ MAX_BYTES = 180_000
 
 @dataclass(frozen=True, slots=True)
 class Arrived:
-    """What the supervisory chain has taken from the local one. ``channels``: next sequence and height of the last."""
+    """What the supervisory chain has taken from the local one. ``channels``: next sequence and height of the last.
+
+    ``confirmed``: height of the header with which the regulator lets a stale client go on, 0 without. ``settled``: the
+    heights, first and last, whose branch the regulator chose last; headers of them come with their history proof.
+    """
 
     admitted: bool
     client: Position
     channels: Mapping[str, tuple[int, int]]
+    confirmed: int = 0
+    settled: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +73,12 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Emitted:
-    """A final local block with its outbox, verified."""
+    """A final local block with its outbox, verified; ``history`` proves a header of a settled height."""
 
     height: int
     certified: CertifiedHeader
     packets: Sequence[tuple[Packet, ProvenPacket]]
+    history: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,15 +108,21 @@ def arrived_keys(local: bytes) -> list[bytes]:
     return [
         chain_record_key(local),
         client_key(local),
+        state_key(CLIENTS, b"k" + local),
+        state_key(CLIENTS, b"u" + local),
         *(received_key(local, channel) for channel in UPWARD_CHANNELS),
     ]
 
 
 def read_arrived(values: Sequence[bytes | None]) -> Arrived:
     """From the values of ``arrived_keys``."""
-    record, client, *channels = values
+    record, client, confirmation, recoveries, *channels = values
     received = {name: read_channel(raw) for name, raw in zip(UPWARD_CHANNELS, channels, strict=True)}
-    return Arrived(read_admitted(record), decode_position(client), received)
+    named = {} if confirmation is None else decode_map(confirmation, "confirmation")
+    confirmed = cast(int, named["height"]) if named.get("confirmed_by") else 0
+    rows = [] if recoveries is None else cast(list[dict[str, int]], decode_value(recoveries, "recoveries"))
+    settled = (rows[-1]["from"], rows[-1]["height"]) if rows else None
+    return Arrived(read_admitted(record), decode_position(client), received, confirmed, settled)
 
 
 def sent_keys(supervisory: bytes) -> list[bytes]:
@@ -136,13 +152,45 @@ def pending(arrived: Arrived, source: Source) -> dict[str, int]:
 def scan_start(arrived: Arrived, source: Source, quiet_through: int) -> int | None:
     """The lowest height that may hold a pending packet, None when nothing is pending.
 
-    Packets of a channel that arrived came from no later height than the next one does; up to ``quiet_through`` the
-    caller has seen nothing pending.
+    Packets of a channel that arrived came from no later height than the next one does, unless they came from a branch
+    that was given up; up to ``quiet_through`` the caller has seen nothing pending.
     """
     channels = pending(arrived, source)
     if not channels:
         return None
-    return max(min(max(arrived.channels[channel][1], 1) for channel in channels), quiet_through + 1)
+    lowest = min(max(arrived.channels[channel][1], 1) for channel in channels)
+    if arrived.settled is not None:
+        lowest = min(lowest, max(arrived.settled[0], 1))
+    return max(lowest, quiet_through + 1)
+
+
+def settled_below(arrived: Arrived, height: int) -> int | None:
+    """How many headers the history has that proves the header of a settled ``height``; None when it needs no proof."""
+    if arrived.settled is None or not arrived.settled[0] <= height < arrived.settled[1]:
+        return None
+    return arrived.settled[1]
+
+
+def plan_confirmed(local: bytes, closings: Sequence[Closing], certified: CertifiedHeader) -> Plan:
+    """The header that the regulator confirmed for a stale client, and what closes the epochs before it, together."""
+    rows: list[Value] = [{**_row(closing.certified), "next_set": closing.next_set} for closing in closings]
+    return (Operation(CLIENTS, "submit_headers", {"chain": local, "headers": [*rows, _row(certified)]}),)
+
+
+def contradicts(arrived: Arrived, header_bytes: bytes) -> bool:
+    """Whether the client accepted another header than the chain's own of its height: a fork not shown yet."""
+    return arrived.client.height > 0 and header_hash(header_bytes) != arrived.client.header_hash
+
+
+def plan_contradiction(local: bytes, certified: CertifiedHeader) -> Plan:
+    """Shows the chain's own header of the height at which the client accepted another one: the client freezes."""
+    return (Operation(CLIENTS, "submit_headers", {"chain": local, "headers": [_row(certified)]}),)
+
+
+def plan_compare(local: bytes, block: Emitted) -> Plan:
+    """Shows packets of the branch chosen, under sequences that were delivered from the one that was given up."""
+    operation = _delivery(local, block, [proven for _, proven in block.packets], with_header=True)
+    return (Operation(INBOX, "compare", operation.args),)
 
 
 def plan_epoch_up(local: bytes, arrived: Arrived, closing: Closing) -> Plan:
@@ -263,6 +311,8 @@ def _delivery(local: bytes, block: Emitted, packets: Sequence[ProvenPacket], *, 
     }
     if with_header:
         args |= {"header": block.certified.header, "certificate": block.certified.certificate}
+        if block.history:
+            args["history"] = block.history
     return Operation(INBOX, "deliver", args)
 
 

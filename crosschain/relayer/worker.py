@@ -7,11 +7,14 @@ import logging
 import signal
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 
-from chain_core.node.answers import OutboxAnswer
+from chain_core.codec.proofs import encode_inclusion
+from chain_core.crypto.merkle import MerkleTree
+from chain_core.node.answers import CertifiedHeader, OutboxAnswer
 from chain_core.node.log import event
 from chain_core.types.errors import DualchainError
-from chain_core.types.packet import Packet
+from chain_core.types.packet import InclusionProof, Packet
 from crosschain.following import Position, decode_position
 from crosschain.packets import supervision_key
 from crosschain.relayer import planner
@@ -39,6 +42,9 @@ class Relayer:
         self._poll_s = assignment.poll_ms / 1_000
         self._heartbeat_ms = assignment.heartbeat_ms
         self._quiet_through = 0
+        self._settled: tuple[int, int] | None = None
+        self._history: MerkleTree | None = None
+        self._agreed = (0, b"")
         self._said: dict[str, str] = {}
         self._stop = asyncio.Event()
 
@@ -128,6 +134,11 @@ class Relayer:
         if not arrived.admitted or arrived.client.frozen >= 0:
             self._say_state("up", "NOT_ADMITTED" if not arrived.admitted else "FROZEN", arrived.client.frozen)
             return False
+        other = await self._contradicted(arrived, source)
+        if other is not None:
+            return await self._carry("up", self.supervisory, planner.plan_contradiction(self.local.genesis_hash, other))
+        if arrived.confirmed > arrived.client.height:
+            return await self._carry("up", self.supervisory, await self._confirmed(arrived))
         closing = await self._closing(self.local, arrived.client)
         if closing is not None:
             plan = planner.plan_epoch_up(self.local.genesis_hash, arrived, closing)
@@ -154,6 +165,8 @@ class Relayer:
 
     async def _emitted(self, arrived: Arrived, source: Source) -> list[Emitted]:
         """The lowest blocks with packets that are pending, at most as many as one transaction takes."""
+        if arrived.settled != self._settled:
+            self._settled, self._quiet_through = arrived.settled, 0
         start = planner.scan_start(arrived, source, self._quiet_through)
         if start is None:
             self._quiet_through = max(self._quiet_through, source.height)
@@ -167,9 +180,40 @@ class Relayer:
                 if header.outbox_count and len(found) < planner.MAX_HEADERS:
                     emitted = self._ours(header.height, *await self.local.outbox(header.height))
                     if self._wanted(arrived, emitted):
-                        found.append(emitted)
+                        found.append(await self._with_history(arrived, emitted))
             start += len(page)
         return found
+
+    async def _contradicted(self, arrived: Arrived, source: Source) -> CertifiedHeader | None:
+        """The local chain's header of the client's height, where the client accepted another one."""
+        followed = (arrived.client.height, arrived.client.header_hash)
+        if followed == self._agreed or not 0 < arrived.client.height <= source.height:
+            return None
+        ((_, certified),) = await self.local.headers(arrived.client.height, 1)
+        if planner.contradicts(arrived, certified.header):
+            return certified
+        self._agreed = followed
+        return None
+
+    async def _with_history(self, arrived: Arrived, emitted: Emitted) -> Emitted:
+        """The block with the proof that its header is of the branch that the regulator chose, where it needs one."""
+        count = planner.settled_below(arrived, emitted.height)
+        if count is None:
+            return emitted
+        if self._history is None or self._history.count != count:
+            self._history = await self.local.history(count)
+        proof = InclusionProof(emitted.height, count, self._history.path(emitted.height))
+        return replace(emitted, history=encode_inclusion(proof))
+
+    async def _confirmed(self, arrived: Arrived) -> Plan:
+        """What lets a stale client go on: the confirmed header, with the ends of the epochs before it."""
+        (page,) = await self.local.headers(arrived.confirmed, 1)
+        closings = []
+        for epoch in range(arrived.client.epoch, page[0].epoch):
+            closing = await self.local.closing(epoch)
+            if closing is not None:
+                closings.append(Closing(*closing))
+        return planner.plan_confirmed(self.local.genesis_hash, closings, page[1])
 
     def _ours(self, height: int, answer: OutboxAnswer, packets: list[Packet]) -> Emitted:
         """A block's packets that go to the supervisory chain."""

@@ -207,7 +207,7 @@ class Forked:
         return replace(self.layers, local=chain)
 
     def propose(self, who: str, chain: Chain, height: int, **more: Value) -> Receipt:
-        row = {**chain.row(height), **more}
+        row = {**chain.row(height), "since": 3, **more}
         args: dict[str, Value] = {"chain": chain.hash, **row, "reference": "decision 1"}
         return up(self.layers, Operation("clients", "propose_recovery", args), who=who)
 
@@ -258,6 +258,7 @@ def test_the_regulator_chooses_a_branch_and_nothing_is_lost_or_executed_twice(fo
     assert up(layers, layers.packets_up(4)).rule == "header.frozen"
     assert forked.propose("courier", b, 5).code == Code.FORBIDDEN
     assert forked.propose("csrc-1", b, 2).rule == "clients.below_fork"
+    assert forked.propose("csrc-1", b, 5, since=4).rule == "clients.above_fork"
     few: dict[str, Value] = {"certificate": b.certify(b.certified(5)[0], [0, 1])}
     assert forked.propose("csrc-1", b, 5, **few).rule == "header.quorum"
     assert forked.confirm("csrc-2", b.certified(5)[0]).rule == "clients.no_recovery"
@@ -322,6 +323,20 @@ def test_the_branch_that_was_followed_may_be_the_one_chosen(forked: Forked) -> N
         account("csrc-1"),
         "decision 1",
     )
+
+
+def test_branches_that_parted_below_the_fork_shown_are_found_out(forked: Forked) -> None:
+    """The fork is proven at 4, the branches parted at 3: nothing of the other one counts from there either."""
+    a, b, layers = forked.a, forked.b, forked.layers
+    fork = op("clients", "report_fork", chain=a.hash, headers=[a.row(4), b.row(4)])
+    assert up(layers, fork).code == Code.OK
+    assert forked.propose("csrc-1", b, 6, since=1).code == Code.OK
+    assert forked.confirm("csrc-2", b.certified(6)[0]).code == Code.OK
+    stored = layers.supervisory.store.get
+    assert stored(state_key("clients", clients.header_key(a.hash, 3))) is None
+    assert deliver(forked, a, 3, "compare").rule == "inbox.discarded"
+    assert deliver(forked, b, 3, "compare", history=forked.history(b, 3, 6)).code == Code.OK
+    assert [case["kind"] for case in cases(layers)] == ["fork", "conflicting_packet"]
 
 
 def test_a_client_that_is_not_frozen_is_not_moved(forked: Forked) -> None:
