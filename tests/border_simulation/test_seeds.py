@@ -32,7 +32,6 @@ def _nothing(*_: object) -> None:
 
 
 GUARDS: dict[str, tuple[str, Callable[..., object]]] = {
-    "the branch given up counts": ("supervisory_chain.inbox.check_settled", _nothing),
     "a difference opens no case": ("supervisory_chain.inbox.same_as_delivered", lambda *_: True),
     "proofs are not looked at": ("supervisory_chain.inbox.check_inclusion", _nothing),
     "directives are not proven": ("local_chain.supervision.check_state_proof", _nothing),
