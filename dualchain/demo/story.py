@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chain_core.node.verifying_client import VerifyingClient
-from dualchain.demo import border, market_setup, observe, onboarding, trading
+from dualchain.demo import border, bundle, market_setup, observe, onboarding, trading
 from dualchain.demo.actors import Desk
 from dualchain.demo.days import date_of, run_days
 from dualchain.demo.evidence import EvidenceBook, load, write_manifest, write_summary
@@ -296,6 +296,7 @@ async def close_books(story: Story) -> None:
     manifest = write_manifest(story.evidence)
     shutil.copyfile(story.evidence / "summary.json", story.work / "summary.json")
     hashes = [chain.view().genesis_hash.hex() for chain in story.chains.values()]
+    await bundle.write_one(story.desks["BJ"], story.work, story.report)
     story.report.close(summary, story.evidence, hashes, manifest)
 
 

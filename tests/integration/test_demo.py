@@ -30,6 +30,7 @@ from dualchain.cli import build
 from dualchain.demo.evidence import load, write_manifest, write_summary
 from dualchain.demo.summary import summarise
 from dualchain.demo.verify import verify
+from dualchain.evidence.cli import app as evidence_app
 from tests.integration.demo_runs import (
     CHAINS,
     EXAMPLE,
@@ -330,6 +331,18 @@ def test_a_markets_books_are_asked_with_proofs(told: Told) -> None:
     assert days["trades_today"] and days["trading_days"][0] == days["today"]
     absent = asked(local_chain.cli.app, "roll", nobody, *place)
     assert (absent["registered"], absent["holders"]) == (False, 0)
+
+
+def test_the_bundle_holds_and_others_are_exported(told: Told, tmp_path: Path) -> None:
+    (line,) = [line for line in told.output.splitlines() if "verify.sh --anchor" in line]
+    assert subprocess.run(shlex.split(line), capture_output=True, check=True).stdout.endswith(b"VERIFIED\n")
+    code = next(iter(told.summary["markets"]["BJ"]["securities"]))
+    security = derive_id(bytes.fromhex(told.genesis[1]), "security", genesis_account_id("operator"), code).hex()
+    words = ["--security", security, "--output", str(tmp_path / "bundle"), *place_of(told, "BJ")]
+    row = asked(evidence_app, "export", *words)
+    assert (row["anchor"], row["kind"]) == (told.genesis[1], "state")
+    with pytest.raises(DualchainError, match="there already"):
+        asked(evidence_app, "export", *words)
 
 
 def test_the_regulator_is_told_what_its_chain_verified(told: Told) -> None:
