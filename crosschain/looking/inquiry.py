@@ -87,7 +87,13 @@ class Inquiry(ABC):
         """Full state keys, a round at a time. Raises InvalidProof, MalformedBytes for values that nothing follows."""
 
     def keys(self, known: Values) -> list[bytes]:
-        """All keys as far as ``known`` values tell."""
+        """All keys as far as ``known`` values tell: nothing of them is proven yet, and may be of any form."""
+        try:
+            return self._keys(known)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self.refuse(f"a value cannot be read: {error!r}") from error
+
+    def _keys(self, known: Values) -> list[bytes]:
         keys: list[bytes] = []
         for more in self.rounds(known):
             keys += more

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.codec.block import decode_header, encode_header
 from chain_core.codec.signed import derive_id
+from chain_core.codec.values import encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.network.refusals import ServiceRefusal
 from chain_core.node.verifying_client import VerifyingClient
@@ -26,6 +27,7 @@ from local_chain.assembly import local_assembly
 from service_registry.config import KeyPair
 from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.looking import cli, questions
+from supervisory_chain.looking.asking import Question
 from supervisory_chain.looking.config import DeskConfig
 from supervisory_chain.looking.desk import Desk, Looked, Query
 from supervisory_chain.looking.store import stored_versions
@@ -376,6 +378,40 @@ def test_an_enterprise_and_an_objects_history(tmp_path: Path) -> None:
         assert section is not None
         stored = await stored_versions(section, tmp_path, history)
         assert {n: state for n, (state, _) in stored.items()} == {0: "ok", 1: "differs"} and stored[0][1] == b"first"
+
+    run(tmp_path, story)
+
+
+def test_a_node_that_answers_with_values_of_any_form_ends_no_query(tmp_path: Path) -> None:
+    """What tells which keys to ask for is not proven yet."""
+
+    def story_of(value: bytes) -> Alter:
+        def alter(method: str, answer: bytes) -> bytes:
+            if method != "QueryState":
+                return answer
+            response = pb.QueryStateResponse.FromString(answer)
+            for item in response.items:
+                item.present, item.value = True, value
+            return response.SerializeToString()
+
+        return alter
+
+    async def story(house: House) -> None:
+        liar, honest = house.below["BJ"]
+        head: dict[str, Value] = {"object": 1, "kind": 2, "owner": 3, "latest": "x", "deleted": 4, "rewriting": 5}
+        for value in (encode_value(head), encode_value({}), encode_value(7), bytes(16), b""):
+            liar.alter = story_of(value)
+            for kind, subject, question in (
+                ("holder", CODE, questions.holder(CODE)),
+                ("enterprise", CREDIT, questions.enterprise(CREDIT)),
+                ("object", "subject-1", questions.anchored("subject-1")),
+            ):
+                await house.desk.close()
+                house.desk = house.desk_of("desk")
+                query = Query(kind, subject, "audit", "plan 3", ("BJ",))
+                looked = await house.desk.look(query, cast(Question[object], question))
+                assert looked.complete() and looked.answers["BJ"].endpoint == honest.address
+                assert [one.code for one in looked.alarms] in (["INVALID_PROOF"], ["MALFORMED"])
 
     run(tmp_path, story)
 

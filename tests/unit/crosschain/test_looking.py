@@ -260,6 +260,10 @@ CONTRADICTIONS: dict[str, tuple[Change, str]] = {
     "a pledge twice": (
         stored(lambda s: PLEDGE_LIST + s.securities[0] + H, lambda s: 2 * s.pledge), "not the 4 pledged"
     ),
+    "a pledge that counts twice": (
+        all_of(stored(lambda s: PLEDGE_LIST + s.securities[0] + H, lambda s: 2 * s.pledge), holding({"pledged": 8})),
+        "not the 8 pledged",
+    ),
     "a pledge of nothing": (gone(lambda s: PLEDGE + s.pledge), "does not pledge"),
     "another's pledge": (another_pledge, "does not pledge"),
     "more pledged than the pledges": (holding({"pledged": 5}), "not the 5 pledged"),
