@@ -83,9 +83,7 @@ def accounts(people: dict[str, tuple[str, ...]]) -> tuple[GenesisAccount, ...]:
 
 def key_of(name: str) -> bytes:
     """A public key's 64 bytes; the courier's and the desk's alone have a private half (``private_key``)."""
-    if name in ("courier", "desk"):
-        return public_key(name)
-    return sm3(b"x" + name.encode()) + sm3(b"y" + name.encode())
+    return public_key(name) if name in ("courier", "desk") else sm3(b"x" + name.encode()) + sm3(b"y" + name.encode())
 
 
 SUPERVISORY_PEOPLE: dict[str, tuple[str, ...]] = {
