@@ -59,7 +59,8 @@ class LedgerStore:
         self._blocks = BlockStore(database)
         self.pruning = Pruning(database, self._blocks)
         self._seen = SeenIndex(database)
-        self._values = ValueCache(lambda key: database.get(keys.STATE + key))
+        # The final state alone: reads of what is in memory cost the least there.
+        self.state = ValueCache(lambda key: database.get(keys.STATE + key))
         self._log, self.kept = VoteLog(database), KeptBodies(database)
         self._state_tree = BucketTree(database, _STATE_TREE, signed.STATE_ROOT, bound.state_buckets)
         self._seen_tree = BucketTree(database, _SEEN_TREE, signed.SEEN_ROOT, bound.seen_buckets)
@@ -197,12 +198,7 @@ class LedgerStore:
 
     def get(self, key: bytes) -> bytes | None:
         """The final value of a full state key."""
-        return self._values.get(key)
-
-    @property
-    def state(self) -> ValueCache:
-        """The final state alone: reads of what is in memory cost the least there."""
-        return self._values
+        return self.state.get(key)
 
     def scan(self, prefix: bytes, after: bytes = b"", limit: int = 1000) -> list[tuple[bytes, bytes]]:
         """At most ``limit`` pairs whose full key starts with ``prefix``, ascending, those above ``after`` only."""
@@ -375,7 +371,7 @@ class LedgerStore:
         for digests, tree, change in self._trees(staged):
             tree.adopt(change)
             digests.adopt()
-        self._values.committed(staged.writes)
+        self.state.committed(staged.writes)
         self._seen.adopt(seen_added)
         self._log.forget_through(height)
         self.history.tree = history

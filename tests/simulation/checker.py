@@ -279,7 +279,6 @@ class Checker:
         if past.signed.setdefault(place, body) != body:
             if index != self.world.forgetful or self.forgotten.told(place):
                 self.fail("no double vote", index, f"signs a second {place}")
-            self.world.counted["forgotten votes cast again"] += 1
             self.forgotten.cast_again(place)
             past.signed[place] = body
         if not past.log.knows(signature):
@@ -343,9 +342,8 @@ class Checker:
         if code == SigningRefused.code:
             self.fail("the core obeys", index, f"was refused a signature: {facts}")
         blamed = facts.get("signer", facts.get("primary", facts.get("peer")))
-        if code == "EQUIVOCATION" and self.forgotten.blamed(facts):
-            self.world.counted["forgotten votes proven"] += 1
-        elif code in _BLAME and isinstance(blamed, int) and self.world.nodes[blamed].correct:
+        wrong = code in _BLAME and isinstance(blamed, int) and self.world.nodes[blamed].correct
+        if wrong and not (code == "EQUIVOCATION" and self.forgotten.blamed(facts)):
             self.fail("no correct node is blamed", index, f"raises {code} {facts}")
 
     def halted(self, index: int, code: str, facts: dict[str, str | int]) -> None:
@@ -353,8 +351,6 @@ class Checker:
         self.halts[index] = code
         if index not in self.may_halt and not self.forgotten.excuses(index, code, facts):
             self.fail("nobody halts", index, f"halts with {code} {facts}")
-
-    # -- at the end
 
     def followers(self) -> list[SimNode]:
         """The correct nodes that are up and belong to the chain."""

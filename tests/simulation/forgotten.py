@@ -57,6 +57,7 @@ class Forgotten:
         """It signed there once more, with nobody to warn it; from now on it has to remember."""
         self._lost.discard(place)
         self._again.add(place)
+        self._world.counted["forgotten votes cast again"] += 1
 
     def blamed(self, facts: dict[str, str | int]) -> bool:
         """Whether an EQUIVOCATION is about a place where it signed once more: who holds both votes has proof of it."""

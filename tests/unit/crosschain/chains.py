@@ -7,13 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
-from chain_core.codec.block import (
-    decode_header,
-    encode_batch,
-    encode_certificate,
-    header_hash,
-    header_message,
-)
+from chain_core.codec.block import decode_header, encode_batch, encode_certificate, header_hash, header_message
 from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash
 from chain_core.codec.proofs import encode_inclusion, encode_state_proof
 from chain_core.codec.seen import state_key

@@ -381,9 +381,6 @@ def test_a_fork_about_the_validators_goes_on_with_those_the_regulator_names(fork
     assert deliver(forked, forked.a, 3, "compare").rule == "inbox.discarded"
 
 
-# ---- rates
-
-
 def test_one_market_takes_no_more_than_its_share_of_a_block(layers: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clients, "HEADERS_A_CHAIN", 3)
     monkeypatch.setattr(delivered, "PACKETS_A_SOURCE", 2)
