@@ -103,6 +103,9 @@ LEDGER_EVENTS: Mapping[str, Handler] = {
     "rule_fired": _recorded("rule_fired"),
     "rule_failed": _recorded("rule_failed"),
     "rule_switched": _recorded("rule_switched"),
+    "template_halted": _recorded("template_halted"),
+    "template_resumed": _recorded("template_resumed"),
+    "answered": _recorded("answered"),
 }
 """Events of ``kernel``, ``templates``, ``watch``, ``accounts`` and the border, which share one set of names."""
 
