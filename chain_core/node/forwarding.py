@@ -30,7 +30,7 @@ class Forwarding:
     def __init__(self) -> None:
         self._waiting: OrderedDict[bytes, _Waiting] = OrderedDict()
         self._given = 0
-        self._view = 0
+        self._view = self._asked_ms = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -77,10 +77,13 @@ class Forwarding:
         return [envelope_id for envelope_id, entry in self._waiting.items() if entry.given]
 
     def overdue(self, view: int, now_ms: int, after_ms: int) -> bool:
-        """Whether the primary of ``view`` has been given one of the oldest ``after_ms`` ago; a new view starts anew."""
-        if view != self._view:
+        """Whether the primary of ``view`` has been given one of the oldest ``after_ms`` ago.
+
+        A new view starts anew, and so does a clock that was set back: it would excuse the primary for as long."""
+        if view != self._view or now_ms < self._asked_ms:
             self._view = view
             for entry in self._waiting.values():
                 entry.counted_ms = now_ms if entry.given else None
+        self._asked_ms = now_ms
         oldest = islice(self._waiting.values(), FORWARD_LIMIT)
         return any(e.counted_ms is not None and now_ms - e.counted_ms >= after_ms for e in oldest)

@@ -115,7 +115,8 @@ class SnapshotJoiner:
                 self._spend(peer, PATIENCE_MS)
                 self._silent_until_ms[peer] = now_ms + REST_MS
         if self._offers_until_ms:
-            if len(self._offers) >= len(self._honest()) or now_ms >= self._offers_until_ms:
+            over = not 0 < self._offers_until_ms - now_ms <= OFFERS_MS  # a clock may be set back
+            if over or len(self._offers) >= len(self._honest()):
                 self._choose(now_ms)
             return
         self._ask(now_ms)

@@ -18,7 +18,7 @@ from tests.simulation.runs import Run
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 200
-REMEMBERED = (474, 1113, 1121, 1253, 1615)
+REMEMBERED = (474, 1113, 1121, 1253, 1357, 1615)
 """Seeds that once showed a defect of the chain or of its checker."""
 PORTABLE_SEEDS = 10
 """Short runs for the pure Python provider, whose SM2 is a hundred times slower."""

@@ -51,3 +51,12 @@ def test_a_primary_is_late_with_what_it_was_given_and_a_new_one_has_its_own_time
     assert waiting.overdue(1, 11_000, 1_000)
     waiting.gone([A])
     assert not waiting.overdue(1, 11_000, 1_000)
+
+
+def test_a_clock_that_was_set_back_excuses_the_primary_no_longer_than_a_new_one() -> None:
+    waiting = Forwarding()
+    waiting.arrived(A, 3_600_000)
+    waiting.give([A], 3_600_000)
+    assert not waiting.overdue(0, 3_600_500, 1_000)
+    assert not waiting.overdue(0, 700, 1_000)
+    assert waiting.overdue(0, 1_700, 1_000)

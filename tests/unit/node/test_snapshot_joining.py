@@ -88,6 +88,16 @@ def test_a_silent_peer_is_worked_around(world: World) -> None:
     assert world.now_ms - start < 3 * (PATIENCE_MS + OFFERS_MS)
 
 
+def test_a_clock_set_back_while_a_peer_is_silent(world: World) -> None:
+    """The time for offers is over then, too: the node would wait until its clock is where it was."""
+    world.changes[2] = lambda part: None
+    world.node.behind(BLOCKS, world.now_ms)
+    world.deliver(4)
+    world.now_ms -= 3_600_000
+    world.join()
+    assert not world.alarms
+
+
 def _another_value(part: SnapshotPart) -> SnapshotPart:
     if part.kind is not SnapshotKind.BUCKETS:
         return part
