@@ -23,14 +23,17 @@ from chain_core.types.block import Certificate
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import ZERO_HASH
 from chain_core.types.validator_set import MAX_VALIDATORS
+from crosschain.client_types import MAX_HEADER_BYTES
 from crosschain.light_client import ClientState, Examined, Finding, Verdict, conclude
 
 HEADER_BYTES = Octets(1, 512)
 """Argument kind of a header: its exact size is the predicate ``format``."""
+ANY_HEADER = Octets(1, MAX_HEADER_BYTES)
+"""Argument kind of a header of a chain of whatever technology (docs/spec/client-types.md)."""
 CERTIFICATE_BYTES = Octets(1, 64 + 66 * MAX_VALIDATORS)
 NEXT_SET = Octets(1, MAX_SET_BYTES)
 """Argument kind of the next epoch's encoded validators, which come with the last header of an epoch."""
-CERTIFIED_HEADER = Record({"header": HEADER_BYTES, "certificate": CERTIFICATE_BYTES, "next_set": Optional(NEXT_SET)})
+CERTIFIED_HEADER = Record({"header": ANY_HEADER, "certificate": CERTIFICATE_BYTES, "next_set": Optional(NEXT_SET)})
 
 MAX_DETAIL_CHARACTERS = 120
 
@@ -71,6 +74,9 @@ RULES: Mapping[str, RuleText] = {
     "header.members": RuleText("高度 {0} 的签名者不是验证者：{1}", "a signer at height {0} is no validator: {1}"),
     "header.next_set": RuleText(
         "高度 {0} 附带的下一纪元验证者集合不符：{1}", "the next epoch's validators with header {0} do not fit: {1}"
+    ),
+    "header.judged": RuleText(
+        "高度 {0} 的区块头未通过该链技术的验证（{1}）：{2}", "header {0} does not pass its technology's check {1}: {2}"
     ),
     "header.signatures": RuleText("高度 {0} 的签名无效：{1}", "a signature at height {0} is not valid: {1}"),
     "header.budget": RuleText(

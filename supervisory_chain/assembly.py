@@ -4,8 +4,11 @@ service-registry.md).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
+from crosschain.client_types import ClientType
 from crosschain.packets import CASES, CHAINS, CLIENTS, DIRECTIVES, INBOX
 from service_registry.contract import Services
 from service_registry.records import SERVICES
@@ -18,14 +21,26 @@ from supervisory_chain.lookups import LOOKUPS, Lookups
 from supervisory_chain.successors import SUCCESSORS, Successors
 
 
-def supervisory_assembly(genesis: Genesis) -> Assembly:
+def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = ()) -> Assembly:
     """The supervisory chain's contracts; a proven acknowledgement in the inbox closes its directive.
+
+    ``other_types`` are the technologies besides ours whose chains it follows (docs/spec/client-types.md).
 
     A successor takes over what the others keep of its predecessor.
     """
+    types = {kind.name: kind for kind in other_types}
     return Assembly(
         "supervisory",
-        contracts=(Cases(), Chains(), Clients(), Directives(), Inbox(), Lookups(), Services(), Successors()),
+        contracts=(
+            Cases(),
+            Chains(types),
+            Clients(types),
+            Directives(),
+            Inbox(types),
+            Lookups(),
+            Services(),
+            Successors(),
+        ),
         grants={
             CLIENTS: (CASES,),
             DIRECTIVES: (CASES,),

@@ -8,13 +8,14 @@ from typing import cast
 from chain_core.codec.block import decode_header
 from chain_core.codec.genesis import genesis_hash
 from chain_core.codec.values import decode_map, encode_value
-from chain_core.execution.arguments import HASH, Kind, ListOf, Octets, Record, Text
+from chain_core.execution.arguments import HASH, Kind, ListOf, Octets, Optional, Record, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.execution.overlay import Namespace
-from chain_core.types.genesis import Genesis
+from chain_core.types.genesis import Genesis, Predecessor
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
+from crosschain.client_types import OWN_TYPE, ClientType, Described
 from crosschain.following import decode_followed, encode_followed
 from crosschain.light_client import ClientState
 from crosschain.packets import ADMITTED, CHAINS, CLIENTS, SUCCEEDED, read_admitted
@@ -59,10 +60,15 @@ class Chains(Contract):
     lane = Lane.BORDER
     rules = RULES
 
-    def __init__(self) -> None:
+    def __init__(self, types: Mapping[str, ClientType] | None = None) -> None:
+        self.types = types or {}
         csrc, operator = frozenset((CSRC,)), frozenset((OPERATOR,))
         self.methods = {
-            "register": Method(self.register, {"genesis": Octets(1, MAX_DOCUMENT_BYTES), **DESCRIPTION}, operator),
+            "register": Method(
+                self.register,
+                {"genesis": Octets(1, MAX_DOCUMENT_BYTES), "client_type": Optional(Text(32)), **DESCRIPTION},
+                operator,
+            ),
             "amend": Method(self.amend, {"chain": HASH, **DESCRIPTION}),
             "admit": Method(self.admit, {"chain": HASH}, csrc),
             "reject": Method(self.reject, {"chain": HASH}, csrc),
@@ -70,14 +76,21 @@ class Chains(Contract):
 
     def register(self, ctx: CallContext, args: Arguments) -> None:
         """A market's operator enters its chain; all that is kept of validators and names comes from the document."""
-        raw = cast(bytes, args["genesis"])
-        genesis, chain = registration.read_document(raw, ctx.block.genesis_hash), genesis_hash(raw)
+        raw, chain = cast(bytes, args["genesis"]), genesis_hash(cast(bytes, args["genesis"]))
+        name = cast(str, args.get("client_type", OWN_TYPE))
+        if name == OWN_TYPE:
+            genesis = registration.read_document(raw, ctx.block.genesis_hash)
+            described, past = described_by(chain, genesis), genesis.predecessor
+        else:
+            if name not in self.types:
+                ctx.refuse("chains.unknown_client_type", name)
+            described, past = registration.describe_other(self.types[name], raw, ctx.block.genesis_hash), None
         endpoints = cast(Sequence[Mapping[str, Value]], args["endpoints"])
-        registration.check_endpoints(endpoints, frozenset(v.name for v in genesis.validators.validators))
-        self._check_free(ctx, chain, genesis)
-        enter(ctx, chain, raw, genesis)
-        self._store(ctx, chain, new_record(ctx, raw, genesis, args))
-        ctx.emit("registered", chain=chain, chain_id=genesis.chain_id, market=genesis.market)
+        registration.check_endpoints(endpoints, frozenset(node for node, _ in described.nodes))
+        self._check_free(ctx, chain, described, past)
+        enter(ctx, chain, raw, described)
+        self._store(ctx, chain, new_record(ctx, raw, described, args, name))
+        ctx.emit("registered", chain=chain, chain_id=described.chain_id, market=described.market)
 
     def amend(self, ctx: CallContext, args: Arguments) -> None:
         """The registrant keeps technology, consensus and endpoints current (art. 10).
@@ -89,11 +102,13 @@ class Chains(Contract):
             ctx.refuse("chains.not_yours", chain)
         if record["status"] == SUCCEEDED:
             ctx.refuse("chains.succeeded", chain, record["successor"])
-        client = decode_followed(ctx.read(CLIENTS, b"v" + chain) or ctx.get(b"v" + chain) or b"")
-        nodes = frozenset(v.name for v in client.validators.validators)
-        registration.check_endpoints(cast(Sequence[Mapping[str, Value]], args["endpoints"]), nodes)
         changed: dict[str, Value] = {name: args[name] for name in DESCRIPTION}
-        changed |= {"validators": _named(client.validators), "validators_epoch": client.epoch}
+        if record["client_type"] == OWN_TYPE:
+            client = decode_followed(ctx.read(CLIENTS, b"v" + chain) or ctx.get(b"v" + chain) or b"")
+            changed |= {"validators": _named(client.validators), "validators_epoch": client.epoch}
+        validators = cast(Sequence[Mapping[str, str]], {**record, **changed}["validators"])
+        endpoints = cast(Sequence[Mapping[str, Value]], args["endpoints"])
+        registration.check_endpoints(endpoints, frozenset(row["name"] for row in validators))
         self._store(ctx, chain, {**record, **changed})
         ctx.emit("amended", chain=chain)
 
@@ -121,11 +136,11 @@ class Chains(Contract):
         ctx.emit("rejected", chain=chain, market=record["market"])
 
     @staticmethod
-    def _check_free(ctx: CallContext, chain: bytes, genesis: Genesis) -> None:
+    def _check_free(ctx: CallContext, chain: bytes, genesis: Described, past: Predecessor | None) -> None:
         if ctx.get(b"r" + chain) is not None:
             ctx.refuse("chains.registered", chain)
-        if genesis.predecessor is not None:
-            ctx.refuse("chains.has_predecessor", decode_header(genesis.predecessor.header).genesis_hash)
+        if past is not None:
+            ctx.refuse("chains.has_predecessor", decode_header(past.header).genesis_hash)
         other = ctx.get(_market_key(genesis.market))
         if other is not None:
             ctx.refuse("chains.market_taken", genesis.market, other)
@@ -165,21 +180,31 @@ def admission(ctx: CallContext) -> dict[str, Value]:
     }
 
 
-def enter(space: Namespace, chain: bytes, raw: bytes, genesis: Genesis) -> None:
+def described_by(chain: bytes, genesis: Genesis) -> Described:
+    """What our own genesis document says of its chain."""
+    nodes = tuple((v.name, v.entity) for v in genesis.validators.validators)
+    first = encode_followed(ClientState.at_genesis(chain, genesis))
+    return Described(genesis.chain_id, genesis.market, nodes, genesis.time_ms, first)
+
+
+def enter(space: Namespace, chain: bytes, raw: bytes, genesis: Described) -> None:
     """The document, the followed chain at its genesis, and its hold on market and chain id; the record is not in it."""
     put_document(space, chain, raw)
-    space.put(b"v" + chain, encode_followed(ClientState.at_genesis(chain, genesis)))
+    space.put(b"v" + chain, genesis.state)
     space.put(_market_key(genesis.market), chain)
     space.put(_chain_id_key(genesis.chain_id), chain)
 
 
-def new_record(ctx: CallContext, raw: bytes, genesis: Genesis, args: Arguments) -> dict[str, Value]:
+def new_record(
+    ctx: CallContext, raw: bytes, genesis: Described, args: Arguments, client_type: str = OWN_TYPE
+) -> dict[str, Value]:
     """What is kept of a chain that the calling account registers: names from the document, the rest as described."""
     return {
         "chain_id": genesis.chain_id,
         "market": genesis.market,
+        "client_type": client_type,
         **{name: args[name] for name in DESCRIPTION},
-        "validators": _named(genesis.validators),
+        "validators": [{"name": name, "entity": entity} for name, entity in genesis.nodes],
         "validators_epoch": 0,
         "document_bytes": len(raw),
         "registrar": ctx.account,
@@ -228,10 +253,18 @@ def registered_validators(ctx: CallContext, chain: bytes) -> dict[str, str]:
 
 
 def admitted_chain(ctx: CallContext, chain: bytes) -> bytes | None:
-    """The record by which an admitted chain is followed (``crosschain.following``), None for any other."""
-    if not read_admitted(ctx.read(CHAINS, b"r" + chain)):
+    """The record by which an admitted chain of our technology is followed (``crosschain.following``); None for any
+    other.
+    """
+    raw = ctx.read(CHAINS, b"r" + chain)
+    if raw is None or not read_admitted(raw) or decode_map(raw, "chain")["client_type"] != OWN_TYPE:
         return None
     return ctx.read(CHAINS, b"v" + chain)
+
+
+def is_admitted(ctx: CallContext, chain: bytes) -> bool:
+    """Whether a chain, of whatever technology, is admitted."""
+    return read_admitted(ctx.read(CHAINS, b"r" + chain))
 
 
 def admitted_ms(ctx: CallContext, chain: bytes) -> int:

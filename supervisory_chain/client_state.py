@@ -9,7 +9,6 @@ from typing import cast
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.execution.context import CallContext
 from chain_core.execution.overlay import Namespace
-from chain_core.types.block import Header
 from chain_core.types.values import Value
 from crosschain import following
 from crosschain.following import Position, client_at, decode_followed, decode_position, encode_position
@@ -66,14 +65,14 @@ def stored_header(ctx: CallContext, chain: bytes, height: int) -> bytes | None:
     return ctx.read(CLIENTS, header_key(chain, height))
 
 
-def keep_header(space: Namespace, chain: bytes, count: int, kept: int, header: Header, raw: bytes) -> None:
-    """Stores the header in the place of the one accepted ``kept`` headers before it; ``count`` were accepted so far."""
+def keep_header(space: Namespace, chain: bytes, count: int, kept: int, height: int, raw: bytes) -> None:
+    """Stores the header of ``height`` in place of the one accepted ``kept`` before it; ``count`` were so far."""
     slot = b"o" + chain + (count % kept).to_bytes(4, "big")
     oldest = space.get(slot)
     if oldest is not None:
         space.delete(header_key(chain, cast(int, decode_value(oldest, "height"))))
-    space.put(slot, encode_value(header.height))
-    space.put(header_key(chain, header.height), raw)
+    space.put(slot, encode_value(height))
+    space.put(header_key(chain, height), raw)
 
 
 def forget_headers(space: Namespace, chain: bytes, count: int, kept: int, start: int) -> None:

@@ -16,10 +16,11 @@ from crosschain import following
 from crosschain.following import CERTIFIED_HEADER, encode_position
 from crosschain.light_client import MAX_AGE_MS, ClientState, Examined, Finding, Verdict, examine_next, examine_past
 from crosschain.packets import CLIENTS
-from supervisory_chain import misbehaviour, recovery
+from supervisory_chain import misbehaviour, other_clients, recovery
 from supervisory_chain.chains import CSRC, registered_validators
 from supervisory_chain.client_state import KEPT_HEADERS, header_key, keep_header, settled_at
 from supervisory_chain.misbehaviour import client_in, freeze_fork
+from supervisory_chain.other_clients import Types
 from supervisory_chain.recovery import confirmed_hash
 from supervisory_chain.registration import differing_validators
 
@@ -35,6 +36,7 @@ RULES: Mapping[str, RuleText] = {
     "clients.not_admitted": RuleText("链 {0} 未准入", "the chain {0} is not admitted"),
     **misbehaviour.RULES,
     **recovery.RULES,
+    **other_clients.RULES,
     "clients.rate": RuleText(
         "本区块已为该链存入 {0} 个区块头，上限 {1}，请在以后的区块重试",
         "{0} headers of this chain were stored in this block, at most {1} may be: bring them in a later one",
@@ -49,24 +51,30 @@ class Clients(Contract):
     lane = Lane.BORDER
     rules = RULES
 
-    def __init__(self) -> None:
+    def __init__(self, types: Types | None = None) -> None:
         csrc = frozenset((CSRC,))
+        self.types = types or {}
         self.methods = {
             "submit_headers": Method(
                 self.submit_headers, {"chain": HASH, "headers": ListOf(CERTIFIED_HEADER, MAX_HEADERS, 1)}
             ),
-            "report_fork": Method(misbehaviour.report_fork, {"chain": HASH, "headers": ListOf(CERTIFIED_HEADER, 2, 2)}),
+            "report_fork": Method(self.report_fork, {"chain": HASH, "headers": ListOf(CERTIFIED_HEADER, 2, 2)}),
             "report_equivocation": Method(
-                misbehaviour.report_equivocation, {"chain": HASH, "proof": Octets(1, misbehaviour.MAX_PROOF_BYTES)}
+                self.report_equivocation, {"chain": HASH, "proof": Octets(1, misbehaviour.MAX_PROOF_BYTES)}
             ),
-            "confirm_stale": Method(recovery.confirm_stale, recovery.STALE_ARGUMENTS, csrc),
-            "propose_recovery": Method(recovery.propose, recovery.PROPOSAL, csrc),
-            "confirm_recovery": Method(recovery.confirm, recovery.CONFIRMATION, csrc),
+            "confirm_stale": Method(self.confirm_stale, recovery.STALE_ARGUMENTS, csrc),
+            "propose_recovery": Method(self.propose_recovery, recovery.PROPOSAL, csrc),
+            "confirm_recovery": Method(self.confirm_recovery, recovery.CONFIRMATION, csrc),
         }
 
     def submit_headers(self, ctx: CallContext, args: Arguments) -> None:
         """Verifies and stores headers in ascending order; a fork among them freezes the client."""
         chain, rows = cast(bytes, args["chain"]), cast(Sequence[_Row], args["headers"])
+        other = self._other(ctx, args)
+        if other is not None:
+            _count_in_block(ctx, chain, len(rows))
+            other_clients.submit(ctx, other, rows)
+            return
         position, client = client_in(ctx, chain)
         examined, contradiction = self._examine(ctx, chain, client, rows)
         _count_in_block(ctx, chain, len(examined))
@@ -78,13 +86,54 @@ class Clients(Contract):
             if last and contradiction is not None:
                 freeze_fork(ctx, chain, position, one.shown.header.height, one.shown.hash, contradiction[1])
                 return
-            keep_header(ctx, chain, position.count, KEPT_HEADERS, one.shown.header, one.shown.header_bytes)
+            keep_header(ctx, chain, position.count, KEPT_HEADERS, one.shown.header.height, one.shown.header_bytes)
             after = one.client.advanced(one.shown)
             position = position.at(after, position.count + 1)
             if following.keep_epoch(ctx, chain, one.client, after):
                 _compare(ctx, chain, after)
         ctx.put(b"c" + chain, encode_position(position))
         ctx.emit("followed", chain=chain, height=position.height, headers=len(rows))
+
+    def report_fork(self, ctx: CallContext, args: Arguments) -> None:
+        """Two certified headers of one height freeze the client."""
+        other = self._other(ctx, args)
+        if other is None:
+            misbehaviour.report_fork(ctx, args)
+        else:
+            other_clients.report_fork(ctx, other, cast(Sequence[_Row], args["headers"]))
+
+    def report_equivocation(self, ctx: CallContext, args: Arguments) -> None:
+        """A proof against a validator of our consensus opens a case."""
+        other_clients.refuse_other(ctx, self.types, cast(bytes, args["chain"]))
+        misbehaviour.report_equivocation(ctx, args)
+
+    def confirm_stale(self, ctx: CallContext, args: Arguments) -> None:
+        """With which header a stale client goes on."""
+        other = self._other(ctx, args)
+        if other is None:
+            recovery.confirm_stale(ctx, args)
+        else:
+            other_clients.confirm_stale(ctx, other, args)
+
+    def propose_recovery(self, ctx: CallContext, args: Arguments) -> None:
+        """From which header a frozen client might go on."""
+        other = self._other(ctx, args)
+        if other is None:
+            recovery.propose(ctx, args)
+        else:
+            other_clients.propose_recovery(ctx, other, args)
+
+    def confirm_recovery(self, ctx: CallContext, args: Arguments) -> None:
+        """A frozen client goes on."""
+        other = self._other(ctx, args)
+        if other is None:
+            recovery.confirm(ctx, args)
+        else:
+            other_clients.confirm_recovery(ctx, other, args)
+
+    def _other(self, ctx: CallContext, args: Arguments) -> other_clients.OtherClient | None:
+        """The client, when the chain is of another technology (docs/spec/client-types.md)."""
+        return other_clients.other_client(ctx, self.types, cast(bytes, args["chain"]))
 
     @staticmethod
     def _examine(

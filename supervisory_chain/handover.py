@@ -106,7 +106,7 @@ def _register(
     ctx: CallContext, before: bytes, chain: bytes, raw: bytes, genesis: Genesis, record: Mapping[str, Value]
 ) -> None:
     register = ctx.within(CHAINS)
-    chains.enter(register, chain, raw, genesis)
+    chains.enter(register, chain, raw, chains.described_by(chain, genesis))
     register.put(b"r" + chain, encode_value({**record, **chains.admission(ctx)}))
     old = decode_map(register.get(b"r" + before) or b"", "chain")
     register.put(b"r" + before, encode_value({**old, "status": SUCCEEDED, "successor": chain}))

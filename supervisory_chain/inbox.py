@@ -19,7 +19,7 @@ from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.packet import InclusionProof, Packet
 from chain_core.types.values import Value
 from crosschain import following
-from crosschain.following import CERTIFICATE_BYTES, HEADER_BYTES
+from crosschain.following import ANY_HEADER, CERTIFICATE_BYTES
 from crosschain.light_client import ClientState, Examined, Finding, Verdict, examine_past
 from crosschain.packets import (
     ACK_KIND,
@@ -35,11 +35,12 @@ from crosschain.packets import (
     read_channel,
     read_report,
 )
-from supervisory_chain import delivered
+from supervisory_chain import delivered, other_clients
 from supervisory_chain.client_state import client_of, judge_of, stored_header
 from supervisory_chain.delivered import check_settled, count_in_block, keep_digest, same_as_delivered
 from supervisory_chain.demands import answered
 from supervisory_chain.directives import acknowledge
+from supervisory_chain.other_clients import OtherClient, Types
 
 MAX_PACKETS = 64
 """Packets of one operation: all of one block's outbox."""
@@ -82,11 +83,11 @@ RULES: Mapping[str, RuleText] = {
 
 @dataclass(frozen=True, slots=True)
 class _Arrived:
-    """A packet as brought, with its proof; nothing of it is proven yet."""
+    """A packet as brought, with its proof; nothing of it is proven yet. Of another technology, ``proof`` is opaque."""
 
     raw: bytes
     packet: Packet
-    proof: InclusionProof
+    proof: InclusionProof | bytes
 
 
 class Inbox(Contract):
@@ -96,12 +97,13 @@ class Inbox(Contract):
     lane = Lane.BORDER
     rules = RULES
 
-    def __init__(self) -> None:
+    def __init__(self, types: Types | None = None) -> None:
+        self.types = types or {}
         arguments: Mapping[str, Kind] = {
             "source": HASH,
             "height": Integer(1),
             "packets": ListOf(_PROVEN_PACKET, MAX_PACKETS, 1),
-            "header": Optional(HEADER_BYTES),
+            "header": Optional(ANY_HEADER),
             "certificate": Optional(CERTIFICATE_BYTES),
             "history": Optional(Octets(1, MAX_PROOF_BYTES)),
         }
@@ -133,24 +135,33 @@ class Inbox(Contract):
         ]
         ctx.emit("compared", source=source, packets=len(arrived), differing=cast(list[Value], differing))
 
-    def _read_all(self, ctx: CallContext, args: Arguments) -> tuple[ClientState, list[_Arrived]]:
+    def _read_all(self, ctx: CallContext, args: Arguments) -> tuple[ClientState | OtherClient, list[_Arrived]]:
         """The source's client, and the packets decoded; nothing of them is proven yet."""
         source = cast(bytes, args["source"])
-        client = client_of(ctx, source)
+        client = client_of(ctx, source) or other_clients.other_client(ctx, self.types, source)
         if client is None:
             ctx.refuse("inbox.not_admitted", source)
         if client.frozen:
             ctx.refuse("header.frozen", cast(int, args["height"]), "")
         rows = cast(Sequence[Mapping[str, bytes]], args["packets"])
-        return client, [_read(ctx, index, row, source) for index, row in enumerate(rows)]
+        return client, [_read(ctx, index, row, source, client) for index, row in enumerate(rows)]
 
-    def _prove(self, ctx: CallContext, client: ClientState, arrived: Sequence[_Arrived], args: Arguments) -> None:
+    def _prove(
+        self, ctx: CallContext, client: ClientState | OtherClient, arrived: Sequence[_Arrived], args: Arguments
+    ) -> None:
         """Refuses unless each packet stands under the outbox root of the certified header of ``height``."""
         source, height = cast(bytes, args["source"]), cast(int, args["height"])
+        if isinstance(client, OtherClient):
+            under = other_clients.proven_header(ctx, client, height, args)
+            for index, item in enumerate(arrived):
+                other_clients.check_packet(ctx, client, under, index, item.raw, cast(bytes, item.proof))
+            return
         header, unverified = self._header(ctx, client, source, height, args)
         for index, item in enumerate(arrived):
             try:
-                check_inclusion(item.raw, item.proof, header.outbox_count, header.outbox_root, "outbox")
+                check_inclusion(
+                    item.raw, cast(InclusionProof, item.proof), header.outbox_count, header.outbox_root, "outbox"
+                )
             except InvalidProof as error:
                 ctx.refuse("inbox.proof", index, error.what[:_MAX_DETAIL])
         if unverified is not None:
@@ -228,9 +239,12 @@ class Inbox(Contract):
             ctx.emit("unreadable", source=source, channel=packet.channel, sequence=packet.sequence, packet=hashed)
 
 
-def _read(ctx: CallContext, index: int, row: Mapping[str, bytes], source: bytes) -> _Arrived:
+def _read(
+    ctx: CallContext, index: int, row: Mapping[str, bytes], source: bytes, client: ClientState | OtherClient
+) -> _Arrived:
     try:
-        packet, proof = decode_packet(row["packet"]), decode_inclusion(row["proof"])
+        packet = decode_packet(row["packet"])
+        proof = row["proof"] if isinstance(client, OtherClient) else decode_inclusion(row["proof"])
     except MalformedBytes as error:
         ctx.refuse("inbox.malformed", index, f"{error.what}, {error.where}"[:_MAX_DETAIL])
     if (packet.source_genesis, packet.source_ledger) != (source, MAIN_LEDGER):

@@ -19,8 +19,8 @@ from chain_core.types.validator_set import InvalidValidatorSet
 from chain_core.types.values import Value
 from crosschain import following
 from crosschain.following import (
+    ANY_HEADER,
     CERTIFICATE_BYTES,
-    HEADER_BYTES,
     NEXT_SET,
     Position,
     decode_followed,
@@ -36,7 +36,7 @@ from supervisory_chain.misbehaviour import client_in
 STALE_ARGUMENTS: Mapping[str, Kind] = {"chain": HASH, "height": Integer(1), "header_hash": HASH}
 PROPOSAL: Mapping[str, Kind] = {
     "chain": HASH,
-    "header": HEADER_BYTES,
+    "header": ANY_HEADER,
     "certificate": CERTIFICATE_BYTES,
     "next_set": Optional(NEXT_SET),
     "since": Optional(Integer(1)),
@@ -72,6 +72,11 @@ def confirm_stale(ctx: CallContext, args: Arguments) -> None:
     age_ms = ctx.block.time_ms - max(client.time_ms, client.trusted_ms)
     if client.max_age_ms is None or age_ms <= client.max_age_ms:
         ctx.refuse("clients.not_stale")
+    note_confirmation(ctx, chain, height, header_hash)
+
+
+def note_confirmation(ctx: CallContext, chain: bytes, height: int, header_hash: bytes) -> None:
+    """The first account proposes this header, another one that names the same confirms."""
     raw = ctx.get(b"k" + chain)
     row = decode_map(raw, "confirmation") if raw is not None else {}
     agreed = (row.get("height"), row.get("header_hash")) == (height, header_hash)
@@ -149,7 +154,7 @@ def confirm(ctx: CallContext, args: Arguments) -> None:
     after = start.advanced(judged)
     _follow(ctx, chain, start, after)
     forget_headers(ctx, chain, position.count, KEPT_HEADERS, cast(int, row["since"]))
-    keep_header(ctx, chain, position.count, KEPT_HEADERS, header, header_bytes)
+    keep_header(ctx, chain, position.count, KEPT_HEADERS, header.height, header_bytes)
     ctx.put(b"c" + chain, encode_position(replace(position.at(after, position.count + 1), frozen=-1)))
     decided: dict[str, Value] = {
         "from": row["since"],

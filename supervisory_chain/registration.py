@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, cast
 
@@ -12,8 +13,9 @@ from chain_core.execution.codes import Code, Refused
 from chain_core.execution.contract import RuleText
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.genesis import Genesis
-from chain_core.types.validator_set import MIN_VALIDATORS, InvalidValidatorSet, ValidatorSet
+from chain_core.types.validator_set import MIN_VALIDATORS, InvalidValidatorSet, ValidatorSet, same_entity
 from chain_core.types.values import Value
+from crosschain.client_types import ClientType, Described, Objection
 from crosschain.regions import REGIONS
 
 MIN_ENDPOINTS = 2
@@ -23,6 +25,10 @@ _MAX_DETAIL = 120
 
 RULES: Mapping[str, RuleText] = {
     "chains.malformed_genesis": RuleText("创世文件不正确：{0}", "the genesis document is wrong: {0}"),
+    "chains.unknown_client_type": RuleText("没有名为 {0} 的技术类型", "this build follows no chains of the type {0}"),
+    "chains.document": RuleText(
+        "该技术类型不接受此文件（{0}）：{1}", "its type does not accept the document ({0}): {1}"
+    ),
     "chains.too_few_validators": RuleText(
         "共识节点不足或不能构成验证者集合：{0}", "not enough consensus nodes, or no validator set: {0}"
     ),
@@ -58,15 +64,35 @@ def read_document(raw: bytes, supervisory_hash: bytes) -> Genesis:
         _refuse("chains.malformed_genesis", f"{error.what}, {error.where}"[:_MAX_DETAIL])
     if genesis.kind != "local":
         _refuse("chains.not_local", genesis.kind)
-    if genesis.market not in REGIONS:
-        _refuse("chains.unknown_market", genesis.market)
+    _check_market(genesis.market)
     embedded = sm3(genesis.supervisory_genesis)
     if embedded != supervisory_hash:
         _refuse("chains.foreign_supervisor", embedded)
-    for entity, count in sorted(genesis.validators.entity_votes().items()):
-        if 3 * count >= genesis.validators.n:
-            _refuse("chains.entity_third", entity, count, genesis.validators.n)
+    _check_entities(genesis.validators.entity_votes(), genesis.validators.n)
     return genesis
+
+
+def describe_other(kind: ClientType, raw: bytes, supervisory_hash: bytes) -> Described:
+    """The chain of another technology's document, when it may register. Raises Refused with the rule that fails."""
+    described = kind.describe(raw, supervisory_hash)
+    if isinstance(described, Objection):
+        _refuse("chains.document", described.predicate, described.detail[:_MAX_DETAIL])
+    _check_market(described.market)
+    if len(described.nodes) < MIN_VALIDATORS:
+        _refuse("chains.too_few_validators", f"{len(described.nodes)} ({MIN_VALIDATORS})")
+    _check_entities(Counter(same_entity(entity) for _, entity in described.nodes), len(described.nodes))
+    return described
+
+
+def _check_market(market: str) -> None:
+    if market not in REGIONS:
+        _refuse("chains.unknown_market", market)
+
+
+def _check_entities(votes: Mapping[str, int], nodes: int) -> None:
+    for entity, count in sorted(votes.items()):
+        if 3 * count >= nodes:
+            _refuse("chains.entity_third", entity, count, nodes)
 
 
 def differing_validators(registered: Mapping[str, str], found: ValidatorSet) -> dict[str, Value]:

@@ -135,7 +135,7 @@ class Successors(Contract):
             following.refuse_header(ctx, finding)
         chains.put_document(ctx, chain, raw)
         row: dict[str, Value] = {
-            "record": {**chains.new_record(ctx, raw, genesis, args), "predecessor": before},
+            "record": {**chains.new_record(ctx, raw, chains.described_by(chain, genesis), args), "predecessor": before},
             "carried": carried.payload(),
             "give_up": args["give_up"],
         }
