@@ -34,8 +34,9 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-WINDOW_MS = 60_000
-"""How long a relayed transaction may wait for its block."""
+WINDOW_MS = 300_000
+"""How long a relayed transaction may wait for its block, where the chain allows it: longer than a primary that leaves
+it out stays in office (docs/spec/directives.md §6), or none would ever be deposed for it."""
 FINAL_WITHIN_S = 20.0
 MAX_PAGE = 1_000
 
@@ -81,6 +82,8 @@ class ChainLink:
         self.view = ChainView(party.genesis_bytes)
         self._party = party
         self._now_ms = clock
+        parameters = self.view.genesis.parameters
+        self._window_ms = min(WINDOW_MS, parameters["max_window_ms"] - parameters["clock_tolerance_ms"])
         self._nodes = [
             NodeClient(address, genesis_hash=party.genesis_hash, security=party.security) for address in party.nodes
         ]
@@ -242,7 +245,7 @@ class ChainLink:
                 self.view.ledger,
                 party.account,
                 secrets.randbits(63),
-                self._now_ms() + WINDOW_MS,
+                self._now_ms() + self._window_ms,
                 tuple(operations),
             )
         )

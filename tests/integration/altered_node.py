@@ -1,10 +1,11 @@
-"""A node of the toy chain with one fault of its build, as a program.
+"""A node of the toy chain, or of a market's, with one fault of its build, as a program.
 
 python -m tests.integration.altered_node FAULT run --config FILE
 
 Faults: ``diverge`` (the first block that moves coins to ODD leaves another balance there, once), ``diverge-always``
 (each such block does), ``poison`` (executing a transfer of POISON coins breaks the engine), ``newer`` (the build knows
-the flag NEW_FLAG, which the plain one does not), ``die-reading`` (it kills itself where a scan would be answered).
+the flag NEW_FLAG, which the plain one does not), ``die-reading`` (it kills itself where a scan would be answered),
+``censor-border`` (as primary it orders everything but what crosses the border), ``none``.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from chain_core.node.assembly import Assembly
 from chain_core.node.cli import make_app
 from chain_core.types.errors import DualchainError
 from chain_core.types.genesis import Genesis
+from local_chain.assembly import local_assembly
 from tests.integration.network import assembly, other_account
 
 ODD = other_account("odd")
@@ -72,6 +74,19 @@ def die_reading() -> None:
     Queries.scan = dying  # type: ignore[method-assign]
 
 
+def censor_border() -> None:
+    """The pool, from which a primary proposes, takes nothing of the border lane."""
+    from chain_core.execution.contract import Lane
+    from chain_core.execution.pool import KNOWN, TransactionPool
+
+    add = TransactionPool.add
+
+    def picky(self: Any, envelope_id: bytes, lane: Lane, *rest: Any) -> Any:
+        return KNOWN if lane is Lane.BORDER else add(self, envelope_id, lane, *rest)
+
+    TransactionPool.add = picky  # type: ignore[method-assign]
+
+
 def newer(genesis: Genesis) -> Assembly:
     """The next release."""
     return replace(assembly(genesis), known_flags=(NEW_FLAG,))
@@ -82,6 +97,8 @@ FAULTS: dict[str, Callable[[], None]] = {
     "diverge-always": lambda: diverge(1_000_000),
     "poison": poison,
     "die-reading": die_reading,
+    "censor-border": censor_border,
+    "none": lambda: None,
     "newer": lambda: None,
 }
 
@@ -90,7 +107,7 @@ def main() -> None:
     """Alter, then be the node."""
     fault = sys.argv.pop(1)
     FAULTS[fault]()
-    make_app(lambda: {"supervisory": newer if fault == "newer" else assembly})()
+    make_app(lambda: {"supervisory": newer if fault == "newer" else assembly, "local": local_assembly})()
 
 
 if __name__ == "__main__":

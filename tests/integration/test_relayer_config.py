@@ -13,9 +13,12 @@ from typer.testing import CliRunner
 from chain_core.codec.genesis import encode_genesis
 from chain_core.crypto.keys import write_private_key
 from chain_core.node.config import ConfigRefused
+from chain_core.node.primary_watch import REQUEST_PATIENCE
 from chain_core.types.errors import LocalFault
+from chain_core.types.genesis import DEFAULT_PARAMETERS
 from crosschain.relayer import cli
 from crosschain.relayer.config import assign, load_config
+from crosschain.relayer.link import WINDOW_MS
 from tests.unit.crosschain.chains import START_MS, Layers, account, private_key, supervisory_genesis
 
 
@@ -93,3 +96,11 @@ def test_nodes_elsewhere_need_credentials(layers: Layers, tmp_path: Path) -> Non
     assert config.local.nodes == ["node-1.example:10"]
     with pytest.raises(LocalFault, match="client"):
         assign(config)
+
+
+def test_what_it_carries_may_wait_longer_than_a_primary_that_leaves_it_out_stays_in_office() -> None:
+    """Else a censored transaction would end before anybody is deposed for it, and so would the next one."""
+    longest_ms = DEFAULT_PARAMETERS["order_timeout_max_ms"]
+    tolerance_ms = DEFAULT_PARAMETERS["clock_tolerance_ms"]
+    assert 2 * (REQUEST_PATIENCE * longest_ms + tolerance_ms) < WINDOW_MS
+    assert WINDOW_MS + tolerance_ms <= DEFAULT_PARAMETERS["max_window_ms"]

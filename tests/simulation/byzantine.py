@@ -326,6 +326,18 @@ class Censor(Strategy):
         pool.add = picky  # type: ignore[method-assign]
 
 
+class BorderCensor(Strategy):
+    """Orders everything but what crosses the border, directives therefore: its pool takes nothing of that lane."""
+
+    def booted(self, replica: Replica) -> None:
+        pool, add = replica.pool, replica.pool.add
+
+        def picky(envelope_id: bytes, lane: Lane, size_bytes: int, account: bytes, valid_until_ms: int) -> Admission:
+            return KNOWN if lane is Lane.BORDER else add(envelope_id, lane, size_bytes, account, valid_until_ms)
+
+        pool.add = picky  # type: ignore[method-assign]
+
+
 class FarAhead(Strategy):
     """Votes for heights and views far ahead, under its own name: whatever is kept of it must be bounded."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cache
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from chain_core.crypto.hashing import sm3
 from chain_core.crypto.providers import signing_provider
 from chain_core.execution.arguments import Integer
 from chain_core.execution.contract import Arguments, CallContext, Contract, Method, RuleText
+from chain_core.execution.executor import Executor
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.transaction import Envelope, Operation, Signer, TransactionBody
 from chain_core.types.validator_set import Validator, ValidatorSet
@@ -87,13 +89,18 @@ def amount_of(envelope: Envelope) -> int:
 _GOVERNANCE = {"governance_approvals": 1, "governance_delay": 1, "governance_expiry": 1_000}
 
 
+def _tally() -> Executor:
+    return Executor((Tally(),))
+
+
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A genesis document with its hash, and the scheme by which everybody on it signs."""
+    """A genesis document with its hash, the scheme by which everybody on it signs, and what executes its blocks."""
 
     genesis: Genesis
     genesis_hash: bytes
     signatures: Signatures = field(default_factory=RealSm2)
+    executor: Callable[[], Executor] = _tally
 
     @property
     def validators(self) -> ValidatorSet:

@@ -18,7 +18,6 @@ import plyvel
 
 from chain_core.consensus.inputs import Timer
 from chain_core.consensus.messages import PrePrepare
-from chain_core.execution.executor import Executor
 from chain_core.execution.overlay import Overlay
 from chain_core.execution.pool import PoolLimits, TransactionPool
 from chain_core.execution.roots import build_genesis_header
@@ -35,7 +34,7 @@ from chain_core.node.vote_keys import signing_messages
 from chain_core.types.block import HeaderVote, SignedNewView, SignedViewChange, SignedVote
 from chain_core.types.errors import MalformedBytes
 from tests.simulation import receiving
-from tests.simulation.chain import START_MS, Tally, private_of, public_key
+from tests.simulation.chain import START_MS, private_of, public_key
 from tests.simulation.disk import Change, Content, Disk, WatchedLevelDb
 from tests.simulation.snapshots import Progress, is_import
 
@@ -115,7 +114,7 @@ class SimNode:
             store = self._store = LedgerStore.open(
                 self.directory, genesis_hash=chain.genesis_hash, state_buckets=16, seen_buckets=16
             )
-        executor = Executor((Tally(),))
+        executor = chain.executor()
         if store.final_height == NO_HEIGHT:
             writes = executor.genesis_writes(chain.genesis, chain.genesis_hash)
             staged = store.stage(dict(writes), {}, ())

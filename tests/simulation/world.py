@@ -84,7 +84,7 @@ class Outcome:
 
 class World:
     """A run of one seed. ``directory``: the nodes' ledgers are LevelDBs there and signatures are SM2; None: disks and
-    signatures are simulated.
+    signatures are simulated. ``on`` is another chain than the usual one.
     """
 
     def __init__(
@@ -94,16 +94,17 @@ class World:
         directory: Path | None,
         *,
         byzantine: dict[int, Makers] | None = None,
+        on: Chain | None = None,
         tell: Callable[[str], None] | None = None,
     ) -> None:
         self.seed, self.size, self.n = seed, size, size.n
         self.random = Random(seed)
         self.schedule = Schedule()
         self.network = Network(self.schedule, self.random, self._deliver)
-        self.chain: Chain = chain(
+        self.chain: Chain = on or chain(
             size.n, window_heights=size.window, max_block_transactions=size.block, idle_block_ms=size.idle_ms
         )
-        if directory is None:
+        if directory is None and on is None:
             self.chain = replace(self.chain, signatures=Tags(private_of))
         self.counted: Counter[str] = Counter()
         self.views: set[tuple[int, int]] = set()
