@@ -31,11 +31,13 @@ from chain_core.node.provision import make_accounts, make_validators, new_networ
 from chain_core.node.validators_cli import validators_app
 from chain_core.node.verifying_client import VerifyingClient
 from crosschain.following import decode_position
-from crosschain.packets import CLIENTS, INBOX, chain_record_key, client_key, count_in, directive_next_key
-from supervisory_chain.directives import ISSUED, record_key
+from crosschain.packets import CLIENTS, INBOX, chain_record_key, client_key
 from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
 from supervisory_chain.looking.cli import app as look_app
 from supervisory_chain.puller.cli import app as puller_app
+from supervisory_chain.regulating.cases_cli import app as cases_app
+from supervisory_chain.regulating.clients_cli import app as clients_app
+from supervisory_chain.regulating.directives_cli import app as directives_app
 from supervisory_chain.successor_cli import app as successor_app
 
 app = typer.Typer(help="The regulator's chain 监管链: make it, and ask what it has verified.", no_args_is_help=True)
@@ -43,6 +45,9 @@ app.add_typer(validators_app(), name="validators")
 app.add_typer(successor_app, name="successor")
 app.add_typer(puller_app, name="puller")
 app.add_typer(look_app, name="look")
+app.add_typer(cases_app, name="cases")
+app.add_typer(directives_app, name="directives")
+app.add_typer(clients_app, name="clients")
 
 CHAIN = Annotated[str, typer.Argument(help="Genesis hash of the market's chain, 64 hexadecimal digits.")]
 MARKET = Annotated[str, typer.Argument(help="Region code of the market (JR/T 0326), for example BJ.")]
@@ -115,25 +120,3 @@ def following(chain: CHAIN, node: NODES, genesis: GENESIS, as_json: JSON = False
         }
 
     answer(genesis, node, ask, as_json)
-
-
-@app.command()
-def directives(chain: CHAIN, node: NODES, genesis: GENESIS, as_json: JSON = False) -> None:
-    """All directives to a market's chain, with their proven acknowledgements; overdue ones are marked."""
-    identity = identifier(chain, "CHAIN", 32)
-
-    async def ask(client: VerifyingClient) -> render.Row:
-        header, (raw,) = await client.state([directive_next_key(identity)])
-        rows = []
-        for sequence in range(count_in(raw)):
-            _, (record,) = await client.state([record_key(identity, sequence)])
-            if record is not None:
-                row = cast(dict[str, Any], render.plain(decode_map(record)))
-                rows.append(row | {"sequence": sequence, "overdue": _overdue(row, header.time_ms)})
-        return {"height": header.height, "directives": rows}
-
-    answer(genesis, node, ask, as_json)
-
-
-def _overdue(row: dict[str, Any], now_ms: int) -> bool:
-    return row["status"] == ISSUED and int(row["deadline_ms"]) < now_ms

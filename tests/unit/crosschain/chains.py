@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import cast
 
@@ -75,9 +76,13 @@ def accounts(people: dict[str, tuple[str, ...]]) -> tuple[GenesisAccount, ...]:
     )
 
 
+SIGNERS = frozenset(("courier", "csrc-1", "csrc-2", "desk"))
+
+
+@cache
 def key_of(name: str) -> bytes:
-    """A public key's 64 bytes; the courier's and the desk's alone have a private half (``private_key``)."""
-    return public_key(name) if name in ("courier", "desk") else sm3(b"x" + name.encode()) + sm3(b"y" + name.encode())
+    """A public key's 64 bytes; those of SIGNERS alone have a private half (``private_key``)."""
+    return public_key(name) if name in SIGNERS else sm3(b"x" + name.encode()) + sm3(b"y" + name.encode())
 
 
 SUPERVISORY_PEOPLE: dict[str, tuple[str, ...]] = {
