@@ -14,7 +14,7 @@ from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.passphrase import Unlock
 from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.client_security import check_addresses, configured
-from chain_core.node.config import ConfigRefused, read_genesis
+from chain_core.node.config import ConfigRefused, MetricsSection, read_genesis
 from chain_core.node.key_protection import KeysSection
 from chain_core.types.ids import ACCOUNT_ID_SIZE
 
@@ -51,9 +51,9 @@ class ChainSection(_Section):
 
 
 class RelaySection(_Section):
-    """[relay]: how often it looks, and how old the last header may become when nothing else is to be carried."""
+    """[relay]: how often it looks without news, and how old the last header may become when idle."""
 
-    poll_ms: int = Field(default=500, ge=50, le=60_000)
+    poll_ms: int = Field(default=2_000, ge=50, le=60_000)
     heartbeat_ms: int = Field(default=30_000, ge=1_000, le=86_400_000)
 
 
@@ -70,6 +70,7 @@ class RelayerConfig(_Section):
     supervisory: ChainSection
     local: ChainSection
     relay: RelaySection = RelaySection()
+    metrics: MetricsSection = MetricsSection()
     log: LogSection = LogSection()
     keys: KeysSection = KeysSection()
     file: str = ""
@@ -80,6 +81,8 @@ class RelayerConfig(_Section):
         shared = sorted(set(self.supervisory.nodes) & set(self.local.nodes))
         if shared:
             raise ValueError(f"{shared[0]} is a node of both chains")
+        if self.metrics.listen in {*self.supervisory.nodes, *self.local.nodes}:
+            raise ValueError(f"metrics.listen: {self.metrics.listen} is a node's port")
         return self
 
 
@@ -103,6 +106,8 @@ class Assignment:
     local: Party
     poll_ms: int
     heartbeat_ms: int
+    metrics: str = ""
+    """Where the metrics page is served, host:port; empty: nowhere."""
 
 
 def load_config(path: Path) -> RelayerConfig:
@@ -147,7 +152,7 @@ def assign(config: RelayerConfig) -> Assignment:
             where=f"{config.file}, key local.genesis",
             next_step="name the documents of two chains that belong together",
         )
-    return Assignment(supervisory, local, config.relay.poll_ms, config.relay.heartbeat_ms)
+    return Assignment(supervisory, local, config.relay.poll_ms, config.relay.heartbeat_ms, config.metrics.listen)
 
 
 def _party(config: RelayerConfig, section: ChainSection, unlock: Unlock) -> Party:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 from chain_core.codec import signed
@@ -19,10 +21,11 @@ from chain_core.codec.validator_set import hash_of_encoded_set
 from chain_core.crypto.merkle import MerkleTree, leaf_hash
 from chain_core.crypto.providers import signing_provider
 from chain_core.network.refusals import ServiceRefusal
-from chain_core.node.answers import CertifiedHeader, ItemStatus, OutboxAnswer, StateAnswer
-from chain_core.node.chain_view import ChainView, VerifiedReceipt
+from chain_core.node.answers import CertifiedHeader, ItemStatus, OutboxAnswer, StateAnswer, SubscribedBlock
+from chain_core.node.chain_view import ChainView, EpochAhead, VerifiedReceipt
 from chain_core.node.client import NodeClient
-from chain_core.node.epoch_following import closing_header, follow, through_epochs
+from chain_core.node.epoch_following import closing_header, follow
+from chain_core.node.event_filter import EventFilter
 from chain_core.node.log import event
 from chain_core.types.block import Header
 from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
@@ -39,6 +42,16 @@ WINDOW_MS = 300_000
 it out stays in office (docs/spec/directives.md §6), or none would ever be deposed for it."""
 FINAL_WITHIN_S = 20.0
 MAX_PAGE = 1_000
+SILENCE_S = 60.0
+"""An idle chain makes an empty block every 10 s: a node that tells of none for so long is left."""
+
+OTHERS_WERE_FASTER = frozenset(
+    {
+        *("header.height", "inbox.replayed", "supervision.missing_directives", "supervision.rolled_back"),
+        *("header.budget", "clients.rate", "inbox.rate"),
+    }
+)
+"""Rules that refuse what another relayer has just carried, or what finds no room in a block beside what others do."""
 
 
 class NotBegun(ServiceRefusal):
@@ -48,7 +61,9 @@ class NotBegun(ServiceRefusal):
 
 
 class Behind(ServiceRefusal):
-    """Every node that answers is below a block with a transaction of ours: planning on its state would repeat it."""
+    """Every node that answers is below a block that is known to be final: planning on its state would repeat what a
+    transaction of ours did, or miss what was told of.
+    """
 
     code = "BEHIND"
 
@@ -63,6 +78,12 @@ class RefusedByChain(ServiceRefusal):
     """The transaction is final and was refused: the receipt's rule says why."""
 
     code = "REFUSED_BY_CHAIN"
+
+
+class Overtaken(RefusedByChain):
+    """Another relayer carried the same before, or took the block's room: it is planned again from the chains' state."""
+
+    code = "OVERTAKEN"
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,9 +108,11 @@ class ChainLink:
         self._nodes = [
             NodeClient(address, genesis_hash=party.genesis_hash, security=party.security) for address in party.nodes
         ]
-        self._turn = 0
+        self._turn = self._ear = 0
         self._reported: dict[str, str] = {}
-        self._own_height = 0
+        self._known_height = 0
+        self._following = asyncio.Lock()
+        self.on_bad_answer: Callable[[str], None] = lambda chain: None
 
     @property
     def genesis_hash(self) -> bytes:
@@ -107,16 +130,16 @@ class ChainLink:
     # ---- reads
 
     async def state(self, keys: Sequence[bytes]) -> ProvenState:
-        """Proven values of full state keys, with all of this relayer's own transactions in them. Raises Behind."""
+        """Proven values of full state keys, not below what is known to be final: this relayer's own transactions and
+        blocks it was told of. Raises Behind.
+        """
 
         async def ask(node: NodeClient) -> ProvenState:
             answer = await node.state(keys)
             _check_begun(answer.header, node)
             header, values = self.view.check_state(keys, answer)
-            if header.height < self._own_height:
-                raise Behind(
-                    f"height {header.height}, a transaction of ours is final at {self._own_height}", where=node.address
-                )
+            if header.height < self._known_height:
+                raise Behind(f"height {header.height}, {self._known_height} is final", where=node.address)
             return ProvenState(header, answer, tuple(values))
 
         return await self._from_any(ask)
@@ -183,10 +206,11 @@ class ChainLink:
 
     async def _from_any(self, ask: Callable[[NodeClient], Awaitable[T]]) -> T:
         last: DualchainError | None = None
-        for _ in self._nodes:
-            node = self._nodes[self._turn]
+        first = self._turn
+        for place in (*range(first, len(self._nodes)), *range(first)):
+            node = self._nodes[place]
             try:
-                answer = await through_epochs(self.view, node, ask)
+                answer = await self._through_epochs(node, ask)
                 self._reported.pop(node.address, None)
                 return answer
             except (InvalidProof, MalformedBytes) as error:
@@ -194,9 +218,52 @@ class ChainLink:
                 last = error
             except ServiceRefusal as error:
                 last = error
-            self.turn()
+            if self._turn == place:  # questions run side by side: each node is passed over once
+                self.turn()
         assert last is not None, "a chain has at least one node"
         raise last
+
+    async def _through_epochs(self, node: NodeClient, ask: Callable[[NodeClient], Awaitable[T]]) -> T:
+        """What ``ask`` answers, once the view has followed the chain into the epoch that the answer is of."""
+        try:
+            return await ask(node)
+        except EpochAhead:
+            await self._follow(node)
+            return await ask(node)
+
+    async def _follow(self, node: NodeClient) -> None:
+        """Questions run side by side, and each epoch is entered once."""
+        async with self._following:
+            await follow(self.view, node)
+
+    # ---- news
+
+    async def listen(
+        self, wanted: EventFilter, matters: Callable[[Header, SubscribedBlock], bool]
+    ) -> AsyncGenerator[Header, None]:
+        """Headers of blocks that matter, certified, as one node tells of them from now on; another one the next time.
+
+        Whatever is read afterwards is not below them. Raises what ends it: the node's refusal, or its silence.
+        """
+        node = self._nodes[self._ear]
+        self._ear = (self._ear + 1) % len(self._nodes)
+        async with aclosing(node.subscribe(wanted)) as blocks:
+            while True:
+                try:
+                    block = await asyncio.wait_for(anext(blocks), SILENCE_S)
+                    if not matters(decode_header(block.header.header), block):
+                        continue
+                    header = await self._through_epochs(node, partial(self._checked, block.header))
+                except TimeoutError:
+                    raise ServiceRefusal(f"no block for {SILENCE_S:.0f} s", where=node.address) from None
+                except (InvalidProof, MalformedBytes) as error:
+                    self._report(node, error)
+                    raise
+                self._known_height = max(self._known_height, header.height)
+                yield header
+
+    async def _checked(self, certified: CertifiedHeader, _node: NodeClient) -> Header:
+        return self.view.check_header(certified)
 
     def _report(self, node: NodeClient, error: DualchainError) -> None:
         """One line about a node, and no second one until it gives another reason or a good answer."""
@@ -211,6 +278,7 @@ class ChainLink:
             "where": error.where[:200],
         }
         event(log, logging.WARNING, "BAD_RPC_NODE", facts)
+        self.on_bad_answer(self.name)
 
     # ---- transactions
 
@@ -263,7 +331,7 @@ class ChainLink:
                 if len(answer.headers) != 1:
                     raise InvalidProof(f"{len(answer.headers)} headers for one receipt", where=node.address)
                 if decode_header(answer.headers[0].header).epoch > self.view.epoch:
-                    await follow(self.view, node)
+                    await self._follow(node)
                 return self.view.check_own_receipt(envelope, answer.headers[0], item.receipt)
             return f"{node.address}: {item.refusal or 'not final in time'}"
         except (InvalidProof, MalformedBytes) as error:
@@ -274,10 +342,11 @@ class ChainLink:
 
     def _judged(self, verified: VerifiedReceipt) -> VerifiedReceipt:
         receipt = verified.receipt
-        self._own_height = max(self._own_height, verified.header.height)
+        self._known_height = max(self._known_height, verified.header.height)
         if receipt.code == 0:
             return verified
-        raise RefusedByChain(
+        kind = Overtaken if receipt.rule in OTHERS_WERE_FASTER else RefusedByChain
+        raise kind(
             f"code {receipt.code} {receipt.rule} {list(receipt.parameters)}",
             where=f"{self.name} chain, height {verified.header.height}",
             next_step="look at the rule; the relayer plans again from the chains' state",

@@ -36,8 +36,12 @@ from crosschain.packets import (
     sent_key,
 )
 
-MAX_HEADERS = 32
-"""Heights of one transaction: what ``clients.submit_headers`` takes."""
+HEADERS_AN_OPERATION = 32
+"""What ``clients.submit_headers`` takes."""
+MAX_HEADERS = 62
+"""Heights of one transaction: a delivery each and two operations for their headers fill its 64 operations, and no more
+headers are verified for one account in a block (``following.HEADERS_A_BLOCK``).
+"""
 MAX_PACKETS = 96
 """Packets of one transaction: their events stay below what a transaction may emit."""
 MAX_BLOCK_PACKETS = 64
@@ -222,7 +226,7 @@ def plan_up(local: bytes, arrived: Arrived, source: Source, emitted: Sequence[Em
             chosen = wanted[: room.packets_of(wanted)]
             wanted = wanted[len(chosen) :]
             fresh = block.height > arrived.client.height
-            if fresh and not _inside(block.certified, arrived.client.epoch):
+            if fresh and not inside(block.certified, arrived.client.epoch):
                 return _joined(local, rows, deliveries)
             if fresh and not room.holds_header(block):
                 rows.append(_row(block.certified))
@@ -233,18 +237,18 @@ def plan_up(local: bytes, arrived: Arrived, source: Source, emitted: Sequence[Em
             break
     if not deliveries and not pending(arrived, source):
         aged = source.time_ms - arrived.client.time_ms >= heartbeat_ms
-        inside = _inside(source.latest, arrived.client.epoch)
-        if aged and inside and source.height > arrived.client.height:
+        if aged and inside(source.latest, arrived.client.epoch) and source.height > arrived.client.height:
             rows.append(_row(source.latest))
     return _joined(local, rows, deliveries)
 
 
 def _joined(local: bytes, rows: list[Value], deliveries: list[Operation]) -> Plan:
-    headers = (Operation(CLIENTS, "submit_headers", {"chain": local, "headers": rows}),) if rows else ()
+    parts = (rows[place : place + HEADERS_AN_OPERATION] for place in range(0, len(rows), HEADERS_AN_OPERATION))
+    headers = [Operation(CLIENTS, "submit_headers", {"chain": local, "headers": part}) for part in parts]
     return (*headers, *deliveries)
 
 
-def _inside(certified: CertifiedHeader, epoch: int) -> bool:
+def inside(certified: CertifiedHeader, epoch: int) -> bool:
     """Whether the header is of this epoch and not its last one, which goes with the next set (``plan_epoch_up``)."""
     header = decode_header(certified.header)
     return header.epoch == epoch and header.next_validator_set_hash == header.validator_set_hash
@@ -260,7 +264,7 @@ class _Room:
     def __init__(self) -> None:
         self.bytes = MAX_BYTES
         self.packets = MAX_PACKETS
-        self.operations = MAX_OPERATIONS - 1  # one is for the headers
+        self.operations = MAX_OPERATIONS - 2  # two are for the headers
         self.heights: list[int] = []
 
     def takes(self, block: Emitted) -> bool:
@@ -321,7 +325,7 @@ def _delivery(local: bytes, block: Emitted, packets: Sequence[ProvenPacket], *, 
 
 def plan_down(position: Position, issued: Issued, heartbeat_ms: int) -> Plan:
     """An ``update`` when directives wait, or when the last supervisory header seen here is old."""
-    if position.frozen >= 0 or issued.height <= position.height or not _inside(issued.certified, position.epoch):
+    if position.frozen >= 0 or issued.height <= position.height or not inside(issued.certified, position.epoch):
         return ()
     waiting = count_in(issued.next.value) - position.count
     if waiting <= 0 and issued.time_ms - position.time_ms < heartbeat_ms:

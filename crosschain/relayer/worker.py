@@ -1,4 +1,4 @@
-"""The relayer at work: reads both chains, asks the planner, submits; two loops, one for each direction."""
+"""The relayer at work: told of news it reads both chains, asks the planner, submits; a loop for each direction."""
 
 from __future__ import annotations
 
@@ -6,25 +6,30 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 from chain_core.codec.proofs import encode_inclusion
 from chain_core.crypto.merkle import MerkleTree
-from chain_core.node.answers import CertifiedHeader, OutboxAnswer
+from chain_core.node.answers import CertifiedHeader
 from chain_core.node.log import event
+from chain_core.node.metrics_port import MetricsPort
 from chain_core.types.errors import DualchainError
-from chain_core.types.packet import InclusionProof, Packet
+from chain_core.types.packet import InclusionProof
 from crosschain.following import Position, decode_position
-from crosschain.packets import supervision_key
+from crosschain.packets import count_in, supervision_key
 from crosschain.relayer import planner
 from crosschain.relayer.config import Assignment
-from crosschain.relayer.link import MAX_PAGE, Behind, ChainLink, NotBegun, ProvenState
+from crosschain.relayer.link import ChainLink, NotBegun, ProvenState
+from crosschain.relayer.metrics import WAYS, RelayerMetrics
+from crosschain.relayer.news import DECISIONS, HEADERS_ONLY, News
+from crosschain.relayer.outboxes import Outboxes
+from crosschain.relayer.pacing import AFTER_FAILURE_S, LONGEST_PAUSE_S, Pace, set_within
 from crosschain.relayer.planner import Arrived, Closing, Emitted, Issued, Plan, Source
 
 log = logging.getLogger(__name__)
 
-LONGEST_PAUSE_S = 15.0
 _GRACE_S = 2.0
 
 
@@ -39,18 +44,26 @@ class Relayer:
     def __init__(self, assignment: Assignment, clock: Callable[[], int] = wall_clock_ms) -> None:
         self.supervisory = ChainLink("supervisory", assignment.supervisory, clock)
         self.local = ChainLink("local", assignment.local, clock)
-        self._poll_s = assignment.poll_ms / 1_000
         self._heartbeat_ms = assignment.heartbeat_ms
+        self._outboxes = Outboxes(self.local, assignment.supervisory.genesis_hash)
         self._quiet_through = 0
         self._settled: tuple[int, int] | None = None
         self._history: MerkleTree | None = None
         self._agreed = (0, b"")
         self._said: dict[str, str] = {}
         self._stop = asyncio.Event()
+        self.metrics = RelayerMetrics()
+        self._up, self._down = (Pace(way, assignment.poll_ms / 1_000, self._stop, self.metrics) for way in WAYS)
+        self._metrics_address = assignment.metrics
+        self._metrics_port = MetricsPort(self.metrics.text)
+        for link in (self.supervisory, self.local):
+            link.on_bad_answer = self.metrics.bad_answer
 
     def stop(self) -> None:
         """Ends the loops after what they are doing."""
         self._stop.set()
+        self._up.bell.set()
+        self._down.bell.set()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Works until stopped; ``ready`` is called once both chains have answered.
@@ -59,31 +72,55 @@ class Relayer:
         """
         tasks: list[asyncio.Task[object]] = []
         try:
+            if self._metrics_address:
+                await self._metrics_port.start(self._metrics_address)
             if await self._reach_both():
                 ready()
-                tasks += [
-                    asyncio.create_task(self._loop("up", self.step_up)),
-                    asyncio.create_task(self._loop("down", self.step_down)),
+                working: list[asyncio.Task[object]] = [
+                    asyncio.create_task(self._up.keep(self.step_up, self._turn, partial(self._say_of, "up"))),
+                    asyncio.create_task(self._down.keep(self.step_down, self._turn, partial(self._say_of, "down"))),
                 ]
                 stopped = asyncio.create_task(self._stop.wait())
-                done, _ = await asyncio.wait([*tasks, stopped], return_when=asyncio.FIRST_COMPLETED)
+                listening = [asyncio.create_task(news.follow()) for news in self._news()]
+                tasks += [*working, stopped, *listening]
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if stopped in done:
-                    await asyncio.wait(tasks, timeout=_GRACE_S)
-                tasks.append(stopped)
+                    await asyncio.wait(working, timeout=_GRACE_S)
                 for task in done:
                     task.result()
         finally:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            await asyncio.gather(self.supervisory.close(), self.local.close())
+            await self._metrics_port.stop()
+            await self.close()
+
+    async def close(self) -> None:
+        """Ends all connections."""
+        self._outboxes.close()
+        await asyncio.gather(self.supervisory.close(), self.local.close())
+
+    def _news(self) -> tuple[News, News]:
+        """What happens on the local chain goes up; what the supervisory chain decides goes down, or lets packets up."""
+        local = self.local.genesis_hash
+
+        def decided() -> None:
+            self._up.bell.set()
+            self._down.bell.set()
+
+        upward = News(self.local, HEADERS_ONLY, local, self._up.bell.set)
+        return upward, News(self.supervisory, DECISIONS, local, decided)
+
+    def _turn(self) -> None:
+        self.supervisory.turn()
+        self.local.turn()
 
     async def _reach_both(self) -> bool:
         """Waits until a node of each chain answers; False when told to stop before."""
         for link in (self.supervisory, self.local):
-            pause_s = self._poll_s
+            pause_s = AFTER_FAILURE_S
             while not await self._answers(link):
-                if await self._stopped_within(pause_s):
+                if await set_within(self._stop, pause_s):
                     return False
                 pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
         return not self._stop.is_set()
@@ -98,39 +135,14 @@ class Relayer:
             return False
         return True
 
-    async def _loop(self, way: str, step: Callable[[], Awaitable[bool]]) -> None:
-        pause_s = self._poll_s
-        while not self._stop.is_set():
-            try:
-                carried = await step()
-                self._said.pop(way, None)
-                pause_s = self._poll_s
-                if carried:
-                    continue  # more may wait
-            except Behind:
-                pause_s = self._poll_s
-            except DualchainError as error:
-                self._say(way, "NOT_CARRIED", error)
-                pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            self.supervisory.turn()
-            self.local.turn()
-            await self._stopped_within(pause_s)
-
-    async def _stopped_within(self, seconds: float) -> bool:
-        try:
-            await asyncio.wait_for(self._stop.wait(), seconds)
-        except TimeoutError:
-            return False
-        return True
-
     # ---- up
 
     async def step_up(self) -> bool:
         """One transaction towards the supervisory chain, if one is due."""
-        arrived = await self.read_arrived()
-        source = await self.read_source()
+        arrived, source = await asyncio.gather(self.read_arrived(), self.read_source())
         if source is None:
             return False
+        self._saw_up(arrived, source)
         if not arrived.admitted or arrived.client.frozen >= 0:
             self._say_state("up", "NOT_ADMITTED" if not arrived.admitted else "FROZEN", arrived.client.frozen)
             return False
@@ -139,7 +151,7 @@ class Relayer:
             return await self._carry("up", self.supervisory, planner.plan_contradiction(self.local.genesis_hash, other))
         if arrived.confirmed > arrived.client.height:
             return await self._carry("up", self.supervisory, await self._confirmed(arrived))
-        closing = await self._closing(self.local, arrived.client)
+        closing = await self._closing(self.local, arrived.client, source.latest)
         if closing is not None:
             plan = planner.plan_epoch_up(self.local.genesis_hash, arrived, closing)
             return await self._carry("up", self.supervisory, plan)
@@ -171,18 +183,10 @@ class Relayer:
         if start is None:
             self._quiet_through = max(self._quiet_through, source.height)
             return []
-        found: list[Emitted] = []
-        while start <= source.height and len(found) < planner.MAX_HEADERS:
-            page = await self.local.headers(start, min(MAX_PAGE, source.height - start + 1))
-            if not page:
-                break
-            for header, _ in page:
-                if header.outbox_count and len(found) < planner.MAX_HEADERS:
-                    emitted = self._ours(header.height, *await self.local.outbox(header.height))
-                    if self._wanted(arrived, emitted):
-                        found.append(await self._with_history(arrived, emitted))
-            start += len(page)
-        return found
+        found = await self._outboxes.pending(start, source.height, lambda block: self._wanted(arrived, block))
+        if len(found) == planner.MAX_HEADERS:
+            self._outboxes.read_ahead(found[-1].height + 1, source.height)
+        return [await self._with_history(arrived, block) for block in found]
 
     async def _contradicted(self, arrived: Arrived, source: Source) -> CertifiedHeader | None:
         """The local chain's header of the client's height, where the client accepted another one."""
@@ -215,12 +219,6 @@ class Relayer:
                 closings.append(Closing(*closing))
         return planner.plan_confirmed(self.local.genesis_hash, closings, page[1])
 
-    def _ours(self, height: int, answer: OutboxAnswer, packets: list[Packet]) -> Emitted:
-        """A block's packets that go to the supervisory chain."""
-        above = self.supervisory.genesis_hash
-        rows = zip(packets, answer.packets, strict=True)
-        return Emitted(height, answer.header, [row for row in rows if row[0].destination_genesis == above])
-
     @staticmethod
     def _wanted(arrived: Arrived, emitted: Emitted) -> bool:
         following = {channel: sequence for channel, (sequence, _) in arrived.channels.items()}
@@ -241,30 +239,52 @@ class Relayer:
             self._say_state("down", "FROZEN", position.frozen)
             return False
         try:
-            closing = await self._closing(self.supervisory, position)
-            if closing is not None:
-                return await self._carry("down", self.local, planner.plan_epoch_down(position, closing))
             state = await self.supervisory.state(planner.issued_keys(self.local.genesis_hash, position.count))
         except NotBegun:
             return False
+        self._saw_down(position, state)
+        closing = await self._closing(self.supervisory, position, state.answer.header)
+        if closing is not None:
+            return await self._carry("down", self.local, planner.plan_epoch_down(position, closing))
         plan = planner.plan_down(position, issued_of(state), self._heartbeat_ms)
         return await self._carry("down", self.local, plan)
 
     # ---- both
 
-    async def _closing(self, link: ChainLink, followed: Position) -> Closing | None:
+    async def _closing(self, link: ChainLink, followed: Position, latest: CertifiedHeader) -> Closing | None:
         """What ends the epoch in which ``link``'s chain is followed, once its last block is final."""
+        if planner.inside(latest, followed.epoch):
+            return None
         found = await link.closing(followed.epoch)
         return None if found is None else Closing(*found)
 
     async def _carry(self, way: str, target: ChainLink, plan: Plan) -> bool:
         if not plan:
             return False
+        began = time.monotonic()
         verified = await target.submit(plan)
+        self.metrics.carried(way, plan, time.monotonic() - began)
         methods = ",".join(f"{operation.contract}.{operation.method}" for operation in plan)
         facts: dict[str, str | int] = {"way": way, "operations": methods, "height": verified.header.height}
         event(log, logging.INFO, "CARRIED", facts)
         return True
+
+    def _saw_up(self, arrived: Arrived, source: Source) -> None:
+        waiting = sum(planner.pending(arrived, source).values())
+        self._saw("up", source.height, arrived.client, waiting)
+
+    def _saw_down(self, position: Position, state: ProvenState) -> None:
+        self._saw("down", state.header.height, position, count_in(state.values[0]) - position.count)
+
+    def _saw(self, way: str, height: int, followed: Position, waiting: int) -> None:
+        seen = {"source_height": height, "followed_height": followed.height, "pending": max(0, waiting)}
+        self.metrics.saw(way, {**seen, "frozen": int(followed.frozen >= 0)})
+
+    def _say_of(self, way: str, error: DualchainError | None) -> None:
+        if error is None:
+            self._said.pop(way, None)
+        else:
+            self._say(way, "NOT_CARRIED", error)
 
     def _say(self, way: str, name: str, error: DualchainError) -> None:
         """One line, and no second one while the same keeps happening."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -12,12 +13,15 @@ from chain_core.codec import signed
 from chain_core.codec.transaction import decode_envelope
 from chain_core.crypto.providers import provider
 from chain_core.network.identity import Caller
-from chain_core.network.raw_rpc import RawServer, Unary, UnaryHandler, parse
+from chain_core.network.raw_rpc import RawServer, ServerStream, Unary, UnaryHandler, parse
 from chain_core.node.api_names import method_name
 from chain_core.node.assembly import Assembly
 from chain_core.node.block_proofs import BlockProofs
+from chain_core.node.ports import FinalBlock
 from chain_core.node.queries import Queries
 from chain_core.node.scope import OwnScope
+from chain_core.node.subscriptions import PATIENCE_S, Subscriptions
+from chain_core.types.transaction import Envelope, Receipt
 from crosschain.relayer.config import Assignment, Party
 from crosschain.relayer.worker import Relayer
 from local_chain.assembly import local_assembly
@@ -53,7 +57,14 @@ class ServedNode:
             "GetBlock": queries.block,
             "GetEvents": queries.events,
         }
-        self._server = RawServer({method_name(name): Unary(self._told(name, h)) for name, h in handlers.items()})
+        self.subscribed = asyncio.Semaphore(0)
+        """To be acquired once for each subscription that began."""
+        self.subscriptions = Subscriptions(self._scope, chain.store, self._proofs)
+        methods: dict[str, Unary | ServerStream] = {
+            method_name(name): Unary(self._told(name, h)) for name, h in handlers.items()
+        }
+        methods[method_name("Subscribe")] = ServerStream(self._subscribe, PATIENCE_S)
+        self._server = RawServer(methods)
 
     async def start(self) -> None:
         self.address = self._server.bind("127.0.0.1:0")
@@ -69,6 +80,12 @@ class ServedNode:
             return self.alter(name, answer) if self.alter else answer
 
         return call
+
+    async def _subscribe(self, caller: Caller, data: bytes) -> AsyncGenerator[bytes, None]:
+        self.calls["Subscribe"] += 1
+        self.subscribed.release()
+        async for response in self.subscriptions.subscribe(caller, data):
+            yield self.alter("Subscribe", response) if self.alter else response
 
     async def _submit(self, caller: Caller, data: bytes) -> bytes:
         """Verifies, executes at once, answers with the proven receipt; handed in again, the same receipt."""
@@ -115,6 +132,19 @@ class Served:
             assert carried < 50
 
 
+def tell(chain: Chain, nodes: Sequence[ServedNode]) -> None:
+    """From now on the chain's nodes tell their subscribers of each block that is made."""
+    made = chain.block
+
+    def block(*envelopes: Envelope, after_ms: int = 1_000) -> list[Receipt]:
+        receipts = made(*envelopes, after_ms=after_ms)
+        for node in nodes:
+            node.subscriptions.finalised(FinalBlock(chain.height, b"", b"", (), ()))
+        return receipts
+
+    chain.block = block  # type: ignore[method-assign]
+
+
 @asynccontextmanager
 async def serve(layers: Layers, above: Alter | None = None, below: Alter | None = None) -> AsyncIterator[Served]:
     """The first node of a chain answers what ``above`` or ``below`` makes of it, the second one is honest."""
@@ -122,11 +152,12 @@ async def serve(layers: Layers, above: Alter | None = None, below: Alter | None 
     lower = [ServedNode(layers.local, local_assembly(layers.local.genesis), b) for b in (below, None)]
     for node in (*upper, *lower):
         await node.start()
+    tell(layers.supervisory, upper)
+    tell(layers.local, lower)
     served = Served(layers, upper, lower)
     try:
         yield served
     finally:
-        await served.relayer.supervisory.close()
-        await served.relayer.local.close()
+        await served.relayer.close()
         for node in (*upper, *lower):
             await node.stop()

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from chain_core.codec.seen import state_key
-from chain_core.types.transaction import MAX_ENVELOPE_BYTES
+from chain_core.types.transaction import MAX_ENVELOPE_BYTES, MAX_OPERATIONS
 from chain_core.types.values import Value
-from crosschain.following import decode_position
+from crosschain.following import HEADERS_A_BLOCK, decode_position
 from crosschain.packets import client_key, directive_next_key, received_key, supervision_key
 from crosschain.relayer import planner
 from tests.unit.crosschain.chains import Layers
@@ -57,7 +57,7 @@ def test_packets_go_with_their_headers_in_one_transaction(layers: Layers) -> Non
 def test_many_blocks_take_few_transactions_each_within_an_envelope(layers: Layers) -> None:
     for number in range(70):
         layers.business(f"S{number}")
-    assert Courier(layers).up() == 3
+    assert Courier(layers).up() == 2
     assert reports(layers) == 70
 
 
@@ -165,7 +165,11 @@ def test_every_plan_fits_into_an_envelope(layers: Layers) -> None:
         layers.business(f"S{number}")
     plan = plan_up(layers)
     assert len(layers.supervisory.sign("courier", *plan).raw) < MAX_ENVELOPE_BYTES
-    assert len(cast(list[Value], plan[0].args["headers"])) == planner.MAX_HEADERS
+    headers = [len(cast(list[Value], operation.args["headers"])) for operation in plan[:2]]
+    assert (sum(headers), max(headers)) == (planner.MAX_HEADERS, planner.HEADERS_AN_OPERATION)
+    assert methods(plan) == ["clients.submit_headers"] * 2 + ["inbox.deliver"] * planner.MAX_HEADERS
+    assert len(plan) == MAX_OPERATIONS and planner.MAX_HEADERS <= HEADERS_A_BLOCK
+    assert layers.supervisory.one("courier", *plan).code == 0
 
 
 @settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
