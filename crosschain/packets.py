@@ -25,6 +25,7 @@ UPWARD_CHANNELS = (REPORT_CHANNEL, DIRECTIVE_CHANNEL)
 FREEZE, UNFREEZE = "freeze_holder", "unfreeze_holder"
 FREEZE_SECURITY, UNFREEZE_SECURITY = "freeze_security", "unfreeze_security"
 HALT_TEMPLATE, RESUME_TEMPLATE = "halt_template", "resume_template"
+HALT_SERVICE, RESUME_SERVICE = "halt_service", "resume_service"
 RECTIFY, DEMAND_REPORT = "rectify", "report"
 SUBJECTS: Mapping[str, str] = {
     FREEZE: "account",
@@ -33,16 +34,21 @@ SUBJECTS: Mapping[str, str] = {
     UNFREEZE_SECURITY: "security",
     HALT_TEMPLATE: "template",
     RESUME_TEMPLATE: "template",
+    HALT_SERVICE: "service",
+    RESUME_SERVICE: "service",
 }
 """What a kind of directive is about: the one field of its payload that it needs."""
 LIFTED_BY: Mapping[str, str] = {
     UNFREEZE: FREEZE,
     UNFREEZE_SECURITY: FREEZE_SECURITY,
     RESUME_TEMPLATE: HALT_TEMPLATE,
+    RESUME_SERVICE: HALT_SERVICE,
 }
 """The kinds that end others: all of their subject, or the one that ``lifts`` names."""
 DEMANDS = frozenset((RECTIFY, DEMAND_REPORT))
 """Kinds that the market answers by a packet of its own; what they are about stands in the document named."""
+ALL_SERVICES = bytes(ACCOUNT_ID_SIZE)
+"""Stands for all services that the market publishes."""
 DIRECTIVE_KINDS = frozenset(SUBJECTS) | DEMANDS
 
 MAX_DIRECTIVES = 32
@@ -76,8 +82,8 @@ class Outcome(IntEnum):
 class Directive:
     """Payload of a directive: deadline in block time, the document behind it, and what it is about on the target chain.
 
-    ``account`` (all zeros: none), ``security`` and ``template`` are given as ``SUBJECTS`` says. ``lifts`` is the
-    sequence of the one directive that this one ends; without it, it ends all of its subject.
+    ``account`` (all zeros: none), ``security``, ``template`` and ``service`` are given as ``SUBJECTS`` says. ``lifts``
+    is the sequence of the one directive that this one ends; without it, it ends all of its subject.
     """
 
     account: bytes
@@ -86,6 +92,7 @@ class Directive:
     lifts: int | None = None
     security: bytes = b""
     template: str = ""
+    service: bytes = b""
 
     def payload(self) -> dict[str, Value]:
         """The packet's map: what is not given is left out."""
@@ -96,6 +103,8 @@ class Directive:
             row["security"] = self.security
         if self.template:
             row["template"] = self.template
+        if self.service:
+            row["service"] = self.service
         return row if self.lifts is None else {**row, "lifts": self.lifts}
 
 
@@ -178,6 +187,7 @@ SUBJECT_KINDS: Mapping[str, Kind] = {
     "account": Optional(ACCOUNT),
     "security": Optional(Octets(ACCOUNT_ID_SIZE)),
     "template": Optional(Text(64)),
+    "service": Optional(Octets(ACCOUNT_ID_SIZE)),
     "lifts": Optional(_COUNT),
 }
 """Argument kinds of what a directive may be about."""
@@ -214,7 +224,13 @@ def directive_of(row: Mapping[str, Value]) -> Directive:
         cast(int | None, row.get("lifts")),
         cast(bytes, row.get("security", b"")),
         cast(str, row.get("template", "")),
+        cast(bytes, row.get("service", b"")),
     )
+
+
+def directive_name(sequence: int) -> str:
+    """The name under which ledgers keep what a directive did, and by which their refusals speak of it."""
+    return f"csrc/{sequence}"
 
 
 def read_answer(payload: bytes) -> Answer:

@@ -19,8 +19,10 @@ from crosschain.packets import (
     DIRECTIVE_CHANNEL,
     FREEZE,
     FREEZE_SECURITY,
+    HALT_SERVICE,
     HALT_TEMPLATE,
     RECTIFY,
+    RESUME_SERVICE,
     RESUME_TEMPLATE,
     SUBJECTS,
     UNFREEZE,
@@ -28,18 +30,17 @@ from crosschain.packets import (
     Acknowledgement,
     Directive,
     Outcome,
+    directive_name,
     read_directive,
 )
+from local_chain import service_halts
 
 Action = Callable[[CallContext, int, Directive], None]
 
-_NOTHING_TO_CHANGE = frozenset(("kernel.frozen_already", "kernel.no_such_freeze", "templates.no_such_halt"))
+_NOTHING_TO_CHANGE = frozenset(
+    ("kernel.frozen_already", "kernel.no_such_freeze", "templates.no_such_halt", "supervision.no_such_halt")
+)
 _UNKNOWN = frozenset(("kernel.unknown_security",))
-
-
-def directive_name(sequence: int) -> str:
-    """The name under which the ledger keeps a freeze, and by which its refusals speak of it."""
-    return f"csrc/{sequence}"
 
 
 def carry_out(ctx: CallContext, source: bytes, sequence: int, packet_bytes: bytes) -> Mapping[str, Value]:
@@ -54,7 +55,8 @@ def carry_out(ctx: CallContext, source: bytes, sequence: int, packet_bytes: byte
     ctx.emit("directive", sequence=sequence, kind=kind, account=account, code=int(outcome))
     kept: dict[str, Value] = {"kind": kind, "account": account, "code": int(outcome), "packet": ack.packet}
     if directive is not None:
-        kept |= {"security": directive.security, "template": directive.template, "reference": directive.reference}
+        kept |= {"security": directive.security, "template": directive.template, "service": directive.service}
+        kept |= {"reference": directive.reference}
     return kept
 
 
@@ -120,6 +122,14 @@ def _resume(ctx: CallContext, sequence: int, directive: Directive) -> None:
     halts.resume(ctx, directive.template, directive_name(sequence), _lifted(directive))
 
 
+def _halt_service(ctx: CallContext, sequence: int, directive: Directive) -> None:
+    service_halts.halt(ctx, directive.service, directive_name(sequence))
+
+
+def _resume_service(ctx: CallContext, sequence: int, directive: Directive) -> None:
+    service_halts.resume(ctx, directive.service, _lifted(directive))
+
+
 def _demand(ctx: CallContext, sequence: int, directive: Directive) -> None:
     """On record as open, until the market answers it (``supervision.answer``)."""
     ctx.put(demand_key(sequence), encode_value(b""))
@@ -137,6 +147,8 @@ ACTIONS: Mapping[str, Action] = {
     UNFREEZE_SECURITY: _unfreeze_security,
     HALT_TEMPLATE: _halt,
     RESUME_TEMPLATE: _resume,
+    HALT_SERVICE: _halt_service,
+    RESUME_SERVICE: _resume_service,
     RECTIFY: _demand,
     DEMAND_REPORT: _demand,
 }

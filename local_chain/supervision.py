@@ -44,6 +44,7 @@ from crosschain.packets import (
     directive_key,
     directive_next_key,
 )
+from local_chain import service_halts
 from local_chain.enforcement import carry_out, demand_key
 
 MAX_PROOF_BYTES = 8_192
@@ -55,6 +56,7 @@ _MAX_DETAIL = following.MAX_DETAIL_CHARACTERS
 
 RULES: Mapping[str, RuleText] = {
     **following.RULES,
+    **service_halts.RULES,
     "supervision.next_proof": RuleText("指令序号未获证明：{0}", "the number of directives issued is not proven: {0}"),
     "supervision.rolled_back": RuleText(
         "指令序号 {0} 低于已执行的 {1}", "{0} directives issued, but {1} were carried out here"

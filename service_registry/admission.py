@@ -23,6 +23,7 @@ from service_registry.definition import Definition, read_definition
 
 _NEXT = {
     Denied.CANCELLED: "ask the publisher for another service",
+    Denied.SUSPENDED: "ask the publisher; the regulator's directive has to be lifted first",
     Denied.NOT_ONLINE: "ask the publisher when it will be online",
     Denied.WRONG_VERSION: "call the version in force: dualchain registry show",
     Denied.NOT_CONFIRMED: "apply (dualchain registry apply) and wait for the publisher's confirmation",

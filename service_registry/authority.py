@@ -12,6 +12,8 @@ from enum import Enum
 from typing import TypeAlias
 
 from chain_core.execution.account_records import ACCOUNTS, ACTIVE, AccountRecord, decode_record
+from crosschain.packets import ALL_SERVICES
+from service_registry.halts import halting, halts_key
 from service_registry.records import (
     CANCELLED,
     CONFIRMED,
@@ -45,6 +47,7 @@ class Denied(Enum):
     """Why a known caller may not call."""
 
     CANCELLED = "the service is cancelled"
+    SUSPENDED = "the regulator has halted the service"
     NOT_ONLINE = "the service is not online"
     WRONG_VERSION = "this version is not the one in force"
     NOT_CONFIRMED = "the publisher has not confirmed an application of this consumer"
@@ -99,10 +102,21 @@ def is_independent(read: Read, service: bytes, found: Service, tester: bytes) ->
     return True
 
 
+def halted_by(read: Read, service: bytes, found: Service) -> str | None:
+    """The directive that halts a service, or all services of its market; None when none does."""
+    for subject in (ALL_SERVICES, service):
+        halts = halting(read(SERVICES, halts_key(subject, found.market)))
+        if halts:
+            return halts[0]
+    return None
+
+
 def judge(read: Read, service: bytes, found: Service, version: int, caller: bytes) -> Permit | Denied:
     """Whether ``caller``, whose trusted key was checked, may call ``version`` of the service now."""
     if found.status == CANCELLED:
         return Denied.CANCELLED
+    if halted_by(read, service, found) is not None:
+        return Denied.SUSPENDED
     publisher_key = trusted_key(read, found.publisher)
     if publisher_key is None:
         return Denied.NO_PUBLISHER_KEY
@@ -132,6 +146,7 @@ def first_keys(service: bytes, version: int, caller: bytes) -> list[Key]:
         (SERVICES, application_key(service, caller)),
         (SERVICES, log_key(service, caller)),
         (SERVICES, consumers_key(service)),
+        (SERVICES, halts_key(service, "")),
         *account_keys(caller),
     ]
 
@@ -144,6 +159,7 @@ def account_keys(account: bytes) -> list[Key]:
 def further_keys(service: bytes, found: Service, consumers: Iterable[bytes]) -> list[Key]:
     """What ``judge`` reads besides, known from the first values."""
     return [
+        (SERVICES, halts_key(ALL_SERVICES, found.market)),
         *account_keys(found.publisher),
         *((SERVICES, application_key(service, consumer)) for consumer in consumers),
     ]

@@ -18,7 +18,7 @@ from chain_core.execution.contract import Arguments, Contract, Method
 from chain_core.types.ids import SIGNATURE_SIZE
 from service_registry import records
 from service_registry.access import GATEWAY, MAX_RECORDS, record_access
-from service_registry.authority import TESTER, Read, find_application, find_service, trusted_key
+from service_registry.authority import TESTER, Read, find_application, find_service, halted_by, trusted_key
 from service_registry.bodies import MAX_REPORT_BYTES, PASS, RECORD
 from service_registry.definition import DEFINITION, bad_endpoint
 from service_registry.markets import MARKET, require_market
@@ -160,6 +160,7 @@ class Services(Contract):
 
     def online(self, ctx: CallContext, args: Arguments) -> None:
         """The version in force can be called."""
+        self._require_running(ctx, *self._service(ctx, args))
         self._move(ctx, args, "online", frozenset((REGISTERED, OFFLINE)), ONLINE)
 
     def offline(self, ctx: CallContext, args: Arguments) -> None:
@@ -188,6 +189,7 @@ class Services(Contract):
         require_market(ctx, market)
         if found.status not in _IN_FORCE:
             self._wrong_state(ctx, found.status, "apply")
+        self._require_running(ctx, service, found)
         owner = ctx.record_of(consumer)
         assert owner is not None, "a chain's registrant is an account"
         if market == found.market or owner.entity == found.entity or consumer == found.publisher:
@@ -208,6 +210,7 @@ class Services(Contract):
     def confirm(self, ctx: CallContext, args: Arguments) -> None:
         """The publisher lets an applicant call."""
         service, found = self._own(ctx, args, "confirm", _IN_FORCE)
+        self._require_running(ctx, service, found)
         self._require_certificates(ctx, found, cast(bytes, args["consumer"]))
         self._decide(ctx, service, cast(bytes, args["consumer"]), "confirm", (APPLIED,), CONFIRMED)
 
@@ -246,6 +249,12 @@ class Services(Contract):
         if found is None:
             ctx.refuse("services.unknown", service)
         return service, found
+
+    @staticmethod
+    def _require_running(ctx: CallContext, service: bytes, found: Service) -> None:
+        directive = halted_by(reader(ctx), service, found)
+        if directive is not None:
+            ctx.refuse("services.suspended", directive)
 
     @staticmethod
     def _wrong_state(ctx: CallContext, status: str, method: str) -> NoReturn:

@@ -17,6 +17,9 @@ RULES: Mapping[str, RuleText] = {
     "services.not_publisher": RuleText("只有发布方 {0} 可以办理", "only the publisher {0} may do this"),
     "services.bad_endpoint": RuleText("端点地址 {0} 不是 主机:端口", "the endpoint {0} is not host:port"),
     "services.wrong_state": RuleText("状态 {0} 下不能执行 {1}", "in the state {0} there is no {1}"),
+    "services.suspended": RuleText(
+        "服务已依监管指令 {0} 停用", "the service is halted by the regulator's directive {0}"
+    ),
     "services.no_draft": RuleText("没有待测试的版本", "no version is in test"),
     "services.not_tested": RuleText(
         "版本 {0} 未通过联调测试，不得登记", "version {0} has no passing joint-test report for its definition"

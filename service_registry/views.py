@@ -8,8 +8,10 @@ from typing import Any, cast
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map
 from chain_core.node import render
+from crosschain.packets import ALL_SERVICES
 from service_registry.authority import Key
 from service_registry.chain import RegistryChain
+from service_registry.halts import halting, halts_key
 from service_registry.records import (
     SERVICES,
     AccessLog,
@@ -61,13 +63,15 @@ async def one_service(chain: RegistryChain, service: bytes) -> render.Row:
     found = await chain.service(service)
     numbers = [number for number in (found.version, found.draft) if number]
     keys = [(SERVICES, make(service, n)) for n in numbers for make in (version_key, definition_key, report_key)]
-    values = await chain.values([*keys, (SERVICES, consumers_key(service))])
+    halts: list[Key] = [(SERVICES, halts_key(one, found.market)) for one in (ALL_SERVICES, service)]
+    values = await chain.values([*keys, (SERVICES, consumers_key(service)), *halts])
     consumers = decode_consumers(values[SERVICES, consumers_key(service)])
     asked: list[Key] = [(SERVICES, application_key(service, consumer)) for consumer in consumers]
     applications = await chain.values(asked)
     return {
         "service": service.hex(),
         **fields(found),
+        "halted_by": [directive for key in halts for directive in halting(values[key])],
         "versions": [_version(service, number, values) for number in numbers],
         "applications": [
             {"consumer": consumer.hex(), **fields(decode(Application, raw))}

@@ -43,7 +43,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
         ),
         grants={
             CLIENTS: (CASES,),
-            DIRECTIVES: (CASES,),
+            DIRECTIVES: (CASES, SERVICES),
             INBOX: (CASES, DIRECTIVES),
             SUCCESSORS: (CHAINS, CLIENTS, DIRECTIVES, INBOX),
         },

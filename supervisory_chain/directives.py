@@ -28,7 +28,7 @@ from crosschain.packets import (
     directive_of,
     encode_directive,
 )
-from supervisory_chain import demands, escalation
+from supervisory_chain import demands, escalation, service_halts
 from supervisory_chain.chains import CSRC, is_admitted
 from supervisory_chain.directive_records import place, record_in_line
 
@@ -51,6 +51,7 @@ RULES: Mapping[str, RuleText] = {
     ),
     "directives.wrong_subject": RuleText("{0} 类指令的对象应为且仅为 {1}", "a directive {0} is about its {1} alone"),
     **demands.RULES,
+    **service_halts.RULES,
     **escalation.RULES,
     "directives.unknown": RuleText("没有编号为 {0} 的待确认指令", "there is no proposed directive {0}"),
     "directives.own": RuleText(
@@ -88,6 +89,7 @@ class Directives(Contract):
         """A proposed directive: nothing binds until another account of the regulator confirms it."""
         self._check_target(ctx, cast(bytes, args["chain"]), cast(int, args["deadline_ms"]))
         self._check_subject(ctx, args)
+        service_halts.check(ctx, cast(bytes, args["chain"]), args)
         last, numbers = _queue(ctx)
         if len(numbers) >= MAX_PROPOSED:
             ctx.refuse("directives.too_many_proposed", MAX_PROPOSED)
@@ -107,6 +109,7 @@ class Directives(Contract):
         sequence = count_in(ctx.get(b"n" + chain))
         kind, directive = cast(str, row["kind"]), directive_of(row)
         demands.enter(ctx, chain, sequence, kind)
+        service_halts.enter(ctx, chain, sequence, kind, directive)
         escalation.schedule(ctx, chain, sequence, deadline_ms)
         ctx.put(b"n" + chain, encode_value(sequence + 1))
         ctx.put(

@@ -13,7 +13,15 @@ from chain_core.node.command import GENESIS, JSON, NODES, PASSPHRASE, identifier
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
-from crosschain.packets import DEMANDS, DIRECTIVE_KINDS, DIRECTIVES, SUBJECTS, count_in, directive_next_key
+from crosschain.packets import (
+    ALL_SERVICES,
+    DEMANDS,
+    DIRECTIVE_KINDS,
+    DIRECTIVES,
+    SUBJECTS,
+    count_in,
+    directive_next_key,
+)
 from supervisory_chain.directives import EXECUTED, ISSUED, Directives, record_key
 from supervisory_chain.regulating.common import (
     ACCOUNT,
@@ -42,6 +50,7 @@ DEADLINE = Annotated[str, typer.Option("--deadline", help="By when 期限, for e
 HOLDER = Annotated[str, typer.Option("--holder", help="Whom it is about: account id on the market's chain.")]
 SECURITY = Annotated[str, typer.Option("--security", help="Which instrument: its id on the market's chain.")]
 TEMPLATE = Annotated[str, typer.Option("--template", help="Which contract template: its name.")]
+SERVICE = Annotated[str, typer.Option("--service", help="Which service: its id, or `all` of the market's.")]
 LIFTS = Annotated[int, typer.Option("--lifts", help="Sequence of the one directive it ends; else all of the subject.")]
 
 SEE = "look at `supervisory directives list`"
@@ -77,6 +86,7 @@ def issue(
     holder: HOLDER = "",
     security: SECURITY = "",
     template: TEMPLATE = "",
+    service: SERVICE = "",
     lifts: LIFTS = -1,
     passphrase: PASSPHRASE = "",
     as_json: JSON = False,
@@ -89,6 +99,8 @@ def issue(
     wanted |= {"account": identifier(holder, "--holder")} if holder else {}
     wanted |= {"security": identifier(security, "--security")} if security else {}
     wanted |= {"template": template} if template else {}
+    if service:
+        wanted["service"] = ALL_SERVICES if service == "all" else identifier(service, "--service")
     wanted |= {"lifts": lifts} if lifts >= 0 else {}
 
     async def args(client: VerifyingClient) -> dict[str, Value]:
@@ -256,7 +268,8 @@ def _lines(row: render.Row) -> list[str]:
 
 def _subject(row: dict[str, Any]) -> str:
     name = SUBJECTS.get(row["kind"], "")
-    return str(row.get(name, row.get("account", "-"))) if name else "-"
+    found = str(row.get(name, "-")) if name else "-"
+    return "全部服务 all services" if found == ALL_SERVICES.hex() else found
 
 
 def _answered(row: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from chain_core.types.transaction import Operation, Receipt
 from chain_core.types.values import Value
 from crosschain.following import Position, decode_position
 from crosschain.light_client import MAX_AGE_MS
-from crosschain.packets import client_key
+from crosschain.packets import ALL_SERVICES, client_key
 from crosschain.relayer import planner
 from tests.border_simulation import courier
 from tests.border_simulation.chain import SimChain
@@ -378,6 +378,7 @@ _SUBJECTS: list[Callable[[random.Random], tuple[str, dict[str, Value]]]] = [
     _holder("freeze_holder"),
     _holder("freeze_holder"),
     _holder("unfreeze_holder"),
+    lambda rng: (rng.choice(("halt_service", "resume_service")), {"service": ALL_SERVICES}),
     lambda rng: ("halt_template", {"template": "csrc.negotiated-transfer"}),
     lambda rng: ("resume_template", {"template": "csrc.negotiated-transfer"}),
     lambda rng: ("rectify", {}),

@@ -31,6 +31,7 @@ from service_registry.bodies import (
 )
 from service_registry.calls import SignedCall, sign_call, sign_reply
 from service_registry.contract import Services
+from service_registry.halts import halts_key
 from service_registry.records import SERVICES, AccessLog, Service, decode, log_key, service_key
 from tests.unit.execution.world import GENESIS_HASH, START_MS, World, account, genesis, key, op
 
@@ -133,6 +134,10 @@ class House:
         receipt = self.do(who, method, **args)
         assert receipt.code == Code.OK, (method, receipt.code, receipt.rule, receipt.parameters)
         return receipt
+
+    def halt(self, service: bytes, directive: str = "csrc/0", market: str = "BJ") -> None:
+        """As the contract ``directives`` does when a halt is confirmed."""
+        self.world.state[state_key(SERVICES, halts_key(service, market))] = encode_value([directive])
 
     def certify(self, *names: str) -> House:
         for name in names:

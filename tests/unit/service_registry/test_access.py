@@ -14,6 +14,7 @@ from chain_core.crypto.hashing import sm3
 from chain_core.execution.codes import Code
 from chain_core.types.ids import ZERO_HASH
 from chain_core.types.values import Value
+from crosschain.packets import ALL_SERVICES
 from service_registry import replay
 from service_registry.access import MAX_AGE_MS, MAX_RECORDS
 from service_registry.bodies import AccessCode, next_digest, record_hash
@@ -163,6 +164,8 @@ def test_a_bad_record_takes_its_batch_along_and_says_which_it_was(house: House) 
 
 STATES: dict[str, tuple[Callable[[House], object], str]] = {
     "offline": (lambda h: h.ok("publisher", "offline", service=SERVICE), "NOT_ONLINE"),
+    "halted": (lambda h: h.halt(SERVICE), "SUSPENDED"),
+    "all of the market halted": (lambda h: h.halt(ALL_SERVICES), "SUSPENDED"),
     "cancelled": (lambda h: h.ok("publisher", "cancel", service=SERVICE), "CANCELLED"),
     "withdrawn": (lambda h: h.ok("consumer", "withdraw", service=SERVICE), "NOT_CONFIRMED"),
     "revoked": (

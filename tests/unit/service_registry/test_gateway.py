@@ -15,6 +15,7 @@ from chain_core.crypto.hashing import sm3
 from chain_core.network.refusals import Overloaded, Oversize
 from chain_core.types.errors import DualchainError, MalformedBytes
 from chain_core.types.values import Value
+from crosschain.packets import ALL_SERVICES
 from service_registry import calls
 from service_registry import gateway as gateway_module
 from service_registry.bodies import AccessCode
@@ -140,6 +141,8 @@ def test_garbage_on_the_port() -> None:
 
 RIGHTS: dict[str, tuple[Callable[[House], object], str]] = {
     "offline": (lambda h: h.ok("publisher", "offline", service=SERVICE), "NOT_ONLINE"),
+    "halted": (lambda h: h.halt(SERVICE), "SUSPENDED"),
+    "all of the market halted": (lambda h: h.halt(ALL_SERVICES), "SUSPENDED"),
     "cancelled": (lambda h: h.ok("publisher", "cancel", service=SERVICE), "CANCELLED"),
     "withdrawn": (lambda h: h.ok("consumer", "withdraw", service=SERVICE), "NOT_CONFIRMED"),
     "revoked": (

@@ -74,6 +74,11 @@ def _replayed(house: House) -> SignedCall:
     return house.call("consumer", call_id=9)[1]
 
 
+def _halted(house: House) -> SignedCall:
+    house.halt(SERVICE)
+    return house.call("consumer")[1]
+
+
 def _offline(house: House) -> SignedCall:
     house.ok("publisher", "offline", service=SERVICE)
     return house.call("consumer")[1]
@@ -100,6 +105,7 @@ CASES: dict[str, tuple[Callable[[House], SignedCall], type[DualchainError]]] = {
     "another service of the publisher": (_other_service, UnknownService),
     "not confirmed": (lambda h: h.call("tester")[1], NotAuthorised),
     "offline": (_offline, NotAuthorised),
+    "halted": (_halted, NotAuthorised),
     "recorded before": (_replayed, ReplayedCall),
     "another schema": (lambda h: h.call("consumer", b'{"question":"x"}')[1], schemas.NotOfSchema),
 }

@@ -15,13 +15,16 @@ from chain_core.execution.codes import Code
 from chain_core.types.packet import Packet
 from chain_core.types.transaction import Operation, Receipt
 from chain_core.types.values import Value
-from crosschain.packets import Outcome, directive_key, directive_next_key, read_acknowledgement
+from crosschain.packets import ALL_SERVICES, Outcome, directive_key, directive_next_key, read_acknowledgement
+from local_chain import service_halts
+from service_registry.records import Service, decode
 from supervisory_chain import demands, escalation
 from supervisory_chain.cases import case_key, count_key
 from supervisory_chain.demands import open_key
 from supervisory_chain.directives import record_key
 from tests.unit.crosschain.chains import Layers, account, op
 from tests.unit.crosschain.forging import reproven
+from tests.unit.service_registry.house import DEFINITION
 
 TEMPLATE = "csrc.negotiated-transfer"
 
@@ -121,6 +124,8 @@ def test_a_template_is_halted_for_everybody_until_it_is_resumed(layers: Layers) 
         ("freeze_security", {"account": account("holder")}),
         ("halt_template", {"template": TEMPLATE, "account": account("holder")}),
         ("resume_template", {"security": bytes(16)}),
+        ("halt_service", {}),
+        ("halt_service", {"service": bytes(16), "template": TEMPLATE}),
     ],
 )
 def test_a_kind_has_its_own_subject_and_no_other(layers: Layers, kind: str, subject: dict[str, Value]) -> None:
@@ -132,6 +137,64 @@ def test_a_directive_lifts_only_its_opposite(layers: Layers) -> None:
     assert issue(layers, "unfreeze_holder", account=account("holder"), lifts=0).rule == "directives.nothing_to_lift"
     assert issue(layers, "rectify", lifts=0).rule == "directives.nothing_to_lift"
     assert issue(layers, "resume_template", template="other", lifts=0).rule == "directives.nothing_to_lift"
+
+
+def drafted(layers: Layers) -> bytes:
+    """A service that the market publishes; its id."""
+    args: dict[str, Value] = {"market": "BJ", "reference": "roll", "definition": DEFINITION}
+    assert layers.supervisory.one("operator", Operation("services", "draft", args)).code == Code.OK
+    return derive_id(layers.supervisory.hash, "service", account("operator"), "roll")
+
+
+def halted_below(layers: Layers, service: bytes) -> str | None:
+    return service_halts.halted_by(lambda key: layers.local.store.get(state_key("supervision", key)), service)
+
+
+def test_a_service_is_halted_above_at_once_and_below_when_the_directive_arrives(layers: Layers) -> None:
+    service = drafted(layers)
+    bring_online = op("services", "online", service=service)
+    assert layers.supervisory.try_one("operator", bring_online).rule == "services.wrong_state", "nothing halts it"
+    direct(layers, "halt_service", service=service)
+    refused = layers.supervisory.try_one("operator", bring_online)
+    assert (refused.rule, refused.parameters[-1]) == ("services.suspended", "csrc/0")
+    assert halted_below(layers, service) is None
+    assert carry_down(layers, 0) == [Outcome.EXECUTED]
+    assert (halted_below(layers, service), halted_below(layers, bytes(15) + b"1")) == ("csrc/0", None)
+    carry_up(layers)
+    assert record(layers, 0)["status"] == "executed"
+    assert issue(layers, "resume_service", service=bytes(16), lifts=0).rule == "directives.nothing_to_lift"
+    direct(layers, "resume_service", service=service, lifts=0)
+    direct(layers, "resume_service", service=service)
+    assert layers.supervisory.try_one("operator", bring_online).rule == "services.wrong_state"
+    assert carry_down(layers, 1) == [Outcome.EXECUTED, Outcome.NOTHING_TO_CHANGE]
+    assert halted_below(layers, service) is None
+
+
+def test_all_services_of_a_market_are_halted_by_one_directive(layers: Layers) -> None:
+    service = drafted(layers)
+    direct(layers, "halt_service", service=ALL_SERVICES)
+    direct(layers, "halt_service", service=service)
+    direct(layers, "resume_service", service=service)
+    assert (
+        layers.supervisory.try_one("operator", op("services", "online", service=service)).rule == "services.suspended"
+    )
+    assert carry_down(layers, 0) == [Outcome.EXECUTED] * 3
+    assert halted_below(layers, service) == halted_below(layers, ALL_SERVICES) == "csrc/0"
+    direct(layers, "resume_service", service=ALL_SERVICES, lifts=0)
+    assert carry_down(layers, 3) == [Outcome.EXECUTED]
+    assert halted_below(layers, service) is None
+
+
+def test_a_service_of_nobody_or_of_another_market_is_not_halted(layers: Layers) -> None:
+    assert issue(layers, "halt_service", service=b"1" * 16).rule == "directives.wrong_service"
+    service = drafted(layers)
+    key = state_key("services", b"s" + service)
+    other = {**cast(dict[str, Value], layers.supervisory.value(key)), "market": "SH"}
+    with pytest.MonkeyPatch.context() as patch:
+        found = decode(Service, encode_value(other))
+        patch.setattr("supervisory_chain.service_halts.find_service", lambda *_: found)
+        assert issue(layers, "halt_service", service=service).rule == "directives.wrong_service"
+    assert issue(layers, "halt_service", service=service).code == Code.OK
 
 
 @pytest.mark.parametrize("kind", ["rectify", "report"])

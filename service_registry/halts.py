@@ -1,0 +1,49 @@
+"""Services halted (停用) by the regulator's directives: what forbids every call (docs/spec/service-registry.md §3).
+
+For the contract ``directives``, which the assembly grants this state: no method of ``services`` halts or resumes.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+from chain_core.codec.values import decode_value, encode_value
+from chain_core.execution.overlay import Namespace
+from chain_core.types.values import Value
+from crosschain.packets import ALL_SERVICES
+
+MAX_HALTS = 64
+
+
+def halts_key(service: bytes, market: str) -> bytes:
+    """Key inside ``services`` of the directives that halt a service, or ALL_SERVICES of ``market``. The latter's key
+    holds the market and no chain, so that it outlives a succession.
+    """
+    return b"y" + market.encode("ascii") if service == ALL_SERVICES else b"z" + service
+
+
+def halting(raw: bytes | None) -> list[str]:
+    """The directives that such a value names, the first one first."""
+    return [] if raw is None else cast(list[str], decode_value(raw, "halts"))
+
+
+def add(space: Namespace, key: bytes, directive: str) -> bool:
+    """Halts under ``directive``; False when so many do that no further one is kept."""
+    halts = halting(space.get(key))
+    if len(halts) >= MAX_HALTS:
+        return False
+    space.put(key, encode_value(cast(list[Value], [*halts, directive])))
+    return True
+
+
+def lift(space: Namespace, key: bytes, lifts: str | None) -> bool:
+    """Ends the halt of one directive, of all without it; False when there is none of that name."""
+    halts = halting(space.get(key))
+    if not halts or (lifts is not None and lifts not in halts):
+        return False
+    left = [halt for halt in halts if lifts is not None and halt != lifts]
+    if left:
+        space.put(key, encode_value(cast(list[Value], left)))
+    else:
+        space.delete(key)
+    return True
