@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.grown_chain import certified
 from chain_core.codec.block import encode_header
 from chain_core.codec.validator_set import encode_validator_set, validator_set_hash
 from chain_core.crypto.hashing import sm3
@@ -16,7 +17,6 @@ from chain_core.ledger.snapshot_file import Closing, SnapshotFile, write_snapsho
 from chain_core.types.block import Header
 from chain_core.types.errors import InvalidProof
 from chain_core.types.validator_set import Validator, ValidatorSet
-from tests.endurance.long_chain import certified
 from tests.unit.ledger.support import GENESIS, GENESIS_STATE, header, new_store
 
 Keys = list[bytes]

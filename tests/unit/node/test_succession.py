@@ -11,6 +11,7 @@ from typing import cast
 
 import pytest
 
+from benchmarks.grown_chain import certified
 from chain_core._pb.dualchain.node.v1 import node_pb2 as pb
 from chain_core.codec.block import decode_header, header_hash
 from chain_core.codec.genesis import decode_genesis, encode_genesis, genesis_hash, lineage
@@ -49,7 +50,7 @@ from chain_core.types.genesis import Genesis, Predecessor
 from chain_core.types.transaction import Receipt
 from chain_core.types.validator_set import Validator, ValidatorSet
 from local_chain.assembly import local_assembly
-from tests.endurance.long_chain import BLOCK_MS, certified, grow
+from tests.endurance.long_chain import BLOCK_MS, grow
 
 BLOCKS = 12
 NOW_MS = 1_800_000_000_000
