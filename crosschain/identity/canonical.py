@@ -59,10 +59,11 @@ def _refuse_dropped(name: str | None) -> None:
 
 
 def _check_shape(document: Mapping[str, Any]) -> None:
-    """Bounds, and that contexts are named, never inlined, at the top alone."""
+    """Bounds, and that contexts are named, never inlined."""
     if len(json.dumps(document, ensure_ascii=False)) > MAX_DOCUMENT_CHARACTERS:
         raise NotSignable(f"the document has more than {MAX_DOCUMENT_CHARACTERS} characters")
-    nodes, waiting = 0, [(document, 0)]
+    nodes = 0
+    waiting: list[tuple[Any, int]] = [(document, 0)]
     while waiting:
         value, depth = waiting.pop()
         if depth > MAX_DEPTH:
