@@ -19,7 +19,8 @@ from chain_core.types.values import Value
 
 REPORT_CHANNEL, REPORT_KIND = "report", "block"
 DIRECTIVE_CHANNEL, ACK_KIND, ANSWER_KIND = "directive", "ack", "answer"
-UPWARD_CHANNELS = (REPORT_CHANNEL, DIRECTIVE_CHANNEL)
+SERVICE_CHANNEL, REQUEST_KIND = "service", "request"
+UPWARD_CHANNELS = (REPORT_CHANNEL, DIRECTIVE_CHANNEL, SERVICE_CHANNEL)
 """Channels from a local chain to the supervisory one, in the order a relayer looks at them."""
 
 FREEZE, UNFREEZE = "freeze_holder", "unfreeze_holder"
@@ -56,7 +57,7 @@ MAX_DIRECTIVES = 32
 MAX_REFERENCE_BYTES = 128
 
 DIRECTIVES, INBOX, CLIENTS, CHAINS = "directives", "inbox", "clients", "chains"
-CASES = "cases"
+CASES, CHANNEL = "cases", "channel"
 SUPERVISION, REPORTING = "supervision", "reporting"
 """Names of the contracts at the border: they are part of proven state keys."""
 

@@ -13,14 +13,15 @@ from contracts.data.records import DATA
 from contracts.kernel.records import KERNEL
 from contracts.templates.halts import TEMPLATES
 from crosschain.jrt0314.service import RegionalChain
-from crosschain.packets import REPORTING, SUPERVISION
+from crosschain.packets import CHANNEL, REPORTING, SUPERVISION
+from local_chain.channel import Channel
 from local_chain.genesis import REGULATOR
 from local_chain.main_ledger import NAME as MAIN_LEDGER_CONTRACT
 from local_chain.main_ledger import MainLedger
 from local_chain.reporting import Reporting
 from local_chain.supervision import Supervision
 
-QUIET = (ACCOUNTS, GOVERNANCE, SUPERVISION, REPORTING, MAIN_LEDGER_CONTRACT)
+QUIET = (ACCOUNTS, GOVERNANCE, SUPERVISION, REPORTING, CHANNEL, MAIN_LEDGER_CONTRACT)
 """Contracts whose use is no business: a block with nothing else in it is not reported."""
 
 
@@ -29,7 +30,7 @@ def local_assembly(genesis: Genesis) -> Assembly:
     contracts, hooks = market_contracts()
     return Assembly(
         "local",
-        contracts=(*contracts, Data(), Anchors(), Supervision(), Reporting(QUIET)),
+        contracts=(*contracts, Data(), Anchors(), Supervision(), Channel(), Reporting(QUIET)),
         hooks=hooks,
         grants={**market_grants(SUPERVISION), SUPERVISION: (KERNEL, TEMPLATES)},
         protected=(KERNEL, DATA),

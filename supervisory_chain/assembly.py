@@ -1,5 +1,5 @@
-"""The supervisory chain's contracts (docs/spec/registration.md, packets.md, directives.md, see-through.md,
-service-registry.md).
+"""The supervisory chain's contracts (docs/spec/registration.md, packets.md, channels.md, directives.md,
+see-through.md, service-registry.md).
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
 from crosschain.client_types import ClientType
-from crosschain.packets import CASES, CHAINS, CLIENTS, DIRECTIVES, INBOX
+from crosschain.packets import CASES, CHAINS, CHANNEL, CLIENTS, DIRECTIVES, INBOX
 from service_registry.contract import Services
 from service_registry.records import SERVICES
 from supervisory_chain.cases import Cases
 from supervisory_chain.chains import CSRC, Chains
+from supervisory_chain.channel import Channel
 from supervisory_chain.clients import Clients
 from supervisory_chain.directives import Directives
 from supervisory_chain.inbox import Inbox
@@ -34,6 +35,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
         contracts=(
             Cases(),
             Chains(types),
+            Channel(),
             Clients(types),
             Directives(),
             Inbox(types),
@@ -44,8 +46,8 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
         grants={
             CLIENTS: (CASES,),
             DIRECTIVES: (CASES, SERVICES),
-            INBOX: (CASES, DIRECTIVES),
-            SUCCESSORS: (CHAINS, CLIENTS, DIRECTIVES, INBOX),
+            INBOX: (CASES, CHANNEL, DIRECTIVES),
+            SUCCESSORS: (CHAINS, CHANNEL, CLIENTS, DIRECTIVES, INBOX),
         },
         protected=(LOOKUPS, SERVICES),
         overseers=CSRC,

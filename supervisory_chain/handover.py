@@ -12,6 +12,7 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.roots import build_genesis_header
 from chain_core.types.genesis import Genesis, Predecessor
 from chain_core.types.values import Value
+from crosschain.channel_end import End
 from crosschain.following import Position, decode_position, encode_position
 from crosschain.packets import (
     CHAINS,
@@ -96,6 +97,7 @@ def hand_over(
     inbox = ctx.within(INBOX)
     for channel, sent in carried.sent.items():
         inbox.put(channel_key(chain, channel), encode_value({"next": sent, "height": 0}))
+    End.within(ctx, before).give_up()
     tally = inbox.get(b"r" + before)
     if tally is not None:
         inbox.put(b"r" + chain, tally)

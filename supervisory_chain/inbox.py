@@ -6,21 +6,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import cast
 
-from chain_core.codec.block import decode_header
 from chain_core.codec.proofs import MAX_PACKET_BYTES, check_inclusion, decode_inclusion, decode_packet, packet_hash
 from chain_core.codec.values import decode_map, encode_value
-from chain_core.crypto.hashing import sm3
 from chain_core.execution.arguments import HASH, Integer, Kind, ListOf, Octets, Optional, Record
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
-from chain_core.types.block import Header
 from chain_core.types.errors import InvalidProof, MalformedBytes
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.packet import InclusionProof, Packet
 from chain_core.types.values import Value
 from crosschain import following
-from crosschain.following import ANY_HEADER, CERTIFICATE_BYTES
-from crosschain.light_client import ClientState, Examined, Finding, Verdict, examine_past
+from crosschain.following import ANY_HEADER
+from crosschain.light_client import ClientState
 from crosschain.packets import (
     ACK_KIND,
     ANSWER_KIND,
@@ -28,6 +25,7 @@ from crosschain.packets import (
     INBOX,
     REPORT_CHANNEL,
     REPORT_KIND,
+    SERVICE_CHANNEL,
     UPWARD_CHANNELS,
     channel_key,
     read_acknowledgement,
@@ -35,16 +33,16 @@ from crosschain.packets import (
     read_channel,
     read_report,
 )
-from supervisory_chain import delivered, other_clients
-from supervisory_chain.client_state import client_of, judge_of, stored_header
-from supervisory_chain.delivered import check_settled, count_in_block, keep_digest, same_as_delivered
+from supervisory_chain import channel, delivered, other_clients, past_headers
+from supervisory_chain.client_state import client_of
+from supervisory_chain.delivered import count_in_block, keep_digest, same_as_delivered
 from supervisory_chain.demands import answered
 from supervisory_chain.directives import acknowledge
 from supervisory_chain.other_clients import OtherClient, Types
+from supervisory_chain.past_headers import MAX_PROOF_BYTES, header_of, verify
 
 MAX_PACKETS = 64
 """Packets of one operation: all of one block's outbox."""
-MAX_PROOF_BYTES = 4_096
 
 _PROVEN_PACKET = Record({"packet": Octets(1, MAX_PACKET_BYTES), "proof": Octets(1, MAX_PROOF_BYTES)})
 _MAX_DETAIL = following.MAX_DETAIL_CHARACTERS
@@ -68,14 +66,7 @@ RULES: Mapping[str, RuleText] = {
     "inbox.out_of_order": RuleText(
         "通道 {0} 的报文 {1} 不按顺序，下一个是 {2}", "packet {1} of channel {0} is out of order, the next is {2}"
     ),
-    "inbox.no_header": RuleText(
-        "高度 {0} 的区块头未存，请随附区块头和证书", "header {0} is not stored: bring it with its certificate"
-    ),
-    "inbox.wrong_height": RuleText("随附区块头的高度为 {0}，不是 {1}", "the header brought is of height {0}, not {1}"),
-    "inbox.fork": RuleText(
-        "随附区块头与已存的高度 {0} 区块头不同，请用 clients.report_fork 上报",
-        "the header brought differs from the one stored at height {0}: report it with clients.report_fork",
-    ),
+    **past_headers.RULES,
     **delivered.RULES,
     "inbox.proof": RuleText("第 {0} 个报文的证明不成立：{1}", "the proof of packet {0} does not hold: {1}"),
 }
@@ -103,9 +94,8 @@ class Inbox(Contract):
             "source": HASH,
             "height": Integer(1),
             "packets": ListOf(_PROVEN_PACKET, MAX_PACKETS, 1),
+            **past_headers.HEADER,
             "header": Optional(ANY_HEADER),
-            "certificate": Optional(CERTIFICATE_BYTES),
-            "history": Optional(Octets(1, MAX_PROOF_BYTES)),
         }
         self.methods = {"deliver": Method(self.deliver, arguments), "compare": Method(self.compare, arguments)}
 
@@ -115,11 +105,11 @@ class Inbox(Contract):
         client, arrived = self._read_all(ctx, args)
         sequences = self._next_sequences(ctx, source, arrived)
         count_in_block(ctx, source, len(arrived))
-        self._prove(ctx, client, arrived, args)
-        for channel, following_sequence in sequences.items():
-            ctx.put(channel_key(source, channel), encode_value({"next": following_sequence, "height": height}))
+        emitted_ms = self._prove(ctx, client, arrived, args)
+        for name, following_sequence in sequences.items():
+            ctx.put(channel_key(source, name), encode_value({"next": following_sequence, "height": height}))
         for item in arrived:
-            self._take(ctx, source, height, item)
+            self._take(ctx, source, (height, emitted_ms), item)
 
     def compare(self, ctx: CallContext, args: Arguments) -> None:
         """Proven packets under sequences that were delivered: a case for each that is another one, and no execution."""
@@ -148,15 +138,15 @@ class Inbox(Contract):
 
     def _prove(
         self, ctx: CallContext, client: ClientState | OtherClient, arrived: Sequence[_Arrived], args: Arguments
-    ) -> None:
-        """Refuses unless each packet stands under the outbox root of the certified header of ``height``."""
+    ) -> int:
+        """The time of the certified header of ``height``; refuses unless each packet stands under its outbox root."""
         source, height = cast(bytes, args["source"]), cast(int, args["height"])
         if isinstance(client, OtherClient):
             under = other_clients.proven_header(ctx, client, height, args)
             for index, item in enumerate(arrived):
                 other_clients.check_packet(ctx, client, under, index, item.raw, cast(bytes, item.proof))
-            return
-        header, unverified = self._header(ctx, client, source, height, args)
+            return client.read(ctx, under).time_ms
+        header, unverified = header_of(ctx, client, height, args)
         for index, item in enumerate(arrived):
             try:
                 check_inclusion(
@@ -164,9 +154,8 @@ class Inbox(Contract):
                 )
             except InvalidProof as error:
                 ctx.refuse("inbox.proof", index, error.what[:_MAX_DETAIL])
-        if unverified is not None:
-            check_settled(ctx, source, unverified.shown, cast(bytes | None, args.get("history")))
-            self._verify(ctx, source, unverified)
+        verify(ctx, source, unverified, args)
+        return header.time_ms
 
     @staticmethod
     def _next_sequences(ctx: CallContext, source: bytes, arrived: Sequence[_Arrived]) -> dict[str, int]:
@@ -184,43 +173,7 @@ class Inbox(Contract):
             sequences[channel] = found + 1
         return sequences
 
-    @staticmethod
-    def _header(
-        ctx: CallContext, client: ClientState, source: bytes, height: int, args: Arguments
-    ) -> tuple[Header, Examined | None]:
-        """The stored header of ``height``, or the one that came along, whose signatures are left to be verified."""
-        stored = stored_header(ctx, source, height)
-        brought, certificate = cast(bytes | None, args.get("header")), cast(bytes | None, args.get("certificate"))
-        if brought is None or certificate is None:
-            if stored is None:
-                ctx.refuse("inbox.no_header", height)
-            return decode_header(stored), None
-        below = stored_header(ctx, source, height - 1)
-        examined = examine_past(
-            judge_of(ctx, source, client, brought),
-            brought,
-            certificate,
-            now_ms=ctx.block.time_ms,
-            previous_hash=None if below is None else sm3(below),
-        )
-        if isinstance(examined, Finding):
-            following.refuse_header(ctx, examined)
-        header = examined.shown.header
-        if header.height != height:
-            ctx.refuse("inbox.wrong_height", header.height, height)
-        return header, examined
-
-    @staticmethod
-    def _verify(ctx: CallContext, source: bytes, examined: Examined) -> None:
-        """Signatures last, when nothing else is left to refuse but a fork, which only certified headers make."""
-        (finding,) = following.verified(ctx, (examined,))
-        if finding.verdict is not Verdict.OK:
-            following.refuse_header(ctx, finding)
-        height = examined.shown.header.height
-        if stored_header(ctx, source, height) not in (None, examined.shown.header_bytes):
-            ctx.refuse("inbox.fork", height)
-
-    def _take(self, ctx: CallContext, source: bytes, height: int, item: _Arrived) -> None:
+    def _take(self, ctx: CallContext, source: bytes, block: tuple[int, int], item: _Arrived) -> None:
         """Does what a proven packet says; one that cannot be read is counted, so that its channel goes on."""
         packet, hashed = item.packet, packet_hash(item.raw)
         keep_digest(ctx, source, packet, hashed)
@@ -230,10 +183,10 @@ class Inbox(Contract):
             channel=packet.channel,
             sequence=packet.sequence,
             kind=packet.kind,
-            height=height,
+            height=block[0],
             packet=hashed,
         )
-        if not _carry_out(ctx, source, height, packet):
+        if not _carry_out(ctx, source, block, packet, hashed):
             tally = _tally(ctx, source)
             _store_tally(ctx, source, {**tally, "unreadable": cast(int, tally["unreadable"]) + 1})
             ctx.emit("unreadable", source=source, channel=packet.channel, sequence=packet.sequence, packet=hashed)
@@ -256,8 +209,11 @@ def _read(
     return _Arrived(row["packet"], packet, proof)
 
 
-def _carry_out(ctx: CallContext, source: bytes, height: int, packet: Packet) -> bool:
-    """Whether the packet could be read and carried out."""
+def _carry_out(ctx: CallContext, source: bytes, block: tuple[int, int], packet: Packet, hashed: bytes) -> bool:
+    """Whether the packet could be read and carried out; ``block``: height and time of the one that emitted it."""
+    height, emitted_ms = block
+    if packet.channel == SERVICE_CHANNEL:
+        return channel.take(ctx, packet, hashed, emitted_ms)
     try:
         if (packet.channel, packet.kind) == (REPORT_CHANNEL, REPORT_KIND):
             report = read_report(packet.payload)

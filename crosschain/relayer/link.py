@@ -49,6 +49,7 @@ OTHERS_WERE_FASTER = frozenset(
     {
         *("header.height", "inbox.replayed", "supervision.missing_directives", "supervision.rolled_back"),
         *("header.budget", "clients.rate", "inbox.rate"),
+        *("channel.replayed", "channel.rate", "channel.refunded", "channel.unknown_request"),
     }
 )
 """Rules that refuse what another relayer has just carried, or what finds no room in a block beside what others do."""

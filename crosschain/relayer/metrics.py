@@ -10,7 +10,8 @@ from chain_core.node.metrics import SECONDS, Family, Histogram, Sample, page
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 
-WAYS = ("up", "down")
+UP, DOWN, SERVICES = "up", "down", "services"
+WAYS = (UP, DOWN, SERVICES)
 CARRIED, OVERTAKEN, FAILED = "carried", "overtaken", "failed"
 OUTCOMES = (CARRIED, OVERTAKEN, FAILED)
 NEWS, POLL = "news", "poll"

@@ -1,4 +1,4 @@
-"""The local chain's blocks with packets, in order: pages of headers, then outboxes, several at once and ahead of need.
+"""A chain's blocks with packets, in order: pages of headers, then outboxes, several at once and ahead of need.
 
 What is final does not change, so that whatever was read and verified once is kept until it has been carried.
 """

@@ -46,7 +46,7 @@ class Pace:
         draw: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self.bell = asyncio.Event()
-        self._way, self._poll_s, self._stop, self._metrics = way, poll_s, stop, metrics
+        self.way, self._poll_s, self._stop, self._metrics = way, poll_s, stop, metrics
         self._wait, self._draw = wait, draw
         self._head_start_s = 0.0
 
@@ -63,15 +63,15 @@ class Pace:
             try:
                 carried = await step()
             except Overtaken as error:
-                self._metrics.missed(self._way, OVERTAKEN)
-                event(log, logging.DEBUG, "OVERTAKEN", {"way": self._way, "reason": error.what})
+                self._metrics.missed(self.way, OVERTAKEN)
+                event(log, logging.DEBUG, "OVERTAKEN", {"way": self.way, "reason": error.what})
                 self._head_start_s = min(max(2 * self._head_start_s, HEAD_START_S), LONGEST_HEAD_START_S)
                 await self._give_head_start()
             except Behind:
                 turn()
                 await self._wait(self._stop, BEHIND_S)
             except DualchainError as error:
-                self._metrics.missed(self._way, FAILED)
+                self._metrics.missed(self.way, FAILED)
                 say(error)
                 turn()
                 await self._wait(self._stop, failure_s)
@@ -88,7 +88,7 @@ class Pace:
     async def _called(self) -> None:
         """Until there is news, or for as long as nobody tells any; then what others get as a head start."""
         by = NEWS if await self._wait(self.bell, self._poll_s) else POLL
-        self._metrics.woken(self._way, by)
+        self._metrics.woken(self.way, by)
         await self._give_head_start()
 
     async def _give_head_start(self) -> None:

@@ -42,8 +42,8 @@ MAX_HEADERS = 62
 """Heights of one transaction: a delivery each and two operations for their headers fill its 64 operations, and no more
 headers are verified for one account in a block (``following.HEADERS_A_BLOCK``).
 """
-MAX_PACKETS = 96
-"""Packets of one transaction: their events stay below what a transaction may emit."""
+MAX_PACKETS = 64
+"""Packets of one transaction: each may be a request, whose acknowledgement is a packet of that transaction."""
 MAX_BLOCK_PACKETS = 64
 """Packets of one ``inbox.deliver``."""
 MAX_BYTES = 180_000

@@ -1,4 +1,4 @@
-"""The relayer at work: told of news it reads both chains, asks the planner, submits; a loop for each direction."""
+"""The relayer at work: told of news it reads both chains, asks the planner, submits; three loops."""
 
 from __future__ import annotations
 
@@ -22,11 +22,12 @@ from crosschain.packets import count_in, supervision_key
 from crosschain.relayer import planner
 from crosschain.relayer.config import Assignment
 from crosschain.relayer.link import ChainLink, NotBegun, ProvenState
-from crosschain.relayer.metrics import WAYS, RelayerMetrics
+from crosschain.relayer.metrics import SERVICES, WAYS, RelayerMetrics
 from crosschain.relayer.news import DECISIONS, HEADERS_ONLY, News
 from crosschain.relayer.outboxes import Outboxes
 from crosschain.relayer.pacing import AFTER_FAILURE_S, LONGEST_PAUSE_S, Pace, set_within
 from crosschain.relayer.planner import Arrived, Closing, Emitted, Issued, Plan, Source
+from crosschain.relayer.service_courier import ServiceCourier
 
 log = logging.getLogger(__name__)
 
@@ -53,17 +54,21 @@ class Relayer:
         self._said: dict[str, str] = {}
         self._stop = asyncio.Event()
         self.metrics = RelayerMetrics()
-        self._up, self._down = (Pace(way, assignment.poll_ms / 1_000, self._stop, self.metrics) for way in WAYS)
+        self._up, self._down, self._serving = (
+            Pace(way, assignment.poll_ms / 1_000, self._stop, self.metrics) for way in WAYS
+        )
         self._metrics_address = assignment.metrics
         self._metrics_port = MetricsPort(self.metrics.text)
         for link in (self.supervisory, self.local):
             link.on_bad_answer = self.metrics.bad_answer
+        self._services = ServiceCourier(self.supervisory, self.local, partial(self._carry, SERVICES))
 
     def stop(self) -> None:
         """Ends the loops after what they are doing."""
         self._stop.set()
         self._up.bell.set()
         self._down.bell.set()
+        self._serving.bell.set()
 
     async def run(self, ready: Callable[[], None]) -> None:
         """Works until stopped; ``ready`` is called once both chains have answered.
@@ -76,9 +81,10 @@ class Relayer:
                 await self._metrics_port.start(self._metrics_address)
             if await self._reach_both():
                 ready()
+                paces = ((self._up, self.step_up), (self._down, self.step_down), (self._serving, self._services.step))
                 working: list[asyncio.Task[object]] = [
-                    asyncio.create_task(self._up.keep(self.step_up, self._turn, partial(self._say_of, "up"))),
-                    asyncio.create_task(self._down.keep(self.step_down, self._turn, partial(self._say_of, "down"))),
+                    asyncio.create_task(pace.keep(step, self._turn, partial(self._say_of, pace.way)))
+                    for pace, step in paces
                 ]
                 stopped = asyncio.create_task(self._stop.wait())
                 listening = [asyncio.create_task(news.follow()) for news in self._news()]
@@ -98,6 +104,7 @@ class Relayer:
     async def close(self) -> None:
         """Ends all connections."""
         self._outboxes.close()
+        self._services.close()
         await asyncio.gather(self.supervisory.close(), self.local.close())
 
     def _news(self) -> tuple[News, News]:
@@ -107,6 +114,7 @@ class Relayer:
         def decided() -> None:
             self._up.bell.set()
             self._down.bell.set()
+            self._serving.bell.set()
 
         upward = News(self.local, HEADERS_ONLY, local, self._up.bell.set)
         return upward, News(self.supervisory, DECISIONS, local, decided)

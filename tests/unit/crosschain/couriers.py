@@ -10,8 +10,9 @@ from chain_core.node.answers import CertifiedHeader, ProvenPacket, StateItem
 from chain_core.types.transaction import Receipt
 from crosschain.following import decode_position
 from crosschain.packets import supervision_key
-from crosschain.relayer import planner
+from crosschain.relayer import planner, services
 from crosschain.relayer.planner import Arrived, Emitted, Issued, Plan, Source
+from crosschain.relayer.services import Side
 from tests.unit.crosschain.chains import Chain, Layers
 
 HEARTBEAT_MS = 30_000
@@ -61,6 +62,39 @@ def plan_down(layers: Layers) -> Plan:
     return planner.plan_down(position, Issued(latest, header.height, header.time_ms, items[0], present), HEARTBEAT_MS)
 
 
+def sides(layers: Layers) -> tuple[Side, Side]:
+    """How the channel stands on the supervisory chain, and on the local one."""
+    above, below = layers.supervisory, layers.local
+    keys = services.supervisory_keys(below.hash, above.hash), services.local_keys(below.hash, above.hash)
+    return _side(above, keys[0]), _side(below, keys[1])
+
+
+def _side(chain: Chain, keys: list[bytes]) -> Side:
+    items = [StateItem(item.value, item.proof) for item in map(chain.prove, keys)]
+    return services.read_side(certified(chain, chain.height), items)
+
+
+def plan_services_down(layers: Layers) -> Plan:
+    above, below = sides(layers)
+    start = services.scan_start(above, below, 0)
+    found = []
+    for height in range(start or 1, above.height + 1 if start else 0):
+        rows = [ProvenPacket(bytes(row["packet"]), bytes(row["proof"])) for row in layers.supervisory.packets(height)]  # type: ignore[arg-type]
+        packets = [(decode_packet(row.packet), row) for row in rows]
+        mine = [row for row in packets if row[0].destination_genesis == layers.local.hash]
+        if mine:
+            found.append(Emitted(height, certified(layers.supervisory, height), mine))
+    return services.plan_down(below, found)
+
+
+def plan_refund_above(layers: Layers) -> Plan:
+    return services.plan_refund_above(layers.local.hash, *sides(layers))
+
+
+def plan_refund_below(layers: Layers) -> Plan:
+    return services.plan_refund_below(*sides(layers))
+
+
 @dataclass
 class Courier:
     """Carries until nothing is left to carry."""
@@ -75,6 +109,15 @@ class Courier:
     def down(self) -> int:
         """How many transactions it took to bring everything down."""
         return self._carry(self.layers.local, lambda: plan_down(self.layers))
+
+    def services_down(self) -> int:
+        """How many transactions it took to bring requests and answers down."""
+        return self._carry(self.layers.local, lambda: plan_services_down(self.layers))
+
+    def refunds(self) -> int:
+        """How many refunds were due, on both chains."""
+        above = self._carry(self.layers.supervisory, lambda: plan_refund_above(self.layers))
+        return above + self._carry(self.layers.local, lambda: plan_refund_below(self.layers))
 
     def _carry(self, target: Chain, plan: object) -> int:
         assert callable(plan)
