@@ -229,6 +229,13 @@ def directive_of(row: Mapping[str, Value]) -> Directive:
     )
 
 
+def chosen_key() -> bytes:
+    """Full state key, on a local chain, of the supervisory header that a decision on a fork chose; absent once a header
+    after it was stored.
+    """
+    return state_key(SUPERVISION, b"w")
+
+
 def directive_name(sequence: int) -> str:
     """The name under which ledgers keep what a directive did, and by which their refusals speak of it."""
     return f"csrc/{sequence}"

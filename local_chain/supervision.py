@@ -44,18 +44,20 @@ from crosschain.packets import (
     directive_key,
     directive_next_key,
 )
-from local_chain import service_halts
-from local_chain.enforcement import carry_out, demand_key
+from local_chain import recovery, service_halts
+from local_chain.enforcement import demand_key
 
 MAX_PROOF_BYTES = 8_192
 MAX_NEXT_BYTES = 16
 
 _PROVEN_NEXT = Record({"value": Octets(0, MAX_NEXT_BYTES), "proof": Octets(1, MAX_PROOF_BYTES)})
 _PROVEN_DIRECTIVE = Record({"packet": Octets(1, MAX_PACKET_BYTES), "proof": Octets(1, MAX_PROOF_BYTES)})
+_HISTORY = Optional(Octets(1, MAX_PROOF_BYTES))
 _MAX_DETAIL = following.MAX_DETAIL_CHARACTERS
 
 RULES: Mapping[str, RuleText] = {
     **following.RULES,
+    **recovery.RULES,
     **service_halts.RULES,
     "supervision.next_proof": RuleText("指令序号未获证明：{0}", "the number of directives issued is not proven: {0}"),
     "supervision.rolled_back": RuleText(
@@ -87,8 +89,10 @@ class Supervision(Contract):
             ),
             "follow_epoch": Method(
                 self.follow_epoch,
-                {"header": HEADER_BYTES, "certificate": CERTIFICATE_BYTES, "next_set": NEXT_SET},
+                {"header": HEADER_BYTES, "certificate": CERTIFICATE_BYTES, "next_set": NEXT_SET, "history": _HISTORY},
             ),
+            "propose_recovery": Method(recovery.propose, recovery.PROPOSAL, frozenset((recovery.PROPOSING,))),
+            "confirm_recovery": Method(recovery.confirm, recovery.CONFIRMATION, frozenset((recovery.CONFIRMING,))),
             "update": Method(
                 self.update,
                 {
@@ -97,6 +101,7 @@ class Supervision(Contract):
                     "next_set": Optional(NEXT_SET),
                     "next": _PROVEN_NEXT,
                     "directives": ListOf(_PROVEN_DIRECTIVE, MAX_DIRECTIVES),
+                    "history": _HISTORY,
                 },
             ),
         }
@@ -118,6 +123,7 @@ class Supervision(Contract):
             self._freeze_or_refuse(ctx, position, client, examined, args)
             return
         header = examined.shown.header
+        recovery.check_branch(ctx, examined.shown, cast(bytes | None, args.get("history")))
         issued = _proven_next(ctx, header, cast(Mapping[str, bytes], args["next"]))
         packets = _proven_directives(ctx, header, position.count, issued, args)
         # Signatures last: proofs are hashes, these cost every node.
@@ -126,10 +132,10 @@ class Supervision(Contract):
             following.refuse_header(ctx, finding)
         executed = position.count + len(packets)
         for sequence, packet in enumerate(packets, position.count):
-            record = carry_out(ctx, client.genesis_hash, sequence, packet)
+            record = recovery.take(ctx, client.genesis_hash, sequence, packet)
             ctx.put(
                 b"d" + sequence.to_bytes(8, "big"),
-                encode_value({**record, "height": ctx.block.height, "supervisory_height": header.height}),
+                encode_value({"height": ctx.block.height, "supervisory_height": header.height, **record}),
             )
         if executed < issued:
             # More than one update may bring: these bind already, the header waits for the last of them.
@@ -138,6 +144,7 @@ class Supervision(Contract):
             after = client.advanced(examined.shown)
             following.keep_epoch(ctx, b"", client, after)
             position = position.at(after, executed)
+            recovery.entered(ctx)
         ctx.put(b"s", encode_position(position))
         ctx.emit("followed", height=position.height, executed=executed, issued=issued)
 
@@ -154,6 +161,7 @@ class Supervision(Contract):
         examined = examine_next(client, header, certificate, now_ms=ctx.block.time_ms, next_set=next_set)
         if isinstance(examined, Finding):
             following.refuse_header(ctx, examined)
+        recovery.check_branch(ctx, examined.shown, cast(bytes | None, args.get("history")))
         (finding,) = following.verified(ctx, (examined,))
         if finding.verdict is not Verdict.OK:
             following.refuse_header(ctx, finding)
@@ -184,7 +192,8 @@ class Supervision(Contract):
     ) -> None:
         """A refused header is refused, unless it is certified and contradicts the one seen last at its height."""
         shown = finding.shown
-        if shown is not None and shown.header.height == position.height and shown.hash != position.header_hash:
+        seen = shown is not None and shown.header.height == position.height and not recovery.is_entering(ctx)
+        if seen and shown is not None and shown.hash != position.header_hash:
             judge = following.client_for(ctx.get, b"", client, cast(bytes, args["header"]))
             past = examine_past(
                 judge, cast(bytes, args["header"]), cast(bytes, args["certificate"]), now_ms=ctx.block.time_ms

@@ -7,15 +7,11 @@ from dataclasses import replace
 from typing import cast
 
 from chain_core.codec.block import decode_header
-from chain_core.codec.validator_set import decode_validator_set, hash_of_encoded_set
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import HASH, Integer, Kind, Octets, Optional, Record, Text
+from chain_core.execution.arguments import HASH, Integer, Kind, Optional, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, RuleText
-from chain_core.types.errors import MalformedBytes
-from chain_core.types.ids import ZERO_HASH
-from chain_core.types.validator_set import InvalidValidatorSet
 from chain_core.types.values import Value
 from crosschain import following
 from crosschain.following import (
@@ -26,10 +22,10 @@ from crosschain.following import (
     decode_followed,
     encode_followed,
     encode_position,
-    past_epoch_key,
 )
-from crosschain.light_client import ClientState, Finding, Shown, Verdict, examine_next
+from crosschain.light_client import Finding, Shown, Verdict, examine_next
 from crosschain.packets import MAX_REFERENCE_BYTES
+from crosschain.recovering import GIVEN_EPOCH, follow_choice, judge_of_choice
 from supervisory_chain.client_state import KEPT_HEADERS, decisions, forget_headers, keep_header
 from supervisory_chain.misbehaviour import client_in
 
@@ -40,7 +36,7 @@ PROPOSAL: Mapping[str, Kind] = {
     "certificate": CERTIFICATE_BYTES,
     "next_set": Optional(NEXT_SET),
     "since": Optional(Integer(1)),
-    "epoch": Optional(Record({"start": Integer(1), "set": Octets(1, NEXT_SET.high)})),
+    "epoch": GIVEN_EPOCH,
     "reference": Text(MAX_REFERENCE_BYTES),
 }
 CONFIRMATION: Mapping[str, Kind] = {"chain": HASH, "header_hash": HASH}
@@ -105,7 +101,8 @@ def propose(ctx: CallContext, args: Arguments) -> None:
     if position.frozen < 0:
         ctx.refuse("clients.not_frozen")
     header_bytes = cast(bytes, args["header"])
-    judge = _judge(ctx, chain, client, args)
+    given = cast(Mapping[str, Value] | None, args.get("epoch"))
+    judge = judge_of_choice(ctx, chain, client, header_bytes, given, "clients.bad_epoch")
     examined = examine_next(
         judge,
         header_bytes,
@@ -140,7 +137,7 @@ def propose(ctx: CallContext, args: Arguments) -> None:
 def confirm(ctx: CallContext, args: Arguments) -> None:
     """The client stands at the header proposed; fork and decision stay on record."""
     chain, header_hash = cast(bytes, args["chain"]), cast(bytes, args["header_hash"])
-    position, _ = client_in(ctx, chain)
+    position, client = client_in(ctx, chain)
     raw = ctx.get(b"y" + chain)
     row = {} if raw is None else decode_map(raw, "recovery")
     if position.frozen < 0 or row.get("frozen") != position.frozen or sm3(cast(bytes, row["header"])) != header_hash:
@@ -152,7 +149,7 @@ def confirm(ctx: CallContext, args: Arguments) -> None:
     # Only header and next set count for what follows; the certificate was verified when it was proposed.
     judged = Shown(header_bytes, header, header_hash, following.NO_CERTIFICATE, cast(bytes, row["next_set"]))
     after = start.advanced(judged)
-    _follow(ctx, chain, start, after)
+    follow_choice(ctx, chain, client, start, after)
     forget_headers(ctx, chain, position.count, KEPT_HEADERS, cast(int, row["since"]))
     keep_header(ctx, chain, position.count, KEPT_HEADERS, header.height, header_bytes)
     ctx.put(b"c" + chain, encode_position(replace(position.at(after, position.count + 1), frozen=-1)))
@@ -177,57 +174,3 @@ def confirm(ctx: CallContext, args: Arguments) -> None:
 def _left(position: Position) -> dict[str, Value]:
     """Where the client stood when it froze: the branch that may have been given up."""
     return {"height": position.height, "header_hash": position.header_hash}
-
-
-def _judge(ctx: CallContext, chain: bytes, client: ClientState, args: Arguments) -> ClientState:
-    """The client that judges the header, just below it: by the epoch's validators as followed, or as given."""
-    header_bytes, given = cast(bytes, args["header"]), cast(Mapping[str, Value] | None, args.get("epoch"))
-    judge = following.client_for(ctx.get, chain, client, header_bytes)
-    try:
-        header = decode_header(header_bytes)
-    except MalformedBytes:
-        return replace(judge, frozen=False)  # the predicate ``format`` says so
-    if given is not None:
-        judge = _given(ctx, chain, client, header.epoch, cast(int, given["start"]), cast(bytes, given["set"]))
-    return replace(
-        judge,
-        frozen=False,
-        end=None,
-        max_age_ms=None,
-        height=header.height - 1,
-        header_hash=ZERO_HASH,
-        time_ms=header.time_ms - 1,
-    )
-
-
-def _given(ctx: CallContext, chain: bytes, client: ClientState, epoch: int, start: int, encoded: bytes) -> ClientState:
-    """An epoch as the regulator gives it; it follows the one before it as that one is kept."""
-    if not 1 <= epoch <= client.epoch + 1:
-        ctx.refuse("clients.bad_epoch", epoch, f"the client is in epoch {client.epoch}")
-    before = client if epoch == client.epoch + 1 else _past(ctx, chain, epoch - 1)
-    if start <= before.start:
-        ctx.refuse("clients.bad_epoch", epoch, f"epoch {epoch - 1} begins at {before.start}")
-    try:
-        members = decode_validator_set(encoded)
-    except (MalformedBytes, InvalidValidatorSet) as error:
-        ctx.refuse("clients.bad_epoch", epoch, error.what[: following.MAX_DETAIL_CHARACTERS])
-    return ClientState(chain, members, hash_of_encoded_set(encoded), 0, epoch=epoch, start=start)
-
-
-def _past(ctx: CallContext, chain: bytes, epoch: int) -> ClientState:
-    raw = ctx.get(past_epoch_key(chain, epoch))
-    assert raw is not None, "every epoch below the client's is kept"
-    return decode_followed(raw)
-
-
-def _follow(ctx: CallContext, chain: bytes, start: ClientState, after: ClientState) -> None:
-    """The epochs as they are on the branch chosen: ``start`` judged the header, ``after`` goes on above it."""
-    followed = client_in(ctx, chain)[1]
-    for epoch in range(start.epoch, followed.epoch):
-        ctx.delete(past_epoch_key(chain, epoch))
-    if start.epoch > 0:
-        before = followed if start.epoch > followed.epoch else _past(ctx, chain, start.epoch - 1)
-        closed = replace(before, frozen=False, max_age_ms=None).closed(start.start)
-        ctx.put(past_epoch_key(chain, closed.epoch), encode_followed(closed))
-    ctx.put(b"v" + chain, encode_followed(start))
-    following.keep_epoch(ctx, chain, start, after)

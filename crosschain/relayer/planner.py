@@ -341,3 +341,8 @@ def plan_down(position: Position, issued: Issued, heartbeat_ms: int) -> Plan:
         "directives": brought,
     }
     return (Operation(SUPERVISION, "update", args),)
+
+
+def with_history(plan: Plan, history: bytes) -> Plan:
+    """The plan with the proof that its header comes after the one that a decision on a fork chose."""
+    return tuple(Operation(one.contract, one.method, {**one.args, "history": history}) for one in plan)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from chain_core.codec.block import decode_header
 from chain_core.codec.proofs import encode_inclusion
 from chain_core.crypto.merkle import MerkleTree
 from chain_core.node.answers import CertifiedHeader
@@ -18,7 +19,7 @@ from chain_core.node.metrics_port import MetricsPort
 from chain_core.types.errors import DualchainError
 from chain_core.types.packet import InclusionProof
 from crosschain.following import Position, decode_position
-from crosschain.packets import count_in, supervision_key
+from crosschain.packets import chosen_key, count_in, supervision_key
 from crosschain.relayer import planner
 from crosschain.relayer.config import Assignment
 from crosschain.relayer.link import ChainLink, NotBegun, ProvenState
@@ -240,9 +241,10 @@ class Relayer:
     async def step_down(self) -> bool:
         """One ``update`` on the local chain, if one is due."""
         try:
-            position = decode_position((await self.local.state([supervision_key()])).values[0])
+            raw, chosen = (await self.local.state([supervision_key(), chosen_key()])).values
         except NotBegun:
-            position = decode_position(None)
+            raw = chosen = None
+        position = decode_position(raw)
         if position.frozen >= 0:
             self._say_state("down", "FROZEN", position.frozen)
             return False
@@ -253,9 +255,22 @@ class Relayer:
         self._saw_down(position, state)
         closing = await self._closing(self.supervisory, position, state.answer.header)
         if closing is not None:
-            return await self._carry("down", self.local, planner.plan_epoch_down(position, closing))
+            plan = planner.plan_epoch_down(position, closing)
+            plan = await self._on_branch(chosen, closing.certified.header, plan)
+            return await self._carry("down", self.local, plan)
         plan = planner.plan_down(position, issued_of(state), self._heartbeat_ms)
+        plan = await self._on_branch(chosen, state.answer.header.header, plan)
         return await self._carry("down", self.local, plan)
+
+    async def _on_branch(self, chosen: bytes | None, header: bytes, plan: Plan) -> Plan:
+        """With the proof that its header comes after the one that a decision on a fork chose, while one is needed."""
+        if not plan or chosen is None or chosen == header:
+            return plan
+        tree = await self.supervisory.history(decode_header(header).history_count)
+        height = decode_header(chosen).height
+        if height >= tree.count:
+            return ()  # the nodes asked are not beyond it yet
+        return planner.with_history(plan, encode_inclusion(InclusionProof(height, tree.count, tree.path(height))))
 
     # ---- both
 

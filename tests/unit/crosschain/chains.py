@@ -105,6 +105,7 @@ LOCAL_PEOPLE: dict[str, tuple[str, ...]] = {
     "courier": (),
     "governor-1": ("governor",),
     "governor-2": ("governor",),
+    "officer": ("regulator",),
 }
 
 
