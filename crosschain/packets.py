@@ -20,7 +20,8 @@ from chain_core.types.values import Value
 REPORT_CHANNEL, REPORT_KIND = "report", "block"
 DIRECTIVE_CHANNEL, ACK_KIND, ANSWER_KIND = "directive", "ack", "answer"
 SERVICE_CHANNEL, REQUEST_KIND = "service", "request"
-UPWARD_CHANNELS = (REPORT_CHANNEL, DIRECTIVE_CHANNEL, SERVICE_CHANNEL)
+IDENTITY_CHANNEL, DID_KIND, CREDENTIAL_KIND = "identity", "did", "credential"
+UPWARD_CHANNELS = (REPORT_CHANNEL, DIRECTIVE_CHANNEL, SERVICE_CHANNEL, IDENTITY_CHANNEL)
 """Channels from a local chain to the supervisory one, in the order a relayer looks at them."""
 
 FREEZE, UNFREEZE = "freeze_holder", "unfreeze_holder"

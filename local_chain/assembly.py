@@ -12,10 +12,12 @@ from contracts.data.contract import Data
 from contracts.data.records import DATA
 from contracts.kernel.records import KERNEL
 from contracts.templates.halts import TEMPLATES
+from crosschain.identity.records import IDENTITIES
 from crosschain.jrt0314.service import RegionalChain
 from crosschain.packets import CHANNEL, REPORTING, SUPERVISION
 from local_chain.channel import Channel
 from local_chain.genesis import REGULATOR
+from local_chain.identities import Identities
 from local_chain.main_ledger import NAME as MAIN_LEDGER_CONTRACT
 from local_chain.main_ledger import MainLedger
 from local_chain.reporting import Reporting
@@ -30,9 +32,9 @@ def local_assembly(genesis: Genesis) -> Assembly:
     contracts, hooks = market_contracts()
     return Assembly(
         "local",
-        contracts=(*contracts, Data(), Anchors(), Supervision(), Channel(), Reporting(QUIET)),
+        contracts=(*contracts, Data(), Anchors(), Identities(), Supervision(), Channel(), Reporting(QUIET)),
         hooks=hooks,
-        grants={**market_grants(SUPERVISION), SUPERVISION: (KERNEL, TEMPLATES)},
+        grants={**market_grants(SUPERVISION, IDENTITIES), SUPERVISION: (KERNEL, TEMPLATES)},
         protected=(KERNEL, DATA),
         followers=(MainLedger(),),
         overseers=REGULATOR,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
 from crosschain.client_types import ClientType
+from crosschain.identity.records import IDENTITIES
 from crosschain.packets import CASES, CHAINS, CHANNEL, CLIENTS, DIRECTIVES, INBOX
 from service_registry.contract import Services
 from service_registry.records import SERVICES
@@ -17,6 +18,7 @@ from supervisory_chain.chains import CSRC, Chains
 from supervisory_chain.channel import Channel
 from supervisory_chain.clients import Clients
 from supervisory_chain.directives import Directives
+from supervisory_chain.identity_register import IdentityRegister
 from supervisory_chain.inbox import Inbox
 from supervisory_chain.lookups import LOOKUPS, Lookups
 from supervisory_chain.successors import SUCCESSORS, Successors
@@ -38,6 +40,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
             Channel(),
             Clients(types),
             Directives(),
+            IdentityRegister(),
             Inbox(types),
             Lookups(),
             Services(),
@@ -46,7 +49,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
         grants={
             CLIENTS: (CASES,),
             DIRECTIVES: (CASES, SERVICES),
-            INBOX: (CASES, CHANNEL, DIRECTIVES),
+            INBOX: (CASES, CHANNEL, DIRECTIVES, IDENTITIES),
             SUCCESSORS: (CHAINS, CHANNEL, CLIENTS, DIRECTIVES, INBOX),
         },
         protected=(LOOKUPS, SERVICES),

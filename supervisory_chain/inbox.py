@@ -22,6 +22,7 @@ from crosschain.packets import (
     ACK_KIND,
     ANSWER_KIND,
     DIRECTIVE_CHANNEL,
+    IDENTITY_CHANNEL,
     INBOX,
     REPORT_CHANNEL,
     REPORT_KIND,
@@ -33,7 +34,7 @@ from crosschain.packets import (
     read_channel,
     read_report,
 )
-from supervisory_chain import channel, delivered, other_clients, past_headers
+from supervisory_chain import channel, delivered, identity_register, other_clients, past_headers
 from supervisory_chain.client_state import client_of
 from supervisory_chain.delivered import count_in_block, keep_digest, same_as_delivered
 from supervisory_chain.demands import answered
@@ -236,6 +237,8 @@ def _carry_out(ctx: CallContext, source: bytes, block: tuple[int, int], packet: 
             return acknowledge(ctx, source, height, read_acknowledgement(packet.payload))
         if (packet.channel, packet.kind) == (DIRECTIVE_CHANNEL, ANSWER_KIND):
             return answered(ctx, source, height, read_answer(packet.payload))
+        if packet.channel == IDENTITY_CHANNEL:
+            return identity_register.take(ctx, source, packet)
     except MalformedBytes:
         return False
     return False

@@ -99,6 +99,11 @@ def split_url(text: str) -> tuple[str, str]:
     return parse_did(did).text, fragment
 
 
+def label_of_credential(text: str) -> str:
+    """The label in a credential's identifier."""
+    return text.removeprefix(PREFIX).partition(":")[0]
+
+
 def is_credential_id(text: str) -> bool:
     """Whether the text is a credential's identifier: ``did:rem:<label>:VC`` and digits. It is no subject."""
     label, _, code = text.removeprefix(PREFIX).partition(":")
