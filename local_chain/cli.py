@@ -66,6 +66,7 @@ from local_chain.genesis import MarketCalendar, check_votes, market_accounts, ma
 from local_chain.interface.cli import app as interface_app
 from local_chain.ledgers_cli import ledgers_app
 from local_chain.successor_cli import successor
+from service_registry.resolver_cli import resolver_app
 
 app = typer.Typer(help="A market's chain 地方业务链: make it, and ask its books with proofs.", no_args_is_help=True)
 app.add_typer(validators_app(), name="validators")
@@ -74,6 +75,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(exporter_app, name="exporter")
 app.add_typer(adapter_app, name="adapter")
 app.add_typer(interface_app, name="interface")
+app.add_typer(resolver_app("local"), name="resolver")
 app.command()(successor)
 app.command()(crosslog)
 

@@ -32,6 +32,7 @@ from chain_core.node.validators_cli import validators_app
 from chain_core.node.verifying_client import VerifyingClient
 from crosschain.following import decode_position
 from crosschain.packets import CLIENTS, INBOX, chain_record_key, client_key
+from service_registry.resolver_cli import resolver_app
 from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
 from supervisory_chain.looking.cli import app as look_app
 from supervisory_chain.puller.cli import app as puller_app
@@ -48,6 +49,7 @@ app.add_typer(look_app, name="look")
 app.add_typer(cases_app, name="cases")
 app.add_typer(directives_app, name="directives")
 app.add_typer(clients_app, name="clients")
+app.add_typer(resolver_app("supervisory"), name="resolver")
 
 CHAIN = Annotated[str, typer.Argument(help="Genesis hash of the market's chain, 64 hexadecimal digits.")]
 MARKET = Annotated[str, typer.Argument(help="Region code of the market (JR/T 0326), for example BJ.")]

@@ -25,12 +25,13 @@ from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import DualchainError
 from crosschain.jrt0314.service import RegionalChain, named
 from local_chain.interface.app import Interface, node_methods
-from local_chain.interface.callers import Callers, tls_context
+from local_chain.interface.callers import Callers
 from local_chain.interface.config import Desk
 from local_chain.interface.door import Door
 from local_chain.interface.snapshots import METHOD, Snapshots
 from service_registry.chain import wall_clock_ms
 from service_registry.serving import set_up_log
+from service_registry.tls import tls_context
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
 from crosschain.following import decode_position
 from crosschain.light_client import ClientState, Verdict, verify_next, verify_past
-from crosschain.packets import CHAINS, CLIENTS, client_key, supervision_key
+from crosschain.packets import CHAINS, CLIENTS, UPWARD_CHANNELS, client_key, supervision_key
 from crosschain.relayer import planner
 from crosschain.relayer.planner import Closing
 from local_chain.assembly import local_assembly
@@ -254,9 +254,9 @@ def test_the_planner_takes_no_header_beyond_the_epoch_that_is_followed(layers: L
 
     def plan(height: int, epoch: int) -> planner.Plan:
         client = replace(decode_position(None), epoch=epoch)
-        arrived = planner.Arrived(True, client, dict.fromkeys(("report", "directive"), (0, 0)))
+        arrived = planner.Arrived(True, client, dict.fromkeys(UPWARD_CHANNELS, (0, 0)))
         latest = CertifiedHeader(*local.certified(height))
-        source = planner.Source(latest, height, local.time_ms, {"report": 0, "directive": 0})
+        source = planner.Source(latest, height, local.time_ms, dict.fromkeys(UPWARD_CHANNELS, 0))
         return planner.plan_up(local.hash, arrived, source, (), 1)
 
     assert plan(barrier - 2, 0) and plan(barrier, 1)

@@ -51,7 +51,7 @@ def more_sent(end: End) -> Operation:
 
 def unproven_absence(end: End) -> Operation:
     counters = cast(list[dict[str, Value]], end.counters)
-    return end.proposal(counters=[*counters[:2], {**counters[2], "value": b""}])
+    return end.proposal(counters=[*counters[:-1], {**counters[-1], "value": b""}])
 
 
 REFUSED: dict[str, tuple[str, Callable[[End], Operation]]] = {
