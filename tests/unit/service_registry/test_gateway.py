@@ -375,18 +375,18 @@ def test_one_consumer_does_not_take_the_room_of_the_others(monkeypatch: pytest.M
 def test_a_gateway_keeps_few_connections(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gateway_module, "MAX_CHANNELS", 1)
 
-    async def story(stage: Stage) -> None:
-        stage.house.confirmed(endpoints=["127.0.0.1:1", stage.endpoint])
-        for _ in range(2):
+    async def main() -> None:
+        async with Stage() as stage:
+            stage.house.confirmed(endpoints=["127.0.0.1:1", stage.endpoint])
+            await stage.call(stage.house.call("consumer")[1])
             await stage.call(stage.house.call("consumer")[1])
 
-    play(story)
+    asyncio.run(main())
 
 
 def test_the_request_is_hashed_as_it_was_sent() -> None:
     async def story(stage: Stage) -> None:
-        spaced = b' {"question" : 1} '
-        seen: list[bytes] = []
+        spaced, seen = b' {"question" : 1} ', list[bytes]()
 
         async def answer(signed: SignedCall) -> SignedReply:
             seen.append(signed.request)
