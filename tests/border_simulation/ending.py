@@ -6,11 +6,12 @@ from typing import cast
 
 from chain_core.codec.seen import state_key
 from chain_core.types.values import Value
+from crosschain.channel_state import decode_source, source_key
 from crosschain.packets import UPWARD_CHANNELS, count_in, directive_next_key, received_key
 from crosschain.relayer import planner
 from supervisory_chain.cases import case_key, count_key
 from supervisory_chain.delivered import CONFLICT
-from tests.border_simulation import courier
+from tests.border_simulation import courier, exchange
 from tests.border_simulation.world import HOLDERS, Market, Violation, World, digests_of
 from tests.unit.crosschain.chains import account
 
@@ -22,6 +23,10 @@ def check(world: World) -> None:
         _packets(world, market)
         _directives(world, market)
         _headers(world, market)
+        _requests(world, market)
+    units = exchange.broken_units(world.above, [market.chain for market in world.markets])
+    if units:
+        raise Violation(units)
 
 
 def _compare(world: World, market: Market) -> None:
@@ -92,6 +97,18 @@ def _directives(world: World, market: Market) -> None:
         held = market.chain.get(state_key("kernel", b"Z" + account(who))) is not None
         if held != (frozen[str(account(who))] > 0):
             raise Violation(f"{market.code}: {who} is {'frozen' if held else 'free'}, which no directive says")
+
+
+def _requests(world: World, market: Market) -> None:
+    """Every request answered or refunded, exactly once; units conserved."""
+    told = exchange.broken_promises(world.above, market.chain, forked=market.chosen)
+    told = told or exchange.broken_units(market.chain, [world.above])
+    if told:
+        raise Violation(f"{market.code}: {told}")
+    for one, other in ((world.above, market.chain), (market.chain, world.above)):
+        source = decode_source(one.get(source_key(one.hash, other.hash)))
+        world.count("requests answered", source.answered)
+        world.count("requests refunded", source.refunded)
 
 
 def _headers(world: World, market: Market) -> None:

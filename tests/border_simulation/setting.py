@@ -8,6 +8,7 @@ from functools import cache
 from chain_core.codec.genesis import encode_genesis
 from chain_core.crypto.providers import signing_provider
 from chain_core.types.genesis import Genesis
+from chain_core.types.transaction import Operation
 from crosschain.regions import REGIONS
 from local_chain.assembly import local_assembly
 from supervisory_chain.assembly import supervisory_assembly
@@ -15,6 +16,7 @@ from tests.border_simulation.chain import SimChain
 from tests.simulation.signatures import RealSm2, Signatures, Tags
 from tests.unit.crosschain.chains import (
     START_MS,
+    account,
     local_genesis,
     op,
     private_key,
@@ -69,8 +71,16 @@ def setting(markets: int) -> Setting:
         now_ms += 1_000
         receipts = above.block(now_ms, above.sign("operator", now_ms, registration(encode_genesis(genesis))))
         receipts += above.block(now_ms + 1, above.sign("csrc-1", now_ms, op("chains", "admit", chain=chain.hash)))
+        receipts += chain.block(now_ms, chain.sign("operator", now_ms, _grant()))
         assert {receipt.code for receipt in receipts} == {0}, receipts
+    (receipt,) = above.block(now_ms, above.sign("csrc-1", now_ms, _grant()))
+    assert receipt.code == 0, receipt
     return Setting(above, made)
+
+
+def _grant() -> Operation:
+    """Units for requests; no request shall fail for want of them."""
+    return op("channel", "grant", account=account("courier"), units=100_000)
 
 
 def _keys(name: str, genesis: Genesis) -> dict[bytes, bytes]:

@@ -19,7 +19,8 @@ def test_a_few_seeds_hold_and_do_what_they_are_for() -> None:
         done = run(seed, markets=MARKETS, ticks=TICKS)
         assert done.violation == "", f"python -m tests.border_simulation --first {seed} --seeds 1"
         total.update(done.tally)
-    for what in ("packets", "directives", "lies", "forks", "recoveries", "equivocators", "changes of validators"):
+    happened = ("packets", "directives", "lies", "forks", "recoveries", "equivocators", "changes of validators")
+    for what in (*happened, "requests answered", "requests refunded"):
         assert total[what] > 0, what
 
 
@@ -35,6 +36,7 @@ GUARDS: dict[str, tuple[str, Callable[..., object]]] = {
     "a difference opens no case": ("supervisory_chain.inbox.same_as_delivered", lambda *_: True),
     "proofs are not looked at": ("supervisory_chain.inbox.check_inclusion", _nothing),
     "directives are not proven": ("local_chain.supervision.check_state_proof", _nothing),
+    "a deadline is nobody's concern": ("crosschain.channel.late", lambda *_: False),
 }
 
 

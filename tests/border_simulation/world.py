@@ -18,7 +18,7 @@ from crosschain.following import Position, decode_position
 from crosschain.light_client import MAX_AGE_MS
 from crosschain.packets import ALL_SERVICES, client_key
 from crosschain.relayer import planner
-from tests.border_simulation import courier
+from tests.border_simulation import asking, courier, exchange
 from tests.border_simulation.chain import SimChain
 from tests.border_simulation.setting import Setting, newcomer
 from tests.unit.crosschain.chains import account, op, security
@@ -50,7 +50,8 @@ class Market:
     executed: dict[int, list[int]] = field(default_factory=dict)
     """By branch, the directives in the order of their execution."""
     old: list[Operation] = field(default_factory=list)
-    """What was carried once, for whoever repeats it."""
+    """What was carried up once, for whoever repeats it; ``old_down``: the same of the channel towards the market."""
+    old_down: list[Operation] = field(default_factory=list)
 
     def branches(self) -> list[SimChain]:
         return [self.chain] if self.other is None else [self.chain, self.other]
@@ -99,6 +100,7 @@ class World:
             self._misbehave(tick)
             if self.rng.random() < 0.5:
                 self._direct()
+            asking.ask(self)
             for market in self.markets:
                 self._live(market, tick)
             self._relay_some()
@@ -121,9 +123,10 @@ class World:
                     self.upward.append(("courier", up, False))
                 if down:
                     market.waiting.extend(down)
+                asking.serve(self, market, market.chain, "honest")
                 self._local_block(market, 0)
                 heartbeat_only = not down or not down[0].args.get("directives")
-                busy |= bool(self._pending(market)) or not heartbeat_only
+                busy |= bool(self._pending(market)) or not heartbeat_only or exchange.waits(self.above, market.chain)
             self._block_above()
             if not busy and not self.upward and not self._open_decisions():
                 return
@@ -229,7 +232,8 @@ class World:
         self.count("equivocators", validators)
 
     def _report_fork(self, market: Market) -> None:
-        assert market.other is not None
+        if market.other is None:
+            return  # its headers gave it away, and the regulator has chosen
         while market.chain.height < market.forked_at:
             self._local_block(market, 1)
         rows: list[Value] = []
@@ -251,6 +255,7 @@ class World:
                 continue
             branch = self.rng.choice(market.branches()) if not market.chosen else market.chain
             up, down = courier.plan_up(self.above, branch), courier.plan_down(self.above, market.chain)
+            asking.serve(self, market, branch, kind)
             if kind == "repeat" and market.old:
                 self.upward.append(("courier", (self.rng.choice(market.old),), False))
             if kind == "lie" and up:
