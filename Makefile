@@ -47,12 +47,13 @@ fuzz: .venv ## coverage-guided fuzzing of every decoder (SECONDS=120 for each ha
 		--constraint constraints.txt --only-binary atheris --no-build-isolation --editable '.[fuzz]' >/dev/null 2>&1 || true
 	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),120) $(ARGS)
 
-endurance: .venv ## minutes of faults on real processes: crash matrix, stopped nodes, archive, certificates, import of a roll
+endurance: .venv ## minutes of faults on real processes: crashes, stopped nodes, archive, certificates, import, relayers (MINUTES=5)
 	@$(BIN)/python -m tests.endurance.crash_matrix --kills $(or $(KILLS),200)
 	@$(BIN)/python -m tests.endurance.stopped_nodes
 	@$(BIN)/python -m tests.endurance.archive
 	@$(BIN)/python -m tests.endurance.expired_certificate
 	@$(BIN)/python -m tests.endurance.import_roll --holdings $(or $(HOLDINGS),20000) --registers $(or $(REGISTERS),200)
+	@$(BIN)/python -m tests.endurance.relayers --minutes $(or $(MINUTES),5) --backlog $(or $(BACKLOG),5000)
 	@$(BIN)/python -m benchmarks.window
 
 protos: .venv ## generate chain_core/_pb from protos/

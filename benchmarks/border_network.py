@@ -127,13 +127,13 @@ def events_of(block: SubscribedBlock) -> Iterator[Event]:
         yield from (cast(Event, tuple(cast(Sequence[Value], row))) for row in cast(Sequence[Value], decode_value(raw)))
 
 
-def business(reference: str) -> Operation:
+def business(market: str, reference: str) -> Operation:
     """A piece of business: a security enters the register."""
     args: dict[str, Value] = {
         "reference": reference,
         "name": "example",
         "issuer": genesis_account_id("operator"),
-        "province": "BJ",
+        "province": market,
         "unit_decimals": 0,
         "declared": 100,
         "legacy": False,
@@ -217,7 +217,11 @@ class BorderNetwork:
         grown = GrownChain(market.directory, market.genesis, market.plans)
         for height in range(1, self.backlog + 1):
             time_ms = self._start_ms + height * BLOCK_MS
-            grown.append(height, time_ms, [market.sign("operator", business(f"B{height}"), time_ms + WINDOW_MS // 2)])
+            grown.append(
+                height,
+                time_ms,
+                [market.sign("operator", business(market.name, f"B{height}"), time_ms + WINDOW_MS // 2)],
+            )
         grown.close()
         for plan in market.plans[1:]:
             shutil.copytree(grown.data, market.directory / plan.name / "data")

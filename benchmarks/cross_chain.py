@@ -135,7 +135,7 @@ async def load(net: BorderNetwork, rate: float, stop: asyncio.Event) -> int:
     number = 0
     while not stop.is_set():
         market = net.markets[number % len(net.markets)]
-        handed_in.add(asyncio.create_task(market.settle("operator", business(f"L{number}"))))
+        handed_in.add(asyncio.create_task(market.settle("operator", business(market.name, f"L{number}"))))
         number += 1
         with suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), 1 / rate)

@@ -53,7 +53,7 @@ class ChainSection(_Section):
 class RelaySection(_Section):
     """[relay]: how often it looks without news, and how old the last header may become when idle."""
 
-    poll_ms: int = Field(default=2_000, ge=50, le=60_000)
+    poll_ms: int = Field(default=500, ge=50, le=60_000)
     heartbeat_ms: int = Field(default=30_000, ge=1_000, le=86_400_000)
 
 

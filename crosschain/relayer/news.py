@@ -1,7 +1,7 @@
 """News of a chain: one of its nodes tells of blocks as they become final, and a bell rings when something may wait.
 
-A hint and no more (docs/spec/relayer.md): what is carried is read and verified as ever, and a node that keeps news back
-delays by ``poll_ms`` at most.
+A hint and no more (docs/spec/relayer.md): what is carried is read and verified as ever, and it is looked now and then
+without news too, more often while no node tells any.
 """
 
 from __future__ import annotations
@@ -37,24 +37,32 @@ class News:
         """``about``: the genesis hash that an event must name; of the events that fit, others are passed over."""
         self._link, self._wanted, self._about, self._ring = link, wanted, about, ring
         self._last = 0
+        self.told = False
+        """Whether a node tells it of blocks now."""
 
     async def follow(self) -> None:
         """For ever."""
         pause_s = FIRST_PAUSE_S
         while True:
-            self._last = 0
+            self._last, self.told = 0, False
             try:
                 async with aclosing(self._link.listen(self._wanted, self._matters)) as blocks:
                     async for _ in blocks:
                         pause_s = FIRST_PAUSE_S
                         self._ring()
             except DualchainError as error:
-                event(log, logging.DEBUG, "NO_NEWS", {"chain": self._link.name, "code": error.code, "what": error.what})
+                self.told = False
+                self._tell(error)
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
 
+    def _tell(self, error: DualchainError) -> None:
+        facts: dict[str, str | int] = {"chain": self._link.name, "code": error.code, "reason": error.what}
+        event(log, logging.INFO, "NO_NEWS", {**facts, "where": error.where[:200]})
+
     def _matters(self, header: Header, block: SubscribedBlock) -> bool:
         """Packets, the end of an epoch, a decision about this chain; or heights that were not told one by one."""
+        self.told = True
         skipped = header.height != self._last + 1
         self._last = header.height
         closes = header.next_validator_set_hash != header.validator_set_hash

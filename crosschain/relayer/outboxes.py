@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from chain_core.node.answers import CertifiedHeader
 from chain_core.types.errors import DualchainError
 from crosschain.relayer.link import MAX_PAGE, ChainLink
 from crosschain.relayer.planner import MAX_HEADERS, Emitted
@@ -53,6 +54,11 @@ class Outboxes:
             found += [block for block in await self._read(heights) if wanted(block)]
             place = heights[-1] + 1 if heights else page.last + 1
         return found
+
+    def header_of(self, height: int) -> CertifiedHeader | None:
+        """That of a block which is kept."""
+        block = self._kept.get(height)
+        return None if block is None else block.certified
 
     def read_ahead(self, start: int, until: int) -> None:
         """Begins to read what follows, while a transaction waits for its block; a failure shows when it is needed."""

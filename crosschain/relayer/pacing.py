@@ -39,7 +39,7 @@ class Pace:
     def __init__(
         self,
         way: str,
-        poll_s: float,
+        poll_s: Callable[[], float],
         stop: asyncio.Event,
         metrics: RelayerMetrics,
         wait: Callable[[asyncio.Event, float], Awaitable[bool]] = set_within,
@@ -87,7 +87,7 @@ class Pace:
 
     async def _called(self) -> None:
         """Until there is news, or for as long as nobody tells any; then what others get as a head start."""
-        by = NEWS if await self._wait(self.bell, self._poll_s) else POLL
+        by = NEWS if await self._wait(self.bell, self._poll_s()) else POLL
         self._metrics.woken(self.way, by)
         await self._give_head_start()
 

@@ -32,6 +32,8 @@ from crosschain.relayer.service_courier import ServiceCourier
 
 log = logging.getLogger(__name__)
 
+SELDOM = 10
+"""While a node tells it of final blocks it looks without news only this many times less often."""
 _GRACE_S = 2.0
 
 
@@ -56,8 +58,9 @@ class Relayer:
         self._stop = asyncio.Event()
         self.metrics = RelayerMetrics()
         self._up, self._down, self._serving = (
-            Pace(way, assignment.poll_ms / 1_000, self._stop, self.metrics) for way in WAYS
+            Pace(way, partial(self._poll_s, way, assignment.poll_ms / 1_000), self._stop, self.metrics) for way in WAYS
         )
+        self._news = self._make_news()
         self._metrics_address = assignment.metrics
         self._metrics_port = MetricsPort(self.metrics.text)
         for link in (self.supervisory, self.local):
@@ -88,7 +91,7 @@ class Relayer:
                     for pace, step in paces
                 ]
                 stopped = asyncio.create_task(self._stop.wait())
-                listening = [asyncio.create_task(news.follow()) for news in self._news()]
+                listening = [asyncio.create_task(news.follow()) for news in self._news.values()]
                 tasks += [*working, stopped, *listening]
                 done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
                 if stopped in done:
@@ -108,7 +111,7 @@ class Relayer:
         self._services.close()
         await asyncio.gather(self.supervisory.close(), self.local.close())
 
-    def _news(self) -> tuple[News, News]:
+    def _make_news(self) -> dict[str, News]:
         """What happens on the local chain goes up; what the supervisory chain decides goes down, or lets packets up."""
         local = self.local.genesis_hash
 
@@ -118,7 +121,12 @@ class Relayer:
             self._serving.bell.set()
 
         upward = News(self.local, HEADERS_ONLY, local, self._up.bell.set)
-        return upward, News(self.supervisory, DECISIONS, local, decided)
+        return {"up": upward, "down": News(self.supervisory, DECISIONS, local, decided)}
+
+    def _poll_s(self, way: str, poll_s: float) -> float:
+        """Refunds of services fall due by time, which nobody tells of."""
+        news = self._news.get(way)
+        return poll_s * (SELDOM if news is not None and news.told else 1)
 
     def _turn(self) -> None:
         self.supervisory.turn()
@@ -202,7 +210,9 @@ class Relayer:
         followed = (arrived.client.height, arrived.client.header_hash)
         if followed == self._agreed or not 0 < arrived.client.height <= source.height:
             return None
-        ((_, certified),) = await self.local.headers(arrived.client.height, 1)
+        certified = self._outboxes.header_of(arrived.client.height)
+        if certified is None:
+            ((_, certified),) = await self.local.headers(arrived.client.height, 1)
         if planner.contradicts(arrived, certified.header):
             return certified
         self._agreed = followed

@@ -27,7 +27,7 @@ class Rounds:
         self.turns = self.steps = 0
         self.metrics = RelayerMetrics()
         self.stop = asyncio.Event()
-        self.pace = Pace("up", 2.0, self.stop, self.metrics, self.wait, lambda low, high: high)
+        self.pace = Pace("up", lambda: 2.0, self.stop, self.metrics, self.wait, lambda low, high: high)
 
     async def step(self) -> bool:
         outcome = self.outcomes[self.steps]
