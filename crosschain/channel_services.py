@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from chain_core.execution.arguments import Integer, Kind, Octets, Record, Text
+from chain_core.execution.arguments import Choice, Integer, Kind, Octets, Record, Text
 from chain_core.execution.context import CallContext
-from chain_core.types.ids import ACCOUNT_ID_SIZE
+from chain_core.types.ids import ACCOUNT_ID_SIZE, HASH_SIZE
 from chain_core.types.values import Value
+from contracts.codes.investor import CATEGORIES
 
 LOCAL, SUPERVISORY = "local", "supervisory"
-ROLL_HEAD, PARTY_STATUS = "roll_head", "party_status"
+ROLL_HEAD, PARTY_STATUS, INVESTOR_CODE = "roll_head", "party_status", "investor_code"
 MAX_SERVICE_NAME_BYTES = 64
 
 Handler = Callable[[CallContext, Mapping[str, Value]], dict[str, Value]]
-"""Answers from the state of the block being executed; it writes nothing and refuses nothing."""
+"""Answers from the state of the block being executed and refuses nothing; of them ``investor_code`` alone writes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +31,9 @@ class Service:
 SERVICES: Mapping[str, Service] = {
     ROLL_HEAD: Service(LOCAL, 2, Record({"security": Octets(ACCOUNT_ID_SIZE)})),
     PARTY_STATUS: Service(SUPERVISORY, 1, Record({"entity": Text(255)})),
+    INVESTOR_CODE: Service(
+        SUPERVISORY, 1, Record({"category": Choice(frozenset(CATEGORIES)), "identity": Octets(HASH_SIZE)})
+    ),
 }
 UNITS = Integer(1, 1_000_000_000)
 """Argument kind of a grant."""

@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import cast
 
 from chain_core.codec.genesis import genesis_hash
-from chain_core.codec.values import decode_value, encode_value
+from chain_core.codec.values import decode_map, decode_value, encode_value
 from chain_core.execution.arguments import ACCOUNT, HASH, Choice, Integer, ListOf, Octets, Record, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
@@ -18,11 +18,15 @@ from chain_core.execution.overlay import Namespace
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.values import Value
+from contracts.codes.investor import investor_code_fault
 from contracts.kernel.calendar import day_of
-from contracts.kernel.codes import BOUND_CODE, CREDIT_CODE, code_key
+from contracts.kernel.codes import BOUND_CODE, CREDIT_CODE, bind_code, code_key
 from contracts.kernel.four_eyes import require_second_house
 from contracts.kernel.parties import require_active
 from contracts.kernel.records import KERNEL, SUITABILITY, decode_suitability, encode_suitability
+from crosschain.channel_end import ANSWERED
+from crosschain.channel_services import INVESTOR_CODE
+from crosschain.channel_state import record_place
 from crosschain.identity.did import (
     MAX_DID_CHARACTERS,
     Did,
@@ -48,7 +52,7 @@ from crosschain.identity.records import (
     did_place,
     encode_did,
 )
-from crosschain.packets import CREDENTIAL_KIND, DID_KIND, IDENTITY_CHANNEL
+from crosschain.packets import CHANNEL, CREDENTIAL_KIND, DID_KIND, IDENTITY_CHANNEL
 from crosschain.regions import REGIONS
 
 MAX_RELYING = 64
@@ -58,6 +62,9 @@ SERVICE = Record({"id": Text(256), "type": Text(64), "endpoint": Text(512)})
 KINDS = Choice(frozenset((QUALIFIED_INVESTOR, "UniversityDegreeCredential", "CreditDataAuthorization", "CreditData")))
 
 RULES: Mapping[str, RuleText] = {
+    "identities.no_answer": RuleText(
+        "请求 {0} 没有投资者编码的答复", "request {0} is none for an investor code, or is not answered with one"
+    ),
     "identities.bad_did": RuleText("不是合法的分布式数字身份标识：{0}", "this is no DID: {0}"),
     "identities.foreign_label": RuleText(
         "链标识 {0} 属于其他市场，本市场为 {1}", "the label {0} is another market's, this one's is {1}"
@@ -110,6 +117,7 @@ class Identities(Contract):
         credential = {"credential": DID_TEXT}
         period = {"valid_from_ms": Integer(1), "expires_ms": Integer(1)}
         self.methods = {
+            "take_code": Method(self.take_code, {"account": ACCOUNT, "request": Integer()}, operator),
             "create": Method(self.create, {**did, "account": ACCOUNT, **evidence}, operator),
             "update": Method(self.update, did),
             "describe": Method(self.describe, {**did, "also_known_as": known_as, "services": services}),
@@ -128,6 +136,19 @@ class Identities(Contract):
         region = REGIONS.get(genesis.market)
         writer.put(b"l", (region.label if region else "").encode("ascii"))
         writer.put(b"s", genesis_hash(genesis.supervisory_genesis))
+
+    def take_code(self, ctx: CallContext, args: Arguments) -> None:
+        """Binds the investor code that the supervisory chain answered to a request of this chain."""
+        own, peer = ctx.block.genesis_hash, ctx.get(b"s") or b""
+        number = cast(int, args["request"])
+        raw = ctx.read(CHANNEL, record_place(own, peer, number))
+        row = {} if raw is None else decode_map(raw, "request")
+        if row.get("number") != number or row["service"] != INVESTOR_CODE or row["status"] != ANSWERED:
+            ctx.refuse("identities.no_answer", number)
+        code = cast(str, decode_map(cast(bytes, row["response"]), "answer")["code"])
+        if investor_code_fault(code):
+            ctx.refuse("identities.no_answer", number)
+        bind_code(ctx.within(KERNEL), ctx, cast(bytes, args["account"]), code)
 
     # ---- DIDs
 

@@ -17,6 +17,7 @@ from supervisory_chain.cases import Cases
 from supervisory_chain.chains import CSRC, Chains
 from supervisory_chain.channel import Channel
 from supervisory_chain.clients import Clients
+from supervisory_chain.codes import CODES, Codes
 from supervisory_chain.directives import Directives
 from supervisory_chain.identity_register import IdentityRegister
 from supervisory_chain.inbox import Inbox
@@ -39,6 +40,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
             Chains(types),
             Channel(),
             Clients(types),
+            Codes(),
             Directives(),
             IdentityRegister(),
             Inbox(types),
@@ -49,7 +51,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
         grants={
             CLIENTS: (CASES,),
             DIRECTIVES: (CASES, SERVICES),
-            INBOX: (CASES, CHANNEL, DIRECTIVES, IDENTITIES),
+            INBOX: (CASES, CHANNEL, CODES, DIRECTIVES, IDENTITIES),
             SUCCESSORS: (CHAINS, CHANNEL, CLIENTS, DIRECTIVES, INBOX),
         },
         protected=(LOOKUPS, SERVICES),

@@ -14,7 +14,7 @@ from chain_core.types.validator_set import same_entity
 from chain_core.types.values import Value
 from crosschain import channel, channel_end, following
 from crosschain.channel_end import End
-from crosschain.channel_services import LOCAL, PARTY_STATUS, SUPERVISORY, Handler
+from crosschain.channel_services import INVESTOR_CODE, LOCAL, PARTY_STATUS, SUPERVISORY, Handler
 from crosschain.channel_state import local_received_key
 from crosschain.following import decode_position
 from crosschain.light_client import ClientState
@@ -24,6 +24,7 @@ from supervisory_chain import delivered, past_headers
 from supervisory_chain.cases import open_case
 from supervisory_chain.chains import CSRC
 from supervisory_chain.client_state import client_of
+from supervisory_chain.codes import allocate
 
 MAX_ROWS = 16
 """Markets of one answer of ``party_status``."""
@@ -101,7 +102,7 @@ def party_status(ctx: CallContext, arguments: Mapping[str, Value]) -> dict[str, 
     return {"known": known, "barred": barred, "chains": rows}
 
 
-HANDLERS: Mapping[str, Handler] = {PARTY_STATUS: party_status}
+HANDLERS: Mapping[str, Handler] = {PARTY_STATUS: party_status, INVESTOR_CODE: allocate}
 
 
 def _client(ctx: CallContext, chain: bytes) -> ClientState:
