@@ -44,7 +44,7 @@ from chain_core.types.values import Value
 from dualchain.demo.ports import LOOPBACK, draw_ports
 from dualchain.demo.processes import ProcessGroup
 from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
-from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
+from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, NO_JOINT_TESTS, supervisory_genesis
 
 MARKETS = ("BJ", "SH", "ZJ")
 NODES = 4
@@ -174,7 +174,11 @@ class BorderNetwork:
         directory, plans = self.directory / "supervisory", self._plans("csrc")
         new_directory(directory)
         genesis = supervisory_genesis(
-            CHAIN_ID, self._start_ms, make_validators(directory, plans), make_accounts(directory, accounts), RETENTION
+            CHAIN_ID,
+            self._start_ms,
+            make_validators(directory, plans),
+            make_accounts(directory, accounts),
+            RETENTION | NO_JOINT_TESTS,
         )
         write_network(directory, genesis, plans, client_security="plaintext")
         return Chain.of("supervisory", directory, plans, genesis)

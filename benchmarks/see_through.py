@@ -46,7 +46,7 @@ from crosschain.looking.inquiry import Fresh, StaleAnswer
 from dualchain.demo.ports import LOOPBACK, draw_ports
 from dualchain.demo.processes import ProcessGroup
 from service_registry.config import KeyPair
-from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
+from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, NO_JOINT_TESTS, supervisory_genesis
 from supervisory_chain.looking import questions
 from supervisory_chain.looking.config import DeskConfig
 from supervisory_chain.looking.desk import Desk, Looked, Query
@@ -80,7 +80,8 @@ class World:
         new_directory(self.above)
         self.plans = plans_of("csrc", ports)
         accounts = self._accounts()
-        genesis = supervisory_genesis(CHAIN_ID, now_ms() - 1_000, make_validators(self.above, self.plans), accounts)
+        validators = make_validators(self.above, self.plans)
+        genesis = supervisory_genesis(CHAIN_ID, now_ms() - 1_000, validators, accounts, NO_JOINT_TESTS)
         write_network(self.above, genesis, self.plans, client_security="plaintext")
         self.document = encode_genesis(genesis)
         each = -(-holdings // len(MARKETS))

@@ -19,7 +19,7 @@ from crosschain.client_types import OWN_TYPE, ClientType, Described
 from crosschain.following import decode_followed, encode_followed
 from crosschain.light_client import ClientState
 from crosschain.packets import ADMITTED, CHAINS, CLIENTS, SUCCEEDED, read_admitted
-from supervisory_chain import registration
+from supervisory_chain import joint_tests, registration
 
 OPERATOR, CSRC = "operator", "csrc"
 REGISTERED = "registered"
@@ -32,6 +32,7 @@ DESCRIPTION: Mapping[str, Kind] = {"technology": Text(128), "consensus": Text(12
 
 RULES: Mapping[str, RuleText] = {
     **registration.RULES,
+    **joint_tests.RULES,
     "chains.registered": RuleText(
         "该创世文件（SM3 {0}）已登记", "the genesis document with SM3 {0} is registered already"
     ),
@@ -59,6 +60,7 @@ class Chains(Contract):
     name = CHAINS
     lane = Lane.BORDER
     rules = RULES
+    parameters = joint_tests.PARAMETERS
 
     def __init__(self, types: Mapping[str, ClientType] | None = None) -> None:
         self.types = types or {}
@@ -70,6 +72,7 @@ class Chains(Contract):
                 operator,
             ),
             "amend": Method(self.amend, {"chain": HASH, **DESCRIPTION}),
+            "file_report": Method(self.file_report, joint_tests.ARGUMENTS, frozenset((joint_tests.TESTER,))),
             "admit": Method(self.admit, {"chain": HASH}, csrc),
             "reject": Method(self.reject, {"chain": HASH}, csrc),
         }
@@ -112,9 +115,17 @@ class Chains(Contract):
         self._store(ctx, chain, {**record, **changed})
         ctx.emit("amended", chain=chain)
 
+    def file_report(self, ctx: CallContext, args: Arguments) -> None:
+        """The report of a joint test of a chain that waits for admission, by its tester."""
+        chain, record = self._record(ctx, args)
+        if record["status"] != REGISTERED:
+            ctx.refuse("chains.admitted", chain)
+        joint_tests.file(ctx, chain, record, cast(bytes, args["report"]))
+
     def admit(self, ctx: CallContext, args: Arguments) -> None:
         """From now on the chain's headers and packets are taken."""
         chain, record = self._pending(ctx, args)
+        joint_tests.demand(ctx, chain)
         self._store(
             ctx,
             chain,
@@ -131,6 +142,7 @@ class Chains(Contract):
             b"r" + chain,
             _market_key(cast(str, record["market"])),
             _chain_id_key(cast(str, record["chain_id"])),
+            joint_tests.place(chain),
         ):
             ctx.delete(key)
         ctx.emit("rejected", chain=chain, market=record["market"])

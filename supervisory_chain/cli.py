@@ -36,6 +36,7 @@ from service_registry.resolver_cli import resolver_app
 from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
 from supervisory_chain.looking.cli import app as look_app
 from supervisory_chain.puller.cli import app as puller_app
+from supervisory_chain.regulating.admission_cli import app as admission_app
 from supervisory_chain.regulating.cases_cli import app as cases_app
 from supervisory_chain.regulating.clients_cli import app as clients_app
 from supervisory_chain.regulating.directives_cli import app as directives_app
@@ -46,6 +47,7 @@ app.add_typer(validators_app(), name="validators")
 app.add_typer(successor_app, name="successor")
 app.add_typer(puller_app, name="puller")
 app.add_typer(look_app, name="look")
+app.add_typer(admission_app, name="admission")
 app.add_typer(cases_app, name="cases")
 app.add_typer(directives_app, name="directives")
 app.add_typer(clients_app, name="clients")

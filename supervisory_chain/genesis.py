@@ -8,6 +8,7 @@ from chain_core.node.provision import AccountPlan
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
+from supervisory_chain.joint_tests import DAYS, DEFAULT_DAYS
 
 CHAIN_ID = "rem-supervisory"
 CSRC_ENTITY = "中国证监会 CSRC"
@@ -25,6 +26,9 @@ ACCOUNTS = (
 GRANTABLE_ROLES = ("gateway", "operator", "tester")
 """What the registrar may give; roles of the regulator belong to governance."""
 
+NO_JOINT_TESTS = {DAYS: 0}
+"""Parameters of a chain that admits markets without a joint-test report: for trying out."""
+
 
 def supervisory_genesis(
     chain_id: str,
@@ -41,7 +45,7 @@ def supervisory_genesis(
         "",
         time_ms,
         validators,
-        {**DEFAULT_PARAMETERS, **(parameters or {})},
+        {**DEFAULT_PARAMETERS, DAYS: DEFAULT_DAYS, **(parameters or {})},
         (),
         tuple(accounts),
         documents,

@@ -15,6 +15,38 @@ from contracts.data_model.json_text import canonical, parse
 
 FORMAT: Final = "dualchain/jrt0314-report/v1"
 STANDARD: Final = "JR/T 0314-2024"
+CHECKS: Final = (
+    "tls",
+    "endpoints",
+    "networks",
+    "options",
+    "status",
+    "unknown_network",
+    "above_tip",
+    "block",
+    "chain",
+    "block_size",
+    "transaction",
+    "state",
+    "consensus",
+    "quorum",
+    "signatures",
+    "header_hash",
+    "roots",
+    "status_final",
+    "ids",
+    "object",
+    "merkle_proof",
+    "endpoints_equal",
+    "off_chain_hash",
+    "snapshot_query",
+    "envelope",
+    "seal",
+    "lifecycle",
+    "schema",
+    "authentication",
+)
+"""What an admission asks for, whatever later kits test besides: every node of a supervisory chain judges by it."""
 
 
 class ReportRefused(DualchainError):
@@ -98,6 +130,61 @@ class Read:
     document: dict[str, Any]
     public_key: bytes
     evidence: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class OpenReport:
+    """A report in its one encoding, as a contract judges it: nothing of its signature is verified yet.
+
+    ``key``: 64 bytes; ``message``: the bytes signed; ``digest``: SM3 of the file.
+    """
+
+    document: dict[str, Any]
+    key: bytes
+    message: bytes
+    signature: bytes
+    digest: bytes
+
+
+def open_report(raw: bytes) -> OpenReport:
+    """The report in a file, exactly as ``signed`` writes one. Raises ReportRefused."""
+    try:
+        found = parse(raw)
+        if canonical(found) != raw:
+            raise _refused("not in RFC 8785 form")
+        document, signature = found["report"], found["signature"]
+        _exactly(found, {"report": dict, "signature": dict})
+        _exactly(signature, {"pub_key": str, "digest_algo": str, "value": str})
+        _exactly(document, _DOCUMENT)
+        for row in document["checks"]:
+            _exactly(row, dict.fromkeys(("clause", "check", "result", "detail", "next_step"), str))
+        key, value = bytes.fromhex(signature["pub_key"]), bytes.fromhex(signature["value"])
+        message = canonical(document)
+    except (SnapshotRefused, KeyError, TypeError, ValueError) as error:
+        raise _refused("no signed report") from error
+    if (document["format"], signature["digest_algo"]) != (FORMAT, "SM3"):
+        raise _refused(f"not of format {FORMAT}")
+    if len(key) != 65 or key[0] != 4 or len(value) != 64:
+        raise _refused("04 || x || y and r || s are expected")
+    return OpenReport(document, key[1:], message, value, sm3(raw))
+
+
+_DOCUMENT: Final[dict[str, type]] = {
+    "checks": list,
+    "endpoints": list,
+    "format": str,
+    "genesis_hash": str,
+    "heights": list,
+    "network_id": str,
+    "passed": bool,
+    "standard": str,
+    "started_ms": int,
+}
+
+
+def _exactly(row: Any, fields: dict[str, type]) -> None:
+    if not isinstance(row, dict) or {name: type(value) for name, value in row.items()} != fields:
+        raise _refused("other members than a report has")
 
 
 def read_signed(raw: bytes, trusted: Sequence[bytes] = ()) -> Read:

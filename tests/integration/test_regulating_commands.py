@@ -119,6 +119,19 @@ def test_a_freeze_is_issued_by_two_officers_and_its_acknowledgement_shows(layers
     told(layers, tmp_path, story)
 
 
+def test_an_admission_shows_and_is_not_decided_twice(layers: Layers, tmp_path: Path) -> None:
+    async def story(office: Office) -> None:
+        shown = await office.run("admission", "show", "BJ")
+        assert (shown["status"], shown["market"], shown["joint_test"]) == ("admitted", "BJ", None)
+        assert "admitted already" in await office.run("admission", "admit", "BJ", who="csrc-2")
+        assert "no such chain" in await office.run("admission", "show", "00" * 32)
+        report = tmp_path / "report.json"
+        report.write_bytes(b"{}")
+        assert "REPORT_REFUSED" in await office.run("admission", "report", "BJ", str(report), who="csrc-2")
+
+    told(layers, tmp_path, story)
+
+
 def test_a_proposed_directive_shows_and_is_withdrawn(layers: Layers, tmp_path: Path) -> None:
     async def story(office: Office) -> None:
         deadline = clock(layers.supervisory.time_ms + 60_000)
