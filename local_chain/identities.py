@@ -11,7 +11,7 @@ from typing import cast
 
 from chain_core.codec.genesis import genesis_hash
 from chain_core.codec.values import decode_map, decode_value, encode_value
-from chain_core.execution.arguments import ACCOUNT, HASH, Choice, Integer, ListOf, Octets, Record, Text
+from chain_core.execution.arguments import ACCOUNT, HASH, Choice, Integer, ListOf, Octets
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.execution.overlay import Namespace
@@ -28,7 +28,6 @@ from crosschain.channel_end import ANSWERED
 from crosschain.channel_services import INVESTOR_CODE
 from crosschain.channel_state import record_place
 from crosschain.identity.did import (
-    MAX_DID_CHARACTERS,
     Did,
     NoDid,
     Subject,
@@ -38,11 +37,14 @@ from crosschain.identity.did import (
 )
 from crosschain.identity.document import ASSERTION, AUTHENTICATION, DidKey, DidRecord, DidService
 from crosschain.identity.records import (
+    ALSO_KNOWN_AS,
+    DID_TEXT,
     IDENTITIES,
     MAX_KEYS,
     MAX_LISTED,
     QUALIFIED_INVESTOR,
     REVOKED,
+    SERVICE_ROW,
     VALID,
     CredentialRecord,
     credential_place,
@@ -57,8 +59,6 @@ from crosschain.regions import REGIONS
 
 MAX_RELYING = 64
 """Accounts whose suitability stands on one credential."""
-DID_TEXT = Text(MAX_DID_CHARACTERS)
-SERVICE = Record({"id": Text(256), "type": Text(64), "endpoint": Text(512)})
 KINDS = Choice(frozenset((QUALIFIED_INVESTOR, "UniversityDegreeCredential", "CreditDataAuthorization", "CreditData")))
 
 RULES: Mapping[str, RuleText] = {
@@ -113,14 +113,14 @@ class Identities(Contract):
     def __init__(self) -> None:
         operator = frozenset(("operator",))
         did, evidence = {"did": DID_TEXT}, {"evidence": HASH}
-        known_as, services = ListOf(Text(256), MAX_LISTED, distinct=True), ListOf(SERVICE, MAX_LISTED)
+        services = ListOf(SERVICE_ROW, MAX_LISTED)
         credential = {"credential": DID_TEXT}
         period = {"valid_from_ms": Integer(1), "expires_ms": Integer(1)}
         self.methods = {
             "take_code": Method(self.take_code, {"account": ACCOUNT, "request": Integer()}, operator),
             "create": Method(self.create, {**did, "account": ACCOUNT, **evidence}, operator),
             "update": Method(self.update, did),
-            "describe": Method(self.describe, {**did, "also_known_as": known_as, "services": services}),
+            "describe": Method(self.describe, {**did, "also_known_as": ALSO_KNOWN_AS, "services": services}),
             "deactivate": Method(self.deactivate, {**did, **evidence}, operator),
             "reactivate": Method(self.reactivate, {**did, **evidence}, operator),
             "issue": Method(

@@ -163,7 +163,7 @@ def _options(by: DidRecord, key: DidKey, time_ms: int, purpose: str) -> dict[str
 
 def verify_credential(raw: bytes | str, look: LookUp, *, now_ms: int) -> Credential:
     """The credential, if it holds now. Raises CredentialRefused."""
-    return _credential(_parsed(raw), look, now_ms)
+    return _credential(parsed(raw), look, now_ms)
 
 
 def verify_presentation(raw: bytes | str, look: LookUp, *, now_ms: int, nonce: str) -> Presentation:
@@ -172,7 +172,7 @@ def verify_presentation(raw: bytes | str, look: LookUp, *, now_ms: int, nonce: s
     Whoever presents credentials about somebody else needs that one's authorisation: the caller looks at
     ``Presentation.holder`` and the credentials' subjects (docs/spec/identity.md §5). Raises CredentialRefused.
     """
-    document = _parsed(raw)
+    document = parsed(raw)
     shown = listed(document.get("verifiableCredential", []))
     _types(document, PRESENTATION)
     if not 1 <= len(shown) <= MAX_CREDENTIALS or not all(isinstance(one, dict) for one in shown):
@@ -228,7 +228,8 @@ def _credential(document: Mapping[str, Any], look: LookUp, now_ms: int) -> Crede
     return Credential(identifier, types, issuer, tuple(subjects), issued_ms, expires_ms, document)
 
 
-def _parsed(raw: bytes | str) -> dict[str, Any]:
+def parsed(raw: bytes | str) -> dict[str, Any]:
+    """A JSON object in which no name stands twice. Raises CredentialRefused (``malformed``)."""
     if len(raw) > MAX_DOCUMENT_CHARACTERS:
         _refuse("malformed", f"longer than {MAX_DOCUMENT_CHARACTERS}")
     try:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.crypto.hashing import sm3
+from chain_core.execution.arguments import Boolean, Choice, Integer, Kind, ListOf, Octets, Record, Text
 from chain_core.types.errors import MalformedBytes
+from chain_core.types.ids import ACCOUNT_ID_SIZE, HASH_SIZE, PUBLIC_KEY_SIZE
 from chain_core.types.values import Value
-from crosschain.identity.document import DidKey, DidRecord, DidService
+from crosschain.identity.did import MAX_DID_CHARACTERS
+from crosschain.identity.document import ASSERTION, AUTHENTICATION, DidKey, DidRecord, DidService
 
 IDENTITIES = "identities"
 """The contract's name on the local chains and on the supervisory one: part of proven state keys."""
@@ -92,56 +95,74 @@ def encode_did(record: DidRecord) -> bytes:
     return encode_value(did_payload(record))
 
 
-def decode_did(raw: bytes) -> DidRecord:
-    """The reverse. Raises MalformedBytes."""
-    row = decode_map(raw, "DID record")
-    try:
-        keys = tuple(
-            DidKey(
-                cast(int, k["number"]),
-                cast(bytes, k["key"]),
-                cast(str, k["purpose"]),
-                cast(int, k["from_ms"]),
-                cast(int, k["until_ms"]),
-            )
-            for k in cast(Sequence[Mapping[str, Value]], row["keys"])
-        )
-        services = tuple(
-            DidService(s["id"], s["type"], s["endpoint"]) for s in cast(Sequence[Mapping[str, str]], row["services"])
-        )
-        return DidRecord(
-            cast(str, row["did"]),
-            cast(bytes, row["account"]),
-            cast(int, row["created_ms"]),
-            cast(int, row["updated_ms"]),
-            cast(int, row["version"]),
-            cast(bool, row["active"]),
-            keys,
-            tuple(cast(Sequence[str], row["also_known_as"])),
-            services,
-        )
-    except (KeyError, TypeError, AttributeError):
+_TIME, _COUNT = Integer(0), Integer(0)
+_KEY_ROW = Record(
+    {
+        "number": Integer(1),
+        "key": Octets(PUBLIC_KEY_SIZE),
+        "purpose": Choice(frozenset((AUTHENTICATION, ASSERTION))),
+        "from_ms": _TIME,
+        "until_ms": _TIME,
+    }
+)
+DID_TEXT = Text(MAX_DID_CHARACTERS)
+SERVICE_ROW = Record({"id": Text(256), "type": Text(64), "endpoint": Text(512)})
+ALSO_KNOWN_AS = ListOf(Text(256), MAX_LISTED, distinct=True)
+_DID = Record(
+    {
+        "did": DID_TEXT,
+        "account": Octets(ACCOUNT_ID_SIZE),
+        "created_ms": _TIME,
+        "updated_ms": _TIME,
+        "version": _COUNT,
+        "active": Boolean(),
+        "also_known_as": ALSO_KNOWN_AS,
+        "services": ListOf(SERVICE_ROW, MAX_LISTED),
+        "keys": ListOf(_KEY_ROW, MAX_KEYS),
+    }
+)
+_CREDENTIAL = Record(
+    {
+        "credential": DID_TEXT,
+        "digest": Octets(HASH_SIZE),
+        "kind": Text(64),
+        "issuer": DID_TEXT,
+        "subject": DID_TEXT,
+        "valid_from_ms": _TIME,
+        "expires_ms": _TIME,
+        "status": Choice(frozenset((VALID, REVOKED))),
+        "height": _COUNT,
+    }
+)
+
+
+def _read(raw: bytes, kind: Kind, name: str) -> Mapping[str, Any]:
+    """The map, when it is of this kind: another market's chain wrote it. Raises MalformedBytes."""
+    row = decode_map(raw, name)
+    if not kind.admits(cast(Value, row)):
         raise MalformedBytes(
-            "DID record: other fields than version 1 has", where="identities", next_step="ask another node"
-        ) from None
+            f"{name}: other fields than version 1 has", where="identities", next_step="ask another node"
+        )
+    return row
+
+
+def decode_did(raw: bytes) -> DidRecord:
+    """The reverse of ``encode_did``. Raises MalformedBytes."""
+    row = _read(raw, _DID, "DID record")
+    return DidRecord(
+        row["did"],
+        row["account"],
+        row["created_ms"],
+        row["updated_ms"],
+        row["version"],
+        row["active"],
+        tuple(DidKey(k["number"], k["key"], k["purpose"], k["from_ms"], k["until_ms"]) for k in row["keys"]),
+        tuple(row["also_known_as"]),
+        tuple(DidService(s["id"], s["type"], s["endpoint"]) for s in row["services"]),
+    )
 
 
 def decode_credential(raw: bytes) -> CredentialRecord:
     """A credential's record from its canonical map. Raises MalformedBytes."""
-    row = decode_map(raw, "credential record")
-    try:
-        return CredentialRecord(
-            cast(str, row["credential"]),
-            cast(bytes, row["digest"]),
-            cast(str, row["kind"]),
-            cast(str, row["issuer"]),
-            cast(str, row["subject"]),
-            cast(int, row["valid_from_ms"]),
-            cast(int, row["expires_ms"]),
-            cast(str, row["status"]),
-            cast(int, row["height"]),
-        )
-    except KeyError:
-        raise MalformedBytes(
-            "credential record: other fields than version 1 has", where="identities", next_step="ask another node"
-        ) from None
+    row = _read(raw, _CREDENTIAL, "credential record")
+    return CredentialRecord(**row)

@@ -136,7 +136,7 @@ def read_block(answer: Any, height: int) -> Block:
     if found != height:
         fail("shape", f"{where}/height", f"the block of height {found} was answered")
     header = member(answer, "header", dict, where)
-    leaves = answer.get("tx_leaves") or []
+    leaves = member(answer, "tx_leaves", list, where, missing=True) or []
     return Block(
         height,
         hexadecimal(answer, "hash", where, 32),

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from tests.fuzz import targets_business, targets_crypto, targets_ledger, targets_network, targets_texts
+from tests.fuzz import targets_border, targets_business, targets_crypto, targets_ledger, targets_network, targets_texts
 from tests.fuzz.target import Target
 
 PARTS: dict[str, list[Target]] = {
@@ -18,6 +18,7 @@ PARTS: dict[str, list[Target]] = {
     "keys": list(targets_crypto.targets()),
     "payloads": list(targets_business.targets()),
     "records": list(targets_texts.targets()),
+    "border": list(targets_border.targets()),
 }
 """By the harness that runs what no word below names."""
 TARGETS: dict[str, Target] = {target.name: target for target in chain(*PARTS.values())}
@@ -41,6 +42,8 @@ _PREFIXES = {
     "configurations": "config- genesis-file",
     "tables": "table- node-plan identifier",
     "records": "audit- evidence-",
+    "border": "jrt0314-",
+    "identity": "identity-",
 }
 
 
