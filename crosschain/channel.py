@@ -35,6 +35,7 @@ class AckCode(IntEnum):
     UNKNOWN_SERVICE = 2
     UNREADABLE = 3
     REFUSED = 4
+    HALTED = 5
 
 
 class ChannelRefused(Exception):

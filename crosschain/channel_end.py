@@ -264,6 +264,8 @@ def _answer(ctx: CallContext, payload: bytes, offers: str, handlers: Mapping[str
         return AckCode.UNREADABLE, b""
     if not known.arguments.admits(arguments):
         return AckCode.UNREADABLE, b""
+    if name not in handlers:
+        return AckCode.HALTED, b""
     response = encode_value(handlers[name](ctx, cast(Mapping[str, Value], arguments)))
     if len(response) > channel.MAX_RESPONSE_BYTES:
         return AckCode.REFUSED, b""

@@ -28,6 +28,7 @@ from crosschain.channel_state import received_place
 from crosschain.following import CERTIFICATE_BYTES, HEADER_BYTES, client_at, decode_followed, decode_position
 from crosschain.light_client import Examined, Finding, Verdict, examine_past
 from crosschain.packets import CHANNEL, SERVICE_CHANNEL, SUPERVISION, read_channel, received_key, sent_key
+from local_chain import service_halts
 
 MAX_PACKETS = 64
 """Packets of one operation: all of one block's outbox."""
@@ -131,11 +132,12 @@ class Channel(Contract):
                 ctx.refuse("channel.proof", index, error.what[:_MAX_DETAIL])
         _verify(ctx, unverified)
         ctx.put(place, encode_value({"next": expected, "height": header.height}))
-        end = End.of(ctx, peer)
+        end, halted = End.of(ctx, peer), service_halts.halted_by(lambda key: ctx.read(SUPERVISION, key))
+        handlers = HANDLERS if halted is None else {}
         for item in arrived:
             digest = packet_hash(item.raw)
             ctx.emit("delivered", sequence=item.packet.sequence, kind=item.packet.kind, packet=digest)
-            readable, _ = end.take(item.packet, digest, header.time_ms, LOCAL, HANDLERS)
+            readable, _ = end.take(item.packet, digest, header.time_ms, LOCAL, handlers)
             if not readable:
                 end.count_unreadable()
                 ctx.emit("unreadable", sequence=item.packet.sequence, packet=digest)

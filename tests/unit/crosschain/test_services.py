@@ -9,6 +9,7 @@ import pytest
 
 from chain_core.codec.block import decode_header, encode_header
 from chain_core.codec.proofs import decode_packet
+from chain_core.codec.seen import state_key
 from chain_core.codec.signed import derive_id
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.execution.arguments import Document
@@ -26,7 +27,7 @@ from crosschain.channel_state import (
     source_key,
     totals_key,
 )
-from crosschain.packets import SERVICE_CHANNEL, count_in, received_key, sent_key
+from crosschain.packets import ALL_SERVICES, SERVICE_CHANNEL, count_in, received_key, sent_key
 from local_chain import channel as market_channel
 from tests.unit.crosschain.chains import Chain, Layers, account, op
 from tests.unit.crosschain.couriers import Courier, plan_refund_above, plan_refund_below, plan_services_down
@@ -272,3 +273,28 @@ def test_the_packets_say_what_the_specification_says(pair: Layers) -> None:
     assert set(ack) == {"sequence", "packet", "code", "hash", "response"}
     assert len(encode_value(ack["response"])) <= channel.MAX_RESPONSE_BYTES
     assert pair.supervisory.value(received_key(pair.local.hash, SERVICE_CHANNEL)) is None
+
+
+def direct_services(layers: Layers, kind: str) -> None:
+    """A directive about all services of the market, carried down."""
+    above = layers.supervisory
+    row: dict[str, Value] = {"chain": layers.local.hash, "kind": kind, "service": ALL_SERVICES, "reference": "example"}
+    issue = op("directives", "issue", **row, deadline_ms=above.time_ms + 60_000)
+    assert above.one("csrc-1", issue).code == 0
+    last = decode_map(above.store.get(state_key("directives", b"q")) or b"")["last"]
+    assert above.one("csrc-2", op("directives", "confirm", number=last)).code == 0
+    carry(layers)
+
+
+def test_a_market_whose_services_are_halted_answers_nobody_and_the_units_go_back(pair: Layers) -> None:
+    direct_services(pair, "halt_service")
+    assert ask_down(pair).code == 0
+    carry(pair)
+    ended = record(pair.supervisory, pair.local)
+    assert (ended["code"], ended["response"]) == (AckCode.HALTED, b"")
+    _, units = end_of(pair.supervisory, pair.local)
+    assert (units.escrow, units.paid, units.available) == (0, 0, GRANTED)
+    direct_services(pair, "resume_service")
+    assert ask_down(pair).code == 0
+    carry(pair)
+    assert record(pair.supervisory, pair.local, 1)["code"] == AckCode.ANSWERED
