@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from chain_core.types.errors import DualchainError
+from crosschain.channel_state import local_received_key
 from crosschain.following import decode_position
-from crosschain.packets import UPWARD_CHANNELS, count_in, supervision_key
+from crosschain.packets import SERVICE_CHANNEL, UPWARD_CHANNELS, count_in, read_channel, sent_key, supervision_key
 from crosschain.relayer import planner
 from crosschain.relayer.link import NotBegun
 from crosschain.relayer.worker import Relayer
@@ -61,4 +62,16 @@ async def _down(relayer: Relayer) -> dict[str, Any]:
         "behind_heights": state.header.height - position.height,
         "issued": count_in(state.values[0]),
         "executed": position.count,
+        "channels": {SERVICE_CHANNEL: await _services(relayer)},
     }
+
+
+async def _services(relayer: Relayer) -> dict[str, int]:
+    """Requests and answers towards the local chain."""
+    pair = relayer.local.genesis_hash, relayer.supervisory.genesis_hash
+    sent = await relayer.supervisory.state([sent_key(pair[0], SERVICE_CHANNEL)])
+    try:
+        taken = (await relayer.local.state([local_received_key(*pair)])).values[0]
+    except NotBegun:
+        taken = None
+    return {"sent": count_in(sent.values[0]), "arrived": read_channel(taken)[0]}
