@@ -207,7 +207,8 @@ def _equivocation(s: Samples) -> bytes:
 
 def _proofs(s: Samples) -> tuple[Kind, ...]:
     directive = encode_packet(s.directive)
-    packets = (("report", s.outbox[0]), ("directive", directive), ("acknowledgement", s.outbox[1]))
+    services = (("request", encode_packet(s.request)), ("answer", encode_packet(s.answer)))
+    packets = (("report", s.outbox[0]), ("directive", directive), ("acknowledgement", s.outbox[1]), *services)
     inclusion = encode_inclusion(s.inclusion(s.receipt_bytes, 1))
     headers = MerkleTree([b"header %d" % height for height in range(7)])
     history = encode_consistency(ConsistencyProof(3, 7, consistency_path(headers.subtree, 3, 7)))
