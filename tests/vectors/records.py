@@ -80,8 +80,8 @@ from chain_core.types.packet import ConsistencyProof
 from chain_core.types.reopening import Reopening, SignedOrder, SignedStatement
 from chain_core.types.transaction import Envelope
 from chain_core.types.values import Value
-from tests.vectors import reopenings
-from tests.vectors.samples import WITNESS, Samples
+from tests.vectors import reopenings, service_packets
+from tests.vectors.samples import TIME_MS, WITNESS, Samples
 
 
 @dataclass(frozen=True)
@@ -207,7 +207,8 @@ def _equivocation(s: Samples) -> bytes:
 
 def _proofs(s: Samples) -> tuple[Kind, ...]:
     directive = encode_packet(s.directive)
-    services = (("request", encode_packet(s.request)), ("answer", encode_packet(s.answer)))
+    asked = service_packets.request(s.above, s.chain, TIME_MS)
+    services = (("request", encode_packet(asked)), ("answer", encode_packet(service_packets.skipped(asked))))
     packets = (("report", s.outbox[0]), ("directive", directive), ("acknowledgement", s.outbox[1]), *services)
     inclusion = encode_inclusion(s.inclusion(s.receipt_bytes, 1))
     headers = MerkleTree([b"header %d" % height for height in range(7)])

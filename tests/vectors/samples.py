@@ -224,28 +224,6 @@ class Samples:
         return Packet(self.chain, 0, self.above, 0, "directive", 0, "ack", encode_value(content))
 
     @cached_property
-    def request(self) -> Packet:
-        """A service asked for (docs/spec/channels.md §1)."""
-        content: dict[str, Value] = {
-            "service": "roll_head",
-            "arguments": encode_value({"security": bytes(16)}),
-            "timeout_ms": TIME_MS + 60_000,
-        }
-        return Packet(self.above, 0, self.chain, 0, "service", 0, "request", encode_value(content))
-
-    @cached_property
-    def answer(self) -> Packet:
-        """The acknowledgement of ``request``: skipped."""
-        content: dict[str, Value] = {
-            "sequence": self.request.sequence,
-            "packet": packet_hash(encode_packet(self.request)),
-            "code": 1,
-            "hash": bytes(32),
-            "response": b"",
-        }
-        return Packet(self.chain, 0, self.above, 0, "service", 0, "ack", encode_value(content))
-
-    @cached_property
     def outbox(self) -> tuple[bytes, ...]:
         return (encode_packet(self.packet), encode_packet(self.acknowledgement))
 
