@@ -22,8 +22,8 @@ help: ## this list
 demo: .venv ## the network of real processes with its story (INPUT=dir, KEEP=1)
 	@$(BIN)/dualchain demo run --replace $(if $(INPUT),--input "$(INPUT)") $(if $(filter-out 0,$(KEEP)),--keep)
 
-test: .venv ## all tests (ARGS="-k name" chooses some)
-	@$(BIN)/python -m pytest -q $(ARGS)
+test: .venv ## all tests, in two processes (ARGS="-k name" chooses some; ARGS="-n 0" runs them in one)
+	@$(BIN)/python -m pytest -q -n 2 --dist loadfile $(ARGS)
 
 check: .venv ## ruff, mypy --strict, import-linter
 	@failed=; for tool in "ruff check ." "ruff format --check ." mypy "lint-imports --no-cache"; do \
