@@ -18,6 +18,8 @@ from supervisory_chain.chains import CSRC, Chains
 from supervisory_chain.channel import Channel
 from supervisory_chain.clients import Clients
 from supervisory_chain.codes import CODES, Codes
+from supervisory_chain.desk.contract import Desk
+from supervisory_chain.desk.records import DESK
 from supervisory_chain.directives import Directives
 from supervisory_chain.identity_register import IdentityRegister
 from supervisory_chain.inbox import Inbox
@@ -41,6 +43,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
             Channel(),
             Clients(types),
             Codes(),
+            Desk(),
             Directives(),
             IdentityRegister(),
             Inbox(types),
@@ -50,6 +53,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
         ),
         grants={
             CLIENTS: (CASES,),
+            DESK: (CASES,),
             DIRECTIVES: (CASES, SERVICES),
             INBOX: (CASES, CHANNEL, CODES, DIRECTIVES, IDENTITIES),
             SUCCESSORS: (CHAINS, CHANNEL, CLIENTS, DIRECTIVES, INBOX),

@@ -1,0 +1,1 @@
+"""The regulator's desk: notices and inspections (docs/spec/desk.md)."""
