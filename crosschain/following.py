@@ -15,13 +15,13 @@ from chain_core.codec.validator_set import (
     hash_of_encoded_set,
 )
 from chain_core.codec.values import decode_map, encode_value
-from chain_core.execution.arguments import Octets, Optional, Record
+from chain_core.execution.arguments import Integer, Octets, Optional, Record
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import RuleText
 from chain_core.execution.overlay import Namespace
 from chain_core.types.block import Certificate
 from chain_core.types.errors import MalformedBytes
-from chain_core.types.ids import ZERO_HASH
+from chain_core.types.ids import HASH_SIZE, ZERO_HASH
 from chain_core.types.validator_set import MAX_VALIDATORS
 from crosschain.client_types import MAX_HEADER_BYTES
 from crosschain.light_client import ClientState, Examined, Finding, Verdict, conclude
@@ -127,11 +127,28 @@ def encode_position(position: Position) -> bytes:
     )
 
 
+_POSITION = Record(
+    {
+        "height": Integer(),
+        "header_hash": Octets(HASH_SIZE),
+        "time_ms": Integer(-1),
+        "count": Integer(),
+        "frozen": Integer(-1),
+        "epoch": Integer(),
+    }
+)
+
+
 def decode_position(raw: bytes | None) -> Position:
-    """The reverse; a position at genesis when there is none yet. Raises MalformedBytes."""
+    """The reverse, of this chain or proven of another one; a position at genesis when there is none yet.
+
+    Raises MalformedBytes.
+    """
     if raw is None:
         return Position()
     row = decode_map(raw, "position")
+    if not _POSITION.admits(row):
+        raise MalformedBytes("position: a field is missing, unknown or out of bounds", where="position")
     return Position(
         cast(int, row["height"]),
         cast(bytes, row["header_hash"]),

@@ -197,6 +197,7 @@ _DIRECTIVE = Record({"deadline_ms": _COUNT, "reference": Text(MAX_REFERENCE_BYTE
 _ANSWER = Record({"sequence": _COUNT, "packet": HASH, "document": HASH, "reference": Text(MAX_REFERENCE_BYTES)})
 _ACK = Record({"sequence": _COUNT, "packet": HASH, "code": Integer(0, 65_535)})
 _TOTALS = Record({"reports": _COUNT, "transactions": _COUNT, "refusals": _COUNT})
+_TAKEN = Record({"next": _COUNT, "height": _COUNT})
 _REPORT = Record(
     {
         "height": _COUNT,
@@ -304,10 +305,13 @@ def channel_key(source: bytes, channel: str, ledger: int = MAIN_LEDGER) -> bytes
 
 
 def read_channel(raw: bytes | None) -> tuple[int, int]:
-    """(next sequence, height of the block that brought the last) of a channel's record in the inbox."""
+    """(next sequence, height of the block that brought the last) of a channel, as kept here or proven of another chain.
+
+    Raises MalformedBytes.
+    """
     if raw is None:
         return 0, 0
-    row = decode_map(raw, "channel")
+    row = _row(raw, _TAKEN, "channel")
     return cast(int, row["next"]), cast(int, row["height"])
 
 

@@ -15,6 +15,7 @@ from chain_core.execution.arguments import ACCOUNT, HASH, Choice, Integer, ListO
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.execution.overlay import Namespace
+from chain_core.types.errors import MalformedBytes
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.values import Value
@@ -145,8 +146,8 @@ class Identities(Contract):
         row = {} if raw is None else decode_map(raw, "request")
         if row.get("number") != number or row["service"] != INVESTOR_CODE or row["status"] != ANSWERED:
             ctx.refuse("identities.no_answer", number)
-        code = cast(str, decode_map(cast(bytes, row["response"]), "answer")["code"])
-        if investor_code_fault(code):
+        code = _answered_code(cast(bytes, row["response"]))
+        if code is None:
             ctx.refuse("identities.no_answer", number)
         bind_code(ctx.within(KERNEL), ctx, cast(bytes, args["account"]), code)
 
@@ -321,6 +322,15 @@ class Identities(Contract):
 
 def _own_label(ctx: CallContext) -> str:
     return (ctx.get(b"l") or b"").decode("ascii")
+
+
+def _answered_code(response: bytes) -> str | None:
+    """The investor code of an answer, None when there is none: another chain wrote it, nobody looked into it yet."""
+    try:
+        code = decode_map(response, "answer").get("code")
+    except MalformedBytes:
+        return None
+    return code if isinstance(code, str) and not investor_code_fault(code) else None
 
 
 def _send(ctx: CallContext, kind: str, payload: Mapping[str, Value]) -> None:

@@ -12,6 +12,7 @@ import pytest
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map
 from chain_core.execution.codes import Code
+from chain_core.types.values import Value
 from contracts.kernel.codes import BOUND_CODE
 from contracts.kernel.records import KERNEL
 from crosschain.channel_state import request_key
@@ -19,6 +20,7 @@ from crosschain.identity.digest import identity_digest
 from crosschain.packets import count_in
 from local_chain.assembly import local_assembly
 from supervisory_chain.assembly import supervisory_assembly
+from supervisory_chain.channel import HANDLERS
 from supervisory_chain.codes import LAST, allocated_key, holder_key
 from tests.unit.crosschain.chains import Chain, Layers, account, local_genesis, op, supervisory_genesis
 from tests.unit.crosschain.couriers import Courier
@@ -149,6 +151,17 @@ def test_another_services_answer_is_no_code(markets: list[Layers]) -> None:
         timeout_ms=layers.local.time_ms + 3_600_000,
     )
     assert layers.local.one("operator", row).code == Code.OK
+    carry(layers)
+    bind = op("identities", "take_code", account=account("holder"), request=0)
+    assert layers.local.one("operator", bind).rule == "identities.no_answer"
+
+
+@pytest.mark.parametrize("answer", [{"other": "Q000000001"}, {"code": 7}, {"code": ["Q000000001"]}, [1], "Q000000001"])
+def test_an_answer_that_is_none_stops_no_block(layers: Layers, monkeypatch: pytest.MonkeyPatch, answer: Value) -> None:
+    """What the regulator's validators certify is proven, and need not make sense."""
+    monkeypatch.setitem(cast(dict[str, object], HANDLERS), "investor_code", lambda _ctx, _arguments: answer)
+    assert layers.local.one("operator", op("channel", "grant", account=account("operator"), units=1)).code == Code.OK
+    ask(layers, 1)
     carry(layers)
     bind = op("identities", "take_code", account=account("holder"), request=0)
     assert layers.local.one("operator", bind).rule == "identities.no_answer"

@@ -14,6 +14,7 @@ from chain_core.codec.values import decode_map, encode_value
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import NO_ACCOUNT
 from chain_core.types.values import Value
+from crosschain.following import Position, decode_position, encode_position
 from crosschain.packets import (
     Directive,
     count_in,
@@ -91,3 +92,29 @@ def test_keys_and_counters() -> None:
     for raw in (encode_value(-1), encode_value("7"), encode_value(True), b""):
         with pytest.raises(MalformedBytes):
             count_in(raw)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {},
+        {"next": 1},
+        {"next": b"1", "height": 1},
+        {"next": -1, "height": 1},
+        {"next": True, "height": 1},
+        {"next": 1, "height": 1, "more": 1},
+    ],
+)
+def test_a_counter_that_another_chain_keeps_is_read_as_such_or_refused(row: dict[str, Value]) -> None:
+    """Proofs are of bytes: what stands under a proven key is whatever that chain's validators certified."""
+    with pytest.raises(MalformedBytes):
+        read_channel(encode_value(row))
+
+
+@pytest.mark.parametrize("name", ["height", "header_hash", "time_ms", "count", "frozen", "epoch"])
+def test_a_position_that_another_chain_keeps_is_read_as_such_or_refused(name: str) -> None:
+    row = decode_map(encode_position(Position()))
+    assert decode_position(encode_value(row)) == Position()
+    for wrong in ({**row, name: "x"}, {key: value for key, value in row.items() if key != name}):
+        with pytest.raises(MalformedBytes):
+            decode_position(encode_value(wrong))
