@@ -35,7 +35,7 @@ async def channel_row(chain: ProvenState, own: bytes, peer: bytes, shown: int) -
     rows: list[Any] = []
     if numbers:
         _, records = await chain.state([request_key(own, peer, number) for number in numbers])
-        rows = [_request(record, header.time_ms) for record in records if record is not None]
+        rows = [request_row(record, header.time_ms) for record in records if record is not None]
     return {
         "height": header.height,
         "time_ms": header.time_ms,
@@ -57,7 +57,7 @@ async def channel_row(chain: ProvenState, own: bytes, peer: bytes, shown: int) -
     }
 
 
-def _request(raw: bytes, now_ms: int) -> dict[str, Any]:
+def request_row(raw: bytes, now_ms: int) -> dict[str, Any]:
     """One request; ``due``: it waits although its deadline has passed on this chain's own clock."""
     row = decode_map(raw, "request")
     code = cast(int, row["code"])

@@ -59,7 +59,7 @@ from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_
 from crosschain.regions import REGIONS
 from local_chain.adapter.cli import app as adapter_app
 from local_chain.calendar_source import installed_source, propose
-from local_chain.channel_cli import channel
+from local_chain.channel_cli import channel_app
 from local_chain.crosslog_cli import crosslog
 from local_chain.data.cli import app as data_app
 from local_chain.exporter.cli import app as exporter_app
@@ -75,10 +75,10 @@ app.add_typer(ledgers_app, name="ledgers")
 app.add_typer(data_app, name="data")
 app.add_typer(exporter_app, name="exporter")
 app.add_typer(adapter_app, name="adapter")
+app.add_typer(channel_app, name="channel")
 app.add_typer(interface_app, name="interface")
 app.add_typer(resolver_app("local"), name="resolver")
 app.command()(successor)
-app.command()(channel)
 app.command()(crosslog)
 
 SECURITY_ID = Annotated[str, typer.Argument(help="Security id, 32 hexadecimal digits.")]

@@ -30,7 +30,6 @@ from chain_core.node.key_protection import protection
 from chain_core.node.provision import make_accounts, make_validators, new_network, write_network
 from chain_core.node.validators_cli import validators_app
 from chain_core.node.verifying_client import VerifyingClient
-from crosschain.channel_view import MAX_SHOWN, channel_row
 from crosschain.following import decode_position
 from crosschain.packets import CLIENTS, INBOX, chain_record_key, client_key
 from service_registry.resolver_cli import resolver_app
@@ -39,6 +38,7 @@ from supervisory_chain.looking.cli import app as look_app
 from supervisory_chain.puller.cli import app as puller_app
 from supervisory_chain.regulating.admission_cli import app as admission_app
 from supervisory_chain.regulating.cases_cli import app as cases_app
+from supervisory_chain.regulating.channel_cli import app as channel_app
 from supervisory_chain.regulating.clients_cli import app as clients_app
 from supervisory_chain.regulating.directives_cli import app as directives_app
 from supervisory_chain.successor_cli import app as successor_app
@@ -50,12 +50,12 @@ app.add_typer(puller_app, name="puller")
 app.add_typer(look_app, name="look")
 app.add_typer(admission_app, name="admission")
 app.add_typer(cases_app, name="cases")
+app.add_typer(channel_app, name="channel")
 app.add_typer(directives_app, name="directives")
 app.add_typer(clients_app, name="clients")
 app.add_typer(resolver_app("supervisory"), name="resolver")
 
 CHAIN = Annotated[str, typer.Argument(help="Genesis hash of the market's chain, 64 hexadecimal digits.")]
-SHOWN = Annotated[int, typer.Option("--last", min=1, max=MAX_SHOWN, help="How many of the newest requests to list.")]
 MARKET = Annotated[str, typer.Argument(help="Region code of the market (JR/T 0326), for example BJ.")]
 
 
@@ -124,16 +124,5 @@ def following(chain: CHAIN, node: NODES, genesis: GENESIS, as_json: JSON = False
             "validators_alarm": None if alarm is None else render.plain(decode_map(alarm)),
             "reports": {} if tally is None else render.plain(decode_map(tally)),
         }
-
-    answer(genesis, node, ask, as_json)
-
-
-@app.command()
-def channel(chain: CHAIN, node: NODES, genesis: GENESIS, last: SHOWN = 20, as_json: JSON = False) -> None:
-    """What the regulator asked a market's chain 跨链服务请求: in flight, answered, refunded, its units."""
-    identity = identifier(chain, "CHAIN", 32)
-
-    async def ask(client: VerifyingClient) -> render.Row:
-        return await channel_row(client, client.view.genesis_hash, identity, last)
 
     answer(genesis, node, ask, as_json)
