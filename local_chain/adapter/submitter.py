@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
@@ -13,17 +14,21 @@ from chain_core.crypto.hashing import sm3
 from chain_core.execution.codes import Code
 from chain_core.network.signing import sign_transaction
 from chain_core.node.chain_view import VerifiedReceipt
-from chain_core.node.verifying_client import Refused, Settled
+from chain_core.node.verifying_client import NotFinal, Refused, Settled
 from chain_core.types.block import Header
 from chain_core.types.transaction import Operation, TransactionBody
 from local_chain.adapter.errors import BusinessIdReused
 from local_chain.adapter.journal import Entry, Journal
 from service_registry.chain import Account
 
+log = logging.getLogger(__name__)
+
 WINDOW_MS = 60_000
 _TAG = b"dualchain/business-id/v1"
 _EXPIRED, _NONCE_USED = "EXPIRED", "NONCE_USED"
 _MAX_ATTEMPTS = 1_000
+MAX_WAITS = 5
+"""How often more is handed in again before an import ends: about ten minutes with the chain's own waiting."""
 
 
 class Chain(Protocol):
@@ -78,7 +83,7 @@ class Submitter:
         entries = self._opened(jobs)
         by_id = {job.business_id: job for job in jobs}
         while left := [entry for entry in entries.values() if not entry.settled]:
-            outcomes = await self._chain.submit_many([entry.raw for entry in left])
+            outcomes = await self._patiently([entry.raw for entry in left])
             told = [
                 await self._told(entry, by_id[entry.business_id], outcome)
                 for entry, outcome in zip(left, outcomes, strict=True)
@@ -86,6 +91,15 @@ class Submitter:
             self._journal.put(told)
             entries.update((entry.business_id, entry) for entry in told)
         return [entries[job.business_id] for job in jobs]
+
+    async def _patiently(self, raws: Sequence[bytes]) -> list[Settled]:
+        """Handed in until they are settled: a chain that is slow for a while ends no import. Raises NotFinal."""
+        for waited in range(MAX_WAITS):
+            try:
+                return await self._chain.submit_many(raws)
+            except NotFinal as late:
+                log.warning("not final yet, handed in again (%d of %d): %s", waited + 1, MAX_WAITS, late.what)
+        return await self._chain.submit_many(raws)
 
     def done(self, jobs: Sequence[Job]) -> frozenset[str]:
         """Business ids of these that are final and took effect, as far as the journal knows."""

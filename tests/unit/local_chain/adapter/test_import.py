@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from chain_core.node.verifying_client import Settled
+from chain_core.node.verifying_client import NotFinal, Settled
 from chain_core.types.transaction import Operation
 from local_chain.adapter.errors import BusinessIdReused, ImportStopped, RollRefused
 from local_chain.adapter.reconcile import Report, reconcile
 from local_chain.adapter.roll_files import read_roll
-from local_chain.adapter.submitter import Job, nonce_of
-from tests.unit.contracts.market import Market, account
+from local_chain.adapter.submitter import MAX_WAITS, Job, nonce_of
+from tests.unit.contracts.market import Market, accept_transfers, account
 from tests.unit.local_chain.adapter.books import HEAD_HOLDINGS, HEAD_SECURITIES, Desk, write_book
 
 REGISTERS = {"BJ000001F": 3, "BJ000002F": 70, "BJ000003F": 600, "BJ000004F": 1}
@@ -97,6 +97,33 @@ def test_a_business_id_stands_for_one_business(desk: Desk) -> None:
     with pytest.raises(BusinessIdReused):
         asyncio.run(desk.submitter().submit([Job("b", job.operations), Job("b", job.operations)]))
     assert nonce_of("a", 0) != nonce_of("a", 1) != nonce_of("b", 0) and nonce_of("a", 0) < 1 << 63
+
+
+def test_a_chain_that_is_slow_for_a_while_ends_no_import(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not final in time is handed in again, as it was; a chain that stays away ends it, and nothing is lost."""
+    handed: list[list[bytes]] = []
+    slow = MAX_WAITS
+    settle = desk.chain.submit_many
+
+    async def submit_many(raws: Sequence[bytes]) -> list[Settled]:
+        handed.append(list(raws))
+        if len(handed) <= slow:
+            raise NotFinal("1 of 1 transactions are not final", where="chain", next_step="hand them in again")
+        return await settle(raws)
+
+    monkeypatch.setattr(desk.chain, "submit_many", submit_many)
+    job = Job("slow", (accept_transfers(),))
+    (entry,) = asyncio.run(desk.submitter().submit([job]))
+    assert entry.done and len(handed) == MAX_WAITS + 1 and all(raws == handed[0] for raws in handed)
+    handed.clear()
+    slow = MAX_WAITS + 1
+    other = Job("slower", (accept_transfers(),))
+    with pytest.raises(NotFinal):
+        asyncio.run(desk.submitter().submit([other]))
+    handed.clear()
+    slow = 0
+    (entry,) = asyncio.run(desk.submitter().submit([other]))
+    assert entry.done and handed
 
 
 def test_legacy_registers_take_four_eyes(tmp_path: Path) -> None:
