@@ -21,6 +21,8 @@ DAYS = "joint_test_days"
 PARAMETERS: Mapping[str, tuple[int, int]] = {DAYS: (0, 3_650)}
 DEFAULT_DAYS = 90
 MAX_REPORT_BYTES = 131_072
+MAX_CHECK_CHARACTERS = 64
+"""Of a check's name in a refusal: the file may name others than the kit has."""
 AHEAD_MS = 60_000
 """A tester's clock may be that far before block time."""
 _DAY_MS = 86_400_000
@@ -100,7 +102,7 @@ def _check_passed(ctx: CallContext, report: OpenReport) -> None:
     results: dict[str, str] = {}
     for row in cast(Sequence[Mapping[str, str]], report.document["checks"]):
         if row["result"] != Result.PASS:
-            ctx.refuse("chains.report_failed", row["check"])
+            ctx.refuse("chains.report_failed", row["check"][:MAX_CHECK_CHARACTERS])
         results[row["check"]] = row["result"]
     missing = [name for name in CHECKS if name not in results]
     if missing or not report.document["passed"]:

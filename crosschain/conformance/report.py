@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -147,7 +148,12 @@ class OpenReport:
 
 
 def open_report(raw: bytes) -> OpenReport:
-    """The report in a file, exactly as ``signed`` writes one. Raises ReportRefused."""
+    """The report in a file, exactly as ``signed`` writes one. Raises ReportRefused.
+
+    How deep the library reads depends on Python and on who calls: bounded here, so that all nodes judge alike.
+    """
+    if _nesting(raw) > MAX_NESTING:
+        raise _refused("nested deeper than a report is")
     try:
         found = parse(raw)
         if canonical(found) != raw:
@@ -158,6 +164,8 @@ def open_report(raw: bytes) -> OpenReport:
         _exactly(document, _DOCUMENT)
         for row in document["checks"]:
             _exactly(row, dict.fromkeys(("clause", "check", "result", "detail", "next_step"), str))
+        _all_of(str, document["endpoints"])
+        _all_of(int, document["heights"])
         key, value = bytes.fromhex(signature["pub_key"]), bytes.fromhex(signature["value"])
         message = canonical(document)
     except (SnapshotRefused, KeyError, TypeError, ValueError) as error:
@@ -169,6 +177,10 @@ def open_report(raw: bytes) -> OpenReport:
     return OpenReport(document, key[1:], message, value, sm3(raw))
 
 
+MAX_NESTING: Final = 4
+"""File, report, list of checks, check."""
+_STRINGS: Final = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_BRACKETS: Final = re.compile(rb"[\[\]{}]")
 _DOCUMENT: Final[dict[str, type]] = {
     "checks": list,
     "endpoints": list,
@@ -180,6 +192,20 @@ _DOCUMENT: Final[dict[str, type]] = {
     "standard": str,
     "started_ms": int,
 }
+
+
+def _nesting(raw: bytes) -> int:
+    """How deep arrays and objects stand in each other; of any JSON text exactly, of other bytes something."""
+    depth = deepest = 0
+    for bracket in _BRACKETS.findall(_STRINGS.sub(b"", raw)):
+        depth += 1 if bracket in b"[{" else -1
+        deepest = max(deepest, depth)
+    return deepest
+
+
+def _all_of(kind: type, items: list[Any]) -> None:
+    if any(type(item) is not kind for item in items):
+        raise _refused(f"a list with something else than {kind.__name__}")
 
 
 def _exactly(row: Any, fields: dict[str, type]) -> None:

@@ -15,7 +15,7 @@ from chain_core.execution.codes import Code
 from chain_core.types.genesis import Genesis, GenesisAccount
 from chain_core.types.transaction import Receipt
 from crosschain.conformance.checks import CASES
-from crosschain.conformance.report import CHECKS, Report, Result, unsigned
+from crosschain.conformance.report import CHECKS, Report, Result, Row, unsigned
 from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.joint_tests import AHEAD_MS, DAYS, DEFAULT_DAYS, place
 from tests.unit.crosschain.chains import (
@@ -132,7 +132,9 @@ def test_a_report_that_does_not_count(above: Chain, name: str) -> None:
     assert admit(above).rule == "chains.not_tested"
 
 
-@pytest.mark.parametrize("name", ["blank", "member", "cut", "unsigned", "no JSON", "nested"])
+@pytest.mark.parametrize(
+    "name", ["blank", "member", "cut", "unsigned", "no JSON", "nested", "deep", "heights", "endpoints"]
+)
 def test_a_file_that_is_no_report(above: Chain, name: str) -> None:
     good = file_of(passing(CHAIN, above.time_ms), private_key(ASSERTION + "tester"))
     files = {
@@ -142,8 +144,19 @@ def test_a_file_that_is_no_report(above: Chain, name: str) -> None:
         "unsigned": unsigned(passing(CHAIN, above.time_ms)),
         "no JSON": b"\xff\xfe",
         "nested": b"[" * 50_000,
+        # Depths at which one Python reads and another does not: nodes must not differ.
+        "deep": good.replace(b'"heights":[1,2]', b'"heights":' + b"[" * 900 + b"]" * 900),
+        "heights": good.replace(b'"heights":[1,2]', b'"heights":["1"]'),
+        "endpoints": good.replace(b'"endpoints":["', b'"endpoints":[1,"'),
     }
+    assert files[name] != good
     assert file(above, files[name]).rule == "chains.report_malformed"
+
+
+def test_a_refusal_names_a_check_in_short(above: Chain) -> None:
+    row = Row("§7", "[{" * 1_000, Result.FAIL, "", "")
+    refused = hand_in(above, checks=(row,))
+    assert (refused.rule, len(str(refused.parameters[-1]))) == ("chains.report_failed", 64)
 
 
 def test_the_tester_signs_by_an_assertion_key_of_his_own(above: Chain) -> None:
