@@ -47,7 +47,7 @@ def read_arguments(service: str, offered_by: str, texts: Sequence[str]) -> dict[
     expected = " ".join(f"{name}={_hint(kind)}" for name, kind in kinds.items())
     pairs = [text.partition("=") for text in texts]
     named = {name: value for name, _, value in pairs}
-    if named.keys() != kinds.keys() or len(named) != len(pairs) or not all(sign for _, sign, _ in pairs):
+    if named.keys() != kinds.keys() or len(named) != len(pairs):
         raise MalformedBytes("other arguments than the service takes", where=service, next_step=f"write {expected}")
     found = {name: _read(name, kinds[name], text, expected) for name, text in named.items()}
     wrong = [name for name, kind in kinds.items() if not kind.admits(found[name])]

@@ -56,11 +56,11 @@ def file(ctx: CallContext, chain: bytes, record: Mapping[str, Value], raw: bytes
         report = open_report(raw)
     except ReportRefused:  # not in the library's words, which may differ from node to node
         ctx.refuse("chains.report_malformed")
+    _check_passed(ctx, report)  # first: a test that failed early does not know whose chain it was
     own = record["client_type"] == OWN_TYPE
     names_chain = report.document["genesis_hash"] == chain.hex()
     if not names_chain and (own or report.document["network_id"] != record["chain_id"]):
         ctx.refuse("chains.report_differs", chain)
-    _check_passed(ctx, report)
     started_ms, now_ms = cast(int, report.document["started_ms"]), ctx.block.time_ms
     if started_ms > now_ms + AHEAD_MS:
         ctx.refuse("chains.report_time", started_ms, now_ms)

@@ -51,9 +51,15 @@ PEOPLE = {
 
 
 def lay_out(
-    directory: Path, client_security: str = "plaintext", people: Mapping[str, tuple[str, ...]] = PEOPLE
+    directory: Path,
+    client_security: str = "plaintext",
+    people: Mapping[str, tuple[str, ...]] = PEOPLE,
+    above: bytes = b"",
 ) -> None:
-    """Keys, genesis document and configurations; each person has a sealing key beside the transaction key."""
+    """Keys, genesis document and configurations; each person has a sealing key beside the transaction key.
+
+    ``above``: the supervisory chain's genesis document, one of its own unless given.
+    """
     new_directory(directory)
     ports = drawn_ports(8)
     plans = [NodePlan(n, f"entity {n}", "127.0.0.1", ports[2 * i], ports[2 * i + 1]) for i, n in enumerate(NAMES)]
@@ -70,7 +76,7 @@ def lay_out(
         private = generate_private_key()
         write_private_key(directory / "accounts" / f"{name}-sealing.key", private)
         accounts.append(replace(row, keys={**row.keys, "sealing": (signing_provider().sm2_public_key(private),)}))
-    above = encode_genesis(supervisory_genesis("above", now_ms(), validators, accounts))
+    above = above or encode_genesis(supervisory_genesis("above", now_ms(), validators, accounts))
     genesis = market_genesis(
         "data", "BJ", now_ms(), validators, accounts, above, MarketCalendar(), {"idle_block_ms": 1_000}
     )
@@ -151,9 +157,11 @@ class DataHouse:
 
 
 @asynccontextmanager
-async def data_house(directory: Path, people: Mapping[str, tuple[str, ...]] = PEOPLE) -> AsyncIterator[DataHouse]:
+async def data_house(
+    directory: Path, people: Mapping[str, tuple[str, ...]] = PEOPLE, above: bytes = b""
+) -> AsyncIterator[DataHouse]:
     """Nodes and the custodian's service, stopped in any case."""
-    lay_out(directory, people=people)
+    lay_out(directory, people=people, above=above)
     house = DataHouse(directory)
     for folder in house.key_folders:
         folder.mkdir()
