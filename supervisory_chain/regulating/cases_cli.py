@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, cast
 
 import typer
@@ -26,7 +27,7 @@ from supervisory_chain.regulating.common import (
     line_of,
     table,
     tell,
-    value,
+    values,
 )
 
 app = typer.Typer(
@@ -59,8 +60,7 @@ def list_cases(
         rows: list[dict[str, Any]] = []
         for market, one in chains or await all_chains(client):
             _, (raw,) = await client.state([count_key(one)])
-            for number in range(count_in(raw)):
-                rows.append({"market": market, **await read_case(client, one, number)})
+            rows += [{"market": market, **case} for case in await read_cases(client, one, range(count_in(raw)))]
         header = await client.header()
         return {"height": header.height, "cases": [row for row in rows if not only_open or row["status"] == OPEN]}
 
@@ -72,7 +72,8 @@ def show_case(chain: CHAIN, number: NUMBER, node: NODES, genesis: GENESIS, as_js
     """One case with all its facts, proven."""
 
     async def ask(client: VerifyingClient) -> render.Row:
-        return await read_case(client, await chain_of(client, chain), number)
+        (case,) = await read_cases(client, await chain_of(client, chain), [number])
+        return case
 
     tell(genesis, node, ask, as_json, render.lines)
 
@@ -104,13 +105,17 @@ def close(
     )
 
 
-async def read_case(client: VerifyingClient, chain: bytes, number: int) -> dict[str, Any]:
-    """A case as it is shown. Raises NotFound."""
-    _, found = await value(client, case_key(chain, number))
-    if found is None:
-        what = f"the chain has no case {number}"
-        raise NotFound(what, where=chain.hex(), next_step="list them: `supervisory cases list`")
-    return {"chain": chain.hex(), "case": number, **cast(dict[str, Any], render.plain(found))}
+async def read_cases(client: VerifyingClient, chain: bytes, numbers: Sequence[int]) -> list[dict[str, Any]]:
+    """Cases as they are shown. Raises NotFound."""
+    found = await values(client, [case_key(chain, number) for number in numbers])
+    for number, case in zip(numbers, found, strict=True):
+        if case is None:
+            what = f"the chain has no case {number}"
+            raise NotFound(what, where=chain.hex(), next_step="list them: `supervisory cases list`")
+    return [
+        {"chain": chain.hex(), "case": number, **cast(dict[str, Any], render.plain(case))}
+        for number, case in zip(numbers, found, strict=True)
+    ]
 
 
 def _lines(row: render.Row) -> list[str]:

@@ -29,7 +29,7 @@ from crosschain.light_client import MAX_AGE_MS
 from crosschain.packets import CLIENTS, client_key, count_in
 from supervisory_chain.cases import OPEN, count_key
 from supervisory_chain.clients import Clients
-from supervisory_chain.regulating.cases_cli import read_case
+from supervisory_chain.regulating.cases_cli import read_cases
 from supervisory_chain.regulating.common import (
     ACCOUNT,
     CHAIN,
@@ -198,7 +198,7 @@ def confirm_recovery(
 async def _state(client: VerifyingClient, chain: bytes) -> dict[str, Any]:
     header, (raw, count) = await client.state([client_key(chain), count_key(chain)])
     found = decode_position(raw)
-    cases = [await read_case(client, chain, number) for number in range(count_in(count))]
+    cases = await read_cases(client, chain, range(count_in(count)))
     lag_ms = header.time_ms - found.time_ms if found.height else None
     return {
         "chain": chain.hex(),

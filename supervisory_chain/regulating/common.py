@@ -38,6 +38,8 @@ KEY = Annotated[Path, typer.Option("--key", help="Its transaction key: SM2 PKCS#
 REFERENCE = Annotated[str, typer.Option("--reference", help="The document behind it 依据文件: 1 to 128 bytes.")]
 
 CHINA = timezone(timedelta(hours=8))
+KEYS_AT_ONCE = 256
+"""As many as a node proves in one answer."""
 Lines = Callable[[render.Row], list[str]]
 Ask = Callable[[VerifyingClient], Awaitable[render.Row]]
 
@@ -95,6 +97,14 @@ async def value(client: VerifyingClient, key: bytes) -> tuple[Header, Any]:
     """A proven, decoded value, None when it is absent."""
     header, (raw,) = await client.state([key])
     return header, None if raw is None else decode_value(raw)
+
+
+async def values(client: VerifyingClient, keys: Sequence[bytes]) -> list[Any]:
+    """Proven, decoded values in the order of the keys, None for absent ones; asked for in pages, each of one header."""
+    found: list[bytes | None] = []
+    for start in range(0, len(keys), KEYS_AT_ONCE):
+        found += (await client.state(keys[start : start + KEYS_AT_ONCE]))[1]
+    return [None if raw is None else decode_value(raw) for raw in found]
 
 
 async def chain_of(client: VerifyingClient, text: str) -> bytes:

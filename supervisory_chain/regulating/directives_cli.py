@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, cast
 
 import typer
@@ -37,6 +38,7 @@ from supervisory_chain.regulating.common import (
     table,
     tell,
     value,
+    values,
 )
 
 app = typer.Typer(
@@ -166,7 +168,7 @@ def list_directives(
     async def ask(client: VerifyingClient) -> render.Row:
         identity = await chain_of(client, chain)
         header, (raw,) = await client.state([directive_next_key(identity)])
-        rows = [await _find(client, identity, sequence, header.time_ms) for sequence in range(count_in(raw))]
+        rows = await _find(client, identity, range(count_in(raw)), header.time_ms)
         waiting = [
             {"number": number, "status": "proposed", **cast(dict[str, Any], render.plain(row)), "overdue": False}
             for number, row in await _proposed(client)
@@ -184,7 +186,8 @@ def show_directive(chain: CHAIN, sequence: SEQUENCE, node: NODES, genesis: GENES
 
     async def ask(client: VerifyingClient) -> render.Row:
         header = await client.header()
-        return await _find(client, await chain_of(client, chain), sequence, header.time_ms)
+        (row,) = await _find(client, await chain_of(client, chain), [sequence], header.time_ms)
+        return row
 
     tell(genesis, node, ask, as_json, render.lines)
 
@@ -225,22 +228,29 @@ async def _proposed(client: VerifyingClient) -> list[tuple[int, dict[str, Value]
     """All proposed directives with their numbers."""
     _, queue = await value(client, state_key(DIRECTIVES, b"q"))
     numbers = [] if queue is None else cast(list[int], queue["open"])
-    found = [(number, (await value(client, _proposed_key(number)))[1]) for number in numbers]
-    return [(number, row) for number, row in found if row is not None]
+    rows = await values(client, [_proposed_key(number) for number in numbers])
+    return [(number, row) for number, row in zip(numbers, rows, strict=True) if row is not None]
 
 
 def _proposed_key(number: int) -> bytes:
     return state_key(DIRECTIVES, b"p" + number.to_bytes(8, "big"))
 
 
-async def _find(client: VerifyingClient, chain: bytes, sequence: int, now_ms: int) -> dict[str, Any]:
-    """A directive's record, at the chain or at the one of its line that carried it out. Raises NotFound."""
+async def _find(client: VerifyingClient, chain: bytes, sequences: Sequence[int], now_ms: int) -> list[dict[str, Any]]:
+    """Directives' records, each at the chain or at the one of its line that carried it out. Raises NotFound."""
+    found: dict[int, dict[str, Any]] = {}
     for one in await line_of(client, chain):
-        _, record = await value(client, record_key(one, sequence))
-        if record is not None:
-            row = cast(dict[str, Any], render.plain(record))
-            return {"chain": one.hex(), "sequence": sequence, **row, "overdue": is_overdue(row, now_ms)}
-    raise NotFound(f"there is no directive {sequence}", where=chain.hex(), next_step=SEE)
+        missing = [sequence for sequence in sequences if sequence not in found]
+        records = await values(client, [record_key(one, sequence) for sequence in missing])
+        for sequence, record in zip(missing, records, strict=True):
+            if record is not None:
+                row = cast(dict[str, Any], render.plain(record))
+                overdue = is_overdue(row, now_ms)
+                found[sequence] = {"chain": one.hex(), "sequence": sequence, **row, "overdue": overdue}
+    for sequence in sequences:
+        if sequence not in found:
+            raise NotFound(f"there is no directive {sequence}", where=chain.hex(), next_step=SEE)
+    return [found[sequence] for sequence in sequences]
 
 
 def is_overdue(row: dict[str, Any], now_ms: int) -> bool:

@@ -18,6 +18,7 @@ from chain_core.types.errors import DualchainError
 from local_chain.assembly import local_assembly
 from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.cli import app
+from supervisory_chain.regulating import common
 from supervisory_chain.regulating.common import clock
 from tests.integration.network import now_ms
 from tests.integration.served_chain import ServedNode
@@ -128,6 +129,31 @@ def test_an_admission_shows_and_is_not_decided_twice(layers: Layers, tmp_path: P
         report = tmp_path / "report.json"
         report.write_bytes(b"{}")
         assert "REPORT_REFUSED" in await office.run("admission", "report", "BJ", str(report), who="csrc-2")
+
+    told(layers, tmp_path, story)
+
+
+def test_many_directives_and_cases_are_read_by_pages(
+    layers: Layers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        assert layers.direct("freeze_holder", "holder", deadline_ms=10_000 + number) == number
+    layers.supervisory.block(after_ms=60_000)
+    layers.supervisory.block()
+
+    async def story(office: Office) -> None:
+        async def asked(*words: str) -> tuple[Any, int]:
+            before = office.above.calls["QueryState"]
+            row = await office.run(*words)
+            return row, office.above.calls["QueryState"] - before
+
+        at_once, few = await asked("directives", "list", "BJ")
+        assert [row["sequence"] for row in at_once["directives"]] == list(range(5))
+        open_cases, few_cases = await asked("cases", "list", "--chain", "BJ")
+        assert [row["case"] for row in open_cases["cases"]] == list(range(5))
+        monkeypatch.setattr(common, "KEYS_AT_ONCE", 2)
+        assert await asked("directives", "list", "BJ") == (at_once, few + 2)
+        assert await asked("cases", "list", "--chain", "BJ") == (open_cases, few_cases + 2)
 
     told(layers, tmp_path, story)
 
