@@ -12,6 +12,7 @@ from chain_core.node import render
 from chain_core.node.command import GENESIS, JSON, NODES, PASSPHRASE
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.values import Value
+from crosschain.channel import AFTER_REFUND, CONFLICTING, EARLY, LATE, PASSED_OVER
 from crosschain.packets import count_in
 from supervisory_chain.cases import OPEN, Cases, case_key, count_key
 from supervisory_chain.regulating.common import (
@@ -45,6 +46,12 @@ KINDS = {
     "equivocators": "多方双签 equivocators",
     "conflicting_packet": "报文冲突 conflicting_packet",
     "overdue_directive": "指令逾期 overdue_directive",
+    "overdue_rectification": "整改逾期 overdue_rectification",
+    CONFLICTING: "请求冲突 conflicting_request",
+    PASSED_OVER: "跳过请求 passed_over",
+    LATE: "逾期答复 answered_late",
+    EARLY: "提前跳过 skipped_early",
+    AFTER_REFUND: "退回后答复 answered_after_refund",
 }
 STATUS = {"open": "未结 open", "closed": "已结 closed"}
 
