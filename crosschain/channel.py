@@ -97,6 +97,9 @@ def check_window(source: Source, timeout_ms: int, now_ms: int) -> None:
         raise ChannelRefused("channel.timeout", timeout_ms, now_ms, MAX_TIMEOUT_MS)
     if len(source.waiting) >= WINDOW:
         raise ChannelRefused("channel.window_full", WINDOW)
+    if source.waiting and source.asked - source.waiting[0].number >= KEPT_REQUESTS:
+        # Its record would be overwritten. Only a destination that leaves out one acknowledgement alone gets us here.
+        raise ChannelRefused("channel.window_full", KEPT_REQUESTS)
 
 
 def ask(source: Source, sequence: int, packet: bytes, timeout_ms: int, units: int) -> Source:
@@ -130,12 +133,18 @@ def refund_unreceived(source: Source, sequence: int, header_ms: int, received: i
     return after, Ending(found, given_back=True, closed=False)
 
 
-def refund_unanswered(source: Source, sequence: int, header_ms: int, sent: int, taken: int) -> tuple[Source, Ending]:
-    """By silence: all ``sent`` packets of the destination up to the header were ``taken`` here, no answer among them.
+def refund_unanswered(
+    source: Source, sequence: int, header_ms: int, received: int, sent: int, taken: int
+) -> tuple[Source, Ending]:
+    """By silence: the destination ``received`` it, and all its ``sent`` packets up to the header were ``taken`` here,
+    no answer among them.
 
-    The request is closed, since no acknowledgement can come; one refunded by non-receipt before gets nothing again.
+    The request is closed, since no acknowledgement can come; one refunded by non-receipt before gets nothing again. One
+    that was not received is under way, and stays within the window.
     """
     found = check_refund(source, sequence, header_ms)
+    if received <= sequence:
+        raise ChannelRefused("channel.not_received", sequence, received)
     if sent > taken:
         raise ChannelRefused("channel.underway", sequence, sent, taken)
     return _closed(source, found), Ending(found, given_back=not found.refunded)

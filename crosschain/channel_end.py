@@ -12,7 +12,19 @@ from typing import cast
 from chain_core.codec.proofs import check_state_proof, decode_state_proof, encode_packet, packet_hash
 from chain_core.codec.values import decode_map, decode_value, encode_value
 from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import ACCOUNT, HASH, Choice, Document, Integer, Kind, ListOf, Octets, Record, Text
+from chain_core.execution.arguments import (
+    ACCOUNT,
+    HASH,
+    Choice,
+    Document,
+    Integer,
+    Kind,
+    ListOf,
+    Octets,
+    Optional,
+    Record,
+    Text,
+)
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import RuleText
 from chain_core.execution.overlay import Namespace
@@ -38,11 +50,12 @@ REQUEST: Mapping[str, Kind] = {
     "arguments": Document(channel.MAX_ARGUMENT_BYTES, 3),
     "timeout_ms": Integer(),
 }
+_COUNTER: Mapping[str, Kind] = {"value": Octets(0, MAX_COUNTER_BYTES), "proof": Octets(1, MAX_PROOF_BYTES)}
 REFUND: Mapping[str, Kind] = {
     "sequences": ListOf(Integer(), channel.WINDOW, 1, distinct=True),
     "counter": Choice(frozenset((channel.RECEIVED, channel.SENT))),
-    "value": Octets(0, MAX_COUNTER_BYTES),
-    "proof": Octets(1, MAX_PROOF_BYTES),
+    **_COUNTER,
+    "received": Optional(Record(_COUNTER)),
     "height": Integer(1),
 }
 """Argument kinds of the methods that both chains have; each adds how it comes by a header."""
@@ -62,6 +75,10 @@ RULES: Mapping[str, RuleText] = {
     ),
     "channel.received": RuleText(
         "请求 {0} 已被收取，对方下一个序号为 {1}", "the request {0} was taken, the destination expects {1}"
+    ),
+    "channel.not_received": RuleText(
+        "请求 {0} 尚未证明已被收取，对方下一个序号为 {1}",
+        "the request {0} is not proven taken, the destination expects {1}",
     ),
     "channel.underway": RuleText(
         "请求 {0}：对方已发 {1} 个报文，此处只收到 {2} 个",
@@ -159,21 +176,25 @@ class End:
         )
         return sequence, packet_hash(encode_packet(packet))
 
-    def refund(self, header: Header, place: bytes, taken: int, args: Mapping[str, Value]) -> None:
-        """Gives units back by a counter proven under the peer's header, whose signatures the caller verifies.
+    def refund(self, header: Header, places: Mapping[str, bytes], taken: int, args: Mapping[str, Value]) -> None:
+        """Gives units back by counters proven under the peer's header, whose signatures the caller verifies.
 
-        ``place``: full key of the counter in the peer's state; ``taken``: the next sequence expected from it here.
+        ``places``: full keys of both counters in the peer's state; ``taken``: the next sequence expected from it here.
         """
-        counter = cast(str, args["counter"])
+        counter, sequences = cast(str, args["counter"]), sorted(cast(Sequence[int], args["sequences"]))
         source, endings = self.source, []
-        found = _proven(self.ctx, header, place, args)
+        found = _proven(self.ctx, header, counter, places, args)
         try:
-            for sequence in sorted(cast(Sequence[int], args["sequences"])):
-                if counter == channel.RECEIVED:
+            if counter == channel.RECEIVED:
+                for sequence in sequences:
                     source, ending = channel.refund_unreceived(source, sequence, header.time_ms, found)
-                else:
-                    source, ending = channel.refund_unanswered(source, sequence, header.time_ms, found, taken)
-                endings.append(ending)
+                    endings.append(ending)
+            else:
+                also = cast(Mapping[str, Value] | None, args.get("received"))
+                received = 0 if also is None else _proven(self.ctx, header, channel.RECEIVED, places, also)
+                for sequence in sequences:
+                    source, ending = channel.refund_unanswered(source, sequence, header.time_ms, received, found, taken)
+                    endings.append(ending)
         except ChannelRefused as refusal:
             self.ctx.refuse(refusal.rule, *refusal.parameters)
         self._end(source, endings)
@@ -272,11 +293,13 @@ def _answer(ctx: CallContext, payload: bytes, offers: str, handlers: Mapping[str
     return AckCode.ANSWERED, response
 
 
-def _proven(ctx: CallContext, header: Header, place: bytes, args: Mapping[str, Value]) -> int:
+def _proven(
+    ctx: CallContext, header: Header, counter: str, places: Mapping[str, bytes], shown: Mapping[str, Value]
+) -> int:
     """The counter under the header's state root; an empty value stands for its absence."""
-    counter, value = cast(str, args["counter"]), cast(bytes, args["value"]) or None
+    value = cast(bytes, shown["value"]) or None
     try:
-        check_state_proof(place, value, decode_state_proof(cast(bytes, args["proof"])), header.state_root)
+        check_state_proof(places[counter], value, decode_state_proof(cast(bytes, shown["proof"])), header.state_root)
         return read_channel(value)[0] if counter == channel.RECEIVED else count_in(value)
     except (InvalidProof, MalformedBytes) as error:
         ctx.refuse("channel.proof", counter, error.what[:MAX_DETAIL_CHARACTERS])

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from chain_core.codec.values import decode_map
 from chain_core.execution.arguments import Choice, Integer, Kind, Octets, Record, Text
 from chain_core.execution.context import CallContext
+from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import ACCOUNT_ID_SIZE, HASH_SIZE
 from chain_core.types.values import Value
-from contracts.codes.investor import CATEGORIES
+from contracts.codes.investor import CATEGORIES, investor_code_fault
 
 LOCAL, SUPERVISORY = "local", "supervisory"
 ROLL_HEAD, PARTY_STATUS, INVESTOR_CODE = "roll_head", "party_status", "investor_code"
@@ -45,3 +47,12 @@ def service_of(name: str, offered_by: str, arguments: Value) -> Service | None:
     if found is None or found.offered_by != offered_by or not found.arguments.admits(arguments):
         return None
     return found
+
+
+def code_answered(response: bytes) -> str | None:
+    """The investor code of an answer that another chain wrote; None when there is none in it."""
+    try:
+        code = decode_map(response, "answer").get("code")
+    except MalformedBytes:
+        return None
+    return code if isinstance(code, str) and not investor_code_fault(code) else None

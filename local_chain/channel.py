@@ -106,10 +106,10 @@ class Channel(Contract):
         """Units back, by a counter in the supervisory chain's state."""
         peer, own = _peer(ctx), ctx.block.genesis_hash
         header, unverified = _header(ctx, args)
-        unreceived = args["counter"] == channel.RECEIVED
-        place = received_key(own, SERVICE_CHANNEL) if unreceived else sent_key(own, SERVICE_CHANNEL)
+        keys = received_key(own, SERVICE_CHANNEL), sent_key(own, SERVICE_CHANNEL)
+        places = dict(zip((channel.RECEIVED, channel.SENT), keys, strict=True))
         taken, _ = read_channel(ctx.get(received_place(own, peer)))
-        End.of(ctx, peer).refund(header, place, taken, args)
+        End.of(ctx, peer).refund(header, places, taken, args)
         _verify(ctx, unverified)
 
     def deliver(self, ctx: CallContext, args: Arguments) -> None:

@@ -15,18 +15,16 @@ from chain_core.execution.arguments import ACCOUNT, HASH, Choice, Integer, ListO
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.execution.overlay import Namespace
-from chain_core.types.errors import MalformedBytes
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.values import Value
-from contracts.codes.investor import investor_code_fault
 from contracts.kernel.calendar import day_of
 from contracts.kernel.codes import BOUND_CODE, CREDIT_CODE, bind_code, code_key
 from contracts.kernel.four_eyes import require_second_house
 from contracts.kernel.parties import require_active
 from contracts.kernel.records import KERNEL, SUITABILITY, decode_suitability, encode_suitability
 from crosschain.channel_end import ANSWERED
-from crosschain.channel_services import INVESTOR_CODE
+from crosschain.channel_services import INVESTOR_CODE, code_answered
 from crosschain.channel_state import record_place
 from crosschain.identity.did import (
     Did,
@@ -146,7 +144,7 @@ class Identities(Contract):
         row = {} if raw is None else decode_map(raw, "request")
         if row.get("number") != number or row["service"] != INVESTOR_CODE or row["status"] != ANSWERED:
             ctx.refuse("identities.no_answer", number)
-        code = _answered_code(cast(bytes, row["response"]))
+        code = code_answered(cast(bytes, row["response"]))
         if code is None:
             ctx.refuse("identities.no_answer", number)
         bind_code(ctx.within(KERNEL), ctx, cast(bytes, args["account"]), code)
@@ -322,15 +320,6 @@ class Identities(Contract):
 
 def _own_label(ctx: CallContext) -> str:
     return (ctx.get(b"l") or b"").decode("ascii")
-
-
-def _answered_code(response: bytes) -> str | None:
-    """The investor code of an answer, None when there is none: another chain wrote it, nobody looked into it yet."""
-    try:
-        code = decode_map(response, "answer").get("code")
-    except MalformedBytes:
-        return None
-    return code if isinstance(code, str) and not investor_code_fault(code) else None
 
 
 def _send(ctx: CallContext, kind: str, payload: Mapping[str, Value]) -> None:

@@ -62,10 +62,9 @@ class Channel(Contract):
         """Units back, by a counter in the market's state."""
         chain, own = cast(bytes, args["chain"]), ctx.block.genesis_hash
         header, unverified = past_headers.header_of(ctx, _client(ctx, chain), cast(int, args["height"]), args)
-        unreceived = args["counter"] == channel.RECEIVED
-        place = local_received_key(chain, own) if unreceived else sent_key(own, SERVICE_CHANNEL)
+        places = {channel.RECEIVED: local_received_key(chain, own), channel.SENT: sent_key(own, SERVICE_CHANNEL)}
         taken, _ = read_channel(ctx.read(INBOX, channel_key(chain, SERVICE_CHANNEL)))
-        End.of(ctx, chain).refund(header, place, taken, args)
+        End.of(ctx, chain).refund(header, places, taken, args)
         past_headers.verify(ctx, chain, unverified, args)
 
 

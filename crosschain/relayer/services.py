@@ -173,8 +173,13 @@ def _refund(asking: Side, asked: Side, args: dict[str, Value]) -> Plan:
         **args,
         "sequences": list[Value](sequences),
         "counter": counter,
-        "value": item.value or b"",
-        "proof": item.proof,
+        **_counter(item),
         "height": asked.height,
     }
+    if counter == SENT:
+        row["received"] = _counter(asked.received)
     return (Operation(CHANNEL, "refund", row | _header(asked.certified)),)
+
+
+def _counter(item: StateItem) -> dict[str, Value]:
+    return {"value": item.value or b"", "proof": item.proof}

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from crosschain import channel
-from crosschain.channel import AckCode, ChannelRefused, Ending, Source, Units, Waiting
+from crosschain.channel import AckCode, ChannelRefused, Ending, Source, Units
 
 START_MS = 1_000_000
 UNITS = 3
@@ -120,7 +120,9 @@ class Exchange(RuleBasedStateMachine):
         by_silence = data.draw(st.booleans())
         try:
             if by_silence:
-                made = channel.refund_unanswered(self.source, sequence, header.time_ms, header.sent, self.taken)
+                made = channel.refund_unanswered(
+                    self.source, sequence, header.time_ms, header.received, header.sent, self.taken
+                )
             else:
                 made = channel.refund_unreceived(self.source, sequence, header.time_ms, header.received)
         except ChannelRefused:
@@ -148,6 +150,7 @@ class Exchange(RuleBasedStateMachine):
         assert units.paid == UNITS * source.answered
         assert source.asked == source.answered + source.refunded + sum(1 for one in source.waiting if not one.refunded)
         assert len(source.waiting) <= channel.WINDOW
+        assert len(self.asked) - self.there.received <= channel.WINDOW, "what is under way stays within the window"
 
     def teardown(self) -> None:
         """Deadlines pass, everything is delivered: every request has ended, as what became of it there says."""
@@ -240,7 +243,7 @@ def test_a_chain_that_is_taken_no_more_gives_everything_back_once() -> None:
 
 
 def test_silence_closes_what_was_refunded_before_without_giving_again() -> None:
-    after, ending = channel.refund_unanswered(waiting(1, (0,)), 0, START_MS, 4, 4)
+    after, ending = channel.refund_unanswered(waiting(1, (0,)), 0, START_MS, 1, 4, 4)
     assert (ending.given_back, ending.closed, after.waiting, after.refunded) == (False, True, (), 1)
 
 
@@ -251,7 +254,8 @@ REFUSED = {
     "channel.refunded": lambda s: channel.refund_unreceived(
         channel.refund_unreceived(s, 0, START_MS, 0)[0], 0, START_MS, 0
     ),
-    "channel.underway": lambda s: channel.refund_unanswered(s, 0, START_MS, 5, 4),
+    "channel.underway": lambda s: channel.refund_unanswered(s, 0, START_MS, 1, 5, 4),
+    "channel.not_received": lambda s: channel.refund_unanswered(s, 1, START_MS, 1, 4, 4),
     "channel.timeout": lambda s: channel.check_window(s, START_MS, START_MS),
     "channel.window_full": lambda s: channel.check_window(waiting(channel.WINDOW), START_MS + 1, START_MS),
 }
@@ -271,5 +275,16 @@ def test_a_deadline_lies_within_a_week() -> None:
 
 
 def test_the_record_of_a_waiting_request_is_never_overwritten() -> None:
+    """Not by a destination either that leaves one acknowledgement out, so that all requests behind it are closed."""
     assert channel.WINDOW < channel.KEPT_REQUESTS
-    assert isinstance(waiting(1).waiting[0], Waiting)
+    source = channel.ask(Source(), 0, digest(0), START_MS + 1, UNITS)
+    for sequence in range(1, channel.KEPT_REQUESTS):
+        channel.check_window(source, START_MS, START_MS - 1)
+        source = channel.ask(source, sequence, digest(sequence), START_MS, UNITS)
+        source, _ = channel.refund_unanswered(source, sequence, START_MS, source.asked, 0, 0)
+    with pytest.raises(ChannelRefused) as refusal:
+        channel.check_window(source, START_MS, START_MS - 1)
+    assert refusal.value.parameters == (channel.KEPT_REQUESTS,)
+    assert source.waiting[0].number == 0
+    source, ending = channel.refund_unreceived(source, 0, START_MS + 1, 0)
+    assert ending.given_back

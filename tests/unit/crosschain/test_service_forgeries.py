@@ -135,6 +135,10 @@ class Scene:
         )
 
 
+def _counter(proven: Proven) -> dict[str, Value]:
+    return {"value": proven.value or b"", "proof": proven.proof}
+
+
 def _shown(proven: Proven) -> dict[str, Value]:
     return {
         "value": proven.value or b"",
@@ -256,7 +260,19 @@ FORGERIES: dict[str, tuple[str, Callable[[Scene], Receipt]]] = {
     # -- silence
     "silence while the answer is under way": (
         "channel.underway",
+        lambda s: s.refund(s.sent, 0, counter="sent", received=_counter(s.received)),
+    ),
+    "silence about a request that was never taken": (
+        "channel.not_received",
+        lambda s: s.refund(s.sent, 1, counter="sent", received=_counter(s.received)),
+    ),
+    "silence about a request of which nothing is shown": (
+        "channel.not_received",
         lambda s: s.refund(s.sent, 0, counter="sent"),
+    ),
+    "silence with the other counter in the place of what was received": (
+        "channel.proof",
+        lambda s: s.refund(s.sent, 0, counter="sent", received=_counter(s.sent)),
     ),
     "silence proven by what was received": ("channel.proof", lambda s: s.refund(s.received, 0, counter="sent")),
     "silence that says nothing was ever sent": (

@@ -147,6 +147,33 @@ def test_too_late_without_a_refund_the_skip_gives_units_back(pair: Layers, way: 
     assert (source.waiting, source.refunded, units.available) == ((), 1, GRANTED)
 
 
+@pytest.mark.parametrize("way", ["down", "up"])
+def test_a_request_taken_and_never_acknowledged_is_refunded_by_silence(
+    pair: Layers, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """A destination that breaks the rule of one acknowledgement a request holds nobody's units, nor the window."""
+    asking, asked = (pair.supervisory, pair.local) if way == "down" else (pair.local, pair.supervisory)
+    assert (ask_down if way == "down" else ask_up)(pair, 5_000).code == 0
+    with monkeypatch.context() as silent:
+        silent.setattr(channel_end, "serve", lambda *_: True)
+        carry(pair)
+    plan = plan_refund_above if way == "down" else plan_refund_below
+    assert len(end_of(asking, asked)[0].waiting) == 1
+    assert plan(pair) == (), "not due"
+    asked.block(after_ms=120_000)
+    asking.time_ms = max(asking.time_ms, asked.time_ms)
+    (operation,) = plan(pair)
+    assert (operation.args["counter"], "received" in operation.args) == (channel.SENT, True)
+    assert asking.one("courier", operation).code == 0
+    source, units = end_of(asking, asked)
+    assert (source.waiting, source.refunded, units.available, units.escrow) == ((), 1, GRANTED, 0)
+    assert record(asking, asked)["status"] == "refunded"
+    assert asking.one("courier", operation).rule == "channel.unknown_request"
+    assert (ask_down if way == "down" else ask_up)(pair).code == 0
+    carry(pair)
+    assert end_of(asking, asked)[0].answered == 1, "the channel goes on"
+
+
 def test_a_request_in_time_is_not_refunded_for_its_answer_is_under_way(pair: Layers) -> None:
     """Executed, its answer withheld until after the deadline: neither counter gives anything back; then it is paid."""
     ask_down(pair, 20_000)
@@ -159,7 +186,7 @@ def test_a_request_in_time_is_not_refunded_for_its_answer_is_under_way(pair: Lay
     for counter, rule in ((channel.RECEIVED, "channel.received"), (channel.SENT, "channel.underway")):
         above = pair.supervisory.hash
         place = local_received_key(asked.hash, above) if counter == "received" else sent_key(above, SERVICE_CHANNEL)
-        proven = asked.prove(place)
+        proven, taken = asked.prove(place), asked.prove(local_received_key(asked.hash, above))
         receipt = pair.supervisory.try_one(
             "courier",
             op(
@@ -170,6 +197,7 @@ def test_a_request_in_time_is_not_refunded_for_its_answer_is_under_way(pair: Lay
                 counter=counter,
                 value=proven.value or b"",
                 proof=proven.proof,
+                received={"value": taken.value or b"", "proof": taken.proof},
                 height=asked.height,
                 header=proven.header,
                 certificate=proven.certificate,
