@@ -34,12 +34,11 @@ from crosschain.identity.did import (
     label_of_credential,
     parse_did,
 )
-from crosschain.identity.document import ASSERTION, AUTHENTICATION, DidKey, DidRecord, DidService
+from crosschain.identity.document import ASSERTION, DidRecord, DidService
 from crosschain.identity.records import (
     ALSO_KNOWN_AS,
     DID_TEXT,
     IDENTITIES,
-    MAX_KEYS,
     MAX_LISTED,
     QUALIFIED_INVESTOR,
     REVOKED,
@@ -55,6 +54,7 @@ from crosschain.identity.records import (
 )
 from crosschain.packets import CHANNEL, CREDENTIAL_KIND, DID_KIND, IDENTITY_CHANNEL
 from crosschain.regions import REGIONS
+from local_chain.did_keys import ended, with_present_keys
 
 MAX_RELYING = 64
 """Accounts whose suitability stands on one credential."""
@@ -163,7 +163,7 @@ class Identities(Contract):
         _check_code(ctx, did, account)
         now_ms = ctx.block.time_ms
         record = DidRecord(did.text, account, now_ms, now_ms, 0, True, ())
-        self._keep(ctx, _with_present_keys(ctx, record))
+        self._keep(ctx, with_present_keys(ctx, record))
         ctx.emit("created", did=did.text, account=account, evidence=args["evidence"])
 
     def update(self, ctx: CallContext, args: Arguments) -> None:
@@ -171,7 +171,7 @@ class Identities(Contract):
         record = self._active(ctx, args)
         if ctx.principal != record.account and "operator" not in ctx.roles:
             ctx.refuse("identities.not_yours", record.account)
-        self._keep(ctx, _with_present_keys(ctx, record))
+        self._keep(ctx, with_present_keys(ctx, record))
         ctx.emit("updated", did=record.did)
 
     def describe(self, ctx: CallContext, args: Arguments) -> None:
@@ -190,7 +190,7 @@ class Identities(Contract):
     def deactivate(self, ctx: CallContext, args: Arguments) -> None:
         """No key of it counts from here on, and the string is not created again."""
         record = self._active(ctx, args)
-        self._keep(ctx, replace(record, active=False, keys=_ended(record.keys, ctx.block.time_ms)))
+        self._keep(ctx, replace(record, active=False, keys=ended(record.keys, ctx.block.time_ms)))
         ctx.emit("deactivated", did=record.did, evidence=args["evidence"])
 
     def reactivate(self, ctx: CallContext, args: Arguments) -> None:
@@ -200,7 +200,7 @@ class Identities(Contract):
             ctx.refuse("identities.active", record.did)
         require_second_house(ctx)
         before = {key.key: key.number for key in record.keys}
-        renewed = _with_present_keys(ctx, replace(record, active=True))
+        renewed = with_present_keys(ctx, replace(record, active=True))
         for key in renewed.keys:
             if not key.until_ms and key.key in before:
                 ctx.refuse("identities.old_key", before[key.key])
@@ -365,30 +365,3 @@ def _check_code(ctx: CallContext, did: Did, account: bytes) -> None:
             ctx.refuse("identities.code_differs", account, did.code)
     elif did.subject is Subject.BODY and ctx.read(KERNEL, code_key(CREDIT_CODE, did.code)) not in (None, account):
         ctx.refuse("identities.code_differs", account, did.code)
-
-
-def _ended(keys: Sequence[DidKey], now_ms: int) -> tuple[DidKey, ...]:
-    return tuple(key if key.until_ms else replace(key, until_ms=now_ms) for key in keys)
-
-
-def _with_present_keys(ctx: CallContext, record: DidRecord) -> DidRecord:
-    """The account's keys as they are now: new ones begin, missing ones end; numbers are never used again."""
-    account = ctx.record_of(record.account)
-    present = {
-        key: purpose
-        for purpose in (AUTHENTICATION, ASSERTION)
-        for key in (account.keys.get(purpose, ()) if account is not None else ())
-    }
-    if AUTHENTICATION not in present.values():
-        ctx.refuse("identities.no_key", record.account, AUTHENTICATION)
-    now_ms = ctx.block.time_ms
-    keys = [key if key.until_ms or key.key in present else replace(key, until_ms=now_ms) for key in record.keys]
-    held = {key.key for key in keys if not key.until_ms}
-    number = max((key.number for key in keys), default=0)
-    for key, purpose in present.items():
-        if key not in held:
-            number += 1
-            keys.append(DidKey(number, key, purpose, now_ms))
-    if len(keys) > MAX_KEYS:
-        ctx.refuse("identities.too_many_keys", MAX_KEYS)
-    return replace(record, keys=tuple(keys))

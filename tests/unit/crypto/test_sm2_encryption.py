@@ -130,7 +130,11 @@ def test_altered_or_for_another_key(place: str) -> None:
         sm2_decrypt(private, ciphertext(X, Y, *altered[place]))
 
 
-@pytest.mark.parametrize("key", [b"", bytes(64), PUBLIC[:63], PUBLIC[:-1] + bytes((PUBLIC[-1] ^ 1,)), PUBLIC + b"\0"])
+@pytest.mark.parametrize(
+    "key",
+    [b"", bytes(64), PUBLIC[:63], PUBLIC[:-1] + bytes((PUBLIC[-1] ^ 1,)), PUBLIC + b"\0"],
+    ids=("none", "zeros", "short", "off the curve", "long"),
+)
 def test_no_public_key(key: bytes) -> None:
     with pytest.raises(InvalidKey):
         sm2_encrypt(key, SECRET)
