@@ -238,6 +238,11 @@ def chosen_key() -> bytes:
     return state_key(SUPERVISION, b"w")
 
 
+def branch_key() -> bytes:
+    """Full state key, on a local chain, of the supervisory header that the last decision on a fork chose, for good."""
+    return state_key(SUPERVISION, b"b")
+
+
 def directive_name(sequence: int) -> str:
     """The name under which ledgers keep what a directive did, and by which their refusals speak of it."""
     return f"csrc/{sequence}"

@@ -9,7 +9,7 @@ from typing import cast
 from chain_core.codec.proofs import MAX_PACKET_BYTES, check_inclusion, decode_inclusion, decode_packet, packet_hash
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import Integer, Kind, ListOf, Octets, Record
+from chain_core.execution.arguments import Integer, Kind, ListOf, Octets, Optional, Record
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.execution.line import earlier_chains
@@ -28,7 +28,7 @@ from crosschain.channel_state import received_place
 from crosschain.following import CERTIFICATE_BYTES, HEADER_BYTES, client_at, decode_followed, decode_position
 from crosschain.light_client import Examined, Finding, Verdict, examine_past
 from crosschain.packets import CHANNEL, SERVICE_CHANNEL, SUPERVISION, read_channel, received_key, sent_key
-from local_chain import service_halts
+from local_chain import recovery, service_halts
 
 MAX_PACKETS = 64
 """Packets of one operation: all of one block's outbox."""
@@ -41,6 +41,7 @@ _MAX_DETAIL = following.MAX_DETAIL_CHARACTERS
 RULES: Mapping[str, RuleText] = {
     **following.RULES,
     **channel_end.RULES,
+    "supervision.given_up": recovery.RULES["supervision.given_up"],
     "channel.malformed": RuleText(
         "第 {0} 个报文或其证明编码不正确：{1}", "packet {0} or its proof is not in its one encoding: {1}"
     ),
@@ -67,7 +68,12 @@ RULES: Mapping[str, RuleText] = {
     "channel.nothing_former": RuleText("前驱链没有待回执的请求", "nothing that an earlier chain asked waits"),
 }
 
-_HEADER: Mapping[str, Kind] = {"height": Integer(1), "header": HEADER_BYTES, "certificate": CERTIFICATE_BYTES}
+_HEADER: Mapping[str, Kind] = {
+    "height": Integer(1),
+    "header": HEADER_BYTES,
+    "certificate": CERTIFICATE_BYTES,
+    "history": Optional(Octets(1, MAX_PROOF_BYTES)),
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +213,10 @@ def _header(ctx: CallContext, args: Arguments) -> tuple[Header, Examined | None]
     header = examined.shown.header
     if header.height != height:
         ctx.refuse("channel.wrong_height", header.height, height)
-    return header, None if sm3(raw) == position.header_hash else examined
+    if sm3(raw) == position.header_hash:
+        return header, None
+    recovery.check_past(ctx, examined.shown, cast(bytes | None, args.get("history")))
+    return header, examined
 
 
 def _verify(ctx: CallContext, examined: Examined | None) -> None:

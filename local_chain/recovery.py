@@ -18,6 +18,7 @@ from chain_core.execution.arguments import HASH, Integer, Kind, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, RuleText
 from chain_core.execution.registry import GOVERNOR
+from chain_core.types.block import Header
 from chain_core.types.errors import InvalidProof, MalformedBytes
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.values import Value
@@ -32,7 +33,7 @@ from crosschain.following import (
     encode_position,
 )
 from crosschain.light_client import Finding, Shown, Verdict, examine_past
-from crosschain.packets import ACK_KIND, DIRECTIVE_CHANNEL, MAX_REFERENCE_BYTES, Acknowledgement
+from crosschain.packets import ACK_KIND, DIRECTIVE_CHANNEL, MAX_REFERENCE_BYTES, SUPERVISION, Acknowledgement
 from crosschain.recovering import GIVEN_EPOCH, follow_choice, judge_of_choice
 from local_chain.enforcement import carry_out, demand_key
 from local_chain.genesis import REGULATOR
@@ -48,7 +49,7 @@ PROPOSAL: Mapping[str, Kind] = {
     "reference": Text(MAX_REFERENCE_BYTES),
 }
 CONFIRMATION: Mapping[str, Kind] = {"header_hash": HASH, "since": Integer(), "document": HASH}
-_PROPOSED, _DECIDED, _CHOSEN = b"y", b"u", b"w"
+_PROPOSED, _DECIDED, _CHOSEN, _BRANCH = b"y", b"u", b"w", b"b"
 
 RULES: Mapping[str, RuleText] = {
     "supervision.not_frozen": RuleText(
@@ -141,6 +142,7 @@ def _go_on(ctx: CallContext, row: Mapping[str, Value]) -> None:
     )
     ctx.put(b"s", encode_position(after))
     ctx.put(_CHOSEN, header_bytes)
+    ctx.put(_BRANCH, header_bytes)
     left: dict[str, Value] = {
         "height": position.height,
         "header_hash": position.header_hash,
@@ -172,16 +174,39 @@ def check_branch(ctx: CallContext, shown: Shown, history: bytes | None) -> None:
     chosen = ctx.get(_CHOSEN)
     if chosen is None or shown.header_bytes == chosen:
         return
-    header, at = shown.header, decode_header(chosen).height
-    if history is None or header.height <= at:
-        ctx.refuse("supervision.given_up", header.height, "no proof" if history is None else f"{at} was chosen")
+    at = decode_header(chosen).height
+    if history is None or shown.header.height <= at:
+        ctx.refuse("supervision.given_up", shown.header.height, "no proof" if history is None else f"{at} was chosen")
+    _check_history(ctx, shown.header.height, (at, chosen), shown.header, history)
+
+
+def check_past(ctx: CallContext, shown: Shown, history: bytes | None) -> None:
+    """For other contracts: refuses ``supervision.given_up`` a header up to the one chosen last, unless that one's
+    history holds it; and one above it as ``check_branch`` does, until a header of the branch is stored.
+    """
+    chosen = ctx.read(SUPERVISION, _BRANCH)
+    if chosen is None or shown.header_bytes == chosen:
+        return
+    header, top = shown.header, decode_header(chosen)
+    if header.height > top.height and ctx.read(SUPERVISION, _CHOSEN) is None:
+        return
+    if history is None or header.height == top.height:
+        ctx.refuse("supervision.given_up", header.height, "no proof" if history is None else "another one was chosen")
+    if header.height < top.height:
+        _check_history(ctx, header.height, (header.height, shown.header_bytes), top, history)
+    else:
+        _check_history(ctx, header.height, (top.height, chosen), header, history)
+
+
+def _check_history(ctx: CallContext, height: int, leaf: tuple[int, bytes], under: Header, history: bytes) -> None:
+    """``leaf``: height and bytes of the header that has to be in the history of ``under``."""
     try:
         proof = decode_inclusion(history)
-        if proof.index != at:
-            ctx.refuse("supervision.given_up", header.height, f"the proof is for height {proof.index}, not {at}")
-        check_inclusion(chosen, proof, header.history_count, header.history_root, "history")
+        if proof.index != leaf[0]:
+            ctx.refuse("supervision.given_up", height, f"the proof is for height {proof.index}, not {leaf[0]}")
+        check_inclusion(leaf[1], proof, under.history_count, under.history_root, "history")
     except (InvalidProof, MalformedBytes) as error:
-        ctx.refuse("supervision.given_up", header.height, error.what[: following.MAX_DETAIL_CHARACTERS])
+        ctx.refuse("supervision.given_up", height, error.what[: following.MAX_DETAIL_CHARACTERS])
 
 
 def entered(ctx: CallContext) -> None:

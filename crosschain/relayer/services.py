@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from chain_core.codec.block import decode_header
+from chain_core.crypto.hashing import sm3
 from chain_core.node.answers import CertifiedHeader, ProvenPacket, StateItem
 from chain_core.types.packet import Packet
 from chain_core.types.transaction import Operation
@@ -126,6 +127,18 @@ def plan_down(below: Side, emitted: Sequence[Emitted]) -> Plan:
         if len(chosen) < len(wanted):
             break
     return tuple(operations)
+
+
+def history_needed(below: Side, chosen: bytes, entering: bool, header_bytes: bytes) -> tuple[int, int] | None:
+    """Which height has to be proven in a history of how many headers, so that the market takes what stands under this
+    header after a decision on a fork (light-client.md §7); None when nothing has to.
+    """
+    if header_bytes == chosen or sm3(header_bytes) == below.position.header_hash:
+        return None
+    header, top = decode_header(header_bytes), decode_header(chosen)
+    if header.height < top.height:
+        return header.height, top.history_count
+    return (top.height, header.history_count) if entering else None
 
 
 def ours(packet: Packet) -> bool:
