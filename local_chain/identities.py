@@ -72,6 +72,7 @@ RULES: Mapping[str, RuleText] = {
     "identities.unknown": RuleText("没有标识 {0}", "there is no DID {0}"),
     "identities.not_yours": RuleText("只有账户 {0} 本人可以变更该标识", "only the account {0} may change this DID"),
     "identities.inactive": RuleText("标识 {0} 已注销", "the DID {0} is deactivated"),
+    "identities.unchanged": RuleText("标识 {0} 没有变化", "nothing of the DID {0} changes"),
     "identities.active": RuleText("标识 {0} 未注销", "the DID {0} is not deactivated"),
     "identities.no_key": RuleText(
         "账户 {0} 没有用途为 {1} 的公钥，请先添加", "account {0} has no key of purpose {1}: attach one first"
@@ -171,7 +172,7 @@ class Identities(Contract):
         record = self._active(ctx, args)
         if ctx.principal != record.account and "operator" not in ctx.roles:
             ctx.refuse("identities.not_yours", record.account)
-        self._keep(ctx, with_present_keys(ctx, record))
+        self._keep(ctx, _changed(ctx, record, with_present_keys(ctx, record)))
         ctx.emit("updated", did=record.did)
 
     def describe(self, ctx: CallContext, args: Arguments) -> None:
@@ -184,7 +185,7 @@ class Identities(Contract):
             for row in cast(Sequence[Mapping[str, str]], args["services"])
         )
         known_as = tuple(cast(Sequence[str], args["also_known_as"]))
-        self._keep(ctx, replace(record, also_known_as=known_as, services=services))
+        self._keep(ctx, _changed(ctx, record, replace(record, also_known_as=known_as, services=services)))
         ctx.emit("described", did=record.did)
 
     def deactivate(self, ctx: CallContext, args: Arguments) -> None:
@@ -316,6 +317,13 @@ class Identities(Contract):
     def _keep_credential(ctx: CallContext, record: CredentialRecord) -> None:
         ctx.put(credential_place(record.credential), encode_value(record.payload()))
         _send(ctx, CREDENTIAL_KIND, record.payload())
+
+
+def _changed(ctx: CallContext, before: DidRecord, after: DidRecord) -> DidRecord:
+    """Refuses ``identities.unchanged``: what says nothing new is sent nowhere."""
+    if after == before:
+        ctx.refuse("identities.unchanged", before.did)
+    return after
 
 
 def _own_label(ctx: CallContext) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import cast
 
 from chain_core.codec.values import decode_map
@@ -88,7 +89,7 @@ def party_status(ctx: CallContext, arguments: Mapping[str, Value]) -> dict[str, 
         raw = None if chain is None else ctx.read(CHAINS, b"r" + chain)
         if chain is None or raw is None:
             continue
-        record = decode_map(raw, "chain")
+        record = _record(raw)
         validators = cast(Sequence[Mapping[str, str]], record["validators"])
         registrant = same_entity(cast(str, record["registrar_entity"])) == entity
         count = sum(1 for row in validators if same_entity(row["entity"]) == entity)
@@ -99,6 +100,12 @@ def party_status(ctx: CallContext, arguments: Mapping[str, Value]) -> dict[str, 
         if known <= MAX_ROWS:
             rows.append([market, record["status"], registrant, count, frozen])
     return {"known": known, "barred": barred, "chains": rows}
+
+
+@lru_cache(maxsize=128)
+def _record(raw: bytes) -> Mapping[str, Value]:
+    """A registration, remembered by its bytes: one question looks at all of them."""
+    return decode_map(raw, "chain")
 
 
 HANDLERS: Mapping[str, Handler] = {PARTY_STATUS: party_status, INVESTOR_CODE: allocate}

@@ -122,6 +122,7 @@ def submit(ctx: CallContext, client: OtherClient, rows: Sequence[_Row]) -> None:
         if client.frozen:
             ctx.refuse("header.frozen", facts.height, f"at height {client.position.frozen}")
         if facts.height <= client.position.height:
+            _store(ctx, client)  # what came before it in this transaction stands, whatever it proves
             _contradict(ctx, client, facts, header, certificate)
             return
         _check_time(ctx, client, facts, bridged)

@@ -104,6 +104,7 @@ def test_keys_are_rotated_where_they_are_kept_and_their_past_stays_known(market:
     first, second = record(market).keys
     assert (first.number, first.until_ms, second.number, second.until_ms) == (1, market.time_ms, 2, 0)
     assert render(record(market))["authentication"] == [f"{DID}#keys-2"]
+    assert market.refused(A, did_op("update", did=DID)) == "identities.unchanged"
     market.ok(A, attach(A, ASSERTION))
     market.ok("operator", did_op("update", did=DID))
     assert render(record(market))["assertionMethod"] == [f"{DID}#keys-3"]
@@ -148,6 +149,7 @@ def test_only_the_operator_creates_and_only_its_holder_describes(market: Market)
     described = did_op("describe", did=DID, also_known_as=["https://example.org/me"], services=services)
     assert market.refused("operator", described) == "identities.not_yours"
     market.ok(A, described)
+    assert market.refused(A, described) == "identities.unchanged"
     assert render(record(market))["service"][0]["serviceEndpoint"] == "https://example.org"
     assert market.refused(B, create(B, "did:rem:beijing:BJ000002"))
 

@@ -254,6 +254,22 @@ def test_two_final_headers_of_one_height_freeze_it(above: Chain, followed: Notar
     assert deliver(above, followed, 1).rule == "header.frozen"
 
 
+def test_a_contradiction_behind_new_headers_loses_nothing_of_them(above: Chain, followed: NotaryChain) -> None:
+    """A header that hands over to a new board, and in the same transaction another one of a height before it."""
+    followed.block()
+    other = followed.header(height=1, previous="", time_ms=followed.time_ms + 1)
+    twin: dict[str, Value] = {"header": other, "certificate": followed.board.certify(other)}
+    assert submit(above, followed, followed.row(1)).code == Code.OK
+    new = Board([f"successor {i}" for i in range(4)])
+    height = followed.block(board=new)
+    handed = {**followed.row(height), "next_set": dump(new.keys)}
+    twin["certificate"] = new.certify(other)
+    assert submit(above, followed, handed, twin).code == Code.OK
+    assert position(above, followed) == (2, 1)
+    state = above.store.get(state_key("clients", b"v" + followed.hash))
+    assert state is not None and new.keys[0].encode() in state
+
+
 def test_it_goes_on_from_the_branch_that_the_regulator_chose(above: Chain, followed: NotaryChain) -> None:
     other = forked(above, followed)
     assert submit(above, followed, other).code == Code.OK
