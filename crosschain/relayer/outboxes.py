@@ -1,6 +1,7 @@
 """A chain's blocks with packets, in order: pages of headers, then outboxes, several at once and ahead of need.
 
-What is final does not change, so that whatever was read and verified once is kept until it has been carried.
+What is final does not change, so that whatever was read and verified once is kept until it has been carried, or could
+not be: then the chain may have forked.
 """
 
 from __future__ import annotations
@@ -64,6 +65,11 @@ class Outboxes:
         """Begins to read what follows, while a transaction waits for its block; a failure shows when it is needed."""
         if start <= until and (self._ahead is None or self._ahead.done()):
             self._ahead = asyncio.create_task(self._read_quietly(start, until))
+
+    def forget(self) -> None:
+        """Everything that was read: what could not be carried may be of a branch that the chain gave up."""
+        self._page = _Page(1, 0, ())
+        self._kept.clear()
 
     def close(self) -> None:
         """Ends what is being read."""

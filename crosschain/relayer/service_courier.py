@@ -93,6 +93,10 @@ class ServiceCourier:
 
         return await self._outboxes.pending(start, above.height, wanted)
 
+    def forget(self) -> None:
+        """What was read of a chain from which nothing could be carried."""
+        self._outboxes.forget()
+
     def close(self) -> None:
         """Ends what is being read."""
         self._outboxes.close()

@@ -317,6 +317,9 @@ class Relayer:
         if error is None:
             self._said.pop(way, None)
         else:
+            # What could not be carried is read anew: it may be of a branch that its chain gave up.
+            self._outboxes.forget()
+            self._services.forget()
             self._say(way, "NOT_CARRIED", error)
 
     def _say(self, way: str, name: str, error: DualchainError) -> None:
