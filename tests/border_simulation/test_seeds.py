@@ -44,5 +44,6 @@ GUARDS: dict[str, tuple[str, Callable[..., object]]] = {
 def test_a_guard_taken_away_is_noticed(name: str) -> None:
     target, broken = GUARDS[name]
     with mock.patch(target, broken):
-        runs = (run(seed, markets=MARKETS, ticks=TICKS) for seed in range(1, 9))
+        # A lie that only this guard stops comes up in one seed of a few: the first that notices is enough.
+        runs = (run(seed, markets=MARKETS, ticks=TICKS) for seed in range(1, 60))
         assert any(done.violation for done in runs)

@@ -354,7 +354,7 @@ def test_the_regulator_is_told_what_its_chain_verified(told: Told) -> None:
         followed = asked(app, "following", chain, *place)
         assert followed["followed_height"] >= row["followed_height"] and not followed["frozen"]
         assert followed["reports"]["transactions"] >= row["transactions_reported"]
-        directives = asked(app, "directives", chain, *place)["directives"]
+        directives = asked(app, "directives", "list", chain, *place)["directives"]
         assert [d["sequence"] for d in directives] == list(range(len(row["directives"])))
         assert all(d["ack"] and not d["overdue"] for d in directives)
     assert asked(app, "market", "SH", *place)["registered"] is False
