@@ -40,13 +40,15 @@ class Outboxes:
         self._page = _Page(1, 0, ())
         self._kept: dict[int, Emitted] = {}
         self._ahead: asyncio.Task[None] | None = None
+        self._frontier = 0
+        """Below it nothing was wanted, since what was there has arrived."""
 
     async def pending(self, start: int, until: int, wanted: Wanted) -> list[Emitted]:
         """The lowest blocks of [start, until] with wanted packets, at most as many as one transaction takes."""
         if self._ahead is not None:
             await asyncio.wait((self._ahead,))
         found: list[Emitted] = []
-        place = start
+        place = start = max(start, self._frontier)
         while place <= until and len(found) < MAX_HEADERS:
             page = await self._page_at(place, until)
             if page is None:
@@ -54,6 +56,8 @@ class Outboxes:
             heights = [h for h in page.heights if place <= h <= until][: MAX_HEADERS - len(found)]
             found += [block for block in await self._read(heights) if wanted(block)]
             place = heights[-1] + 1 if heights else page.last + 1
+            # What has arrived has arrived for good: a channel that is far behind another does not have it read again.
+            self._frontier = found[0].height if found else place
         return found
 
     def header_of(self, height: int) -> CertifiedHeader | None:
@@ -70,6 +74,7 @@ class Outboxes:
         """Everything that was read: what could not be carried may be of a branch that the chain gave up."""
         self._page = _Page(1, 0, ())
         self._kept.clear()
+        self._frontier = 0
 
     def close(self) -> None:
         """Ends what is being read."""

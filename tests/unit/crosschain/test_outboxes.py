@@ -49,3 +49,18 @@ def test_no_more_is_kept_than_two_transactions_take() -> None:
     for start in range(1, 2_000, 100):
         read(outboxes, start, start + 99)
     assert len(outboxes._kept) <= KEPT
+
+
+def test_what_has_arrived_is_not_read_again_for_a_channel_that_is_far_behind() -> None:
+    """A scan that begins low each time goes on where something was wanted last."""
+    link = Link()
+    outboxes = Outboxes(cast(ChainLink, link), HERE)
+    carried = 0
+    while carried < 999:
+        found = asyncio.run(outboxes.pending(1, 1_000, lambda block, done=carried: block.height > done))
+        assert found[0].height == carried + 1 if carried % 2 == 0 else carried + 2
+        carried = found[-1].height
+    assert len(link.asked) == len(set(link.asked)) == 500
+    assert asyncio.run(outboxes.pending(1, 1_000, lambda block: False)) == []
+    asked = len(link.asked)
+    assert asyncio.run(outboxes.pending(1, 1_000, lambda block: False)) == [] and len(link.asked) == asked
