@@ -19,7 +19,7 @@ from crosschain.channel import MAX_TIMEOUT_MS, WINDOW
 from crosschain.channel_end import WAITING
 from crosschain.channel_services import SERVICES
 from crosschain.channel_state import decode_source, decode_units, quota_key, request_key, source_key, totals_key
-from crosschain.channel_view import ProvenState, request_row
+from crosschain.channel_view import MAX_SHOWN, ProvenState, request_row
 from crosschain.packets import count_in
 
 SERVICE = Annotated[str, typer.Argument(help="What is asked 服务: roll_head, party_status, investor_code.")]
@@ -28,6 +28,7 @@ WITHIN = Annotated[
     int,
     typer.Option("--within", min=1, max=MAX_TIMEOUT_MS // 1_000 - 60, help="Seconds until the deadline 期限."),
 ]
+SHOWN = Annotated[int, typer.Option("--last", min=1, max=MAX_SHOWN, help="How many of the newest requests to list.")]
 WAIT = Annotated[int, typer.Option("--wait", min=0, max=3_600, help="Seconds to wait for the answer, 0: do not.")]
 GRANTEE = Annotated[str, typer.Argument(help="Whose units: account id on this chain, 32 hexadecimal digits.")]
 UNITS = Annotated[int, typer.Argument(min=1, max=1_000_000_000, help="How many more.")]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import lru_cache
 from typing import cast
 
 from chain_core.codec.proofs import encode_packet
@@ -325,9 +326,18 @@ def chain_record_key(chain: bytes) -> bytes:
     return state_key(CHAINS, b"r" + chain)
 
 
+@lru_cache(maxsize=256)
+def read_chain(raw: bytes) -> Mapping[str, Value]:
+    """A registration record, remembered by its bytes: whatever crosses the border looks at it, often several times.
+
+    Nobody changes what is returned. Raises MalformedBytes.
+    """
+    return decode_map(raw, "chain")
+
+
 def read_admitted(raw: bytes | None) -> bool:
     """Whether a registration record is that of an admitted chain."""
-    return raw is not None and decode_map(raw, "chain")["status"] == ADMITTED
+    return raw is not None and read_chain(raw)["status"] == ADMITTED
 
 
 def client_key(chain: bytes) -> bytes:

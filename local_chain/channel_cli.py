@@ -19,6 +19,7 @@ from crosschain.channel_asking import (
     ARGUMENTS,
     GRANTEE,
     SERVICE,
+    SHOWN,
     UNITS,
     WAIT,
     WITHIN,
@@ -28,13 +29,12 @@ from crosschain.channel_asking import (
     units_row,
 )
 from crosschain.channel_services import SUPERVISORY
-from crosschain.channel_view import MAX_SHOWN, channel_row
+from crosschain.channel_view import channel_row
 from crosschain.packets import CHANNEL
 from local_chain.channel import Channel
 
 channel_app = typer.Typer(help="Requests to the regulator's chain 跨链服务请求.", no_args_is_help=True)
 
-SHOWN = Annotated[int, typer.Option("--last", min=1, max=MAX_SHOWN, help="How many of the newest requests to list.")]
 ACCOUNT = Annotated[str, typer.Option("--account", help="Your account id on this chain, 32 hexadecimal digits.")]
 KEY = Annotated[Path, typer.Option("--key", help="Its transaction key: SM2 PKCS#8 PEM, mode 0600.")]
 SEE = "look at `local channel show`"

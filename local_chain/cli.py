@@ -43,6 +43,7 @@ from chain_core.node.provision import (
 )
 from chain_core.node.validators_cli import validators_app
 from chain_core.node.verifying_client import VerifyingClient
+from contracts.codes.regions import REGIONS
 from contracts.kernel.calendar import day_of, decode_calendar, is_weekday
 from contracts.kernel.records import (
     CALENDAR,
@@ -56,7 +57,6 @@ from contracts.kernel.records import (
     decode_security,
 )
 from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_roll
-from crosschain.regions import REGIONS
 from local_chain.adapter.cli import app as adapter_app
 from local_chain.calendar_source import installed_source, propose
 from local_chain.channel_cli import channel_app

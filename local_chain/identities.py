@@ -18,6 +18,7 @@ from chain_core.execution.overlay import Namespace
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.values import Value
+from contracts.codes.regions import REGIONS
 from contracts.kernel.calendar import day_of
 from contracts.kernel.codes import BOUND_CODE, CREDIT_CODE, bind_code, code_key
 from contracts.kernel.four_eyes import require_second_house
@@ -53,7 +54,6 @@ from crosschain.identity.records import (
     encode_did,
 )
 from crosschain.packets import CHANNEL, CREDENTIAL_KIND, DID_KIND, IDENTITY_CHANNEL
-from crosschain.regions import REGIONS
 from local_chain.did_keys import ended, with_present_keys
 
 MAX_RELYING = 64

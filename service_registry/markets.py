@@ -5,10 +5,9 @@ from __future__ import annotations
 import re
 from typing import cast
 
-from chain_core.codec.values import decode_map
 from chain_core.execution.arguments import Text
 from chain_core.execution.context import CallContext
-from crosschain.packets import CHAINS, read_admitted
+from crosschain.packets import CHAINS, read_admitted, read_chain
 
 MARKET = Text(3, 2, re.compile("[A-Z]{2,3}"))
 
@@ -24,6 +23,6 @@ def require_market(ctx: CallContext, market: str) -> bytes:
     raw = None if chain is None else ctx.read(CHAINS, b"r" + chain)
     if chain is None or raw is None or not read_admitted(raw):
         ctx.refuse("services.not_admitted", market)
-    if cast(bytes, decode_map(raw, "chain")["registrar"]) != ctx.principal:
+    if cast(bytes, read_chain(raw)["registrar"]) != ctx.principal:
         ctx.refuse("services.not_your_market", market)
     return chain

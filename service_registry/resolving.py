@@ -23,8 +23,8 @@ from chain_core.node.config import ConfigRefused, read_genesis
 from chain_core.node.key_protection import KeysSection
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import LocalFault
+from contracts.codes.regions import REGIONS
 from crosschain.identity.resolver import Answered, Resolver
-from crosschain.regions import REGIONS
 from service_registry.chain import wall_clock_ms
 from service_registry.config import ChainSection, LogSection
 from service_registry.config import load as load_file

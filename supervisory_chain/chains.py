@@ -18,7 +18,7 @@ from chain_core.types.values import Value
 from crosschain.client_types import OWN_TYPE, ClientType, Described
 from crosschain.following import decode_followed, encode_followed
 from crosschain.light_client import ClientState
-from crosschain.packets import ADMITTED, CHAINS, CLIENTS, SUCCEEDED, read_admitted
+from crosschain.packets import ADMITTED, CHAINS, CLIENTS, SUCCEEDED, read_admitted, read_chain
 from supervisory_chain import joint_tests, registration
 
 OPERATOR, CSRC = "operator", "csrc"
@@ -259,7 +259,7 @@ def _named(validators: ValidatorSet) -> list[Value]:
 
 def registered_validators(ctx: CallContext, chain: bytes) -> dict[str, str]:
     """Legal entity by validator name, as registered; for other contracts."""
-    record = decode_map(ctx.read(CHAINS, b"r" + chain) or b"", "chain")
+    record = read_chain(ctx.read(CHAINS, b"r" + chain) or b"")
     rows = cast(Sequence[Mapping[str, str]], record["validators"])
     return {row["name"]: row["entity"] for row in rows}
 
@@ -269,7 +269,7 @@ def admitted_chain(ctx: CallContext, chain: bytes) -> bytes | None:
     other.
     """
     raw = ctx.read(CHAINS, b"r" + chain)
-    if raw is None or not read_admitted(raw) or decode_map(raw, "chain")["client_type"] != OWN_TYPE:
+    if raw is None or not read_admitted(raw) or read_chain(raw)["client_type"] != OWN_TYPE:
         return None
     return ctx.read(CHAINS, b"v" + chain)
 
@@ -281,7 +281,7 @@ def is_admitted(ctx: CallContext, chain: bytes) -> bool:
 
 def admitted_ms(ctx: CallContext, chain: bytes) -> int:
     """Block time of a registered chain's admission."""
-    return cast(int, decode_map(ctx.read(CHAINS, b"r" + chain) or b"", "chain")["admitted_ms"])
+    return cast(int, read_chain(ctx.read(CHAINS, b"r" + chain) or b"")["admitted_ms"])
 
 
 def _piece_key(chain: bytes, number: int) -> bytes:

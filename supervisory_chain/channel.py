@@ -3,24 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import cast
 
-from chain_core.codec.values import decode_map
 from chain_core.execution.arguments import HASH
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.packet import Packet
 from chain_core.types.validator_set import same_entity
 from chain_core.types.values import Value
+from contracts.codes.regions import REGIONS
 from crosschain import channel, channel_end, following
 from crosschain.channel_end import End
 from crosschain.channel_services import INVESTOR_CODE, LOCAL, PARTY_STATUS, SUPERVISORY, Handler
 from crosschain.channel_state import local_received_key
 from crosschain.following import decode_position
 from crosschain.light_client import ClientState
-from crosschain.packets import CHAINS, CHANNEL, CLIENTS, INBOX, SERVICE_CHANNEL, channel_key, read_channel, sent_key
-from crosschain.regions import REGIONS
+from crosschain.packets import (
+    CHAINS,
+    CHANNEL,
+    CLIENTS,
+    INBOX,
+    SERVICE_CHANNEL,
+    channel_key,
+    read_chain,
+    read_channel,
+    sent_key,
+)
 from supervisory_chain import delivered, past_headers
 from supervisory_chain.cases import open_case
 from supervisory_chain.chains import CSRC
@@ -89,7 +97,7 @@ def party_status(ctx: CallContext, arguments: Mapping[str, Value]) -> dict[str, 
         raw = None if chain is None else ctx.read(CHAINS, b"r" + chain)
         if chain is None or raw is None:
             continue
-        record = _record(raw)
+        record = read_chain(raw)
         validators = cast(Sequence[Mapping[str, str]], record["validators"])
         registrant = same_entity(cast(str, record["registrar_entity"])) == entity
         count = sum(1 for row in validators if same_entity(row["entity"]) == entity)
@@ -100,12 +108,6 @@ def party_status(ctx: CallContext, arguments: Mapping[str, Value]) -> dict[str, 
         if known <= MAX_ROWS:
             rows.append([market, record["status"], registrant, count, frozen])
     return {"known": known, "barred": barred, "chains": rows}
-
-
-@lru_cache(maxsize=128)
-def _record(raw: bytes) -> Mapping[str, Value]:
-    """A registration, remembered by its bytes: one question looks at all of them."""
-    return decode_map(raw, "chain")
 
 
 HANDLERS: Mapping[str, Handler] = {PARTY_STATUS: party_status, INVESTOR_CODE: allocate}

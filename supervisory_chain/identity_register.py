@@ -4,11 +4,11 @@ proved them (docs/spec/identity.md §3). It has no methods: the inbox alone writ
 
 from __future__ import annotations
 
-from chain_core.codec.values import decode_map
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Contract, Lane
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.packet import Packet
+from contracts.codes.regions import REGIONS
 from crosschain.identity.did import NoDid, is_credential_id, label_of_credential, parse_did
 from crosschain.identity.records import (
     IDENTITIES,
@@ -17,8 +17,7 @@ from crosschain.identity.records import (
     decode_did,
     did_place,
 )
-from crosschain.packets import CHAINS, CREDENTIAL_KIND, DID_KIND
-from crosschain.regions import REGIONS
+from crosschain.packets import CHAINS, CREDENTIAL_KIND, DID_KIND, read_chain
 
 
 class IdentityRegister(Contract):
@@ -55,7 +54,7 @@ def take(ctx: CallContext, source: bytes, packet: Packet) -> bool:
 
 
 def _label(ctx: CallContext, source: bytes) -> str:
-    market = decode_map(ctx.read(CHAINS, b"r" + source) or b"", "chain")["market"]
+    market = read_chain(ctx.read(CHAINS, b"r" + source) or b"")["market"]
     return REGIONS[str(market)].label
 
 

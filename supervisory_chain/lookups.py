@@ -16,7 +16,7 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.ids import ZERO_HASH
 from chain_core.types.values import Value
-from crosschain.regions import REGIONS
+from contracts.codes.regions import REGIONS
 
 LOOKUPS = "lookups"
 READERS = frozenset(("csrc", "regulator", "auditor"))

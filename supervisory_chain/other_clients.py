@@ -18,7 +18,7 @@ from crosschain.client_types import MAX_STATE_BYTES, OWN_TYPE, ClientType, Heade
 from crosschain.following import Position, decode_position, encode_position
 from crosschain.light_client import MAX_AGE_MS
 from crosschain.light_client.predicates import MAX_FUTURE_MS
-from crosschain.packets import CHAINS, CLIENTS, read_admitted
+from crosschain.packets import CHAINS, CLIENTS, read_admitted, read_chain
 from supervisory_chain.chains import admitted_ms
 from supervisory_chain.client_state import (
     KEPT_HEADERS,
@@ -93,7 +93,7 @@ def other_client(ctx: CallContext, types: Types, chain: bytes) -> OtherClient | 
     record = ctx.read(CHAINS, b"r" + chain)
     if record is None or not read_admitted(record):
         return None
-    name = cast(str, decode_map(record, "chain")["client_type"])
+    name = cast(str, read_chain(record)["client_type"])
     if name == OWN_TYPE:
         return None
     state = read(b"v" + chain) or ctx.read(CHAINS, b"v" + chain) or b""

@@ -15,8 +15,8 @@ from chain_core.types.errors import MalformedBytes
 from chain_core.types.genesis import Genesis
 from chain_core.types.validator_set import MIN_VALIDATORS, InvalidValidatorSet, ValidatorSet, same_entity
 from chain_core.types.values import Value
+from contracts.codes.regions import REGIONS
 from crosschain.client_types import ClientType, Described, Objection
-from crosschain.regions import REGIONS
 
 MIN_ENDPOINTS = 2
 _ADDRESS = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252})|\[[0-9A-Fa-f:.]{2,45}\]):([1-9][0-9]{0,4})\Z")

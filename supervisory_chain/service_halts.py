@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import cast
 
-from chain_core.codec.values import decode_map
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import RuleText
 from chain_core.types.values import Value
@@ -16,6 +15,7 @@ from crosschain.packets import (
     RESUME_SERVICE,
     Directive,
     directive_name,
+    read_chain,
 )
 from service_registry import halts
 from service_registry.authority import find_service
@@ -52,4 +52,4 @@ def enter(ctx: CallContext, chain: bytes, sequence: int, kind: str, directive: D
 
 
 def _market(ctx: CallContext, chain: bytes) -> str:
-    return cast(str, decode_map(ctx.read(CHAINS, b"r" + chain) or b"", "chain")["market"])
+    return cast(str, read_chain(ctx.read(CHAINS, b"r" + chain) or b"")["market"])

@@ -25,7 +25,7 @@ from chain_core.types.values import Value
 from crosschain import following
 from crosschain.following import CERTIFICATE_BYTES
 from crosschain.light_client import ClientState, Examined, Finding, Verdict, examine_past
-from crosschain.packets import CHAINS, UPWARD_CHANNELS
+from crosschain.packets import CHAINS, UPWARD_CHANNELS, read_chain
 from supervisory_chain import chains, registration
 from supervisory_chain.chains import CSRC, DESCRIPTION, MAX_DOCUMENT_BYTES, OPERATOR
 from supervisory_chain.client_state import client_of, judge_of
@@ -200,7 +200,7 @@ def _predecessor(ctx: CallContext, before: bytes) -> tuple[ClientState, Mapping[
     client = client_of(ctx, before)
     if client is None:
         ctx.refuse("successors.not_admitted", before)
-    return client, decode_map(ctx.read(CHAINS, b"r" + before) or b"", "chain")
+    return client, read_chain(ctx.read(CHAINS, b"r" + before) or b"")
 
 
 def _check_document(ctx: CallContext, genesis: Genesis, past: Predecessor, client: ClientState, size: int) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from contracts.codes.regions import REGION_CODES
+from contracts.codes.regions import REGIONS
 
 LAYERS: Mapping[str, str] = {
     "F": "孵化层 incubation layer",
@@ -79,6 +79,6 @@ def parse_company_code(text: str) -> CompanyCode:
 def _region(text: str) -> str:
     """The region code that the text begins with; no two-letter code is the beginning of a three-letter one."""
     for size in (3, 2):
-        if text[:size] in REGION_CODES:
+        if text[:size] in REGIONS:
             return text[:size]
     return ""

@@ -15,10 +15,10 @@ from typing import Any, NoReturn, Protocol
 from crosschain.identity.canonical import CREDENTIALS_CONTEXT, MAX_DOCUMENT_CHARACTERS, REM_CONTEXT, NotSignable
 from crosschain.identity.did import NoDid, is_credential_id, parse_did, split_url
 from crosschain.identity.document import ASSERTION, AUTHENTICATION, DidKey, DidRecord, date_time, key_url, listed
+from crosschain.identity.records import VALID
 from crosschain.identity.suite import SUITE, Sign, holds, prove
 
 STATUS_TYPE = "VCStatus2022"
-VALID, REVOKED, NOT_EXIST = "valid", "revoked", "notExist"
 CONTEXTS = [CREDENTIALS_CONTEXT, REM_CONTEXT]
 CREDENTIAL, PRESENTATION = "VerifiableCredential", "VerifiablePresentation"
 PURPOSES = {"assertionMethod": ASSERTION, "authentication": AUTHENTICATION}

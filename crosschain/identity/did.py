@@ -8,7 +8,7 @@ from enum import Enum
 
 from contracts.codes.company import company_code_fault, parse_company_code
 from contracts.codes.investor import PATTERN as INVESTOR
-from crosschain.regions import REGIONS
+from contracts.codes.regions import REGIONS
 
 LABELS = {region.label: region.code for region in REGIONS.values()}
 """Chain label (地方业务链标识) -> region code."""

@@ -18,7 +18,8 @@ from crosschain.identity.document import ASSERTION, AUTHENTICATION, DidKey, DidR
 
 IDENTITIES = "identities"
 """The contract's name on the local chains and on the supervisory one: part of proven state keys."""
-VALID, REVOKED = "valid", "revoked"
+VALID, REVOKED, NOT_EXIST = "valid", "revoked", "notExist"
+"""Words of ``VCStatus2022``; what is on record is one of the first two."""
 MAX_KEYS, MAX_LISTED = 64, 8
 QUALIFIED_INVESTOR = "QualifiedInvestorCredential"
 

@@ -10,10 +10,9 @@ from urllib.parse import unquote
 
 from crosschain.identity.did import NoDid, is_credential_id, parse_did
 from crosschain.identity.document import DidRecord, metadata, render
+from crosschain.identity.records import NOT_EXIST, REVOKED, VALID
 
 MEDIA_TYPE = "application/did+ld+json"
-STATUS_WORDS = ("valid", "revoked")
-NOT_EXIST = "notExist"
 INVALID, NOT_FOUND, NOT_SUPPORTED, INTERNAL = "InvalidDid", "notFound", "representationNotSupported", "internalError"
 _HTTP = {"": 200, INVALID: 400, NOT_FOUND: 404, NOT_SUPPORTED: 406, INTERNAL: 500}
 MAX_PATH_CHARACTERS = 512
@@ -84,13 +83,13 @@ def label_of(text: str) -> str | Result:
     """The label of a DID that may be resolved; the identifier of a credential has no document."""
     try:
         return parse_did(text).label
-    except (NoDid, UnicodeDecodeError):
+    except NoDid:
         return failed(NOT_FOUND if is_credential_id(text) else INVALID)
 
 
 def status_answer(credential: str, status: str | None) -> dict[str, str]:
     """``VCStatus2022``: what is on record, ``notExist`` for nothing."""
-    return {"id": credential, "credentialStatus": status if status in STATUS_WORDS else NOT_EXIST}
+    return {"id": credential, "credentialStatus": status if status in (VALID, REVOKED) else NOT_EXIST}
 
 
 def same_document(body: Mapping[str, Any], did: str) -> bool:

@@ -141,7 +141,10 @@ class Resolver:
                 raw += chunk
                 if len(raw) > MAX_UPSTREAM_BYTES:
                     raise ValueError(f"the global resolver's answer has more than {MAX_UPSTREAM_BYTES} bytes")
-            body = json.loads(raw)
+            try:
+                body = json.loads(raw)
+            except RecursionError:
+                raise ValueError("the global resolver's answer is nested too deep") from None
             if not isinstance(body, dict):
                 raise ValueError("the global resolver's answer is no JSON object")
             return response.status, body

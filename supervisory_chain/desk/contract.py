@@ -13,7 +13,7 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.values import Value
 from contracts.kernel.calendar import MAX_DAY, MAX_LISTED_DAYS, TradingCalendar, day_of, decode_calendar, wrong_days
-from crosschain.packets import CHAINS, count_in
+from crosschain.packets import CHAINS, count_in, read_chain
 from supervisory_chain.cases import open_case
 from supervisory_chain.desk.machines import CSRC, MACHINES, Step, Whose
 from supervisory_chain.desk.records import DESK, MAX_STEPS, Matter, Taken, decode_matter, encode_matter, place
@@ -138,7 +138,7 @@ def _registrant(ctx: CallContext, chain: bytes) -> bytes:
     raw = ctx.read(CHAINS, b"r" + chain)
     if raw is None:
         ctx.refuse("desk.no_chain", chain)
-    return cast(bytes, decode_map(raw, "chain")["registrar"])
+    return cast(bytes, read_chain(raw)["registrar"])
 
 
 # ---- what the tables do not say

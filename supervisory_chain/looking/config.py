@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validat
 
 from chain_core.network.secured.security import ClientSecurity
 from chain_core.node.client_security import check_addresses, configured
-from crosschain.regions import REGIONS
+from contracts.codes.regions import REGIONS
 from service_registry.config import ActorSection, UserConfig
 
 

@@ -18,11 +18,11 @@ from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.block import Header
 from chain_core.types.errors import InvalidProof
 from chain_core.types.ids import HASH_SIZE
+from contracts.codes.regions import REGIONS
 from crosschain.complete_lists import ListEvidence, Values
 from crosschain.following import Position, decode_position
 from crosschain.looking.inquiry import Fresh, Inquiry, fetch, prove
 from crosschain.packets import ADMITTED, CHAINS, chain_record_key, client_key
-from crosschain.regions import REGIONS
 from supervisory_chain.chains import PIECE_BYTES
 
 

@@ -10,13 +10,13 @@ from chain_core.node import render
 from chain_core.types.block import Header
 from contracts.anchors.contract import Anchor
 from contracts.codes.investor import CATEGORIES
+from contracts.codes.regions import REGIONS
 from contracts.kernel.records import HoldKind, Instrument, Status
 from crosschain.looking.enterprise import EnterpriseInMarket
 from crosschain.looking.holder import HeldSecurity, HolderInMarket, Party
 from crosschain.looking.objects import AnchoredObject, TieredObject
 from crosschain.looking.securities import NamedSecurity
 from crosschain.looking.transactions import RollPosition
-from crosschain.regions import REGIONS
 from supervisory_chain.looking.desk import Looked
 from supervisory_chain.looking.questions import FoundTransaction
 

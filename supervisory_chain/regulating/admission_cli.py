@@ -28,7 +28,15 @@ SEE = "look at `supervisory admission show`"
 @app.command()
 def report(
     chain: CHAIN,
-    file: Annotated[Path, typer.Argument(help="Report written by `dualchain conformance run --key` 联调测试报告.")],
+    file: Annotated[
+        Path,
+        typer.Argument(
+            exists=True,
+            dir_okay=False,
+            readable=True,
+            help="Report written by `dualchain conformance run --key` 联调测试报告.",
+        ),
+    ],
     account: ACCOUNT,
     key: KEY,
     node: NODES,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import typer
 
 from chain_core.node import render
@@ -14,6 +12,7 @@ from crosschain.channel_asking import (
     ARGUMENTS,
     GRANTEE,
     SERVICE,
+    SHOWN,
     UNITS,
     WAIT,
     WITHIN,
@@ -23,13 +22,12 @@ from crosschain.channel_asking import (
     units_row,
 )
 from crosschain.channel_services import LOCAL
-from crosschain.channel_view import MAX_SHOWN, channel_row
+from crosschain.channel_view import channel_row
 from supervisory_chain.channel import Channel
 from supervisory_chain.regulating.common import ACCOUNT, CHAIN, KEY, Acting, act, chain_of
 
 app = typer.Typer(help="Requests to markets' chains 跨链服务请求.", no_args_is_help=True)
 
-SHOWN = Annotated[int, typer.Option("--last", min=1, max=MAX_SHOWN, help="How many of the newest requests to list.")]
 SEE = "look at `supervisory channel show`"
 
 

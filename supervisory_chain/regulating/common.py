@@ -29,8 +29,8 @@ from chain_core.types.block import Header
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
+from contracts.codes.regions import REGIONS
 from crosschain.packets import CHAINS, chain_record_key
-from crosschain.regions import REGIONS
 
 CHAIN = Annotated[str, typer.Argument(help="The market's chain 链: region code such as BJ, or genesis hash (64 hex).")]
 ACCOUNT = Annotated[str, typer.Option("--account", help="Your account id on the supervisory chain, 32 hex digits.")]

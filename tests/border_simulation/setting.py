@@ -9,7 +9,7 @@ from chain_core.codec.genesis import encode_genesis
 from chain_core.crypto.providers import signing_provider
 from chain_core.types.genesis import Genesis
 from chain_core.types.transaction import Operation
-from crosschain.regions import REGIONS
+from contracts.codes.regions import REGIONS
 from local_chain.assembly import local_assembly
 from supervisory_chain.assembly import supervisory_assembly
 from tests.border_simulation.chain import SimChain

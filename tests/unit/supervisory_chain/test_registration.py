@@ -15,7 +15,7 @@ from chain_core.execution.codes import Code
 from chain_core.types.transaction import Operation, Receipt
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
-from crosschain.regions import REGIONS
+from contracts.codes.regions import REGIONS
 from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.chains import PIECE_BYTES
 from tests.unit.crosschain.chains import (

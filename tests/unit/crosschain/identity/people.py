@@ -6,8 +6,9 @@ from dataclasses import dataclass, field, replace
 
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.providers import signing_provider
-from crosschain.identity.credentials import VALID, LookUpFailed
+from crosschain.identity.credentials import LookUpFailed
 from crosschain.identity.document import ASSERTION, AUTHENTICATION, DidKey, DidRecord
+from crosschain.identity.records import VALID
 
 NOW_MS = 1_790_000_000_000
 DAY_MS = 86_400_000

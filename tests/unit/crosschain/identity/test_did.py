@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from contracts.codes.regions import REGIONS
 from crosschain.identity.did import (
     LABELS,
     NoDid,
@@ -19,7 +20,6 @@ from crosschain.identity.did import (
     parse_did,
     split_url,
 )
-from crosschain.regions import REGIONS
 
 
 @pytest.mark.parametrize(
