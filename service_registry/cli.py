@@ -260,14 +260,16 @@ def records(
 
 def read_definition_file(path: Path) -> dict[str, Value]:
     """A definition in JSON: schemas and requests may stand there as JSON or as text. Raises MalformedBytes."""
-    from service_registry.definition import encode_definition
+    from service_registry.definition import JSON_SCHEMA, USUAL, encode_definition
     from service_registry.schemas import read_json, validator
 
     row = read_json(_read(path))
     if not isinstance(row, dict):
         raise MalformedBytes("not a JSON object", where=str(path), next_step="see docs/spec/service-registry.md §1")
+    row = {**USUAL, **row}
     if isinstance(row.get("interface"), dict):
-        row["interface"] = {side: _text(schema) for side, schema in row["interface"].items()}
+        told = {"kind": JSON_SCHEMA, "descriptor": "", **row["interface"]}
+        row["interface"] = {part: _text(content) for part, content in told.items()}
     if isinstance(row.get("examples"), list):
         row["examples"] = [
             {"request": _text(e["request"])} if isinstance(e, dict) and set(e) == {"request"} else e
@@ -276,8 +278,8 @@ def read_definition_file(path: Path) -> dict[str, Value]:
     if "wrong_request" in row:
         row["wrong_request"] = _text(row["wrong_request"])
     encode_definition(row)
-    for schema in row["interface"].values():
-        validator(schema)
+    for side in ("request", "response") if row["interface"]["kind"] == JSON_SCHEMA else ():
+        validator(row["interface"][side])
     return row
 
 

@@ -16,11 +16,20 @@ from chain_core.execution.arguments import ACCOUNT, HASH, PUBLIC_KEY, Kind, List
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Method
 from chain_core.types.ids import SIGNATURE_SIZE
+from chain_core.types.values import Value
 from service_registry import records
 from service_registry.access import GATEWAY, MAX_RECORDS, record_access
 from service_registry.authority import TESTER, Read, find_application, find_service, halted_by, trusted_key
 from service_registry.bodies import MAX_REPORT_BYTES, PASS, RECORD
-from service_registry.definition import DEFINITION, bad_endpoint
+from service_registry.definition import (
+    DEFINITION,
+    LISTED,
+    OPEN,
+    Definition,
+    bad_endpoint,
+    contradiction,
+    read_definition,
+)
 from service_registry.markets import MARKET, require_market
 from service_registry.records import (
     APPLIED,
@@ -194,6 +203,9 @@ class Services(Contract):
         assert owner is not None, "a chain's registrant is an account"
         if market == found.market or owner.entity == found.entity or consumer == found.publisher:
             ctx.refuse("services.same_side")
+        permission = self._definition(ctx, service, found.version)
+        if permission.permission == LISTED and market not in permission.markets:
+            ctx.refuse("services.not_listed", market)
         former = find_application(reader(ctx), service, consumer)
         if former is not None and former.status in (APPLIED, CONFIRMED):
             self._wrong_state(ctx, former.status, "apply")
@@ -203,9 +215,9 @@ class Services(Contract):
         self._require_certificates(ctx, found, consumer)
         if former is None:
             self._list_consumer(ctx, service, consumer)
-        self._store_application(
-            ctx, service, consumer, Application(APPLIED, market, owner.entity, "", ctx.block.height)
-        )
+        # Whoever was refused or revoked once is let in by the publisher alone, however open the service is.
+        status = CONFIRMED if permission.permission == OPEN and former is None else APPLIED
+        self._store_application(ctx, service, consumer, Application(status, market, owner.entity, "", ctx.block.height))
 
     def confirm(self, ctx: CallContext, args: Arguments) -> None:
         """The publisher lets an applicant call."""
@@ -266,16 +278,25 @@ class Services(Contract):
         ctx.emit(to, service=service, version=found.version)
 
     def _put_draft(self, ctx: CallContext, service: bytes, found: Service, args: Arguments) -> None:
-        definition = cast(dict[str, object], args["definition"])
+        definition = cast(dict[str, Value], args["definition"])
         wrong = bad_endpoint(cast(list[str], definition["endpoints"]))
         if wrong is not None:
             ctx.refuse("services.bad_endpoint", wrong)
+        field = contradiction(definition)
+        if field is not None:
+            ctx.refuse("services.bad_definition", field)
         raw, number = encode_value(args["definition"]), found.versions + 1
         ctx.put(records.definition_key(service, number), raw)
         version = Version(sm3(raw), DRAFT, b"", "", b"", ctx.block.height)
         ctx.put(records.version_key(service, number), encode(version))
         self._store(ctx, service, replace(found, draft=number, versions=number))
         ctx.emit("drafted", service=service, version=number, definition=version.definition_hash)
+
+    @staticmethod
+    def _definition(ctx: CallContext, service: bytes, number: int) -> Definition:
+        raw = ctx.get(records.definition_key(service, number))
+        assert raw is not None, "a version's definition is in state"
+        return read_definition(raw)
 
     @staticmethod
     def _version(ctx: CallContext, service: bytes, number: int) -> Version:

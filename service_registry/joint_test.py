@@ -104,9 +104,8 @@ class JointTest:
             wall_clock_ms(),
         )
 
-    async def _try(self, service: bytes, number: int, request: str) -> tuple[Trial, str]:
+    async def _try(self, service: bytes, number: int, raw: bytes) -> tuple[Trial, str]:
         """One call: its trial, and what is to be said about it."""
-        raw = request.encode("utf-8")
         try:
             answered = await self._consumer.ask(service, raw, version=number)
         except ServiceRefusal as refusal:

@@ -20,7 +20,7 @@ from contracts.kernel.records import KERNEL, SECURITY
 from crosschain.complete_lists import decode_list, encode_list
 from crosschain.following import Position
 from crosschain.proofs import HolderRoll, check_roll, fetch_roll
-from service_registry.definition import HOLDER_ROLL
+from service_registry.definition import HOLDER_ROLL, JSON_SCHEMA, USUAL
 from service_registry.host import ServiceError
 
 _ID = {"type": "string", "pattern": "^[0-9a-f]{32,32}$"}
@@ -109,11 +109,14 @@ _NEXT = "do not use the answer; tell the publisher"
 def roll_definition(endpoint: str, example_security: str, price_fen: int = 0) -> dict[str, Value]:
     """The definition of a holder-roll look-up at ``endpoint``; ``example_security``: 32 hexadecimal digits."""
     return {
+        **USUAL,
         "name": "股东名册查询 proven holder-roll look-up",
         "description": "The whole holder roll of a security with proofs under a certified header of its chain.",
         "interface": {
+            "kind": JSON_SCHEMA,
             "request": json.dumps(REQUEST_SCHEMA, ensure_ascii=False),
             "response": json.dumps(RESPONSE_SCHEMA, ensure_ascii=False),
+            "descriptor": "",
         },
         "permissions": ["holder-roll:read"],
         "endpoints": [endpoint],

@@ -38,9 +38,9 @@ def check_report(ctx: CallContext, service: bytes, found: Service, version: Vers
         "tester": (report.tester, ctx.account),
         "examples": (
             [trial.request_hash for trial in report.examples],
-            [sm3(example.encode("utf-8")) for example in definition.examples],
+            [sm3(example) for example in definition.examples],
         ),
-        "wrong": (report.wrong.request_hash, sm3(definition.wrong_request.encode("utf-8"))),
+        "wrong": (report.wrong.request_hash, sm3(definition.wrong_request)),
     }
     for field, (told, wanted) in expected.items():
         if told != wanted:

@@ -16,6 +16,12 @@ RULES: Mapping[str, RuleText] = {
     "services.unknown": RuleText("服务 {0} 不存在", "there is no service {0}"),
     "services.not_publisher": RuleText("只有发布方 {0} 可以办理", "only the publisher {0} may do this"),
     "services.bad_endpoint": RuleText("端点地址 {0} 不是 主机:端口", "the endpoint {0} is not host:port"),
+    "services.bad_definition": RuleText(
+        "服务定义的 {0} 与其他字段不相容", "in the definition {0} does not go with the other fields"
+    ),
+    "services.not_listed": RuleText(
+        "该服务未对市场 {0} 开放申请", "the service takes no applications from the market {0}"
+    ),
     "services.wrong_state": RuleText("状态 {0} 下不能执行 {1}", "in the state {0} there is no {1}"),
     "services.suspended": RuleText(
         "服务已依监管指令 {0} 停用", "the service is halted by the regulator's directive {0}"

@@ -31,6 +31,7 @@ from service_registry.bodies import (
 )
 from service_registry.calls import SignedCall, sign_call, sign_reply
 from service_registry.contract import Services
+from service_registry.definition import USUAL
 from service_registry.halts import halts_key
 from service_registry.records import SERVICES, AccessLog, Service, decode, log_key, service_key
 from tests.unit.execution.world import GENESIS_HASH, START_MS, World, account, genesis, key, op
@@ -51,11 +52,14 @@ PEOPLE: dict[str, tuple[str, tuple[str, ...]]] = {
 MARKETS = {"BJ": "publisher", "JS": "consumer", "ZJ": "second consumer", "SH": "branch"}
 REQUEST, RESPONSE = b'{"question":1}', b'{"answer":2}'
 DEFINITION: dict[str, Value] = {
+    **USUAL,
     "name": "service",
     "description": "answers questions",
     "interface": {
+        "kind": "json-schema",
         "request": '{"type":"object","required":["question"],"properties":{"question":{"type":"integer"}}}',
         "response": '{"type":"object","required":["answer"],"properties":{"answer":{"type":"integer"}}}',
+        "descriptor": "",
     },
     "permissions": ["ask"],
     "endpoints": ["127.0.0.1:7000"],

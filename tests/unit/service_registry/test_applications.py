@@ -13,7 +13,7 @@ from chain_core.execution.codes import Code
 from service_registry import contract
 from service_registry.records import SERVICES, Application, application_key, decode
 from tests.unit.execution.world import account
-from tests.unit.service_registry.house import SERVICE, House, assertion_key, refused
+from tests.unit.service_registry.house import SERVICE, House, assertion_key, prepared, refused
 from tests.unit.service_registry.states import STEPS
 
 WRONG = "services.wrong_state"
@@ -70,6 +70,32 @@ def test_who_cannot_apply(states: dict[str, House]) -> None:
         "services.not_publisher"
     )
     house.ok("second consumer", "apply", **apply, market="ZJ")
+
+
+def test_an_open_service_confirms_whoever_applies_for_the_first_time() -> None:
+    house = prepared(lambda house: house.in_force(permission="open"))
+    house.ok("consumer", "apply", service=SERVICE, market="JS")
+    assert _status(house) == "confirmed"
+    house.ok("publisher", "revoke", service=SERVICE, consumer=account("consumer"), reason="over")
+    house.ok("consumer", "apply", service=SERVICE, market="JS")
+    assert _status(house) == "applied", "whoever was put out does not let himself in again"
+    house.ok("consumer", "withdraw", service=SERVICE)
+    house.ok("consumer", "apply", service=SERVICE, market="JS")
+    assert _status(house) == "applied"
+
+
+def test_a_listed_service_takes_applications_of_the_listed_markets() -> None:
+    house = prepared(lambda house: house.in_force(permission="listed", markets=["JS"]))
+    house.certify("second consumer")
+    receipt = house.do("second consumer", "apply", service=SERVICE, market="ZJ")
+    assert refused(receipt) == ("services.not_listed", ("ZJ",))
+    house.ok("consumer", "apply", service=SERVICE, market="JS")
+    assert _status(house) == "applied"
+
+
+def _status(house: House) -> str:
+    raw = house.world.state[state_key(SERVICES, application_key(SERVICE, account("consumer")))]
+    return decode(Application, raw).status
 
 
 def test_whoever_tested_it_does_not_consume_it(states: dict[str, House]) -> None:

@@ -14,6 +14,7 @@ from chain_core.types.errors import DualchainError, MalformedBytes
 from service_registry import cli, lookup_cli, schemas
 from service_registry.cli import read_definition_file
 from service_registry.config import GatewayConfig, LookupConfig, UserConfig, load
+from service_registry.definition import USUAL, encode_definition, read_definition
 from tests.unit.service_registry.house import DEFINITION
 
 CHAIN = 'genesis = "g.bin"\nnodes = ["127.0.0.1:7101"]\n'
@@ -73,7 +74,7 @@ def written(tmp_path: Path, row: Any) -> Path:
 def test_a_definition_with_schemas_as_json(tmp_path: Path) -> None:
     row: dict[str, Any] = json.loads(json.dumps(DEFINITION))
     assert read_definition_file(written(tmp_path, row)) == DEFINITION
-    row["interface"] = {side: json.loads(text) for side, text in row["interface"].items()}
+    row["interface"] = {side: json.loads(row["interface"][side]) for side in ("request", "response")}
     row["examples"] = [{"request": {"question": 1}}]
     row["wrong_request"] = {"question": "what"}
     found = read_definition_file(written(tmp_path, row))
@@ -96,6 +97,13 @@ def test_a_definition_with_schemas_as_json(tmp_path: Path) -> None:
 def test_definitions_that_are_none(tmp_path: Path, row: Any) -> None:
     with pytest.raises(MalformedBytes):
         read_definition_file(written(tmp_path, row))
+
+
+def test_what_is_usual_may_be_left_out(tmp_path: Path) -> None:
+    row = {name: value for name, value in DEFINITION.items() if name not in USUAL}
+    found = read_definition_file(written(tmp_path, row))
+    assert found == {**row, **USUAL}
+    assert read_definition(encode_definition(found)).deadline_ms == 5_000
 
 
 def test_a_definition_with_a_schema_outside_the_subset(tmp_path: Path) -> None:

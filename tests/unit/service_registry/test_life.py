@@ -161,6 +161,12 @@ def test_a_draft_needs_an_admitted_market_of_the_callers_own() -> None:
     assert refused(_draft(house)) == ("services.exists", (SERVICE,))
 
 
+JSON = cast(dict[str, Value], DEFINITION["interface"])
+PROTO: dict[str, Value] = {"kind": "protobuf", "request": "a.Question", "response": "a.Answer", "descriptor": "AAAA"}
+PROTO_EXAMPLES: dict[str, Value] = {"examples": [{"request": "CAE="}], "wrong_request": "/w=="}
+CONTRADICTION = "services.bad_definition"
+
+
 @pytest.mark.parametrize(
     ("changes", "expected"),
     [
@@ -173,7 +179,28 @@ def test_a_draft_needs_an_admitted_market_of_the_callers_own() -> None:
         ({"examples": []}, Code.BAD_ARGUMENTS),
         ({"surplus": 1}, Code.BAD_ARGUMENTS),
         ({"description": "x" * 4_097}, Code.BAD_ARGUMENTS),
-        ({"interface": {"request": "x" * 16_384, "response": "x" * 16_384}}, Code.OK),
+        ({"interface": {**JSON, "request": "x" * 16_384, "response": "x" * 16_384}}, Code.OK),
+        ({"interface": {**JSON, "kind": "xml"}}, Code.BAD_ARGUMENTS),
+        ({"interface": {**JSON, "descriptor": "AAAA"}}, CONTRADICTION),
+        ({"interface": PROTO, **PROTO_EXAMPLES}, Code.OK),
+        ({"interface": {**PROTO, "descriptor": ""}, **PROTO_EXAMPLES}, CONTRADICTION),
+        ({"interface": {**PROTO, "descriptor": "AAA"}, **PROTO_EXAMPLES}, CONTRADICTION),
+        ({"interface": {**PROTO, "descriptor": "AB=="}, **PROTO_EXAMPLES}, CONTRADICTION),
+        ({"interface": {**PROTO, "response": "a b"}, **PROTO_EXAMPLES}, CONTRADICTION),
+        ({"interface": PROTO}, CONTRADICTION),
+        ({"interface": PROTO, **PROTO_EXAMPLES, "wrong_request": "{}"}, CONTRADICTION),
+        ({"interface": PROTO, **PROTO_EXAMPLES, "proof": "holder-roll/v1"}, CONTRADICTION),
+        ({"permission": "anybody"}, Code.BAD_ARGUMENTS),
+        ({"permission": "listed"}, CONTRADICTION),
+        ({"permission": "open", "markets": ["JS"]}, CONTRADICTION),
+        ({"permission": "listed", "markets": ["JS", "ZJ"]}, Code.OK),
+        ({"permission": "listed", "markets": ["JS", "JS"]}, Code.BAD_ARGUMENTS),
+        ({"quota": {"calls_a_day": 0, "at_once": 0}}, Code.BAD_ARGUMENTS),
+        ({"quota": {"calls_a_day": 0, "at_once": 256}}, Code.OK),
+        ({"sla": {"deadline_ms": 30_001, "available_permille": 0}}, Code.BAD_ARGUMENTS),
+        ({"sla": {"deadline_ms": 1, "available_permille": 1_001}}, Code.BAD_ARGUMENTS),
+        ({"recording": "never"}, Code.BAD_ARGUMENTS),
+        ({"streaming": 1}, Code.BAD_ARGUMENTS),
     ],
 )
 def test_definitions(changes: dict[str, Value], expected: object) -> None:
