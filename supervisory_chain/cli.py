@@ -40,6 +40,7 @@ from supervisory_chain.regulating.admission_cli import app as admission_app
 from supervisory_chain.regulating.cases_cli import app as cases_app
 from supervisory_chain.regulating.channel_cli import app as channel_app
 from supervisory_chain.regulating.clients_cli import app as clients_app
+from supervisory_chain.regulating.desk_cli import app as desk_app
 from supervisory_chain.regulating.directives_cli import app as directives_app
 from supervisory_chain.successor_cli import app as successor_app
 
@@ -51,6 +52,7 @@ app.add_typer(look_app, name="look")
 app.add_typer(admission_app, name="admission")
 app.add_typer(cases_app, name="cases")
 app.add_typer(channel_app, name="channel")
+app.add_typer(desk_app, name="desk")
 app.add_typer(directives_app, name="directives")
 app.add_typer(clients_app, name="clients")
 app.add_typer(resolver_app("supervisory"), name="resolver")

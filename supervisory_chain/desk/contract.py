@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
-from typing import NoReturn, cast
+from typing import cast
 
-from chain_core.codec.values import decode_map, encode_value
-from chain_core.execution.arguments import HASH, Boolean, Choice, Integer, Kind, ListOf, Optional, Text
+from chain_core.codec.values import encode_value
+from chain_core.execution.arguments import HASH, Boolean, Choice, Integer, Kind, Optional, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.types.values import Value
-from contracts.kernel.calendar import MAX_DAY, MAX_LISTED_DAYS, TradingCalendar, day_of, decode_calendar, wrong_days
+from contracts.kernel.calendar import MAX_DAY, day_of
 from crosschain.packets import CHAINS, count_in, read_chain
 from supervisory_chain.cases import open_case
 from supervisory_chain.desk.machines import CSRC, MACHINES, Step, Whose
 from supervisory_chain.desk.records import DESK, MAX_STEPS, Matter, Taken, decode_matter, encode_matter, place
+from supervisory_chain.desk.working_days import (
+    CALENDAR_ARGUMENTS,
+    CALENDAR_RULES,
+    calendar,
+    set_calendar,
+    working_days,
+)
 
 NOTICE_DAYS = 20
 """Working days (art. 14)."""
@@ -24,7 +31,6 @@ OVERDUE = "overdue_rectification"
 MIGRATION = "migration"
 
 _DAY, _NUMBER, _SUBJECT = Integer(1, MAX_DAY), Integer(), Text(256)
-_DAYS = ListOf(_DAY, MAX_LISTED_DAYS)
 _NOTICE: Mapping[str, Kind] = {
     "compatible": Boolean(),
     "plan": HASH,
@@ -32,7 +38,7 @@ _NOTICE: Mapping[str, Kind] = {
     "effective_day": _DAY,
 }
 _DEADLINE: Mapping[str, Kind] = {"deadline_day": _DAY}
-_EXTRA: Mapping[str, Mapping[str, Kind]] = {
+EXTRA: Mapping[str, Mapping[str, Kind]] = {
     "give_notice": {"chain": HASH, "subject": _SUBJECT, "kind": Choice(frozenset(("upgrade", MIGRATION))), **_NOTICE},
     "revise": _NOTICE,
     "open_inspection": {"chain": HASH, "subject": _SUBJECT, "severity": Integer(1, 3), "document": HASH},
@@ -41,7 +47,15 @@ _EXTRA: Mapping[str, Mapping[str, Kind]] = {
 }
 """Arguments of steps besides ``number`` and ``document``, which all but the first ones of a record have."""
 
+
+def arguments_of(step: Step) -> Mapping[str, Kind]:
+    """All arguments of a step, as the contract takes them."""
+    named = EXTRA.get(step.name, {})
+    return {"number": _NUMBER, "document": HASH, **named} if step.sources else named
+
+
 RULES: Mapping[str, RuleText] = {
+    **CALENDAR_RULES,
     "desk.unknown": RuleText("没有编号为 {0} 的记录", "there is no such record with the number {0}"),
     "desk.wrong_state": RuleText(
         "记录 {0} 的状态为 {1}，不能办理 {2}", "record {0} is in the state {1}: {2} does not start from there"
@@ -57,7 +71,6 @@ RULES: Mapping[str, RuleText] = {
         "今天为 {0}，生效日 {1} 须在 {2} 个工作日之后", "today is {0}: the day {1} is fewer than {2} working days away"
     ),
     "desk.no_data_plan": RuleText("迁移须附数据迁移方案", "a migration comes with a plan for its data"),
-    "desk.bad_days": RuleText("日历有误：{0}", "the calendar's days are wrong: {0}"),
     "desk.not_overdue": RuleText("记录 {0} 没有到期未办的整改", "record {0} has no deadline that passed unescalated"),
     "desk.too_many_steps": RuleText("一条记录最多 {0} 步", "a record has at most {0} steps"),
 }
@@ -71,17 +84,11 @@ class Desk(Contract):
     rules = RULES
 
     def __init__(self) -> None:
-        self.methods = {
-            "set_calendar": Method(set_calendar, {"holidays": _DAYS, "workdays": _DAYS}, frozenset((CSRC,)))
-        }
+        self.methods = {"set_calendar": Method(set_calendar, CALENDAR_ARGUMENTS, frozenset((CSRC,)))}
         for machine, steps in MACHINES.items():
             for name, step in steps.items():
-                arguments: Mapping[str, Kind] = _EXTRA.get(name, {})
-                handler = partial(self._first, machine, step)
-                if step.sources:
-                    arguments = {"number": _NUMBER, "document": HASH, **arguments}
-                    handler = partial(self._step, machine, step)
-                self.methods[name] = Method(handler, arguments, step.roles)
+                take = self._step if step.sources else self._first
+                self.methods[name] = Method(partial(take, machine, step), arguments_of(step), step.roles)
 
     def _first(self, machine: str, step: Step, ctx: CallContext, args: Arguments) -> None:
         chain = cast(bytes, args["chain"])
@@ -102,7 +109,7 @@ class Desk(Contract):
             ctx.refuse("desk.unknown", number)
         if matter.state not in step.sources:
             ctx.refuse("desk.wrong_state", number, matter.state, step.name)
-        changed = {name: args[name] for name in _EXTRA.get(step.name, {}) if name in args}
+        changed = {name: args[name] for name in EXTRA.get(step.name, {}) if name in args}
         self._take(ctx, number, matter, step, cast(bytes, args["document"]), changed)
 
     @staticmethod
@@ -188,45 +195,3 @@ _GUARDS: Mapping[str, _Guard] = {
     "return_report": _due,
     "escalate": _overdue,
 }
-
-
-# ---- working days
-
-
-def calendar(raw: bytes | None) -> TradingCalendar:
-    """The State Council's days as far as they were set; else Monday to Friday."""
-    return TradingCalendar() if raw is None else decode_calendar(raw)
-
-
-def working_days(days: TradingCalendar, after: int, until: int) -> int:
-    """How many working days lie in ``after`` < day <= ``until``: make-up weekends count, holidays do not."""
-    made_up = sum(1 for day in days.workdays if after < day <= until)
-    return (days.trading_days(after, until) if after < until else 0) + made_up
-
-
-def set_calendar(ctx: CallContext, args: Arguments) -> None:
-    """The first account proposes the lists, another one that names the same confirms them; the past stays."""
-    lists: dict[str, Sequence[int]] = {name: cast(Sequence[int], args[name]) for name in ("holidays", "workdays")}
-    wrong = wrong_days({**lists, "opened": ()})
-    if wrong is not None:
-        _refuse_days(ctx, wrong)
-    today, old = day_of(ctx.block.time_ms), calendar(ctx.get(b"k"))
-    for name, before in (("holidays", old.holidays), ("workdays", old.workdays)):
-        if [day for day in before if day <= today] != [day for day in lists[name] if day <= today]:
-            _refuse_days(ctx, f"{name} up to {today}")
-    proposed = encode_value({name: list(days) for name, days in lists.items()})
-    raw = ctx.get(b"j")
-    known = {} if raw is None else decode_map(raw, "proposed calendar")
-    if known.get("lists") != proposed or known.get("by") == ctx.account:
-        ctx.put(b"j", encode_value({"lists": proposed, "by": ctx.account}))
-        ctx.emit("calendar_proposed")
-        return
-    version = old.version + 1 if ctx.get(b"k") is not None else 1
-    made = TradingCalendar(tuple(lists["holidays"]), tuple(lists["workdays"]), (), version)
-    ctx.put(b"k", made.encode())
-    ctx.delete(b"j")
-    ctx.emit("calendar_set", version=version)
-
-
-def _refuse_days(ctx: CallContext, what: str) -> NoReturn:
-    ctx.refuse("desk.bad_days", what)

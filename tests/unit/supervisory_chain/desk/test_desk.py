@@ -21,9 +21,10 @@ from contracts.kernel.calendar import TradingCalendar, day_of
 from crosschain.packets import count_in
 from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.cases import case_key
-from supervisory_chain.desk.contract import NOTICE_DAYS, working_days
+from supervisory_chain.desk.contract import NOTICE_DAYS
 from supervisory_chain.desk.machines import INSPECTION, MACHINES, NOTICE, Whose
 from supervisory_chain.desk.records import MAX_STEPS, Matter, decode_matter, encode_matter, matter_key, next_key
+from supervisory_chain.desk.working_days import working_days
 from tests.unit.crosschain.chains import SUPERVISORY_PEOPLE, Chain, accounts, local_genesis, op, registration
 from tests.unit.crosschain.chains import supervisory_genesis as plain_genesis
 
