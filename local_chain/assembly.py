@@ -17,6 +17,7 @@ from crosschain.jrt0314.service import RegionalChain
 from crosschain.packets import CHANNEL, REPORTING, SUPERVISION
 from local_chain.channel import Channel
 from local_chain.genesis import REGULATOR
+from local_chain.government_data import GovernmentData
 from local_chain.identities import Identities
 from local_chain.main_ledger import NAME as MAIN_LEDGER_CONTRACT
 from local_chain.main_ledger import MainLedger
@@ -32,7 +33,16 @@ def local_assembly(genesis: Genesis) -> Assembly:
     contracts, hooks = market_contracts()
     return Assembly(
         "local",
-        contracts=(*contracts, Data(), Anchors(), Identities(), Supervision(), Channel(), Reporting(QUIET)),
+        contracts=(
+            *contracts,
+            Data(),
+            Anchors(),
+            Identities(),
+            GovernmentData(),
+            Supervision(),
+            Channel(),
+            Reporting(QUIET),
+        ),
         hooks=hooks,
         grants={**market_grants(SUPERVISION, IDENTITIES), SUPERVISION: (KERNEL, TEMPLATES)},
         protected=(KERNEL, DATA),

@@ -38,6 +38,7 @@ from crosschain.identity.did import (
 from crosschain.identity.document import ASSERTION, DidRecord, DidService
 from crosschain.identity.records import (
     ALSO_KNOWN_AS,
+    DATA_AUTHORIZATION,
     DID_TEXT,
     IDENTITIES,
     MAX_LISTED,
@@ -58,7 +59,17 @@ from local_chain.did_keys import ended, with_present_keys
 
 MAX_RELYING = 64
 """Accounts whose suitability stands on one credential."""
-KINDS = Choice(frozenset((QUALIFIED_INVESTOR, "UniversityDegreeCredential", "CreditDataAuthorization", "CreditData")))
+KINDS = Choice(
+    frozenset(
+        (
+            QUALIFIED_INVESTOR,
+            "UniversityDegreeCredential",
+            "CreditDataAuthorization",
+            DATA_AUTHORIZATION,
+            "CreditData",
+        )
+    )
+)
 
 RULES: Mapping[str, RuleText] = {
     "identities.no_answer": RuleText(

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
@@ -14,7 +15,7 @@ from chain_core.network.raw_rpc import Unary, parse
 from chain_core.node.log import event
 from service_registry import schemas
 from service_registry.admission import authorise, identify, require_unused
-from service_registry.bodies import AccessCode
+from service_registry.bodies import AccessCode, Call
 from service_registry.calls import SERVICE_CALL, SignedCall, UnknownService, sign_reply
 from service_registry.chain import RegistryChain
 from service_registry.config import KeyPair
@@ -33,6 +34,8 @@ class ServiceError(Exception):
 
 Answer = Callable[[Any], Awaitable[Any]]
 """From a request's JSON value to the response's. Raises ServiceError."""
+ANSWERING: ContextVar[Call] = ContextVar("answering")
+"""The call that is being answered, judged already: for a service whose answer depends on who asks."""
 
 
 class ServiceHost:
@@ -65,6 +68,7 @@ class ServiceHost:
         admitted = authorise(known)
         request = schemas.read_json(signed.request)
         schemas.check(admitted.definition.request_schema, request)
+        ANSWERING.set(known.call)
         try:
             code, value = AccessCode.OK, await self._answer(request)
         except ServiceError as error:

@@ -285,10 +285,20 @@ def _did(text: object, where: str) -> str:
 def _date(text: object, where: str) -> int:
     if not isinstance(text, str) or _DATE.match(text) is None:
         _refuse("dates", f"{where}: {str(text)[:40]!r} is no dateTime")
+    found = moment_ms(text)
+    if found is None:
+        _refuse("dates", f"{where}: {text!r} is no moment")
+    return found
+
+
+def moment_ms(text: object) -> int | None:
+    """Milliseconds since the epoch of a dateTime; None for what is none."""
+    if not isinstance(text, str) or _DATE.match(text) is None:
+        return None
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:
-        _refuse("dates", f"{where}: {text!r} is no moment")
+        return None
     return int(parsed.astimezone(UTC).timestamp() * 1000)
 
 

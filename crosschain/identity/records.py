@@ -22,6 +22,7 @@ VALID, REVOKED, NOT_EXIST = "valid", "revoked", "notExist"
 """Words of ``VCStatus2022``; what is on record is one of the first two."""
 MAX_KEYS, MAX_LISTED = 64, 8
 QUALIFIED_INVESTOR = "QualifiedInvestorCredential"
+DATA_AUTHORIZATION = "DataAuthorization"
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,7 +25,7 @@ from service_registry.calls import (
     check_reply,
 )
 from service_registry.config import KeyPair
-from service_registry.host import ServiceError, ServiceHost
+from service_registry.host import ANSWERING, ServiceError, ServiceHost
 from tests.unit.execution.world import GENESIS_HASH
 from tests.unit.service_registry.house import SERVICE, House, assertion_key, prepared, private
 from tests.unit.service_registry.stage import SOMEBODY, HouseChain
@@ -60,6 +60,14 @@ def test_an_answer_is_signed_for_this_call(house: House) -> None:
     reply = ask(house, signed)
     assert reply.response == b'{"answer":2}'
     assert check_reply(GENESIS_HASH, signed.call, reply, assertion_key("publisher")).code == AccessCode.OK
+
+
+def test_an_answer_may_depend_on_who_asks(house: House) -> None:
+    async def who(request: Any) -> Any:
+        return {"answer": ANSWERING.get().call_id}
+
+    call, signed = house.call("consumer")
+    assert schemas.read_json(ask(house, signed, who).response) == {"answer": call.call_id}
 
 
 def test_a_typed_error_is_signed_too(house: House) -> None:
