@@ -16,7 +16,7 @@ from crosschain import following
 from crosschain.following import CERTIFIED_HEADER, encode_position
 from crosschain.light_client import MAX_AGE_MS, ClientState, Examined, Finding, Verdict, examine_next, examine_past
 from crosschain.packets import CLIENTS
-from supervisory_chain import misbehaviour, other_clients, recovery
+from supervisory_chain import drift, misbehaviour, other_clients, recovery
 from supervisory_chain.chains import CSRC, registered_validators
 from supervisory_chain.client_state import KEPT_HEADERS, header_key, keep_header, settled_at
 from supervisory_chain.misbehaviour import client_in, freeze_fork
@@ -91,6 +91,7 @@ class Clients(Contract):
             position = position.at(after, position.count + 1)
             if following.keep_epoch(ctx, chain, one.client, after):
                 _compare(ctx, chain, after)
+        drift.watch(ctx, chain, [(one.shown.header, one.client.validators) for one in examined])
         ctx.put(b"c" + chain, encode_position(position))
         ctx.emit("followed", chain=chain, height=position.height, headers=len(rows))
 

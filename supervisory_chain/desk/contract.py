@@ -15,7 +15,8 @@ from chain_core.types.values import Value
 from contracts.kernel.calendar import MAX_DAY, day_of
 from crosschain.packets import CHAINS, count_in, read_chain
 from supervisory_chain.cases import open_case
-from supervisory_chain.desk.machines import CSRC, MACHINES, Step, Whose
+from supervisory_chain.desk.in_force import IN_FORCE_RULES, keep
+from supervisory_chain.desk.machines import CSRC, MACHINES, NOTICE, Step, Whose
 from supervisory_chain.desk.records import DESK, MAX_STEPS, Matter, Taken, decode_matter, encode_matter, place
 from supervisory_chain.desk.working_days import (
     CALENDAR_ARGUMENTS,
@@ -56,6 +57,7 @@ def arguments_of(step: Step) -> Mapping[str, Kind]:
 
 RULES: Mapping[str, RuleText] = {
     **CALENDAR_RULES,
+    **IN_FORCE_RULES,
     "desk.unknown": RuleText("没有编号为 {0} 的记录", "there is no such record with the number {0}"),
     "desk.wrong_state": RuleText(
         "记录 {0} 的状态为 {1}，不能办理 {2}", "record {0} is in the state {1}: {2} does not start from there"
@@ -122,6 +124,8 @@ class Desk(Contract):
         guard = _GUARDS.get(step.name)
         if guard is not None:
             moved = guard(ctx, number, matter, moved)
+        if moved.machine == NOTICE:
+            keep(ctx, number, moved)
         if len(moved.steps) >= MAX_STEPS:
             ctx.refuse("desk.too_many_steps", MAX_STEPS)
         here = ctx.block

@@ -18,6 +18,7 @@ from crosschain.conformance.report import open_report
 from crosschain.packets import CHAINS, chain_record_key
 from supervisory_chain import joint_tests
 from supervisory_chain.chains import Chains
+from supervisory_chain.drift import declared_key
 from supervisory_chain.regulating.common import ACCOUNT, CHAIN, KEY, Acting, act, chain_of, clock, tell
 
 app = typer.Typer(help="Admission 准入 of a market's chain: joint-test report, decision.", no_args_is_help=True)
@@ -84,14 +85,15 @@ def show_admission(chain: CHAIN, node: NODES, genesis: GENESIS, as_json: JSON = 
 
     async def ask(client: VerifyingClient) -> render.Row:
         identity = await chain_of(client, chain)
-        keys = [chain_record_key(identity), state_key(CHAINS, joint_tests.place(identity))]
-        header, (record, tested) = await client.state(keys)
+        keys = [chain_record_key(identity), state_key(CHAINS, joint_tests.place(identity)), declared_key(identity)]
+        header, (record, tested, declared) = await client.state(keys)
         if record is None:
             next_step = "its operator registers it first"
             raise NotFound("no such chain is registered", where=identity.hex(), next_step=next_step)
         row: render.Row = {"chain": identity.hex(), "height": header.height}
         row |= cast(dict[str, Any], render.plain(decode_map(record)))
         test = None if tested is None else cast(dict[str, Any], render.plain(decode_map(tested)))
+        row["headers_say"] = None if declared is None else render.plain(decode_map(declared))
         when = {} if test is None else {"tested": clock(test["started_ms"])}
         return row | {"joint_test": None if test is None else test | when}
 
