@@ -10,7 +10,7 @@ from chain_core.codec.seen import state_key
 from chain_core.crypto.hashing import sm3
 from chain_core.execution.account_records import decode_record, encode_record
 from chain_core.execution.codes import Code
-from service_registry import contract
+from service_registry import applications
 from service_registry.records import SERVICES, Application, application_key, decode
 from tests.unit.execution.world import account
 from tests.unit.service_registry.house import SERVICE, House, assertion_key, prepared, refused
@@ -118,7 +118,7 @@ def test_both_sides_need_certificates(states: dict[str, House]) -> None:
 
 
 def test_the_list_of_consumers_has_its_limit(states: dict[str, House], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(contract, "MAX_CONSUMERS", 1)
+    monkeypatch.setattr(applications, "MAX_CONSUMERS", 1)
     house = states["online"].branch()
     house.certify("second consumer")
     house.ok("consumer", "apply", service=SERVICE, market="JS")
