@@ -44,7 +44,7 @@ from chain_core.types.values import Value
 from dualchain.demo.ports import LOOPBACK, draw_ports
 from dualchain.demo.processes import ProcessGroup
 from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
-from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, NO_JOINT_TESTS, supervisory_genesis
+from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, TRYING_OUT, supervisory_genesis
 
 MARKETS = ("BJ", "SH", "ZJ")
 NODES = 4
@@ -178,7 +178,7 @@ class BorderNetwork:
             self._start_ms,
             make_validators(directory, plans),
             make_accounts(directory, accounts),
-            RETENTION | NO_JOINT_TESTS,
+            RETENTION | TRYING_OUT,
         )
         write_network(directory, genesis, plans, client_security="plaintext")
         return Chain.of("supervisory", directory, plans, genesis)
@@ -247,6 +247,7 @@ class BorderNetwork:
             args: dict[str, Value] = {"genesis": encode_genesis(market.genesis), "endpoints": endpoints}
             args |= {"technology": "dualchain", "consensus": "PBFT"}
             await self.above.settle("operator", Operation("chains", "register", args))
+            await self.above.settle("csrc-issuer", Operation("chains", "approve", {"chain": market.hash}))
             await self.above.settle("csrc-checker", Operation("chains", "admit", {"chain": market.hash}))
 
     async def start_relayer(self, name: str) -> None:

@@ -46,7 +46,7 @@ from crosschain.looking.inquiry import Fresh, StaleAnswer
 from dualchain.demo.ports import LOOPBACK, draw_ports
 from dualchain.demo.processes import ProcessGroup
 from service_registry.config import KeyPair
-from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, NO_JOINT_TESTS, supervisory_genesis
+from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, TRYING_OUT, supervisory_genesis
 from supervisory_chain.looking import questions
 from supervisory_chain.looking.config import DeskConfig
 from supervisory_chain.looking.desk import Desk, Looked, Query
@@ -81,7 +81,7 @@ class World:
         self.plans = plans_of("csrc", ports)
         accounts = self._accounts()
         validators = make_validators(self.above, self.plans)
-        genesis = supervisory_genesis(CHAIN_ID, now_ms() - 1_000, validators, accounts, NO_JOINT_TESTS)
+        genesis = supervisory_genesis(CHAIN_ID, now_ms() - 1_000, validators, accounts, TRYING_OUT)
         write_network(self.above, genesis, self.plans, client_security="plaintext")
         self.document = encode_genesis(genesis)
         each = -(-holdings // len(MARKETS))
@@ -122,6 +122,7 @@ class World:
             await self.settle(
                 OPERATOR, Operation("chains", "register", {**row, "technology": "dualchain", "consensus": "PBFT"})
             )
+            await self.settle("csrc-checker", Operation("chains", "approve", {"chain": market.chain}))
             await self.settle("csrc-issuer", Operation("chains", "admit", {"chain": market.chain}))
             header: Value = [{"header": market.header, "certificate": market.certificate}]
             await self.settle(

@@ -65,7 +65,10 @@ SUPERVISION, REPORTING = "supervision", "reporting"
 
 
 ADMITTED = "admitted"
-"""Status of a registered chain whose headers and packets are taken."""
+"""Status of a registered chain that has its full part in the network."""
+SUSPENDED, RESUMING, WITHDRAWING, WITHDRAWN = "suspended", "resuming", "withdrawing", "withdrawn"
+FOLLOWED = frozenset((ADMITTED, SUSPENDED, RESUMING, WITHDRAWING))
+"""Whose headers and packets are taken, and whom directives bind (docs/spec/admission.md §1)."""
 SUCCEEDED = "succeeded"
 """Status of an admitted chain from the moment on that a successor took its place."""
 
@@ -335,8 +338,13 @@ def read_chain(raw: bytes) -> Mapping[str, Value]:
     return decode_map(raw, "chain")
 
 
+def read_followed(raw: bytes | None) -> bool:
+    """Whether a registration record is that of a chain which is followed: admitted, though perhaps suspended."""
+    return raw is not None and read_chain(raw)["status"] in FOLLOWED
+
+
 def read_admitted(raw: bytes | None) -> bool:
-    """Whether a registration record is that of an admitted chain."""
+    """Whether a registration record is that of an admitted chain, in the strict sense."""
     return raw is not None and read_chain(raw)["status"] == ADMITTED
 
 

@@ -36,6 +36,13 @@ def add(space: Namespace, key: bytes, directive: str) -> bool:
     return True
 
 
+def add_first(space: Namespace, key: bytes, reason: str) -> None:
+    """Halts for a reason that is no directive: named first, once, and kept however many directives there are."""
+    halts = halting(space.get(key))
+    if reason not in halts:
+        space.put(key, encode_value(cast(list[Value], [reason, *halts])))
+
+
 def lift(space: Namespace, key: bytes, lifts: str | None) -> bool:
     """Ends the halt of one directive, of all without it; False when there is none of that name."""
     halts = halting(space.get(key))

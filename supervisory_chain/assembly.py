@@ -13,8 +13,9 @@ from crosschain.identity.records import IDENTITIES
 from crosschain.packets import CASES, CHAINS, CHANNEL, CLIENTS, DIRECTIVES, INBOX
 from service_registry.contract import Services
 from service_registry.records import SERVICES
+from supervisory_chain.admission import CSRC
 from supervisory_chain.cases import Cases
-from supervisory_chain.chains import CSRC, Chains
+from supervisory_chain.chains import Chains
 from supervisory_chain.channel import Channel
 from supervisory_chain.clients import Clients
 from supervisory_chain.codes import CODES, Codes
@@ -52,6 +53,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
             Successors(),
         ),
         grants={
+            CHAINS: (SERVICES,),
             CLIENTS: (CASES,),
             DESK: (CASES,),
             DIRECTIVES: (CASES, SERVICES),

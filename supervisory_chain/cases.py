@@ -13,7 +13,7 @@ from chain_core.execution.contract import Arguments, Contract, Lane, Method, Rul
 from chain_core.execution.overlay import Namespace
 from chain_core.types.values import Value
 from crosschain.packets import CASES, MAX_REFERENCE_BYTES, count_in
-from supervisory_chain.chains import CSRC
+from supervisory_chain.admission import CSRC
 
 OPEN, CLOSED = "open", "closed"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 from chain_core.codec.block import decode_header
@@ -13,16 +14,36 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
 from chain_core.execution.overlay import Namespace
 from chain_core.types.genesis import Genesis, Predecessor
+from chain_core.types.ids import ZERO_HASH
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
 from crosschain.client_types import OWN_TYPE, ClientType, Described
 from crosschain.following import decode_followed, encode_followed
 from crosschain.light_client import ClientState
-from crosschain.packets import ADMITTED, CHAINS, CLIENTS, SUCCEEDED, read_admitted, read_chain
-from supervisory_chain import joint_tests, registration
+from crosschain.packets import CHAINS, CLIENTS, SUCCEEDED, WITHDRAWN, read_chain, read_followed
+from supervisory_chain import evidence, joint_tests, registration
+from supervisory_chain.admission import (
+    APPROVED,
+    CSRC,
+    GONE,
+    OFFICE,
+    OPERATOR,
+    REGISTERED,
+    STEPS,
+    Step,
+    admission,
+    check,
+    halt,
+    is_open,
+    note,
+    trail_place,
+)
+from supervisory_chain.admission import RULES as ADMISSION_RULES
 
-OPERATOR, CSRC = "operator", "csrc"
-REGISTERED = "registered"
+_STEP: Mapping[str, Kind] = {"chain": HASH, "document": Optional(HASH)}
+_EVENTS = {"admit": "admitted", "suspend": "suspended", "resume": "resumed", "withdraw": "withdrawn"}
+
+_PARAMETERS = {**joint_tests.PARAMETERS, **evidence.PARAMETERS}
 
 MAX_DOCUMENT_BYTES = 240_000
 PIECE_BYTES = 60_000
@@ -33,6 +54,8 @@ DESCRIPTION: Mapping[str, Kind] = {"technology": Text(128), "consensus": Text(12
 RULES: Mapping[str, RuleText] = {
     **registration.RULES,
     **joint_tests.RULES,
+    **evidence.RULES,
+    **ADMISSION_RULES,
     "chains.registered": RuleText(
         "该创世文件（SM3 {0}）已登记", "the genesis document with SM3 {0} is registered already"
     ),
@@ -42,15 +65,10 @@ RULES: Mapping[str, RuleText] = {
     ),
     "chains.chain_id_taken": RuleText("链标识 {0} 已被占用（SM3 {1}）", "the chain id {0} is taken (SM3 {1})"),
     "chains.unknown": RuleText("没有登记过创世文件 SM3 为 {0} 的链", "no chain with genesis hash {0} is registered"),
-    "chains.own_registration": RuleText(
-        "登记人不得审批自己的登记（四眼原则）", "nobody admits what he registered himself (four-eyes principle)"
-    ),
-    "chains.admitted": RuleText("链 {0} 已准入", "the chain {0} is admitted already"),
     "chains.has_predecessor": RuleText(
         "该创世文件是链 {0} 的后继链，请用 successors.propose 提出", "it is a successor of {0}: use successors.propose"
     ),
     "chains.succeeded": RuleText("链 {0} 已由后继链 {1} 接替", "the chain {0} was succeeded by {1}"),
-    "chains.not_yours": RuleText("只有登记人可以更新链 {0} 的信息", "only its registrant may amend the chain {0}"),
 }
 
 
@@ -60,11 +78,11 @@ class Chains(Contract):
     name = CHAINS
     lane = Lane.BORDER
     rules = RULES
-    parameters = joint_tests.PARAMETERS
+    parameters = _PARAMETERS
 
     def __init__(self, types: Mapping[str, ClientType] | None = None) -> None:
         self.types = types or {}
-        csrc, operator = frozenset((CSRC,)), frozenset((OPERATOR,))
+        judges, operator = frozenset((CSRC, OFFICE)), frozenset((OPERATOR,))
         self.methods = {
             "register": Method(
                 self.register,
@@ -73,9 +91,12 @@ class Chains(Contract):
             ),
             "amend": Method(self.amend, {"chain": HASH, **DESCRIPTION}),
             "file_report": Method(self.file_report, joint_tests.ARGUMENTS, frozenset((joint_tests.TESTER,))),
-            "admit": Method(self.admit, {"chain": HASH}, csrc),
-            "reject": Method(self.reject, {"chain": HASH}, csrc),
+            "file_evidence": Method(self.file_evidence, evidence.FILE, operator),
+            "accept_evidence": Method(self.judge_evidence, evidence.ACCEPT, judges),
+            "return_evidence": Method(self.judge_evidence, evidence.RETURN, judges),
         }
+        for step in STEPS.values():
+            self.methods[step.name] = Method(partial(self.take, step), _STEP, step.roles)
 
     def register(self, ctx: CallContext, args: Arguments) -> None:
         """A market's operator enters its chain; all that is kept of validators and names comes from the document."""
@@ -93,6 +114,7 @@ class Chains(Contract):
         self._check_free(ctx, chain, described, past)
         enter(ctx, chain, raw, described)
         self._store(ctx, chain, new_record(ctx, raw, described, args, name))
+        note(ctx, chain, "register")
         ctx.emit("registered", chain=chain, chain_id=described.chain_id, market=described.market)
 
     def amend(self, ctx: CallContext, args: Arguments) -> None:
@@ -105,6 +127,8 @@ class Chains(Contract):
             ctx.refuse("chains.not_yours", chain)
         if record["status"] == SUCCEEDED:
             ctx.refuse("chains.succeeded", chain, record["successor"])
+        if not is_open(record):
+            ctx.refuse("chains.closed", chain)
         changed: dict[str, Value] = {name: args[name] for name in DESCRIPTION}
         if record["client_type"] == OWN_TYPE:
             client = decode_followed(ctx.read(CLIENTS, b"v" + chain) or ctx.get(b"v" + chain) or b"")
@@ -118,24 +142,42 @@ class Chains(Contract):
     def file_report(self, ctx: CallContext, args: Arguments) -> None:
         """The report of a joint test of a chain that waits for admission, by its tester."""
         chain, record = self._record(ctx, args)
-        if record["status"] != REGISTERED:
+        if record["status"] not in (REGISTERED, APPROVED):
             ctx.refuse("chains.admitted", chain)
         joint_tests.file(ctx, chain, record, cast(bytes, args["report"]))
 
-    def admit(self, ctx: CallContext, args: Arguments) -> None:
-        """From now on the chain's headers and packets are taken."""
-        chain, record = self._pending(ctx, args)
-        joint_tests.demand(ctx, chain)
-        self._store(
-            ctx,
-            chain,
-            {**record, **admission(ctx)},
-        )
-        ctx.emit("admitted", chain=chain, market=record["market"])
+    def file_evidence(self, ctx: CallContext, args: Arguments) -> None:
+        """A document of the registrant's waits for judgement."""
+        evidence.file(ctx, *self._open(ctx, args), args)
 
-    def reject(self, ctx: CallContext, args: Arguments) -> None:
+    def judge_evidence(self, ctx: CallContext, args: Arguments) -> None:
+        """A waiting document counts, or goes back."""
+        evidence.judge(ctx, *self._open(ctx, args), args)
+
+    def take(self, step: Step, ctx: CallContext, args: Arguments) -> None:
+        """One step of the workflow (docs/spec/admission.md §1)."""
+        chain, record = self._record(ctx, args)
+        check(ctx, chain, record, step)
+        market = cast(str, record["market"])
+        if step.target == GONE:
+            self._remove(ctx, chain, record)
+            ctx.emit("rejected", chain=chain, market=market)
+            return
+        if step.name in ("approve", "admit"):
+            joint_tests.demand(ctx, chain)
+        if step.name in ("approve", "admit", "resume"):
+            evidence.demand(ctx, chain)
+        changed = admission(ctx) if step.name == "admit" else {"status": step.target}
+        self._store(ctx, chain, {**record, **changed})
+        if step.target == WITHDRAWN:
+            ctx.delete(_market_key(market))
+        halt(ctx, market, step)
+        note(ctx, chain, step.name, cast(bytes, args.get("document", ZERO_HASH)))
+        ctx.emit(_EVENTS.get(step.name, "admission_step"), chain=chain, market=market, step=step.name)
+
+    @staticmethod
+    def _remove(ctx: CallContext, chain: bytes, record: Mapping[str, Value]) -> None:
         """A registration that is not admitted goes, and frees its market and chain id."""
-        chain, record = self._pending(ctx, args)
         delete_document(ctx, chain, cast(int, record["document_bytes"]))
         for key in (
             b"v" + chain,
@@ -143,9 +185,10 @@ class Chains(Contract):
             _market_key(cast(str, record["market"])),
             _chain_id_key(cast(str, record["chain_id"])),
             joint_tests.place(chain),
+            evidence.place(chain),
+            trail_place(chain),
         ):
             ctx.delete(key)
-        ctx.emit("rejected", chain=chain, market=record["market"])
 
     @staticmethod
     def _check_free(ctx: CallContext, chain: bytes, genesis: Described, past: Predecessor | None) -> None:
@@ -168,28 +211,15 @@ class Chains(Contract):
             ctx.refuse("chains.unknown", chain)
         return chain, decode_map(raw, "chain")
 
-    def _pending(self, ctx: CallContext, args: Arguments) -> tuple[bytes, dict[str, Value]]:
+    def _open(self, ctx: CallContext, args: Arguments) -> tuple[bytes, dict[str, Value]]:
         chain, record = self._record(ctx, args)
-        if record["registrar"] == ctx.account:
-            ctx.refuse("chains.own_registration")
-        if record["status"] != REGISTERED:
-            ctx.refuse("chains.admitted", chain)
+        if not is_open(record):
+            ctx.refuse("chains.closed", chain)
         return chain, record
 
     @staticmethod
     def _store(ctx: CallContext, chain: bytes, record: Mapping[str, Value]) -> None:
         ctx.put(b"r" + chain, encode_value(record))
-
-
-def admission(ctx: CallContext) -> dict[str, Value]:
-    """What an admission by the calling account changes in a record."""
-    by, block = ctx.account, ctx.block
-    return {
-        "status": ADMITTED,
-        "admitted_by": by,
-        "admitted_height": block.height,
-        "admitted_ms": block.time_ms,
-    }
 
 
 def described_by(chain: bytes, genesis: Genesis) -> Described:
@@ -264,19 +294,19 @@ def registered_validators(ctx: CallContext, chain: bytes) -> dict[str, str]:
     return {row["name"]: row["entity"] for row in rows}
 
 
-def admitted_chain(ctx: CallContext, chain: bytes) -> bytes | None:
-    """The record by which an admitted chain of our technology is followed (``crosschain.following``); None for any
+def followed_record(ctx: CallContext, chain: bytes) -> bytes | None:
+    """The record by which a chain of our technology is followed (``crosschain.following``); None for any
     other.
     """
     raw = ctx.read(CHAINS, b"r" + chain)
-    if raw is None or not read_admitted(raw) or read_chain(raw)["client_type"] != OWN_TYPE:
+    if raw is None or not read_followed(raw) or read_chain(raw)["client_type"] != OWN_TYPE:
         return None
     return ctx.read(CHAINS, b"v" + chain)
 
 
-def is_admitted(ctx: CallContext, chain: bytes) -> bool:
-    """Whether a chain, of whatever technology, is admitted."""
-    return read_admitted(ctx.read(CHAINS, b"r" + chain))
+def is_followed(ctx: CallContext, chain: bytes) -> bool:
+    """Whether a chain, of whatever technology, is followed."""
+    return read_followed(ctx.read(CHAINS, b"r" + chain))
 
 
 def admitted_ms(ctx: CallContext, chain: bytes) -> int:

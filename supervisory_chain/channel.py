@@ -30,8 +30,8 @@ from crosschain.packets import (
     sent_key,
 )
 from supervisory_chain import delivered, past_headers
+from supervisory_chain.admission import CSRC
 from supervisory_chain.cases import open_case
-from supervisory_chain.chains import CSRC
 from supervisory_chain.client_state import client_of
 from supervisory_chain.codes import allocate
 

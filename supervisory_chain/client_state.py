@@ -15,7 +15,7 @@ from crosschain.following import Position, client_at, decode_followed, decode_po
 from crosschain.light_client import MAX_AGE_MS, ClientState
 from crosschain.packets import CLIENTS
 from supervisory_chain.cases import open_case
-from supervisory_chain.chains import admitted_chain, admitted_ms
+from supervisory_chain.chains import admitted_ms, followed_record
 
 KEPT_HEADERS = 1_000
 """Headers kept of one chain; packets of older or skipped ones come with their header (docs/spec/packets.md §4)."""
@@ -36,7 +36,7 @@ class Settled:
 
 def followed_chain(ctx: CallContext, read: Read, chain: bytes) -> tuple[Position, ClientState] | None:
     """Where an admitted chain is followed, None for any other; ``read`` reads the keys of ``clients``."""
-    first = admitted_chain(ctx, chain)
+    first = followed_record(ctx, chain)
     if first is None:
         return None
     position = decode_position(read(b"c" + chain))

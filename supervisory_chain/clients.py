@@ -17,7 +17,8 @@ from crosschain.following import CERTIFIED_HEADER, encode_position
 from crosschain.light_client import MAX_AGE_MS, ClientState, Examined, Finding, Verdict, examine_next, examine_past
 from crosschain.packets import CLIENTS
 from supervisory_chain import drift, misbehaviour, other_clients, recovery
-from supervisory_chain.chains import CSRC, registered_validators
+from supervisory_chain.admission import CSRC
+from supervisory_chain.chains import registered_validators
 from supervisory_chain.client_state import KEPT_HEADERS, header_key, keep_header, settled_at
 from supervisory_chain.misbehaviour import client_in, freeze_fork
 from supervisory_chain.other_clients import Types

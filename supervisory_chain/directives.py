@@ -29,7 +29,8 @@ from crosschain.packets import (
     encode_directive,
 )
 from supervisory_chain import demands, escalation, service_halts
-from supervisory_chain.chains import CSRC, is_admitted
+from supervisory_chain.admission import CSRC
+from supervisory_chain.chains import is_followed
 from supervisory_chain.directive_records import place, record_in_line
 
 ISSUED, EXECUTED, NOT_EXECUTED = "issued", "executed", "not_executed"
@@ -142,7 +143,7 @@ class Directives(Contract):
 
     @staticmethod
     def _check_target(ctx: CallContext, chain: bytes, deadline_ms: int) -> None:
-        if not is_admitted(ctx, chain):
+        if not is_followed(ctx, chain):
             ctx.refuse("directives.not_admitted", chain)
         if deadline_ms <= ctx.block.time_ms:
             ctx.refuse("directives.deadline_past", deadline_ms, ctx.block.time_ms)

@@ -8,6 +8,7 @@ from chain_core.node.provision import AccountPlan
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
+from supervisory_chain.evidence import PARAMETER as EVIDENCE
 from supervisory_chain.joint_tests import DAYS, DEFAULT_DAYS
 
 CHAIN_ID = "rem-supervisory"
@@ -17,17 +18,20 @@ OFFICE_ENTITY = "派出机构 CSRC regional office"
 ACCOUNTS = (
     AccountPlan("csrc-issuer", CSRC_ENTITY, ("csrc",)),
     AccountPlan("csrc-checker", CSRC_ENTITY, ("csrc",)),
+    AccountPlan("office", OFFICE_ENTITY, ("office",)),
     AccountPlan("registrar", CSRC_ENTITY, ("registrar",)),
     AccountPlan("governor-csrc", CSRC_ENTITY, ("governor",)),
     AccountPlan("governor-office", OFFICE_ENTITY, ("governor",)),
 )
-"""Who acts for the regulator from the first block: two officers for every directive and admission (four eyes)."""
+"""Who acts for the regulator from the first block: two officers for every directive and admission (four eyes), and its
+regional office, which judges evidence.
+"""
 
 GRANTABLE_ROLES = ("gateway", "operator", "tester")
 """What the registrar may give; roles of the regulator belong to governance."""
 
-NO_JOINT_TESTS = {DAYS: 0}
-"""Parameters of a chain that admits markets without a joint-test report: for trying out."""
+TRYING_OUT = {DAYS: 0, EVIDENCE: 0}
+"""Parameters of a chain that admits markets without a joint-test report and evidence."""
 
 
 def supervisory_genesis(
@@ -45,7 +49,7 @@ def supervisory_genesis(
         "",
         time_ms,
         validators,
-        {**DEFAULT_PARAMETERS, DAYS: DEFAULT_DAYS, **(parameters or {})},
+        {**DEFAULT_PARAMETERS, DAYS: DEFAULT_DAYS, EVIDENCE: 1, **(parameters or {})},
         (),
         tuple(accounts),
         documents,

@@ -28,6 +28,7 @@ from crosschain.packets import (
     supervision_key,
 )
 from supervisory_chain import chains, directives
+from supervisory_chain.admission import taken_over
 from supervisory_chain.client_state import header_key
 
 
@@ -109,8 +110,8 @@ def _register(
 ) -> None:
     register = ctx.within(CHAINS)
     chains.enter(register, chain, raw, chains.described_by(chain, genesis))
-    register.put(b"r" + chain, encode_value({**record, **chains.admission(ctx)}))
     old = decode_map(register.get(b"r" + before) or b"", "chain")
+    register.put(b"r" + chain, encode_value({**record, **taken_over(ctx, old["status"])}))
     register.put(b"r" + before, encode_value({**old, "status": SUCCEEDED, "successor": chain}))
 
 

@@ -18,7 +18,7 @@ from crosschain.client_types import MAX_STATE_BYTES, OWN_TYPE, ClientType, Heade
 from crosschain.following import Position, decode_position, encode_position
 from crosschain.light_client import MAX_AGE_MS
 from crosschain.light_client.predicates import MAX_FUTURE_MS
-from crosschain.packets import CHAINS, CLIENTS, read_admitted, read_chain
+from crosschain.packets import CHAINS, CLIENTS, read_chain, read_followed
 from supervisory_chain.chains import admitted_ms
 from supervisory_chain.client_state import (
     KEPT_HEADERS,
@@ -91,7 +91,7 @@ def other_client(ctx: CallContext, types: Types, chain: bytes) -> OtherClient | 
         return ctx.read(CLIENTS, key)
 
     record = ctx.read(CHAINS, b"r" + chain)
-    if record is None or not read_admitted(record):
+    if record is None or not read_followed(record):
         return None
     name = cast(str, read_chain(record)["client_type"])
     if name == OWN_TYPE:

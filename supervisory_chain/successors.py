@@ -27,7 +27,8 @@ from crosschain.following import CERTIFICATE_BYTES
 from crosschain.light_client import ClientState, Examined, Finding, Verdict, examine_past
 from crosschain.packets import CHAINS, UPWARD_CHANNELS, read_chain
 from supervisory_chain import chains, registration
-from supervisory_chain.chains import CSRC, DESCRIPTION, MAX_DOCUMENT_BYTES, OPERATOR
+from supervisory_chain.admission import CSRC, OPERATOR
+from supervisory_chain.chains import DESCRIPTION, MAX_DOCUMENT_BYTES
 from supervisory_chain.client_state import client_of, judge_of
 from supervisory_chain.handover import Carried, carried_keys, differing_counter, hand_over, in_flight, read_carried
 

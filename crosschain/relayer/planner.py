@@ -30,8 +30,8 @@ from crosschain.packets import (
     count_in,
     directive_key,
     directive_next_key,
-    read_admitted,
     read_channel,
+    read_followed,
     received_key,
     sent_key,
 )
@@ -126,7 +126,7 @@ def read_arrived(values: Sequence[bytes | None]) -> Arrived:
     confirmed = cast(int, named["height"]) if named.get("confirmed_by") else 0
     rows = [] if recoveries is None else cast(list[dict[str, int]], decode_value(recoveries, "recoveries"))
     settled = (rows[-1]["from"], rows[-1]["height"]) if rows else None
-    return Arrived(read_admitted(record), decode_position(client), received, confirmed, settled)
+    return Arrived(read_followed(record), decode_position(client), received, confirmed, settled)
 
 
 def sent_keys(supervisory: bytes) -> list[bytes]:

@@ -28,7 +28,7 @@ from chain_core.types.genesis import Genesis
 from dualchain.demo.days import Calendar
 from dualchain.demo.ports import LOOPBACK, draw_ports
 from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
-from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, NO_JOINT_TESTS, supervisory_genesis
+from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, TRYING_OUT, supervisory_genesis
 
 FORMAT_FILE = "format"
 FORMAT_NAME = "dualchain-demo "
@@ -201,7 +201,7 @@ def _supervisory(directory: Path, plans: tuple[NodePlan, ...], now_ms: int, keys
         now_ms,
         make_validators(directory, plans, keys),
         make_accounts(directory, ACCOUNTS, keys),
-        NO_JOINT_TESTS,  # the demonstration's markets offer no node interface of JR/T 0314 that could be tested
+        TRYING_OUT,  # the demonstration's markets offer no node interface of JR/T 0314 that could be tested
     )
     write_network(directory, genesis, plans, keys, "sm")
     return Chain(SUPERVISORY, directory, plans, genesis, encode_genesis(genesis), keys)

@@ -73,12 +73,12 @@ async def refuse_bad_registrations(desk: Desk, operator: Actor, chain: Chain) ->
 
 
 async def admit(desk: Desk, operator: Actor, chain: Chain) -> None:
-    """Registration by the operator, admission by an officer of the regulator (four eyes)."""
+    """Registration by the operator, admission by two officers of the regulator (four eyes)."""
     label = f"registration of {chain.genesis.chain_id}"
     await desk.accepted([registration(desk, operator, label, chain.genesis_bytes, endpoints_of(chain.plans))])
-    officer = desk.genesis_actor("csrc-checker")
-    operation = Operation("chains", "admit", {"chain": chain.view().genesis_hash})
-    await desk.accepted([desk.sign(f"admission of {chain.genesis.chain_id}", officer, [operation])])
+    for step, officer in (("approve", "csrc-issuer"), ("admit", "csrc-checker")):
+        operation = Operation("chains", step, {"chain": chain.view().genesis_hash})
+        await desk.accepted([desk.sign(f"{step} {chain.genesis.chain_id}", desk.genesis_actor(officer), [operation])])
 
 
 async def refuse_second_chain(desk: Desk, operator: Actor, chain: Chain) -> tuple[str, str]:

@@ -22,7 +22,7 @@ from contracts.codes.regions import REGIONS
 from crosschain.complete_lists import ListEvidence, Values
 from crosschain.following import Position, decode_position
 from crosschain.looking.inquiry import Fresh, Inquiry, fetch, prove
-from crosschain.packets import ADMITTED, CHAINS, chain_record_key, client_key
+from crosschain.packets import CHAINS, FOLLOWED, chain_record_key, client_key
 from supervisory_chain.chains import PIECE_BYTES
 
 
@@ -96,7 +96,7 @@ def _market(inquiry: MarketsInquiry, values: Values, code: str, chain: bytes) ->
         code,
         chain,
         cast(str, record["chain_id"]),
-        record["status"] == ADMITTED,
+        record["status"] in FOLLOWED,
         cast(int, record["document_bytes"]),
         tuple((row["node"], row["address"]) for row in rows),
         decode_position(values[client_key(chain)]),

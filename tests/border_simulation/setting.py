@@ -70,7 +70,8 @@ def setting(markets: int) -> Setting:
         made[code] = chain
         now_ms += 1_000
         receipts = above.block(now_ms, above.sign("operator", now_ms, registration(encode_genesis(genesis))))
-        receipts += above.block(now_ms + 1, above.sign("csrc-1", now_ms, op("chains", "admit", chain=chain.hash)))
+        receipts += above.block(now_ms + 1, above.sign("csrc-2", now_ms, op("chains", "approve", chain=chain.hash)))
+        receipts += above.block(now_ms + 2, above.sign("csrc-1", now_ms, op("chains", "admit", chain=chain.hash)))
         receipts += chain.block(now_ms, chain.sign("operator", now_ms, _grant()))
         assert {receipt.code for receipt in receipts} == {0}, receipts
     (receipt,) = above.block(now_ms, above.sign("csrc-1", now_ms, _grant()))

@@ -95,6 +95,7 @@ class House:
         names = [one.name for one in chain.genesis.validators.validators]
         endpoints: Value = [{"node": n, "address": a} for n, a in zip(names, addresses, strict=False)]
         assert self.supervisory.one("operator", registration(chain.genesis_bytes, endpoints=endpoints)).code == 0
+        assert self.supervisory.one("csrc-2", op("chains", "approve", chain=chain.hash)).code == 0
         assert self.supervisory.one("csrc-1", op("chains", "admit", chain=chain.hash)).code == 0
 
     def follow(self, *codes: str) -> None:

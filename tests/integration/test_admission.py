@@ -23,6 +23,7 @@ from crosschain.conformance.cli import app as conformance_app
 from crosschain.conformance.report import CHECKS
 from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.cli import app as supervisory_app
+from supervisory_chain.evidence import EVIDENCE_KINDS, PARAMETER
 from supervisory_chain.joint_tests import DAYS, DEFAULT_DAYS
 from tests.integration.interface_house import SECRET, Pulled, anchored, pulled
 from tests.integration.network import NAMES, now_ms
@@ -43,7 +44,7 @@ def demanding() -> Genesis:
     keys: dict[str, tuple[bytes, ...]] = {"transaction": (public_key(TESTER),), "assertion": (public_key(ASSERTION),)}
     tester = GenesisAccount(account(TESTER), "Test laboratory", ("tester",), keys)
     accounts = tuple(sorted((*made.accounts, tester), key=lambda row: row.account))
-    return replace(made, accounts=accounts, parameters={**made.parameters, DAYS: DEFAULT_DAYS})
+    return replace(made, accounts=accounts, parameters={**made.parameters, DAYS: DEFAULT_DAYS, PARAMETER: 1})
 
 
 async def run(app: typer.Typer, *words: str) -> tuple[int, Any]:
@@ -62,7 +63,7 @@ class Desks:
         (directory / "supervisory.bin").write_bytes(above.chain.genesis_bytes)
         (directory / "token").write_text(SECRET)
         (directory / "token").chmod(0o600)
-        for name in (TESTER, ASSERTION, "csrc-1"):
+        for name in (TESTER, ASSERTION, "csrc-1", "csrc-2", "second operator"):
             write_private_key(directory / f"{name}.key", private_key(name))
 
     async def examine(self, report: str, *urls: str) -> tuple[int, Any]:
@@ -107,9 +108,9 @@ async def story(desks: Desks) -> None:
     await house.until(house.nodes["one"].store.final_height)
     offered: Value = [{"node": NAMES[i], "address": house.addresses[i]} for i in (0, 1)]
     document = (house.directory / "genesis.bin").read_bytes()
-    assert chain.one("operator", registration(document, endpoints=offered)).code == 0
+    assert chain.one("second operator", registration(document, endpoints=offered)).code == 0
 
-    code, refused = await desks.admission("admit", "BJ", who="csrc-1")
+    code, refused = await desks.admission("approve", "BJ", who="csrc-1")
     assert code == 1 and "has no joint-test report" in refused
 
     code, failed = await desks.examine("failed.json", market.urls[0])
@@ -129,10 +130,30 @@ async def story(desks: Desks) -> None:
     code, filed = await desks.admission("report", "BJ", str(path), who=TESTER)
     assert (code, filed["report"], filed["final"]) == (0, sm3(path.read_bytes()).hex(), True)
 
-    code, done = await desks.admission("admit", "BJ", who="csrc-1")
+    paper = desks.directory / "paper.pdf"
+    paper.write_bytes(b"paper")
+    for kind in EVIDENCE_KINDS:
+        code, refused = await desks.admission("approve", "BJ", who="csrc-1")
+        assert code == 1 and f"no accepted evidence of the kind {kind}" in refused
+        filing = ["evidence", "BJ", kind, str(paper), "--until", "2037-12-31", "--reference", "archive 1"]
+        code, kept = await desks.admission(*filing, who="second operator")
+        assert code == 0 and kept["document"] == sm3(b"paper").hex(), kept
+        code, judged = await desks.admission("accept-evidence", "BJ", kind, str(paper), who="csrc-2")
+        assert (code, judged["final"]) == (0, True)
+    code, refused = await desks.admission("return-evidence", "BJ", kind, str(paper), "--reason", "x", who="csrc-2")
+    assert code == 1 and "waits for judgement" in refused
+    code, _ = await desks.admission("evidence", "BJ", "horoscope", *filing[3:], who="second operator")
+    assert code == 1
+    code, done = await desks.admission("approve", "BJ", who="csrc-1")
+    assert (code, done["final"]) == (0, True)
+    code, refused = await desks.admission("admit", "BJ", who="csrc-1")
+    assert code == 1 and "four eyes" in refused
+    code, done = await desks.admission("admit", "BJ", "--document", str(paper), who="csrc-2")
     assert (code, done["final"]) == (0, True)
     code, shown = await desks.admission("show", "BJ")
     test = shown["joint_test"]
     assert (shown["status"], shown["chain"]) == ("admitted", house.view.genesis_hash.hex())
+    assert shown["evidence"]["penetration_test"]["accepted"]["document"] == sm3(b"paper").hex()
+    assert [(row["step"], row["document"]) for row in shown["trail"]][-1] == ("admit", sm3(b"paper").hex())
     assert (test["report"], test["tester_entity"]) == (filed["report"], "Test laboratory")
     assert (test["started_ms"], test["key"]) == (passed["started_ms"], public_key(ASSERTION).hex())

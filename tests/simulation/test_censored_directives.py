@@ -68,6 +68,7 @@ def regulator(path: Path, target: Chain) -> above.Layers:
     made = above.Chain.begin(path, above.supervisory_genesis(), supervisory_assembly)
     document = encode_genesis(target.genesis)
     assert made.one("operator", above.registration(document)).code == 0
+    assert made.one("csrc-2", above.op("chains", "approve", chain=target.genesis_hash)).code == 0
     assert made.one("csrc-1", above.op("chains", "admit", chain=target.genesis_hash)).code == 0
     return above.Layers(made, replace(made, genesis_bytes=document))
 

@@ -76,7 +76,7 @@ def accounts(people: dict[str, tuple[str, ...]]) -> tuple[GenesisAccount, ...]:
     )
 
 
-SIGNERS = frozenset(("courier", "csrc-1", "csrc-2", "desk"))
+SIGNERS = frozenset(("courier", "csrc-1", "csrc-2", "second operator", "desk"))
 
 
 @cache
@@ -363,6 +363,7 @@ class Layers:
     def register(self, *, admit: bool = True) -> None:
         assert self.supervisory.one("operator", registration(self.local.genesis_bytes)).code == 0
         if admit:
+            assert self.supervisory.one("csrc-2", op("chains", "approve", chain=self.local.hash)).code == 0
             assert self.supervisory.one("csrc-1", op("chains", "admit", chain=self.local.hash)).code == 0
 
 

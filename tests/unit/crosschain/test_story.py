@@ -42,6 +42,7 @@ def test_a_holder_is_frozen_and_freed_again(tmp_path: Path) -> None:
 
     # The market registers; two different people have to want it.
     assert supervisory.one("operator", registration(local.genesis_bytes)).code == Code.OK
+    assert supervisory.one("csrc-2", op("chains", "approve", chain=local.hash)).code == Code.OK
     assert supervisory.one("csrc-1", op("chains", "admit", chain=local.hash)).code == Code.OK
 
     # A security with one holder; what happened is reported and proven upward.

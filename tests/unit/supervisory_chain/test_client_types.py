@@ -54,6 +54,7 @@ def registration(market: NotaryChain, document: bytes = b"", **changes: Value) -
 def followed(above: Chain, market: NotaryChain) -> NotaryChain:
     """Registered by its operator, admitted by the regulator."""
     assert above.one("operator", registration(market)).code == Code.OK
+    assert above.one("csrc-2", op("chains", "approve", chain=market.hash)).code == Code.OK
     assert above.one("csrc-1", op("chains", "admit", chain=market.hash)).code == Code.OK
     return market
 

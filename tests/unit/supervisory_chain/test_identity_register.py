@@ -51,6 +51,7 @@ def market(above: Chain) -> NotaryChain:
     """A market that can send whatever it likes: Sichuan."""
     made = NotaryChain(above.hash, START_MS)
     assert above.one("operator", registration(made)).code == Code.OK
+    assert above.one("csrc-2", op("chains", "approve", chain=made.hash)).code == Code.OK
     assert above.one("csrc-1", op("chains", "admit", chain=made.hash)).code == Code.OK
     return made
 

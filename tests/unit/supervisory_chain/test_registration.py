@@ -176,6 +176,7 @@ def test_admission_needs_another_pair_of_eyes(supervisory: Chain) -> None:
     assert rule(supervisory.one("both", op("chains", "admit", chain=chain))) == "chains.own_registration"
     assert rule(supervisory.one("both", op("chains", "reject", chain=chain))) == "chains.own_registration"
     assert supervisory.one("operator", op("chains", "admit", chain=chain)).code == Code.FORBIDDEN
+    assert supervisory.one("csrc-2", op("chains", "approve", chain=chain)).code == Code.OK
     assert supervisory.one("courier", op("chains", "admit", chain=chain)).code == Code.FORBIDDEN
     assert supervisory.one("csrc-1", op("chains", "admit", chain=chain)).code == Code.OK
     for method in ("admit", "reject"):

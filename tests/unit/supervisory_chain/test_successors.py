@@ -115,6 +115,7 @@ def test_two_institutions_decide(end: End) -> None:
 def test_one_institution_with_both_roles_does_not_decide_alone(tmp_path: Path) -> None:
     layers = Layers.begin(tmp_path)
     assert layers.supervisory.one("both", registration(layers.local.genesis_bytes)).code == Code.OK
+    assert layers.supervisory.one("csrc-2", op("chains", "approve", chain=layers.local.hash)).code == Code.OK
     assert layers.supervisory.one("csrc-1", op("chains", "admit", chain=layers.local.hash)).code == Code.OK
     layers.business("S1")
     end = ended(layers, tmp_path)
