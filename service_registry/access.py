@@ -15,9 +15,12 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
+from contracts.kernel.calendar import day_of
 from service_registry import replay
 from service_registry.authority import Denied, find_service, judge, trusted_key
 from service_registry.bodies import (
+    CODES,
+    NOT_CALLED,
     REPLIED,
     AccessCode,
     Call,
@@ -29,6 +32,7 @@ from service_registry.bodies import (
     reply_message,
 )
 from service_registry.records import AccessLog, decode, encode, log_key
+from service_registry.usage import count_usage, over_quota
 
 GATEWAY = "gateway"
 MAX_RECORDS = 32
@@ -72,11 +76,13 @@ def _judge(ctx: CallContext, index: int, row: Mapping[str, Value]) -> _Judged:
     genesis = ctx.block.genesis_hash
     consumer = ((key, call_message(genesis, raw), cast(bytes, row["consumer_signature"])), "consumer")
     _check_reply(ctx, index, row, code)
-    if code is AccessCode.NOT_AUTHORISED:
+    if code in NOT_CALLED:
         return _Judged(call, (consumer,))
     verdict = judge(ctx.read, call.service, found, call.version, call.consumer)
     if isinstance(verdict, Denied):
         ctx.refuse("services.record_denied", index, verdict.name)
+    if not verdict.testing and over_quota(ctx.read, call.service, call.version, call.consumer, day_of(call.time_ms)):
+        ctx.refuse("services.record_denied", index, AccessCode.OVER_QUOTA.name)
     if code not in REPLIED:
         return _Judged(call, (consumer,))
     message = reply_message(genesis, cast(bytes, row["reply"]))
@@ -112,6 +118,8 @@ def _count(ctx: CallContext, index: int, row: Mapping[str, Value], call: Call) -
     digest = next_digest(log.digest, hashed)
     failures = log.failures + (code != AccessCode.OK)
     ctx.put(key, encode(AccessLog(log.calls + 1, failures, highest, window, digest, ctx.block.height)))
+    codes = [int(one == code) for one in range(CODES)]
+    count_usage(ctx, call.service, call.version, call.consumer, day_of(call.time_ms), codes)
     ctx.emit(
         "access",
         service=call.service,

@@ -26,6 +26,7 @@ from service_registry.owned import (
     version_of,
     wrong_state,
 )
+from service_registry.parties import replace_key
 from service_registry.records import (
     CANCELLED,
     DRAFT,
@@ -44,6 +45,7 @@ def upload_certificate(ctx: CallContext, args: Arguments) -> None:
     key, owner = cast(bytes, args["key"]), ctx.record_of(ctx.principal)
     if owner is None or key not in owner.keys.get("assertion", ()):
         ctx.refuse("services.not_assertion_key", sm3(key))
+    replace_key(ctx, ctx.principal, key)
     certificate = Certificate(key, cast(bytes, args["certificate"]), ctx.block.height)
     ctx.put(records.certificate_key(ctx.principal), encode(certificate))
     ctx.emit("certified", account=ctx.principal, key=sm3(key), certificate=certificate.certificate)

@@ -1,4 +1,5 @@
-"""What is signed around a call: call, reply, report; and the record of an access (docs/spec/service-registry.md §5-§6).
+"""What is signed around a call: call, reply, report, promise; the record of an access (docs/spec/service-registry.md
+§5-§6, service-records.md §1).
 
 Bodies travel as bytes. Reading one raises MalformedBytes for other fields, other types and second encodings.
 """
@@ -20,7 +21,9 @@ from chain_core.types.values import Value
 
 MAX_CALL_BYTES = 1_024
 MAX_REPLY_BYTES = 1_024
+MAX_PROMISE_BYTES = 512
 MAX_REPORT_BYTES = 32_768
+MAX_RECORD_BYTES = MAX_CALL_BYTES + MAX_REPLY_BYTES + 512
 MAX_EXAMPLES = 8
 MAX_CALL_ID = (1 << 63) - 1
 MAX_VERSION = (1 << 32) - 1
@@ -37,6 +40,7 @@ class AccessCode(IntEnum):
     BAD_REPLY = 4
     BAD_RESPONSE = 5
     NOT_AUTHORISED = 6
+    OVER_QUOTA = 7
 
 
 REPLIED = frozenset((AccessCode.OK, AccessCode.SERVICE_ERROR, AccessCode.BAD_RESPONSE))
@@ -77,6 +81,18 @@ class AccessRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Promise:
+    """The gateway's word that the record with hash ``record`` will be in a batch that is final at ``deadline_ms``."""
+
+    gateway: bytes
+    record: bytes
+    service: bytes
+    consumer: bytes
+    call_id: int
+    deadline_ms: int
+
+
+@dataclass(frozen=True, slots=True)
 class Trial:
     """One request of a joint test: hashes, and the access code it ended with."""
 
@@ -104,6 +120,10 @@ class Report:
 
 _ID = Octets(16)
 _CODE = Integer(0, 65_535)
+CODES = len(AccessCode)
+NOT_CALLED = frozenset((AccessCode.NOT_AUTHORISED, AccessCode.OVER_QUOTA))
+"""Codes of calls that the caller was not allowed to make."""
+
 _CALL: Mapping[str, Kind] = {
     "service": _ID,
     "version": Integer(1, MAX_VERSION),
@@ -113,6 +133,14 @@ _CALL: Mapping[str, Kind] = {
     "request_hash": HASH,
 }
 _REPLY: Mapping[str, Kind] = {"call_hash": HASH, "code": Integer(0, 1), "response_hash": HASH, "time_ms": Integer()}
+_PROMISE: Mapping[str, Kind] = {
+    "gateway": ACCOUNT,
+    "record": HASH,
+    "service": _ID,
+    "consumer": ACCOUNT,
+    "call_id": Integer(1, MAX_CALL_ID),
+    "deadline_ms": Integer(),
+}
 _TRIAL = Record({"request_hash": HASH, "response_hash": HASH, "code": _CODE})
 _REPORT: Mapping[str, Kind] = {
     "service": _ID,
@@ -160,6 +188,21 @@ def read_reply(data: bytes) -> Reply:
     return Reply(**_row(data, _REPLY, "reply"))
 
 
+def encode_promise(promise: Promise) -> bytes:
+    """The bytes a gateway signs."""
+    return encode_value({name: cast(Value, getattr(promise, name)) for name in _PROMISE})
+
+
+def read_promise(data: bytes) -> Promise:
+    """Raises MalformedBytes."""
+    return Promise(**_row(data, _PROMISE, "promise"))
+
+
+def read_record(data: bytes) -> dict[str, Value]:
+    """The row that ``record_row`` made. Raises MalformedBytes."""
+    return _row(data, RECORD.fields, "access record")
+
+
 def record_row(record: AccessRecord) -> dict[str, Value]:
     """A record as an argument of ``record_access``."""
     row: dict[str, Value] = {name: cast(Value, getattr(record, name)) for name in RECORD.fields}
@@ -204,6 +247,11 @@ def reply_message(genesis_hash: bytes, reply: bytes) -> bytes:
 def report_message(genesis_hash: bytes, report: bytes) -> bytes:
     """M of a joint-test report."""
     return signed.message(signed.REPORT, genesis_hash, report)
+
+
+def promise_message(genesis_hash: bytes, promise: bytes) -> bytes:
+    """M of a promise."""
+    return signed.message(signed.PROMISE, genesis_hash, promise)
 
 
 def _trial_row(trial: Trial) -> dict[str, Value]:

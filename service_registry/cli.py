@@ -15,6 +15,7 @@ from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.node.command import JSON, identifier, show
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
+from service_registry import settlement_cli
 from service_registry.session import Session, run
 
 app = typer.Typer(help="Services that markets publish to each other 赋能服务.", no_args_is_help=True)
@@ -256,6 +257,9 @@ def records(
     identity = identifier(service, "SERVICE")
     ask = auditing.audit if audit else access_logs
     _tell(config, as_json, lambda session: ask(session.chain, identity))
+
+
+settlement_cli.add_to(app)
 
 
 def read_definition_file(path: Path) -> dict[str, Value]:
