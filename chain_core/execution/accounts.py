@@ -32,6 +32,10 @@ RULES: Mapping[str, RuleText] = {
     "accounts.unknown": RuleText("账户 {0} 不存在", "there is no account {0}"),
     "accounts.closed": RuleText("账户 {0} 已注销", "account {0} is closed"),
     "accounts.role_not_grantable": RuleText("登记员不得授予角色 {0}", "a registrar may not give the role {0}"),
+    "accounts.duties": RuleText(
+        "同一账户不得兼任 {0} 与 {1}（系统管理、安全管理、审计管理三权分立）",
+        "no account is both {0} and {1}: administration, security and audit are separate duties",
+    ),
     "accounts.key_taken": RuleText(
         "公钥（SM3 {0}）已在本链使用过，公钥不得转用",
         "the key with SM3 {0} was used on this chain before; keys are not passed on",

@@ -7,7 +7,7 @@ kept for ever, so that a key never changes hands; ``g`` + principal + account ->
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import cast
 
@@ -21,6 +21,11 @@ from chain_core.execution.overlay import Namespace
 GOVERNOR, REGISTRAR = "governor", "registrar"
 GOVERNANCE_ROLES = frozenset((GOVERNOR, REGISTRAR))
 """Roles that only genesis and proposals give."""
+
+DUTIES: Mapping[str, str] = {REGISTRAR: "系统管理", GOVERNOR: "安全管理", "auditor": "审计管理"}
+"""Three duties that no account holds two of (GB/T 22239-2019 §8.1.5): who enters accounts, who decides about roles,
+statuses and lost keys, and who looks at what both did.
+"""
 
 MAX_KEYS = 8
 MAX_ROLES = 16
@@ -53,6 +58,7 @@ class Registry:
 
     def create(self, account: bytes, record: AccountRecord) -> None:
         """A new account with its keys; each must be new to the chain."""
+        _check_duties(record.roles)
         for purpose, keys in sorted(record.keys.items()):
             for key in keys:
                 self._claim(key, account, purpose)
@@ -87,6 +93,7 @@ class Registry:
 
     def set_roles(self, account: bytes, roles: Sequence[str]) -> None:
         """Replaces all roles, and keeps the list of governors in step."""
+        _check_duties(roles)
         record = self.record(account)
         self._store(account, replace(record, roles=frozenset(roles)))
         others = [governor for governor in self.governors() if governor != account]
@@ -123,6 +130,13 @@ class Registry:
         if len(accounts) > MAX_GOVERNORS:
             raise _refuse("accounts.too_many_governors", MAX_GOVERNORS)
         self._space.put(b"governors", encode_value(sorted(accounts)))
+
+
+def _check_duties(roles: Iterable[str]) -> None:
+    """Refuses with accounts.duties."""
+    held = sorted(DUTIES.keys() & set(roles))
+    if len(held) > 1:
+        raise _refuse("accounts.duties", held[0], held[1])
 
 
 def _index(key: bytes) -> bytes:

@@ -165,6 +165,8 @@ def test_grants_are_given_once_and_end_once(world: World) -> None:
         ({"documents": {"accounts": {"grantable": []}}}, "bad_genesis"),
         ({"documents": {"accounts": []}}, "bad_genesis"),
         ({"accounts": (GenesisAccount(account("a"), "", (), {}),)}, "bad_genesis"),
+        ({"accounts": (GenesisAccount(account("a"), "E", ("auditor", "registrar"), {}),)}, "accounts.duties"),
+        ({"accounts": (GenesisAccount(account("a"), "E", ("governor", "registrar"), {}),)}, "accounts.duties"),
         ({"accounts": (GenesisAccount(account("a"), "E", ("",), {}),)}, "bad_genesis"),
         (
             {

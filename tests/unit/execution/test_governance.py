@@ -180,6 +180,13 @@ def test_one_proposer_leaves_room_for_the_others(world: World) -> None:
     assert world.one("governor-1", smaller()).code == Code.OK
 
 
+@pytest.mark.parametrize("roles", [["auditor", "governor"], ["governor", "registrar"], ["auditor", "registrar"]])
+def test_nobody_gets_two_of_the_three_duties(world: World, roles: list[str]) -> None:
+    refused_at_once = world.one("governor-1", propose("party", account=account("bob"), roles=list(roles)))
+    assert refused(refused_at_once) == "accounts.duties"
+    assert world.one("governor-1", propose("party", account=account("bob"), roles=["auditor"])).code == Code.OK
+
+
 @pytest.mark.parametrize(("gone", "status"), [("governor-3", "failed"), ("governor-4", "applied")])
 def test_who_is_no_governor_any_more_supports_nothing(world: World, gone: str, status: str) -> None:
     world.one("governor-1", smaller(at=40))
