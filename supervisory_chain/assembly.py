@@ -25,6 +25,7 @@ from supervisory_chain.directives import Directives
 from supervisory_chain.identity_register import IdentityRegister
 from supervisory_chain.inbox import Inbox
 from supervisory_chain.lookups import LOOKUPS, Lookups
+from supervisory_chain.probes import PROBES, Probes
 from supervisory_chain.successors import SUCCESSORS, Successors
 
 
@@ -49,6 +50,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
             IdentityRegister(),
             Inbox(types),
             Lookups(),
+            Probes(),
             Services(),
             Successors(),
         ),
@@ -58,6 +60,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
             DESK: (CASES,),
             DIRECTIVES: (CASES, SERVICES),
             INBOX: (CASES, CHANNEL, CODES, DIRECTIVES, IDENTITIES),
+            PROBES: (CASES,),
             SUCCESSORS: (CHAINS, CHANNEL, CLIENTS, DIRECTIVES, INBOX),
         },
         protected=(LOOKUPS, SERVICES),

@@ -55,6 +55,14 @@ def open_case(ctx: CallContext, chain: bytes, kind: str, facts: Mapping[str, Val
     return number
 
 
+def add_fact(ctx: CallContext, chain: bytes, number: int, name: str, fact: Value) -> None:
+    """Enters what became known of a case later on, whatever its status; the facts it opened with stay."""
+    space = ctx.within(CASES)
+    row = decode_map(space.get(_place(chain, number)) or b"", "case")
+    facts = cast(Mapping[str, Value], row["facts"])
+    space.put(_place(chain, number), encode_value({**row, "facts": {name: fact, **facts}}))
+
+
 def enter_case(space: Namespace, ctx: CallContext, chain: bytes, kind: str, facts: Mapping[str, Value]) -> int:
     """The same without an event, which the end of a block cannot emit."""
     number = count_in(space.get(b"n" + chain))

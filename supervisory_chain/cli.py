@@ -35,6 +35,7 @@ from crosschain.packets import CLIENTS, INBOX, chain_record_key, client_key
 from service_registry.resolver_cli import resolver_app
 from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
 from supervisory_chain.looking.cli import app as look_app
+from supervisory_chain.probing.cli import app as probe_app
 from supervisory_chain.puller.cli import app as puller_app
 from supervisory_chain.regulating.admission_cli import app as admission_app
 from supervisory_chain.regulating.cases_cli import app as cases_app
@@ -49,6 +50,7 @@ app.add_typer(validators_app(), name="validators")
 app.add_typer(successor_app, name="successor")
 app.add_typer(puller_app, name="puller")
 app.add_typer(look_app, name="look")
+app.add_typer(probe_app, name="probe")
 app.add_typer(admission_app, name="admission")
 app.add_typer(cases_app, name="cases")
 app.add_typer(channel_app, name="channel")

@@ -27,7 +27,7 @@ ACCOUNTS = (
 regional office, which judges evidence.
 """
 
-GRANTABLE_ROLES = ("gateway", "operator", "tester")
+GRANTABLE_ROLES = ("gateway", "inspector", "operator", "tester")
 """What the registrar may give; roles of the regulator belong to governance."""
 
 TRYING_OUT = {DAYS: 0, EVIDENCE: 0}
