@@ -25,6 +25,8 @@ MAX_PROMISE_BYTES = 512
 MAX_REPORT_BYTES = 32_768
 MAX_RECORD_BYTES = MAX_CALL_BYTES + MAX_REPLY_BYTES + 512
 MAX_EXAMPLES = 8
+MAX_FINDING_BYTES = 512
+MAX_BREAKS, MAX_BREAK_BYTES = 16, 256
 MAX_CALL_ID = (1 << 63) - 1
 MAX_VERSION = (1 << 32) - 1
 PASS, FAIL = "pass", "fail"
@@ -103,7 +105,9 @@ class Trial:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A joint test of one version (docs/spec/service-registry.md §10)."""
+    """A joint test of one version (docs/spec/service-registry.md §10). ``breaks``: what does not go with the version in
+    force; none when compatible.
+    """
 
     service: bytes
     version: int
@@ -113,6 +117,7 @@ class Report:
     wrong: Trial
     checks: tuple[str, ...]
     findings: tuple[str, ...]
+    breaks: tuple[str, ...]
     access_digest: bytes
     verdict: str
     time_ms: int
@@ -150,7 +155,8 @@ _REPORT: Mapping[str, Kind] = {
     "examples": ListOf(_TRIAL, MAX_EXAMPLES, 1),
     "wrong": _TRIAL,
     "checks": ListOf(Text(64), 16),
-    "findings": ListOf(Text(512), 32),
+    "findings": ListOf(Text(MAX_FINDING_BYTES), 32),
+    "breaks": ListOf(Text(MAX_BREAK_BYTES), MAX_BREAKS),
     "access_digest": HASH,
     "verdict": Choice(frozenset((PASS, FAIL))),
     "time_ms": Integer(),
@@ -231,7 +237,7 @@ def read_report(data: bytes) -> Report:
     row = _row(data, _REPORT, "report")
     examples = tuple(Trial(**trial) for trial in cast(Sequence[Mapping[str, Any]], row["examples"]))
     changed = {"examples": examples, "wrong": Trial(**row["wrong"])}
-    return Report(**row | changed | {name: tuple(row[name]) for name in ("checks", "findings")})
+    return Report(**row | changed | {name: tuple(row[name]) for name in ("checks", "findings", "breaks")})
 
 
 def call_message(genesis_hash: bytes, call: bytes) -> bytes:

@@ -13,15 +13,25 @@ from chain_core.types.errors import DualchainError
 from chain_core.types.ids import ZERO_HASH
 from chain_core.types.transaction import Operation
 from service_registry import schemas
-from service_registry.bodies import FAIL, PASS, AccessCode, Report, Trial, encode_report, report_message
+from service_registry.bodies import (
+    FAIL,
+    MAX_FINDING_BYTES,
+    PASS,
+    AccessCode,
+    Report,
+    Trial,
+    encode_report,
+    report_message,
+)
 from service_registry.chain import Account, NotRegistered, RegistryChain, wall_clock_ms
+from service_registry.compatibility import breaks, clip
 from service_registry.config import KeyPair
 from service_registry.consumer import Consumer
 from service_registry.definition import HOLDER_ROLL, Definition, read_definition
+from service_registry.interfaces import requests, responses
 from service_registry.records import SERVICES, definition_key
 from service_registry.reports import REFUSED_PROPERLY
 
-_MAX_FINDING = 400
 _CODES = {
     "BAD_REQUEST": AccessCode.BAD_REQUEST,
     "PUBLISHER_UNREACHABLE": AccessCode.UNREACHABLE,
@@ -71,7 +81,8 @@ class JointTest:
 
     async def test(self, service: bytes) -> Report:
         """The report; nothing is filed."""
-        number = (await self._chain.service(service)).draft
+        found = await self._chain.service(service)
+        number = found.draft
         if not number:
             raise NothingInTest("no version is in test", where=service.hex(), next_step="draft or change it first")
         key = (SERVICES, definition_key(service, number))
@@ -79,17 +90,18 @@ class JointTest:
         if raw is None:
             raise NotRegistered("the version has no definition", where=f"version {number}", next_step="ask again")
         definition = read_definition(raw)
-        findings = _schema_findings(definition)
+        findings = _interface_findings(definition)
+        broken = () if findings else await self._breaks(service, found.version, definition)
         examples = []
         for place, example in enumerate(definition.examples):
             trial, finding = await self._try(service, number, example)
             examples.append(trial)
             if trial.code != AccessCode.OK or finding:
-                findings.append(f"example {place}: {finding or AccessCode(trial.code).name}"[:_MAX_FINDING])
+                findings.append(f"example {place}: {finding or AccessCode(trial.code).name}")
         wrong, finding = await self._try(service, number, definition.wrong_request)
         if wrong.code not in REFUSED_PROPERLY:
-            findings.append(f"the wrong request: {AccessCode(wrong.code).name} {finding}"[:_MAX_FINDING])
-        checks = ("schema", "signature", *(("proof",) if definition.proof == HOLDER_ROLL else ()))
+            findings.append(f"the wrong request: {AccessCode(wrong.code).name} {finding}")
+        checks = ("schema", "signature", "compatibility", *(("proof",) if definition.proof == HOLDER_ROLL else ()))
         return Report(
             service,
             number,
@@ -98,7 +110,8 @@ class JointTest:
             tuple(examples),
             wrong,
             checks,
-            tuple(findings),
+            tuple(clip(finding, MAX_FINDING_BYTES) for finding in findings),
+            broken,
             await self._digest(service),
             FAIL if findings else PASS,
             wall_clock_ms(),
@@ -119,16 +132,25 @@ class JointTest:
         finding = "" if answered.code is AccessCode.OK else schemas.write_json(answered.value).decode("utf-8")
         return Trial(sm3(raw), sm3(answered.answer.response), answered.code), finding
 
+    async def _breaks(self, service: bytes, number: int, definition: Definition) -> tuple[str, ...]:
+        """What does not go with the version in force."""
+        if not number:
+            return ()
+        key = (SERVICES, definition_key(service, number))
+        raw = (await self._chain.values([key]))[key]
+        assert raw is not None, "a version in force has a definition"
+        return breaks(read_definition(raw), definition)
+
     async def _digest(self, service: bytes) -> bytes:
         """The digest of the tester's access log, which the contract compares with its own."""
         return (await self._consumer.log_after_last_call(service)).digest
 
 
-def _schema_findings(definition: Definition) -> list[str]:
+def _interface_findings(definition: Definition) -> list[str]:
     findings = []
-    for side, schema in (("request", definition.request_schema), ("response", definition.response_schema)):
+    for side, make in (("request", requests), ("response", responses)):
         try:
-            schemas.validator(schema)
+            make(definition)
         except schemas.BadSchema as error:
-            findings.append(f"{side} schema: {error.what} at {error.where}"[:_MAX_FINDING])
+            findings.append(f"{side} schema: {error.what} at {error.where}")
     return findings

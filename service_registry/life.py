@@ -20,6 +20,7 @@ from service_registry.bodies import MAX_REPORT_BYTES, PASS
 from service_registry.definition import DEFINITION, bad_endpoint, contradiction
 from service_registry.machines import NONE, SERVICE, VERSION
 from service_registry.markets import MARKET, require_market
+from service_registry.notices import require_notice
 from service_registry.owned import (
     after,
     move,
@@ -81,11 +82,17 @@ def file_report(ctx: CallContext, args: Arguments) -> None:
         tester=ctx.account,
         tester_entity=ctx.entity,
         report_hash=sm3(filed.report),
+        compatible=not report.breaks,
         height=ctx.block.height,
     )
     ctx.put(records.version_key(service, found.draft), encode(changed))
     ctx.put(records.report_key(service, found.draft), encode(filed))
-    ctx.emit("reported", service=service, version=found.draft, verdict=report.verdict, report=changed.report_hash)
+    told: dict[str, Value] = {
+        "verdict": report.verdict,
+        "report": changed.report_hash,
+        "compatible": changed.compatible,
+    }
+    ctx.emit("reported", service=service, version=found.draft, **told)
 
 
 def register(ctx: CallContext, args: Arguments) -> None:
@@ -96,8 +103,11 @@ def register(ctx: CallContext, args: Arguments) -> None:
     require_market(ctx, found.market)
     if not found.draft:
         ctx.refuse("services.no_draft")
-    if version_of(ctx, service, found.draft).status != TESTED:
+    version = version_of(ctx, service, found.draft)
+    if version.status != TESTED:
         ctx.refuse("services.not_tested", found.draft)
+    if found.version and not version.compatible:
+        require_notice(ctx, service, version.definition_hash)
     if found.version:
         move_version(ctx, service, found.version, VERSION["leave"])
     move_version(ctx, service, found.draft, VERSION["enter"])
@@ -132,7 +142,7 @@ def _put_draft(ctx: CallContext, service: bytes, found: Service, args: Arguments
     raw, number = encode_value(args["definition"]), found.versions + 1
     ctx.put(records.definition_key(service, number), raw)
     begun = after(ctx, VERSION["follow" if found.versions else "begin"], NONE)
-    version = Version(sm3(raw), begun, b"", "", b"", ctx.block.height)
+    version = Version(sm3(raw), begun, b"", "", b"", False, ctx.block.height)
     ctx.put(records.version_key(service, number), encode(version))
     store_service(ctx, service, replace(found, draft=number, versions=number))
     ctx.emit("drafted", service=service, version=number, definition=version.definition_hash)

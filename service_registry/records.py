@@ -41,13 +41,14 @@ class Service:
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """One version; tester and report are of the last report, empty before."""
+    """One version; tester, report and compatibility (with the version in force) are of the last report."""
 
     definition_hash: bytes
     status: str
     tester: bytes
     tester_entity: str
     report_hash: bytes
+    compatible: bool
     height: int
 
 

@@ -30,6 +30,11 @@ RULES: Mapping[str, RuleText] = {
     "services.not_tested": RuleText(
         "版本 {0} 未通过联调测试，不得登记", "version {0} has no passing joint-test report for its definition"
     ),
+    "services.not_announced": RuleText(
+        "定义 {0} 与现行版本不兼容，须先向监管公告满 20 个工作日（或经豁免）并生效",
+        "the definition {0} breaks the version in force: its notice has to be in force first"
+        " (20 working days, or a waiver)",
+    ),
     "services.not_independent": RuleText(
         "测试方 {0} 与发布方或使用方为同一账户或机构", "the tester {0} is publisher or consumer, or of their entities"
     ),

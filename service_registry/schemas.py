@@ -99,6 +99,11 @@ def validator(schema: str) -> Draft202012Validator:
     return Draft202012Validator(strict)
 
 
+def validator_of(schema: Any) -> Draft202012Validator:
+    """The validator of a schema of the subset, or of a part of one. Raises BadSchema."""
+    return Draft202012Validator(_of_subset(schema, "schema"))
+
+
 def _of_subset(schema: Any, where: str) -> Any:
     """The schema again, its patterns anchored at the very end: Python's ``$`` lets a line break pass behind it."""
     if isinstance(schema, bool):

@@ -18,6 +18,7 @@ from supervisory_chain.cases import open_case
 from supervisory_chain.desk.in_force import IN_FORCE_RULES, keep
 from supervisory_chain.desk.machines import CSRC, MACHINES, NOTICE, Step, Whose
 from supervisory_chain.desk.records import DESK, MAX_STEPS, Matter, Taken, decode_matter, encode_matter, place
+from supervisory_chain.desk.service_notices import NAMED, SERVICE, SERVICE_RULES, check_service, keep_service
 from supervisory_chain.desk.working_days import (
     CALENDAR_ARGUMENTS,
     CALENDAR_RULES,
@@ -38,9 +39,10 @@ _NOTICE: Mapping[str, Kind] = {
     "data_plan": Optional(HASH),
     "effective_day": _DAY,
 }
+_KINDS = Choice(frozenset(("upgrade", MIGRATION, SERVICE)))
 _DEADLINE: Mapping[str, Kind] = {"deadline_day": _DAY}
 EXTRA: Mapping[str, Mapping[str, Kind]] = {
-    "give_notice": {"chain": HASH, "subject": _SUBJECT, "kind": Choice(frozenset(("upgrade", MIGRATION))), **_NOTICE},
+    "give_notice": {"chain": HASH, "subject": _SUBJECT, "kind": _KINDS, **_NOTICE, **NAMED},
     "revise": _NOTICE,
     "open_inspection": {"chain": HASH, "subject": _SUBJECT, "severity": Integer(1, 3), "document": HASH},
     "order_rectification": _DEADLINE,
@@ -58,6 +60,7 @@ def arguments_of(step: Step) -> Mapping[str, Kind]:
 RULES: Mapping[str, RuleText] = {
     **CALENDAR_RULES,
     **IN_FORCE_RULES,
+    **SERVICE_RULES,
     "desk.unknown": RuleText("没有编号为 {0} 的记录", "there is no such record with the number {0}"),
     "desk.wrong_state": RuleText(
         "记录 {0} 的状态为 {1}，不能办理 {2}", "record {0} is in the state {1}: {2} does not start from there"
@@ -126,6 +129,7 @@ class Desk(Contract):
             moved = guard(ctx, number, matter, moved)
         if moved.machine == NOTICE:
             keep(ctx, number, moved)
+            keep_service(ctx, number, moved)
         if len(moved.steps) >= MAX_STEPS:
             ctx.refuse("desk.too_many_steps", MAX_STEPS)
         here = ctx.block
@@ -160,7 +164,8 @@ def _announced(ctx: CallContext, number: int, before: Matter, moved: Matter) -> 
     migration = moved.fields["kind"] == MIGRATION
     if migration and not moved.fields.get("data_plan"):
         ctx.refuse("desk.no_data_plan")
-    if migration or not moved.fields["compatible"]:
+    check_service(ctx, moved)
+    if migration or moved.fields["kind"] == SERVICE or not moved.fields["compatible"]:
         day, effective = day_of(ctx.block.time_ms), cast(int, moved.fields["effective_day"])
         if working_days(calendar(ctx.get(b"k")), day, effective) < NOTICE_DAYS:
             ctx.refuse("desk.too_soon", day, effective, NOTICE_DAYS)

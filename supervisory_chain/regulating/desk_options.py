@@ -10,13 +10,14 @@ from typing import Annotated, Any
 import typer
 
 from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import HASH, Boolean, Choice, Integer, Kind, ListOf, Optional
+from chain_core.execution.arguments import HASH, Boolean, Choice, Integer, Kind, ListOf, Octets, Optional
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
 
 _FIRST_DAY = date(1970, 1, 1)
 _HELP = {
     "document": "The document behind this step 依据文件: a file; its SM3 goes on the chain.",
+    "service": "The service 服务 that a notice of a service is about, 32 hexadecimal digits.",
     "plan": "The plan 方案: a file; its SM3 goes on the chain.",
     "data_plan": "The plan for the data 数据迁移方案: a file; its SM3 goes on the chain.",
     "subject": "What it is about 事项, in a few words.",
@@ -60,7 +61,7 @@ def read_option(name: str, kind: Kind, given: Any) -> Value | None:
         return None
     if name.endswith("_day"):
         return day_number(given, f"--{name.replace('_', '-')}")
-    if plain is HASH:
+    if isinstance(plain, Octets):
         read = _digest(given, name)
     if isinstance(plain, ListOf):
         read = list(given)
@@ -73,7 +74,9 @@ def _digest(given: str, name: str) -> bytes:
     try:
         return bytes.fromhex(given)
     except ValueError as error:
-        raise MalformedBytes(f"{given!r} is no hash", where=f"--{name}", next_step="give 64 hex digits") from error
+        raise MalformedBytes(
+            f"{given!r} is no hash", where=f"--{name}", next_step="give it in hexadecimal digits"
+        ) from error
 
 
 def day_number(text: str, where: str) -> int:

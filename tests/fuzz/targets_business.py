@@ -61,7 +61,18 @@ def _replies() -> list[bytes]:
 def _tests() -> list[bytes]:
     trial = bodies.Trial(bytes(32), bytes(32), 0)
     report = bodies.Report(
-        OPERATOR, 1, bytes(32), OPERATOR, (trial,), trial, ("schema",), ("none",), bytes(32), bodies.PASS, TIME_MS
+        OPERATOR,
+        1,
+        bytes(32),
+        OPERATOR,
+        (trial,),
+        trial,
+        ("schema",),
+        ("none",),
+        ("break",),
+        bytes(32),
+        bodies.PASS,
+        TIME_MS,
     )
     return [bodies.encode_report(report)]
 
@@ -139,7 +150,7 @@ def _service_records() -> Iterator[Target]:
     yield from _kept(
         registry,
         registry.Service("r", OPERATOR, "机构", "BJ", bytes(32), "online", 1, 0, 1, 7),
-        registry.Version(bytes(32), "tested", OPERATOR, "机构", bytes(32), 7),
+        registry.Version(bytes(32), "tested", OPERATOR, "机构", bytes(32), True, 7),
         registry.Certificate(bytes(64), bytes(32), 7),
         registry.Application("applied", "BJ", "机构", "", 7),
         registry.AccessLog(1, 0, 1, b"w"),

@@ -34,6 +34,7 @@ from service_registry.contract import Services
 from service_registry.definition import USUAL
 from service_registry.halts import halts_key
 from service_registry.records import SERVICES, AccessLog, Service, decode, log_key, service_key
+from supervisory_chain.desk.contract import Desk
 from tests.unit.execution.world import GENESIS_HASH, START_MS, World, account, genesis, key, op
 
 REFERENCE = "roll"
@@ -48,6 +49,8 @@ PEOPLE: dict[str, tuple[str, tuple[str, ...]]] = {
     "own tester": ("Beijing market", ("tester",)),
     "consumer's tester": ("Jiangsu market", ("tester",)),
     "gateway": ("Platform", ("gateway",)),
+    "csrc-1": ("CSRC", ("csrc",)),
+    "csrc-2": ("CSRC", ("csrc",)),
 }
 MARKETS = {"BJ": "publisher", "JS": "consumer", "ZJ": "second consumer", "SH": "branch"}
 REQUEST, RESPONSE = b'{"question":1}', b'{"answer":2}'
@@ -116,7 +119,7 @@ class House:
 
     @classmethod
     def begin(cls) -> House:
-        world = World(Executor((Services(),)))
+        world = World(Executor((Services(), Desk())))
         world.state.update(world.executor.genesis_writes(_genesis(), GENESIS_HASH))
         for market in MARKETS:
             world.state.update(chain_record(market))
@@ -216,7 +219,8 @@ class House:
             account(who),
             tuple(Trial(sm3(request), sm3(RESPONSE), AccessCode.OK) for request in EXAMPLES),
             Trial(sm3(WRONG), ZERO_HASH, AccessCode.BAD_REQUEST),
-            ("schema", "signature"),
+            ("schema", "signature", "compatibility"),
+            (),
             (),
             digest,
             PASS,

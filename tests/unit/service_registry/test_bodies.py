@@ -39,6 +39,7 @@ REPORT = Report(
     _TRIAL,
     ("schema",),
     ("finding",),
+    ("request /question: type allows less than before",),
     bytes(32),
     "fail",
     1_790_000_000_000,
