@@ -39,6 +39,16 @@ def run(
     raise typer.Exit(asyncio.run(_run(story, keep)))
 
 
+@app.command()
+def bureau(
+    config: Annotated[Path, typer.Option("--config", help="The stand-in's TOML file 配置文件.")],
+) -> None:
+    """Run a stand-in for a region's data bureau 政务数据主管部门 until SIGTERM or Ctrl-C, for tests and trials."""
+    from dualchain.demo.bureau import run
+
+    asyncio.run(run(config))
+
+
 async def _run(story: Story, keep: bool) -> int:
     from dualchain.demo import kept
     from dualchain.demo.story import close_clients, finish
