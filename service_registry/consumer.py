@@ -17,7 +17,7 @@ from chain_core.node.answers import CertifiedHeader, ProvenReceipt
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.errors import InvalidProof
 from crosschain.proofs import HolderRoll
-from service_registry import lookup, replay, schemas
+from service_registry import interfaces, lookup, replay, schemas
 from service_registry.authority import Denied, Key
 from service_registry.bodies import AccessCode, Call, Reply
 from service_registry.calls import GATEWAY_CALL, BadResponse, NotAuthorised, SignedReply, check_reply, sign_call
@@ -165,11 +165,10 @@ def _publisher_key(facts: Facts, found: Service) -> bytes:
 
 
 def _checked(definition: Definition, reply: Reply, answer: SignedReply) -> Any:
-    """The response's JSON value, of the schema that goes with the reply's code. Raises BadResponse."""
-    schema = definition.response_schema if reply.code == AccessCode.OK else schemas.ERROR_SCHEMA
-    value = schemas.read_json(answer.response)
+    """The response's value, of the interface that goes with the reply's code. Raises BadResponse."""
     try:
-        schemas.check(schema, value)
+        return (interfaces.responses(definition) if reply.code == AccessCode.OK else interfaces.ERROR).read(
+            answer.response
+        )
     except schemas.NotOfSchema as error:
         raise BadResponse(error.what, where=error.where, next_step="tell the publisher") from error
-    return value

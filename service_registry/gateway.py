@@ -18,7 +18,7 @@ from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.node.log import event
 from chain_core.types.errors import DualchainError, MalformedBytes
-from service_registry import schemas
+from service_registry import interfaces, schemas
 from service_registry.admission import Admitted, KnownCall, authorise, identify, replayed, require_unused
 from service_registry.bodies import AccessCode, AccessRecord
 from service_registry.calls import (
@@ -176,9 +176,10 @@ class Gateway:
         """OK or SERVICE_ERROR. Raises BadReply, BadResponse."""
         reply = check_reply(self._chain.genesis_hash, admitted.known.signed.call, answer, admitted.permit.publisher_key)
         code = AccessCode(reply.code)
-        schema = admitted.definition.response_schema if code is AccessCode.OK else schemas.ERROR_SCHEMA
         try:
-            schemas.check(schema, schemas.read_json(answer.response))
+            (interfaces.responses(admitted.definition) if code is AccessCode.OK else interfaces.ERROR).read(
+                answer.response
+            )
         except (schemas.NotOfSchema, schemas.BadSchema, MalformedBytes) as error:
             raise BadResponse(error.what, where=f"response {error.where}", next_step="tell the publisher") from error
         return code
@@ -191,8 +192,7 @@ def _overloaded(what: str) -> Overloaded:
 def _check_request(admitted: Admitted) -> None:
     """Raises BadRequest."""
     try:
-        request = schemas.read_json(admitted.known.signed.request)
-        schemas.check(admitted.definition.request_schema, request)
+        interfaces.requests(admitted.definition).read(admitted.known.signed.request)
     except (schemas.NotOfSchema, schemas.BadSchema, MalformedBytes) as error:
         raise BadRequest(error.what, where=f"request {error.where}", next_step=error.next_step) from error
 

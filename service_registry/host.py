@@ -13,7 +13,7 @@ from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
 from chain_core.network.identity import Caller
 from chain_core.network.raw_rpc import Unary, parse
 from chain_core.node.log import event
-from service_registry import schemas
+from service_registry import interfaces, schemas
 from service_registry.admission import authorise, identify, require_unused
 from service_registry.bodies import AccessCode, Call
 from service_registry.calls import SERVICE_CALL, SignedCall, UnknownService, sign_reply
@@ -36,6 +36,11 @@ Answer = Callable[[Any], Awaitable[Any]]
 """From a request's JSON value to the response's. Raises ServiceError."""
 ANSWERING: ContextVar[Call] = ContextVar("answering")
 """The call that is being answered, judged already: for a service whose answer depends on who asks."""
+
+
+def typed_error(code: str, what: str) -> bytes:
+    """The response of a service that cannot answer."""
+    return schemas.write_json({"error": {"code": code, "what": what}})
 
 
 class ServiceHost:
@@ -66,14 +71,18 @@ class ServiceHost:
             )
         require_unused(known)
         admitted = authorise(known)
-        request = schemas.read_json(signed.request)
-        schemas.check(admitted.definition.request_schema, request)
+        request = interfaces.requests(admitted.definition).read(signed.request)
         ANSWERING.set(known.call)
         try:
-            code, value = AccessCode.OK, await self._answer(request)
+            code, response = AccessCode.OK, interfaces.responses(admitted.definition).write(await self._answer(request))
         except ServiceError as error:
-            code, value = AccessCode.SERVICE_ERROR, {"error": {"code": error.code, "what": error.what}}
-        response = schemas.write_json(value)
+            code, response = AccessCode.SERVICE_ERROR, typed_error(error.code, error.what)
+        except schemas.NotOfSchema as error:
+            event(log, logging.ERROR, "BAD_ANSWER", {"what": error.what, "where": error.where})
+            code, response = (
+                AccessCode.SERVICE_ERROR,
+                typed_error("BAD_ANSWER", "the answer does not fit the interface"),
+            )
         reply = sign_reply(self._chain.genesis_hash, signed.call, code, response, self._now_ms(), self._key.private)
         facts: dict[str, str | int] = {"consumer": known.call.consumer.hex(), "code": code.name, "bytes": len(response)}
         event(log, logging.INFO, "ANSWERED", facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,8 @@ from typing import Any
 import pytest
 
 from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
-from chain_core.types.errors import DualchainError
+from chain_core.types.errors import DualchainError, MalformedBytes
+from chain_core.types.values import Value
 from service_registry import schemas
 from service_registry.bodies import AccessCode
 from service_registry.calls import (
@@ -28,6 +30,7 @@ from service_registry.config import KeyPair
 from service_registry.host import ANSWERING, ServiceError, ServiceHost
 from tests.unit.execution.world import GENESIS_HASH
 from tests.unit.service_registry.house import SERVICE, House, assertion_key, prepared, private
+from tests.unit.service_registry.protos import descriptor_set
 from tests.unit.service_registry.stage import SOMEBODY, HouseChain
 
 
@@ -75,6 +78,36 @@ def test_a_typed_error_is_signed_too(house: House) -> None:
     reply = ask(house, signed)
     assert check_reply(GENESIS_HASH, signed.call, reply, assertion_key("publisher")).code == AccessCode.SERVICE_ERROR
     schemas.check(schemas.ERROR_SCHEMA, schemas.read_json(reply.response))
+
+
+def test_an_answer_that_does_not_fit_the_interface_stays_at_home(house: House) -> None:
+    async def wrong(request: Any) -> Any:
+        return {"answer": "two"}
+
+    _, signed = house.call("consumer")
+    reply = ask(house, signed, wrong)
+    assert check_reply(GENESIS_HASH, signed.call, reply, assertion_key("publisher")).code == AccessCode.SERVICE_ERROR
+    assert schemas.read_json(reply.response)["error"]["code"] == "BAD_ANSWER"
+
+
+def test_a_service_of_protobuf_messages() -> None:
+    descriptor = descriptor_set({"Question": {"n": (1, "int64")}, "Answer": {"n": (1, "int64")}})
+    interface: dict[str, Value] = {
+        "kind": "protobuf",
+        "request": "p.Question",
+        "response": "p.Answer",
+        "descriptor": base64.b64encode(descriptor).decode(),
+    }
+    house = House.begin().certify("publisher", "tester")
+    house.draft(interface=interface, examples=[{"request": "CAE="}], wrong_request="/w==")
+
+    async def plus_one(request: Any) -> Any:
+        return {"n": int(request["n"]) + 1}
+
+    _, signed = house.call("tester", b"\x08\x01")
+    assert ask(house, signed, plus_one).response == b"\x08\x02"
+    with pytest.raises(MalformedBytes):
+        ask(house, house.call("tester", b"\xff")[1], plus_one)
 
 
 def _replayed(house: House) -> SignedCall:
