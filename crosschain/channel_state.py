@@ -7,10 +7,58 @@ from typing import cast
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, encode_value
+from chain_core.execution.arguments import ACCOUNT, HASH, Boolean, Integer, Kind, ListOf, Octets, Record, Text
 from chain_core.execution.overlay import Namespace
+from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
-from crosschain.channel import KEPT_REQUESTS, Source, Units, Waiting
+from crosschain.channel import (
+    KEPT_REQUESTS,
+    MAX_ARGUMENT_BYTES,
+    MAX_RESPONSE_BYTES,
+    WINDOW,
+    Source,
+    Units,
+    Waiting,
+)
 from crosschain.packets import CHANNEL, SERVICE_CHANNEL, channel_key, count_in
+
+_COUNT = Integer()
+
+
+class _Row:
+    """What one waiting request is kept as: a list of its fields."""
+
+    _KINDS: tuple[Kind, ...] = (_COUNT, _COUNT, _COUNT, _COUNT, Boolean(), HASH)
+
+    def admits(self, value: Value) -> bool:
+        if not isinstance(value, Sequence) or isinstance(value, str | bytes) or len(value) != len(self._KINDS):
+            return False
+        return all(kind.admits(field) for kind, field in zip(self._KINDS, value, strict=True))
+
+
+_SOURCE = Record(
+    {
+        "waiting": ListOf(_Row(), WINDOW),
+        **dict.fromkeys(("asked", "answered", "refunded", "broken", "unreadable"), _COUNT),
+    }
+)
+_UNITS = Record(dict.fromkeys(("granted", "available", "escrow", "paid"), _COUNT))
+_REQUEST = Record(
+    {
+        "number": _COUNT,
+        "sequence": _COUNT,
+        "account": ACCOUNT,
+        "service": Text(64),
+        "arguments": Octets(0, MAX_ARGUMENT_BYTES),
+        "timeout_ms": _COUNT,
+        "units": _COUNT,
+        "height": _COUNT,
+        "status": Text(16),
+        "code": Integer(-1, 255),
+        "hash": HASH,
+        "response": Octets(0, MAX_RESPONSE_BYTES),
+    }
+)
 
 # ---- keys
 
@@ -62,7 +110,7 @@ def decode_source(raw: bytes | None) -> Source:
     """The asking end from its record. Raises MalformedBytes."""
     if raw is None:
         return Source()
-    row = decode_map(raw, "channel")
+    row = _row(raw, _SOURCE, "channel")
     waiting = tuple(
         Waiting(sequence, number, timeout_ms, units, packet, refunded)
         for sequence, number, timeout_ms, units, refunded, packet in cast(
@@ -90,11 +138,23 @@ def encode_source(source: Source) -> bytes:
     )
 
 
+def read_request(raw: bytes) -> Mapping[str, Value]:
+    """The record of a request. Raises MalformedBytes: it may be another chain's, which is hostile until read."""
+    return _row(raw, _REQUEST, "request")
+
+
+def _row(raw: bytes, kind: Record, record: str) -> Mapping[str, Value]:
+    row = decode_map(raw, record)
+    if not kind.admits(row):
+        raise MalformedBytes(f"{record}: a field is missing, unknown or out of bounds", where=record)
+    return row
+
+
 def decode_units(raw: bytes | None) -> Units:
     """All units of a chain. Raises MalformedBytes."""
     if raw is None:
         return Units()
-    row = cast(Mapping[str, int], decode_map(raw, "units"))
+    row = cast(Mapping[str, int], _row(raw, _UNITS, "units"))
     return Units(row["granted"], row["available"], row["escrow"], row["paid"])
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Protocol, cast
 
-from chain_core.codec.values import decode_map, decode_value
+from chain_core.codec.values import decode_value
 from chain_core.node import render
 from chain_core.types.block import Header
 from chain_core.types.errors import MalformedBytes
 from crosschain.channel import KEPT_REQUESTS, AckCode
-from crosschain.channel_state import decode_source, decode_units, request_key, source_key, totals_key
+from crosschain.channel_state import decode_source, decode_units, read_request, request_key, source_key, totals_key
 from crosschain.packets import SERVICE_CHANNEL, count_in, sent_key
 
 MAX_SHOWN = 50
@@ -59,7 +59,7 @@ async def channel_row(chain: ProvenState, own: bytes, peer: bytes, shown: int) -
 
 def request_row(raw: bytes, now_ms: int) -> dict[str, Any]:
     """One request; ``due``: it waits although its deadline has passed on this chain's own clock."""
-    row = decode_map(raw, "request")
+    row = read_request(raw)
     code = cast(int, row["code"])
     names = {int(one): one.name.lower() for one in AckCode}
     return {

@@ -21,6 +21,7 @@ from chain_core.execution.registry import GOVERNOR
 from chain_core.types.block import Header
 from chain_core.types.errors import InvalidProof, MalformedBytes
 from chain_core.types.ids import MAIN_LEDGER
+from chain_core.types.validator_set import same_entity
 from chain_core.types.values import Value
 from crosschain import following
 from crosschain.following import (
@@ -113,7 +114,7 @@ def confirm(ctx: CallContext, args: Arguments) -> None:
     if named != (args["header_hash"], args["since"], args["document"]):
         ctx.refuse("supervision.no_recovery")
     entities = [*cast(Sequence[str], row["entities"])]
-    if ctx.entity in (row["entity"], *entities):
+    if same_entity(ctx.entity) in map(same_entity, (cast(str, row["entity"]), *entities)):
         ctx.refuse("supervision.same_entity", ctx.entity)
     row["entities"] = cast(list[Value], [*entities, ctx.entity])
     row["confirmed_by"] = [*cast(Sequence[Value], row["confirmed_by"]), ctx.account]
