@@ -44,6 +44,7 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
     SubCommand("signer", "chain_core.node.signer.cli", "Hold consensus keys outside of the node, serve votes only."),
     SubCommand("demo", "dualchain.demo.cli", "Run the demonstration, verify its evidence."),
     SubCommand("relayer", "crosschain.relayer.cli", "Carry headers, reports and directives between two chains."),
+    SubCommand("guideline", "dualchain.guideline.cli", "The guideline's articles 建设指引, asked of a network."),
     SubCommand("evidence", "dualchain.evidence.cli", "Evidence bundles 证据包 for openssl and a shell alone."),
     SubCommand(
         "registry", "service_registry.cli", "Services 赋能服务 between markets: publish, test, apply, call, audit."

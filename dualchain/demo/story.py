@@ -29,6 +29,7 @@ from dualchain.demo.processes import ProcessGroup
 from dualchain.demo.report import Report
 from dualchain.demo.service_story import ServiceStory
 from dualchain.demo.summary import AFTER, BEFORE, CASH, summarise
+from dualchain.guideline.config import FILE, write_config
 
 READY_S = 60.0
 STAFF: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -94,6 +95,7 @@ def prepare(work: Path, inputs: Path, report: Report, *, replace: bool = False) 
     copied = copy_inputs(inputs, work / "inputs")
     day = read_market_day(copied, days)
     layout = lay_out(work, day.calendar, now_ms)
+    write_config(work / FILE, layout.chains, SUPERVISORY)
     story = Story(work, copied, report, day, layout, ProcessGroup(work / "logs"))
     report.step("genesis 创世", "three chains laid out, each identified by the SM3 of its genesis document")
     for chain in story.chains.values():
