@@ -8,6 +8,8 @@ from chain_core.node.provision import AccountPlan
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
 from chain_core.types.validator_set import ValidatorSet
 from chain_core.types.values import Value
+from supervisory_chain.desk.contract import DAYS as NOTICE_PARAMETER
+from supervisory_chain.desk.contract import NOTICE_DAYS
 from supervisory_chain.evidence import PARAMETER as EVIDENCE
 from supervisory_chain.joint_tests import DAYS, DEFAULT_DAYS
 
@@ -30,8 +32,10 @@ regional office, which judges evidence.
 GRANTABLE_ROLES = ("gateway", "inspector", "operator", "tester")
 """What the registrar may give; roles of the regulator belong to governance."""
 
-TRYING_OUT = {DAYS: 0, EVIDENCE: 0}
-"""Parameters of a chain that admits markets without a joint-test report and evidence."""
+TRYING_OUT = {DAYS: 0, EVIDENCE: 0, NOTICE_PARAMETER: 0}
+"""Parameters of a chain that admits markets without a joint-test report and evidence, and moves them to a successor
+without notice.
+"""
 
 
 def supervisory_genesis(
@@ -49,7 +53,7 @@ def supervisory_genesis(
         "",
         time_ms,
         validators,
-        {**DEFAULT_PARAMETERS, DAYS: DEFAULT_DAYS, EVIDENCE: 1, **(parameters or {})},
+        {**DEFAULT_PARAMETERS, DAYS: DEFAULT_DAYS, EVIDENCE: 1, NOTICE_PARAMETER: NOTICE_DAYS, **(parameters or {})},
         (),
         tuple(accounts),
         documents,

@@ -13,7 +13,7 @@ from chain_core.execution.contract import Arguments, Contract, Lane, Method, Rul
 from chain_core.types.ids import HASH_SIZE
 from chain_core.types.values import Value
 from crosschain.following import decode_position
-from crosschain.packets import CHAINS, CLIENTS, SUCCEEDED, read_chain
+from crosschain.packets import CHAINS, CLIENTS, SUCCEEDED, WITHDRAWN, read_chain
 from supervisory_chain.cases import add_fact, open_case
 from supervisory_chain.desk.in_force import announced
 from supervisory_chain.drift import NO_NOTICE, UNANNOUNCED
@@ -46,7 +46,7 @@ _OBSERVATION = Record(
     }
 )
 RULES: Mapping[str, RuleText] = {
-    "probes.no_chain": RuleText("没有登记过链 {0}，或其已被接替", "no chain {0} is registered, or it was succeeded"),
+    "probes.no_chain": RuleText("没有登记过链 {0}，或其已终止", "no chain {0} is registered, or it is over"),
     "probes.unknown_endpoint": RuleText("节点 {0} 没有登记的接入点", "the node {0} has no registered endpoint"),
     "probes.doubled": RuleText("节点 {0} 出现两次", "the node {0} stands twice"),
 }
@@ -68,7 +68,7 @@ class Probes(Contract):
         chain = cast(bytes, args["chain"])
         raw = ctx.read(CHAINS, b"r" + chain)
         record = {} if raw is None else read_chain(raw)
-        if not record or record["status"] == SUCCEEDED:
+        if not record or record["status"] in (SUCCEEDED, WITHDRAWN):
             ctx.refuse("probes.no_chain", chain)
         kept = ctx.get(_place(chain))
         known = {"endpoints": [], "versions": []} if kept is None else decode_map(kept, "probes")

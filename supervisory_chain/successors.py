@@ -30,6 +30,8 @@ from supervisory_chain import chains, registration
 from supervisory_chain.admission import CSRC, OPERATOR
 from supervisory_chain.chains import DESCRIPTION, MAX_DOCUMENT_BYTES
 from supervisory_chain.client_state import client_of, judge_of
+from supervisory_chain.desk.contract import DAYS
+from supervisory_chain.desk.in_force import migration
 from supervisory_chain.handover import Carried, carried_keys, differing_counter, hand_over, in_flight, read_carried
 
 SUCCESSORS = "successors"
@@ -76,6 +78,9 @@ RULES: Mapping[str, RuleText] = {
     ),
     "successors.not_agreed": RuleText(
         "提出时 give_up 为 {0}，确认时为 {1}", "give_up was proposed as {0} and is confirmed as {1}"
+    ),
+    "successors.not_announced": RuleText(
+        "链 {0} 没有生效中的迁移通知", "no notice of the migration of {0} is waived or in force at the desk"
     ),
     "successors.in_flight": RuleText(
         "通道 {0} 尚有 {1} 个报文未送达：请先送达，或双方同意放弃",
@@ -157,6 +162,8 @@ class Successors(Contract):
         genesis, before = decode_genesis(raw), cast(bytes, record["predecessor"])
         past = cast(Predecessor, genesis.predecessor)
         client, _ = _predecessor(ctx, before)
+        if ctx.parameters.get(DAYS, 0) and migration(ctx, before) is None:
+            ctx.refuse("successors.not_announced", before)
         # What was judged when it was proposed holds still, unless the predecessor was followed further since then.
         _check_position(ctx, client, decode_header(past.header), past.header)
         carried = read_carried(cast(Mapping[str, int], pending["carried"]))

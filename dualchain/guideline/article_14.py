@@ -7,7 +7,8 @@ from contracts.kernel.calendar import TradingCalendar, day_of
 from dualchain.guideline.asking import Place
 from dualchain.guideline.examination import Examination, Text
 from dualchain.guideline.matters import matters, transaction_of
-from supervisory_chain.desk.contract import MIGRATION, NOTICE_DAYS
+from supervisory_chain.desk.contract import NOTICE_DAYS
+from supervisory_chain.desk.in_force import MIGRATION
 from supervisory_chain.desk.machines import NOTICE
 from supervisory_chain.desk.records import DESK, Matter
 from supervisory_chain.desk.working_days import calendar, working_days

@@ -1,8 +1,8 @@
-"""The contract ``desk``: notices of upgrades and migrations, inspections (docs/spec/desk.md; art. 13, 14, 24, 25)."""
+"""The contract ``desk``: notices, inspections, advisories, filings (docs/spec/desk.md; art. 8, 13, 14, 24, 25)."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from typing import cast
@@ -15,9 +15,11 @@ from chain_core.types.values import Value
 from contracts.kernel.calendar import MAX_DAY, day_of
 from crosschain.packets import CHAINS, count_in, read_chain
 from supervisory_chain.cases import open_case
-from supervisory_chain.desk.in_force import IN_FORCE_RULES, keep
+from supervisory_chain.desk.advisories import ADVISORY_ARGUMENTS, ADVISORY_GUARDS, ADVISORY_RULES
+from supervisory_chain.desk.filings import FILING_ARGUMENTS, FILING_GUARDS, FILING_RULES
+from supervisory_chain.desk.in_force import IN_FORCE_RULES, MIGRATION, keep
 from supervisory_chain.desk.machines import CSRC, MACHINES, NOTICE, Step, Whose
-from supervisory_chain.desk.records import DESK, MAX_STEPS, Matter, Taken, decode_matter, encode_matter, place
+from supervisory_chain.desk.records import DESK, MAX_STEPS, Guard, Matter, Taken, decode_matter, encode_matter, place
 from supervisory_chain.desk.service_notices import NAMED, SERVICE, SERVICE_RULES, check_service, keep_service
 from supervisory_chain.desk.working_days import (
     CALENDAR_ARGUMENTS,
@@ -29,8 +31,9 @@ from supervisory_chain.desk.working_days import (
 
 NOTICE_DAYS = 20
 """Working days (art. 14)."""
+DAYS = "notice_days"
+"""On-chain parameter: more working days than those; above 0 a market moves to a successor under a notice only."""
 OVERDUE = "overdue_rectification"
-MIGRATION = "migration"
 
 _DAY, _NUMBER, _SUBJECT = Integer(1, MAX_DAY), Integer(), Text(256)
 _NOTICE: Mapping[str, Kind] = {
@@ -47,6 +50,8 @@ EXTRA: Mapping[str, Mapping[str, Kind]] = {
     "open_inspection": {"chain": HASH, "subject": _SUBJECT, "severity": Integer(1, 3), "document": HASH},
     "order_rectification": _DEADLINE,
     "return_report": _DEADLINE,
+    **ADVISORY_ARGUMENTS,
+    **FILING_ARGUMENTS,
 }
 """Arguments of steps besides ``number`` and ``document``, which all but the first ones of a record have."""
 
@@ -61,6 +66,8 @@ RULES: Mapping[str, RuleText] = {
     **CALENDAR_RULES,
     **IN_FORCE_RULES,
     **SERVICE_RULES,
+    **ADVISORY_RULES,
+    **FILING_RULES,
     "desk.unknown": RuleText("没有编号为 {0} 的记录", "there is no such record with the number {0}"),
     "desk.wrong_state": RuleText(
         "记录 {0} 的状态为 {1}，不能办理 {2}", "record {0} is in the state {1}: {2} does not start from there"
@@ -87,6 +94,7 @@ class Desk(Contract):
     name = DESK
     lane = Lane.BUSINESS
     rules = RULES
+    parameters: Mapping[str, tuple[int, int]] = {DAYS: (0, 250)}
 
     def __init__(self) -> None:
         self.methods = {"set_calendar": Method(set_calendar, CALENDAR_ARGUMENTS, frozenset((CSRC,)))}
@@ -96,11 +104,12 @@ class Desk(Contract):
                 self.methods[name] = Method(partial(take, machine, step), arguments_of(step), step.roles)
 
     def _first(self, machine: str, step: Step, ctx: CallContext, args: Arguments) -> None:
-        chain = cast(bytes, args["chain"])
+        chain = cast(bytes, args.get("chain", b""))
         subject = cast(str, args["subject"])
         named = {name: args[name] for name in args if name not in ("chain", "subject", "document")}
         matter = Matter(machine, chain, "", ctx.account, subject, named)
-        _registrant(ctx, chain)
+        if chain:
+            _registrant(ctx, chain)
         number = count_in(ctx.get(b"n"))
         ctx.put(b"n", encode_value(number + 1))
         document = cast(bytes, args.get("document", args.get("plan")))
@@ -167,8 +176,9 @@ def _announced(ctx: CallContext, number: int, before: Matter, moved: Matter) -> 
     check_service(ctx, moved)
     if migration or moved.fields["kind"] == SERVICE or not moved.fields["compatible"]:
         day, effective = day_of(ctx.block.time_ms), cast(int, moved.fields["effective_day"])
-        if working_days(calendar(ctx.get(b"k")), day, effective) < NOTICE_DAYS:
-            ctx.refuse("desk.too_soon", day, effective, NOTICE_DAYS)
+        needed = max(NOTICE_DAYS, ctx.parameters.get(DAYS, 0))
+        if working_days(calendar(ctx.get(b"k")), day, effective) < needed:
+            ctx.refuse("desk.too_soon", day, effective, needed)
     return moved
 
 
@@ -195,12 +205,13 @@ def _overdue(ctx: CallContext, number: int, before: Matter, moved: Matter) -> Ma
     return replace(moved, fields={**moved.fields, "escalated": True})
 
 
-_Guard = Callable[[CallContext, int, Matter, Matter], Matter]
-_GUARDS: Mapping[str, _Guard] = {
+_GUARDS: Mapping[str, Guard] = {
     "give_notice": _announced,
     "revise": _announced,
     "begin": _come,
     "order_rectification": _due,
     "return_report": _due,
     "escalate": _overdue,
+    **ADVISORY_GUARDS,
+    **FILING_GUARDS,
 }

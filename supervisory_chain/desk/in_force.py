@@ -10,14 +10,15 @@ from chain_core.codec.values import decode_value, encode_value
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import RuleText
 from chain_core.types.values import Value
-from supervisory_chain.desk.records import DESK, Matter
+from supervisory_chain.desk.records import DESK, Matter, decode_matter, place
 
 MAX_KEPT = 16
 """Notices kept of a chain here: those in force, and the last ones that were."""
 CLOCK_MS = 60_000
 """A market's block time may differ that much from this chain's."""
 BEGINS, ENDS = ("waived", "in_force"), ("done", "rolled_back", "withdrawn")
-CHANGES = ("upgrade", "migration")
+MIGRATION = "migration"
+CHANGES = ("upgrade", MIGRATION)
 """Kinds of notice that announce a change of the chain itself."""
 
 IN_FORCE_RULES = {
@@ -53,6 +54,14 @@ def keep(ctx: CallContext, number: int, notice: Matter) -> None:
 def announced(ctx: CallContext, chain: bytes, time_ms: int) -> int | None:
     """Number of a notice of the chain that was in force, or waived, at ``time_ms``; for other contracts."""
     return in_force_at(lambda key: ctx.read(DESK, key), chain, time_ms)
+
+
+def migration(ctx: CallContext, chain: bytes) -> int | None:
+    """Number of a notice of the chain's migration that is waived or in force now; for other contracts."""
+    for number, _, until in reversed(_rows(ctx.read(DESK, _place(chain)))):
+        if not until and decode_matter(ctx.read(DESK, place(number)) or b"").fields.get("kind") == MIGRATION:
+            return number
+    return None
 
 
 def in_force_at(read: Callable[[bytes], bytes | None], chain: bytes, time_ms: int) -> int | None:

@@ -1,4 +1,4 @@
-"""Notices and inspections as tables of steps (docs/spec/desk.md §1-§2): who may take which step from which state."""
+"""The desk's machines as tables of steps (docs/spec/desk.md §1-§4): who may take which step from which state."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import Enum
 
 CSRC, PROVINCIAL, OPERATOR = "csrc", "provincial", "operator"
 NOTICE, INSPECTION = "notice", "inspection"
+ADVISORY, PATCH, FILING = "advisory", "patch", "filing"
 
 
 class Whose(Enum):
@@ -71,4 +72,36 @@ INSPECTIONS: Mapping[str, Step] = dict(
         _step("escalate", "rectifying", "rectifying", ""),
     )
 )
-MACHINES: Mapping[str, Mapping[str, Step]] = {NOTICE: NOTICES, INSPECTION: INSPECTIONS}
+ADVISORIES: Mapping[str, Step] = dict(
+    (
+        _step("issue_advisory", "", "issued", CSRC),
+        _step("escalate_advisory", "issued", "issued", ""),
+        _step("close_advisory", "issued", "closed", CSRC, Whose.OTHER, "issue_advisory"),
+    )
+)
+PATCHES: Mapping[str, Step] = dict(
+    (
+        _step("acknowledge", "", "acknowledged", OPERATOR, Whose.REGISTRANT),
+        _step("record_patch", "acknowledged", "patched", OPERATOR, Whose.REGISTRANT),
+        _step("declare_unaffected", "acknowledged", "unaffected", OPERATOR, Whose.REGISTRANT),
+        _step("return_patch", "patched unaffected", "acknowledged", CSRC),
+    )
+)
+FILINGS: Mapping[str, Step] = dict(
+    (
+        _step("file_template", "", "filed", OPERATOR, Whose.REGISTRANT),
+        _step("return_filing", "filed approving", "returned", CSRC),
+        _step("refile", "returned", "filed", OPERATOR, Whose.FILER),
+        _step("propose_approval", "filed", "approving", CSRC),
+        _step("approve_filing", "approving", "approved", CSRC, Whose.OTHER, "propose_approval"),
+        _step("withdraw_filing", "filed returned approving", "withdrawn", OPERATOR, Whose.FILER),
+        _step("revoke_filing", "approved", "revoked", CSRC),
+    )
+)
+MACHINES: Mapping[str, Mapping[str, Step]] = {
+    NOTICE: NOTICES,
+    INSPECTION: INSPECTIONS,
+    ADVISORY: ADVISORIES,
+    PATCH: PATCHES,
+    FILING: FILINGS,
+}

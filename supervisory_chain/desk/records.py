@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TypeAlias, cast
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, encode_value
+from chain_core.execution.context import CallContext
 from chain_core.types.values import Value
 
 DESK = "desk"
@@ -41,6 +42,10 @@ class Matter:
     def last(self, step: str) -> Taken | None:
         """The last time that the step was taken."""
         return next((taken for taken in reversed(self.steps) if taken.step == step), None)
+
+
+Guard: TypeAlias = Callable[[CallContext, int, Matter, Matter], Matter]
+"""What besides the table decides: (context, number, before, moved) -> the record as it is kept, or a refusal."""
 
 
 def matter_key(number: int) -> bytes:

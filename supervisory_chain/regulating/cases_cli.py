@@ -48,6 +48,7 @@ KINDS = {
     "overdue_directive": "指令逾期 overdue_directive",
     "overdue_rectification": "整改逾期 overdue_rectification",
     "endpoint_drift": "接入点异常 endpoint_drift",
+    "overdue_patch": "补丁逾期 overdue_patch",
     "unannounced_change": "未通知的变更 unannounced_change",
     CONFLICTING: "请求冲突 conflicting_request",
     PASSED_OVER: "跳过请求 passed_over",

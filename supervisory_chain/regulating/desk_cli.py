@@ -1,4 +1,4 @@
-"""``dualchain supervisory desk``: notices, inspections and the calendar (docs/spec/desk.md).
+"""``dualchain supervisory desk``: notices, inspections, advisories, filings, the calendar (docs/spec/desk.md).
 
 The commands of a machine are made from its table: a step that is added there is a command here.
 """
@@ -22,20 +22,30 @@ from supervisory_chain.desk.machines import MACHINES, Step, Whose
 from supervisory_chain.desk.records import matter_key, next_key
 from supervisory_chain.regulating import desk_calendar_cli
 from supervisory_chain.regulating.common import ACCOUNT, CHAIN, KEY, Acting, act, chain_of, clock, table, tell, values
-from supervisory_chain.regulating.desk_options import option_of, read_option, shown_fields
+from supervisory_chain.regulating.desk_filings_cli import common, compare
+from supervisory_chain.regulating.desk_options import CHAINS_NAMED, option_of, read_option, shown_fields
 
-app = typer.Typer(help="The desk 监管工作台: notices, inspections, the calendar.", no_args_is_help=True)
+app = typer.Typer(help="The desk 监管工作台: notices, inspections, advisories, filings.", no_args_is_help=True)
 app.add_typer(desk_calendar_cli.app, name="calendar")
 
 NUMBER = Annotated[int, typer.Argument(min=0, help="Number of the record 编号, as `list` shows it.")]
 ONE_CHAIN = Annotated[str, typer.Option("--chain", help="One market's chain alone: region code or genesis hash.")]
+LATE = Annotated[str, typer.Option("--late", help="The market that did not patch in time: region code or chain.")]
 ONE_STATE = Annotated[str, typer.Option("--state", help="Records in this state alone.")]
 
 TITLES = ("编号 no.", "状态 state", "事项 subject", "内容 fields", "最近办理 last step", "时间 time")
 NEWEST = 32
 """Records among which a new one's number is looked for, since others may begin records at the same time."""
-NAMES = {"notice": ("notices", "升级、迁移通知"), "inspection": ("inspections", "检查")}
+NAMES = {
+    "notice": ("notices", "升级、迁移通知"),
+    "inspection": ("inspections", "检查"),
+    "advisory": ("advisories", "安全公告"),
+    "patch": ("patches", "补丁记录"),
+    "filing": ("filings", "模板备案"),
+}
 """Command and Chinese name of each machine."""
+MORE: dict[str, dict[str, Callable[..., None]]] = {"filing": {"common": common, "compare": compare}}
+"""Commands of a machine besides its steps."""
 _COMMON = {
     "account": ACCOUNT,
     "key": KEY,
@@ -54,6 +64,8 @@ def _machine(machine: str) -> None:
     part.command("list", help=f"All {command} 列表: numbers have no gaps, so the proven list is complete.")(
         _listing(machine)
     )
+    for name, command_of_it in MORE.get(machine, {}).items():
+        part.command(name)(command_of_it)
     part.command("show", help="One record with every step taken, proven.")(_showing(machine))
     for step in MACHINES[machine].values():
         part.command(step.name.replace("_", "-"), help=_help_of(step))(_taking(command, step))
@@ -75,11 +87,11 @@ def _taking(command: str, step: Step) -> Callable[..., None]:
         wanted: dict[str, Value] = {}
         for name, kind in kinds.items():
             read = read_option(name, kind, given[name])
-            if read is not None and name != "chain":
+            if read is not None:
                 wanted[name] = read
 
         async def args(client: VerifyingClient) -> dict[str, Value]:
-            return wanted | ({"chain": await chain_of(client, given["chain"])} if "chain" in kinds else {})
+            return wanted | {name: await chain_of(client, given[name]) for name in CHAINS_NAMED if name in kinds}
 
         async def after(client: VerifyingClient) -> render.Row:
             if step.sources:
@@ -94,7 +106,8 @@ def _taking(command: str, step: Step) -> Callable[..., None]:
 
     annotated: dict[str, tuple[Any, object]] = {}
     for name, kind in kinds.items():
-        annotated[name] = {"number": (NUMBER, ...), "chain": (CHAIN, ...)}.get(name) or option_of(name, kind)
+        fixed = {"number": (NUMBER, ...), "chain": (CHAIN, ...), "late": (LATE, ...)}
+        annotated[name] = fixed.get(name) or option_of(name, kind)
     annotated |= {name: (hint, _DEFAULTS.get(name, ...)) for name, hint in _COMMON.items()}
     kind_of = inspect.Parameter
     signature = [

@@ -15,6 +15,8 @@ from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
 
 _FIRST_DAY = date(1970, 1, 1)
+CHAINS_NAMED = ("chain", "late")
+"""Arguments that name a chain: by region code or genesis hash."""
 _HELP = {
     "document": "The document behind this step 依据文件: a file; its SM3 goes on the chain.",
     "service": "The service 服务 that a notice of a service is about, 32 hexadecimal digits.",
@@ -24,9 +26,18 @@ _HELP = {
     "effective_day": "When it takes effect 生效日, for example 2026-12-31 (UTC+8).",
     "deadline_day": "By when 期限, for example 2026-12-31 (UTC+8).",
     "compatible": "Nothing has to be changed by others 兼容.",
+    "component": "Which component 组件, for example the node software.",
+    "versions": "A version concerned 涉及版本.",
+    "version": "The version 版本.",
+    "advisory": "Number of the advisory 公告编号.",
+    "name": "Id of the template 模板编号, for example bj.block-transfer.",
+    "tree": "SM3 of its canonical tree, as `dualchain template lint` shows it.",
+    "source": "SM3 of its source, as `dualchain template lint` shows it.",
     "severity": "1 slight 轻微, 2, 3 grave 严重.",
 }
 """What an option says of itself, in the words of its argument."""
+_FILES = ("document", "plan", "data_plan")
+"""Hashes of files that are at hand."""
 
 
 def option_of(name: str, kind: Kind) -> tuple[Any, object]:
@@ -37,7 +48,7 @@ def option_of(name: str, kind: Kind) -> tuple[Any, object]:
         return Annotated[bool, typer.Option(flag, help=text)], False
     missing: object = None if isinstance(kind, Optional) else ...
     hint: Any = str
-    if plain is HASH and name in _HELP:
+    if plain is HASH and name in _FILES:
         file = typer.Option(flag, exists=True, dir_okay=False, readable=True, help=text)
         return Annotated[Path | None if missing is None else Path, file], missing
     if isinstance(plain, Choice):
@@ -57,7 +68,7 @@ def read_option(name: str, kind: Kind, given: Any) -> Value | None:
         return None
     if isinstance(given, Path):
         return sm3(given.read_bytes())
-    if name == "chain":
+    if name in CHAINS_NAMED:
         return None
     if name.endswith("_day"):
         return day_number(given, f"--{name.replace('_', '-')}")

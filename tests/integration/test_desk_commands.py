@@ -11,10 +11,11 @@ from typing import Any
 
 from typer.testing import CliRunner
 
-from chain_core.codec.genesis import encode_genesis
+from chain_core.codec.genesis import decode_genesis, encode_genesis
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.keys import write_private_key
 from chain_core.types.errors import DualchainError
+from local_chain.assembly import local_assembly
 from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.cli import app
 from supervisory_chain.regulating.common import clock
@@ -42,6 +43,7 @@ class Terminal:
     chain: Chain
     directory: Path
     node: ServedNode
+    market: bytes
 
     async def run(self, *words: str, who: str = "", human: bool = False) -> Any:
         """What a command prints: its JSON object, its text for ``human``, or its refusal's text."""
@@ -72,7 +74,7 @@ def told(directory: Path, story: Callable[[Terminal], Awaitable[None]]) -> None:
         node = ServedNode(chain, supervisory_assembly(genesis))
         await node.start()
         try:
-            await story(Terminal(chain, directory, node))
+            await story(Terminal(chain, directory, node, market))
         finally:
             await node.stop()
             chain.store.close()
@@ -116,6 +118,57 @@ def test_a_notice_and_an_inspection_go_their_way(tmp_path: Path) -> None:
         assert "version 2" in text and "confirm_waiver" in text and "rolls" not in text
         assert "one of the inspections" in await at.run("desk", "notices", "show", "1")
         assert "no such number" in await at.run("desk", "notices", "show", "2")
+
+    told(tmp_path, story)
+
+
+def test_an_advisory_and_a_filing_go_their_way(tmp_path: Path) -> None:
+    async def story(at: Terminal) -> None:
+        paper = ["--document", at.file("paper.txt", "reasons")]
+        issue = [
+            "desk",
+            "advisories",
+            "issue-advisory",
+            "--subject",
+            "s",
+            "--component",
+            "node",
+            "--severity",
+            "3",
+            *paper,
+        ]
+        issue += ["--versions", "1.0", "--versions", "1.1", "--deadline-day", in_days(5)]
+        assert (await at.run(*issue, who="csrc-1"))["record"] == 0
+        mine = ["desk", "patches", "acknowledge", "BJ", "--subject", "s", "--advisory", "0", *paper]
+        assert (await at.run(*mine, who="desk"))["record"] == 1
+        await at.run("desk", "patches", "record-patch", "1", "--version", "1.2", *paper, who="desk")
+        shown = await at.run("desk", "patches", "show", "1")
+        assert (shown["state"], shown["fields"]["version"], shown["fields"]["advisory"]) == ("patched", "1.2", 0)
+        assert (await at.run("desk", "advisories", "show", "0"))["fields"]["versions"] == ["1.0", "1.1"]
+        late = ["desk", "advisories", "escalate-advisory", "0", "--late", "BJ", *paper]
+        assert "not admitted" in await at.run(*late, who="csrc-2")
+
+        hashes = ["--tree", "ab" * 32, "--source", "cd" * 32]
+        file = ["desk", "filings", "file-template", "BJ", "--subject", "s", "--name", "bj.x", "--version", "1", *paper]
+        assert "hexadecimal" in await at.run(*file, "--tree", "nothing", "--source", "cd" * 32, who="desk")
+        assert (await at.run(*file, *hashes, who="desk"))["record"] == 2
+        await at.run("desk", "filings", "propose-approval", "2", *paper, who="csrc-1")
+        assert (await at.run("desk", "filings", "approve-filing", "2", *paper, who="csrc-2"))["state"] == "approved"
+
+        below = Chain.begin(tmp_path / "below", decode_genesis(at.market), local_assembly)
+        below.block()
+        market = ServedNode(below, local_assembly(below.genesis))
+        await market.start()
+        (tmp_path / "market.bin").write_bytes(at.market)
+        compare = ["desk", "filings", "compare", "BJ", "--market-genesis", str(tmp_path / "market.bin")]
+        rows = (await at.run(*compare, "--market-node", market.address))["templates"]
+        verdicts = {row["template"]: row["verdict"] for row in rows}
+        assert verdicts.pop("bj.x") == "链上没有 not below"
+        assert len(verdicts) > 10 and set(verdicts.values()) == {"一致 same"}
+        wrong = ["desk", "filings", "compare", "BJ", "--market-node", market.address]
+        assert "another chain" in await at.run(*wrong, "--market-genesis", str(tmp_path / "genesis.bin"))
+        await market.stop()
+        below.store.close()
 
     told(tmp_path, story)
 

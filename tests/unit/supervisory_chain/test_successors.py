@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import cast
 
 from chain_core.codec.block import decode_header, encode_header, header_hash
+from chain_core.codec.genesis import encode_genesis
 from chain_core.codec.proofs import decode_packet
 from chain_core.codec.seen import state_key
 from chain_core.execution.codes import Code
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
+from contracts.kernel.calendar import day_of
 from crosschain.following import Position, decode_position
 from crosschain.packets import client_key, directive_key, directive_next_key, read_channel, received_key
+from local_chain.assembly import local_assembly
+from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.directives import open_directives, record_key
-from tests.unit.crosschain.chains import Layers, account, op, registration
-from tests.unit.supervisory_chain.ending import End, ended, upon
+from tests.unit.crosschain.chains import Chain, Layers, account, local_genesis, op, registration
+from tests.unit.crosschain.chains import supervisory_genesis as plain_genesis
+from tests.unit.supervisory_chain.ending import End, ended, near_the_end, upon
 
 # ---- what goes on
 
@@ -201,3 +206,29 @@ def test_a_frozen_chain_may_be_succeeded(end: End) -> None:
     end.moved().block()
     assert decode_position(end.layers.supervisory.store.get(client_key(end.chain))).frozen == -1
     assert end.by("courier", end.layers.headers_up(1)).code == Code.OK
+
+
+# ---- what was announced
+
+
+def test_where_notice_is_due_a_market_moves_under_a_notice_of_its_migration_alone(tmp_path: Path) -> None:
+    above = replace(plain_genesis(), parameters={**plain_genesis().parameters, "notice_days": 20})
+    supervisory = Chain.begin(tmp_path / "supervisory", above, supervisory_assembly)
+    below = local_genesis(supervisory=encode_genesis(above))
+    layers = Layers(supervisory, Chain.begin(tmp_path / "local", below, local_assembly))
+    layers.register()
+    end = near_the_end(layers, tmp_path)
+    try:
+        plan, today = bytes(32), day_of(supervisory.time_ms)
+        for number, kind in enumerate(("upgrade", "migration")):
+            assert end.by("operator", end.proposal()).code == (Code.OK if number == 0 else Code.REFUSED_BY_RULE)
+            assert end.confirm().rule == "successors.not_announced"
+            notice: dict[str, Value] = {"chain": end.before, "subject": "new nodes", "kind": kind, "compatible": False}
+            notice |= {"plan": plan, "data_plan": plan, "effective_day": today + 40}
+            assert end.by("operator", Operation("desk", "give_notice", notice)).code == Code.OK
+            for who, step in (("csrc-1", "propose_waiver"), ("csrc-2", "confirm_waiver"), ("operator", "begin")):
+                assert end.by(who, op("desk", step, number=number, document=plan)).code == Code.OK
+        assert end.confirm().code == Code.OK
+        assert end.by("operator", op("desk", "finish", number=1, document=plan)).code == Code.OK
+    finally:
+        end.layers.close()
