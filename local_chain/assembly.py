@@ -6,6 +6,7 @@ from chain_core.execution.account_records import ACCOUNTS
 from chain_core.execution.parameters import GOVERNANCE
 from chain_core.node.assembly import Assembly
 from chain_core.types.genesis import Genesis
+from contracts.agreements.contract import Agreements
 from contracts.anchors.contract import Anchors
 from contracts.assembly import market_contracts, market_grants
 from contracts.data.contract import Data
@@ -37,6 +38,7 @@ def local_assembly(genesis: Genesis) -> Assembly:
             *contracts,
             Data(),
             Anchors(),
+            Agreements(),
             Identities(),
             GovernmentData(),
             Supervision(),

@@ -15,15 +15,14 @@ from chain_core.crypto.hashing import sm3
 from chain_core.crypto.providers import provider
 from chain_core.crypto.sm2_encryption import sm2_decrypt, sm2_encrypt
 from chain_core.crypto.sm4_gcm import KEY_SIZE, NONCE_SIZE
+from contracts.data.commitments import SALT_SIZE, commitment
 from contracts.data.records import MAX_CLASS, MAX_LIMITED_CLASS, class_for
 from local_chain.data.errors import CommitmentDiffers, DataRefused
 
-SALT_SIZE = 32
 _LENGTH_SIZE = 8
 MAX_LIMITED_BYTES = (1 << MAX_LIMITED_CLASS) - SALT_SIZE - _LENGTH_SIZE
 MAX_PRIVATE_BYTES = (1 << MAX_CLASS) - _LENGTH_SIZE
 
-COMMITMENT = signed.tag("dualchain/commit/v1")
 ITEM = signed.tag("dualchain/item/v1")
 WRAP = signed.tag("dualchain/wrap/v1")
 RELEASE = signed.tag("dualchain/release/v1")
@@ -52,11 +51,6 @@ def new_key() -> bytes:
 def new_salt() -> bytes:
     """A fresh salt."""
     return secrets.token_bytes(SALT_SIZE)
-
-
-def commitment(salt: bytes, content: bytes) -> bytes:
-    """What the chain keeps of a content: SM3 over tag, 32-byte salt, length and bytes."""
-    return sm3(COMMITMENT + salt + U64.pack(len(content)) + content)
 
 
 def require_commitment(expected: bytes, salt: bytes, content: bytes) -> None:

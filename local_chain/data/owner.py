@@ -10,6 +10,7 @@ from chain_core.codec.signed import derive_id
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.values import Value
 from contracts.data import records
+from contracts.data.commitments import commitment
 from contracts.data.records import DATA, LIMITED, PRIVATE, Descriptor, OwnWrap, body_key, find, own_key
 from local_chain.data import items
 from local_chain.data.chain import DataChain
@@ -86,7 +87,7 @@ class Owner:
             reference=reference,
             kind=kind,
             size_class=size_class,
-            commitment=items.commitment(salt, content),
+            commitment=commitment(salt, content),
             store=name,
             custodian={"account": archive.custodian, "key": custodian_key},
         )

@@ -11,6 +11,7 @@ import contracts
 from chain_core.execution.contract import Lane
 from chain_core.execution.executor import Executor
 from chain_core.execution.messages import Messages
+from contracts.agreements.contract import Agreements
 from contracts.anchors.contract import Anchors
 from contracts.assembly import MARKET_ROLES, market_contracts, market_grants
 from contracts.data.contract import Data
@@ -58,7 +59,7 @@ def test_names_lanes_and_grants() -> None:
 
 def test_every_rule_that_is_named_has_its_texts() -> None:
     market, hooks = market_contracts()
-    texts = Messages((*market, Data(), Anchors()), hooks).rules
+    texts = Messages((*market, Agreements(), Data(), Anchors()), hooks).rules
     named = named_rules()
     assert len(named) > 40
     assert not {rule for rule in named if rule not in texts}

@@ -16,6 +16,7 @@ from chain_core.crypto.errors import CryptoError, DecryptionRefused
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.providers import generate_private_key, signing_provider
 from chain_core.crypto.sm2_encryption import sm2_encrypt
+from contracts.data.commitments import COMMITMENT, commitment
 from contracts.data.records import PRIVATE, Descriptor, class_for, class_of_sealed, encode
 from local_chain.data import items
 from local_chain.data.errors import CommitmentDiffers, DataRefused
@@ -86,7 +87,7 @@ def test_limited_padding_hides_nothing_else(payload: Callable[[bytes], bytes]) -
     key, salt = items.new_key(), items.new_salt()
     sealed = items.seal(key, payload(salt), items.ITEM + PLACE.associated)
     with pytest.raises(DataRefused, match="padding"):
-        items.open_limited(PLACE, key, sealed, items.commitment(salt, b"abc"))
+        items.open_limited(PLACE, key, sealed, commitment(salt, b"abc"))
 
 
 @pytest.mark.parametrize("place", ELSEWHERE)
@@ -99,7 +100,7 @@ def test_sealed_bytes_open_in_their_place_only(place: Place) -> None:
         items.open_private(place, key, salt, items.seal_private(PLACE, key, b"secret"), expected)
     package = items.pack(PLACE, ANN, READER_KEY, salt, b"secret")
     with pytest.raises(DataRefused):
-        items.unpack(place, ANN, READER, package, items.commitment(salt, b"secret"))
+        items.unpack(place, ANN, READER, package, commitment(salt, b"secret"))
     outer = items.wrap(PLACE, key, ANN, READER_KEY, CUSTODIAN_KEY)
     with pytest.raises(DataRefused, match="another object"):
         items.unwrap_outer(place, ANN, READER_KEY, CUSTODIAN, outer)
@@ -138,7 +139,7 @@ def test_an_owner_cannot_show_other_content_than_committed() -> None:
 
 def test_a_reader_checks_what_the_custodian_releases() -> None:
     salt = items.new_salt()
-    committed = items.commitment(salt, b"content")
+    committed = commitment(salt, b"content")
     assert (
         items.unpack(PLACE, ANN, READER, items.pack(PLACE, ANN, READER_KEY, salt, b"content"), committed) == b"content"
     )
@@ -155,11 +156,11 @@ GUESSES: list[Callable[[bytes], bytes]] = [
     lambda c: c,
     sm3,
     lambda c: sm3(len(c).to_bytes(8, "big") + c),
-    lambda c: sm3(items.COMMITMENT + c),
-    lambda c: items.commitment(bytes(32), c),
-    lambda c: items.commitment(PLACE.identity.ljust(32, b"\0"), c),
-    lambda c: items.commitment(GENESIS_HASH, c),
-    lambda c: items.commitment(sm3(c), c),
+    lambda c: sm3(COMMITMENT + c),
+    lambda c: commitment(bytes(32), c),
+    lambda c: commitment(PLACE.identity.ljust(32, b"\0"), c),
+    lambda c: commitment(GENESIS_HASH, c),
+    lambda c: commitment(sm3(c), c),
     lambda c: hmac.new(PLACE.identity, c, "sha256").digest(),
     lambda c: sm3(GENESIS_HASH + PLACE.identity + c),
 ]
@@ -171,7 +172,7 @@ def on_chain(content: bytes) -> tuple[dict[str, bytes], bytes]:
     sealed = items.seal_private(PLACE, key, content)
     number = class_of_sealed(len(sealed))
     assert number is not None
-    committed = items.commitment(salt, content)
+    committed = commitment(salt, content)
     row = Descriptor(PRIVATE, "identity", account("o"), "active", 1, number, committed, items.new_key(), ())
     fields = {name: encode_value(getattr(row, name)) for name in ("size_class", "commitment", "store", "version")}
     assert all(raw in encode(row) for raw in fields.values())

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from chain_core.types.errors import DualchainError
+from contracts.data.commitments import commitment
 from local_chain.data import items
 from local_chain.data.items import Package, Place
 
@@ -45,7 +46,7 @@ def test_payloads_and_associated_data_are_laid_out_as_written() -> None:
 
 
 def test_everything_opens() -> None:
-    assert items.commitment(SALT, CONTENT) == COMMITTED
+    assert commitment(SALT, CONTENT) == COMMITTED
     key = octets("limited", "content_key")
     assert items.open_limited(PLACE, key, octets("limited", "sealed"), COMMITTED) == CONTENT
     stored = items.open_private(PLACE, octets("private", "item_key"), SALT, octets("private", "sealed"), COMMITTED)
