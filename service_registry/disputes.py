@@ -135,6 +135,9 @@ def dispute(ctx: CallContext, args: Arguments) -> None:
     former = ctx.get(key)
     if former is not None:
         ctx.refuse("services.ruled", cast(str, decode_map(former, "ruling")["ruling"]))
+    home = _row_of(rows, raw)
+    if home not in (None, place):  # whoever chooses the row does not choose the ruling by it
+        ctx.refuse("services.dispute_evidence", f"the record is of row {home}")
     ruling, why = judge_record(ctx.block.genesis_hash, row, raw)
     if ruling != UPHELD:
         log = decode_gateway(ctx.get(gateway_key(gateway)))
@@ -144,6 +147,20 @@ def dispute(ctx: CallContext, args: Arguments) -> None:
     kept: dict[str, Value] = {"ruling": ruling, "by": ctx.principal, "why": why, "record": sm3(raw)}
     ctx.put(key, encode_value(kept | {"height": ctx.block.height}))
     ctx.emit("ruled", gateway=gateway, number=number, index=index, ruling=ruling, why=why)
+
+
+def _row_of(rows: Sequence[Mapping[str, Value]], raw: bytes) -> int | None:
+    """The row that a record belongs to, None when it is no record or of none."""
+    try:
+        record = read_record(raw)
+        call = read_call(cast(bytes, record["call"]))
+    except MalformedBytes:
+        return None
+    for index, row in enumerate(rows):
+        judged = Judged(record, cast(bytes, row["consumer_key"]), cast(bytes, row["publisher_key"]))
+        if encode_value(list(group_of(call, judged))) == row_order(row):
+            return index
+    return None
 
 
 def judge_record(genesis_hash: bytes, row: Mapping[str, Value], raw: bytes) -> tuple[str, str]:

@@ -17,6 +17,7 @@ from chain_core.codec.values import encode_value
 from chain_core.execution.codes import Code
 from chain_core.types.transaction import Receipt
 from chain_core.types.values import Value
+from contracts.kernel.calendar import day_of
 from service_registry.batch_records import KEEP_MS, Judged, batch_root
 from service_registry.bodies import AccessCode
 from service_registry.disputes import (
@@ -138,6 +139,19 @@ def test_the_record_decides(house: House, case: str, who: str) -> None:
     assert gateway_log(house).faults == (ruling != UPHELD)
     for again in ("consumer", "publisher"):
         assert refused(house.do(again, "dispute", **made.dispute(1))) == ("services.ruled", (ruling,))
+
+
+def test_who_disputes_does_not_choose_the_ruling_by_naming_another_row(house: House) -> None:
+    """An honest record, held against the row of another day of the same parties, would look like none of that row."""
+    today = house.record("consumer")
+    yesterday = house.record("consumer", time_ms=house.world.time_ms - 86_400_000)
+    made = recorded(house, yesterday, today)
+    assert len(made.rows) == 2
+    place = made.rows.index(next(row for row in made.rows if row["day"] == day_of(house.world.time_ms)))
+    wrong = house.do("consumer", "dispute", **made.dispute(1, row=1 - place))
+    assert refused(wrong) == ("services.dispute_evidence", (f"the record is of row {place}",))
+    house.ok("consumer", "dispute", **made.dispute(1, row=place))
+    assert gateway_log(house).faults == 0
 
 
 def _foreign_root(house: House) -> Made:
