@@ -161,8 +161,10 @@ def _take(step: Step, work: _Work, ctx: CallContext, args: Arguments) -> None:
     if before.status != step.source:
         ctx.refuse("agreements.closed", before.status)
     over = ctx.block.time_ms >= before.deadline_ms
-    if over is (step.when is When.BEFORE):
-        ctx.refuse("agreements.over" if over else "agreements.not_over", before.deadline_ms)
+    if over and step.when is When.BEFORE:
+        ctx.refuse("agreements.over", before.deadline_ms)
+    if not over and step.when is When.AFTER:
+        ctx.refuse("agreements.not_over", before.deadline_ms)
     if step.whose is Whose.PROPOSER and ctx.principal != before.proposer:
         ctx.refuse("agreements.not_proposer", before.proposer)
     if step.whose is Whose.PARTY:
