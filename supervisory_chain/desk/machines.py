@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 
-CSRC, PROVINCIAL, OPERATOR = "csrc", "provincial", "operator"
+CSRC, OFFICE, PROVINCIAL, OPERATOR = "csrc", "office", "provincial", "operator"
+INSPECTORS = f"{CSRC} {OFFICE} {PROVINCIAL}"
+"""Who inspects: the regulator, its regional offices, provincial regulators (art. 4, 5, 24)."""
 NOTICE, INSPECTION = "notice", "inspection"
 ADVISORY, PATCH, FILING = "advisory", "patch", "filing"
 
@@ -55,17 +57,17 @@ NOTICES: Mapping[str, Step] = dict(
 )
 INSPECTIONS: Mapping[str, Step] = dict(
     (
-        _step("open_inspection", "", "found", f"{CSRC} {PROVINCIAL}"),
-        _step("transfer", "found", "transferred", CSRC),
+        _step("open_inspection", "", "found", INSPECTORS),
+        _step("transfer", "found", "transferred", f"{CSRC} {OFFICE}"),
         _step("accept", "transferred", "accepted", PROVINCIAL),
-        _step("order_rectification", "found accepted", "rectifying", f"{CSRC} {PROVINCIAL}"),
+        _step("order_rectification", "found accepted", "rectifying", INSPECTORS),
         _step("report_rectification", "rectifying", "reported", OPERATOR, Whose.REGISTRANT),
-        _step("return_report", "reported", "rectifying", f"{CSRC} {PROVINCIAL}"),
+        _step("return_report", "reported", "rectifying", INSPECTORS),
         _step(
             "close_inspection",
             "reported found accepted",
             "closed",
-            f"{CSRC} {PROVINCIAL}",
+            INSPECTORS,
             Whose.OTHER,
             "open_inspection",
         ),

@@ -33,6 +33,7 @@ DAY_MS = 86_400_000
 DOCUMENT = sm3(b"document")
 PEOPLE: dict[str, tuple[str, ...]] = {
     **SUPERVISORY_PEOPLE,
+    "office-1": ("office",),
     "province-1": ("provincial",),
     "province-2": ("provincial",),
 }
@@ -293,7 +294,7 @@ def test_records_are_written_in_one_form(desk: Desk) -> None:
 # ---- any walk at all
 
 
-WHO = ("csrc-1", "csrc-2", "operator", "second operator", "province-1", "courier", "both")
+WHO = ("csrc-1", "csrc-2", "operator", "second operator", "province-1", "office-1", "courier", "both")
 KINDS = (NOTICE, INSPECTION, ADVISORY, PATCH, FILING)
 """Records 0 to 4 of the walked desk."""
 MACHINE_OF = {step: machine for machine, rows in TABLES.items() for step in rows}
