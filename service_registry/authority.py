@@ -145,6 +145,7 @@ def first_keys(service: bytes, version: int, caller: bytes) -> list[Key]:
         (SERVICES, version_key(service, version)),
         (SERVICES, application_key(service, caller)),
         (SERVICES, log_key(service, caller)),
+        (SERVICES, b"q" + service + caller),  # usage.day_count_key
         (SERVICES, consumers_key(service)),
         (SERVICES, halts_key(service, "")),
         *account_keys(caller),

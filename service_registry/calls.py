@@ -25,10 +25,14 @@ from service_registry.bodies import (
 )
 
 GATEWAY_CALL: Final = "/dualchain.registry.v1.Gateway/Call"
+GATEWAY_STREAM: Final = "/dualchain.registry.v1.Gateway/Stream"
+GATEWAY_RECORDS: Final = "/dualchain.registry.v1.Gateway/Records"
 SERVICE_CALL: Final = "/dualchain.registry.v1.Service/Call"
+SERVICE_STREAM: Final = "/dualchain.registry.v1.Service/Stream"
 
 MAX_REQUEST_BYTES = 65_536
 MAX_RESPONSE_BYTES = 8_000_000
+PIECE_BYTES = 65_536
 MAX_CLOCK_MS = 60_000
 """A call's time may be this far from the clock of whoever judges it."""
 
@@ -81,6 +85,12 @@ class NotAuthorised(CallRefused):
     code = "NOT_AUTHORISED"
 
 
+class OverQuota(CallRefused):
+    """The consumer's calls of the day are used up."""
+
+    code = "OVER_QUOTA"
+
+
 class BadRequest(CallRefused):
     """The request does not fit the service's schema."""
 
@@ -106,7 +116,7 @@ class BadResponse(CallRefused):
 
 
 class NotRecorded(CallRefused):
-    """The access record did not become final: the answer is withheld."""
+    """The access record became neither final nor durable: the answer is withheld."""
 
     code = "NOT_RECORDED"
 
@@ -119,9 +129,11 @@ class SignedCall:
     signature: bytes
     request: bytes
 
-    def message(self) -> pb.CallRequest:
-        """For the wire."""
-        return pb.CallRequest(call=self.call, signature=self.signature, request=self.request)
+    def message(self, *, deadline_ms: int = 0) -> pb.CallRequest:
+        """For the wire; ``deadline_ms``: how long the sender waits, 0 says nothing."""
+        call = pb.CallRequest(call=self.call, signature=self.signature, request=self.request)
+        call.deadline_ms = deadline_ms
+        return call
 
     @classmethod
     def of(cls, message: pb.CallRequest) -> SignedCall:
@@ -153,6 +165,14 @@ class SignedReply:
     def of(cls, message: pb.ServiceReply) -> SignedReply:
         """From the wire; nothing is checked yet."""
         return cls(message.reply, message.signature, message.response)
+
+
+@dataclass(frozen=True, slots=True)
+class SignedPromise:
+    """A gateway's promise to record a call, as it travels."""
+
+    promise: bytes
+    signature: bytes
 
 
 def sign_call(genesis_hash: bytes, call: Call, request: bytes, private: bytes) -> SignedCall:

@@ -20,6 +20,7 @@ from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.node.verifying_client import Refused, VerifyingClient
 from chain_core.types.errors import InvalidProof
 from chain_core.types.transaction import Operation, TransactionBody
+from chain_core.types.values import Value
 from crosschain.following import Position, decode_position
 from crosschain.packets import CHAINS, CLIENTS
 from service_registry.authority import (
@@ -61,8 +62,10 @@ class RefusedByChain(ServiceRefusal):
 
     code = "REFUSED_BY_CHAIN"
 
-    def __init__(self, what: str, *, rule: str, where: str, next_step: str) -> None:
+    def __init__(self, what: str, *, rule: str, where: str, next_step: str, parameters: Sequence[Value] = ()) -> None:
+        """``parameters``: of the rule, without the operation's index."""
         self.rule = rule
+        self.parameters = tuple(parameters)
         super().__init__(what, where=where, next_step=next_step)
 
 
@@ -247,6 +250,7 @@ def _refusal(verified: VerifiedReceipt) -> RefusedByChain:
     return RefusedByChain(
         what,
         rule=receipt.rule,
+        parameters=receipt.parameters[1:],
         where=f"height {verified.header.height}, code {receipt.code} {receipt.rule}".strip(),
         next_step="see docs/spec/service-registry.md" if text is not None else "see docs/spec/execution.md §5",
     )

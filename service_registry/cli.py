@@ -16,6 +16,8 @@ from chain_core.node.command import JSON, identifier, show
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
 from service_registry import settlement_cli
+from service_registry.bodies import read_promise
+from service_registry.calls import SignedPromise
 from service_registry.session import Session, run
 
 app = typer.Typer(help="Services that markets publish to each other 赋能服务.", no_args_is_help=True)
@@ -223,8 +225,7 @@ def call(
             "service": service,
             "call_id": answered.call.call_id,
             "signed_by_publisher": True,
-            "recorded_at_height": answered.record.header.height,
-            "record_transaction": answered.record.receipt.transaction_id.hex(),
+            **_recorded(answered.record),
         }
         if answered.roll is None:
             return row | {"response": answered.value}
@@ -239,6 +240,14 @@ def call(
         }
 
     _tell(config, as_json, work)
+
+
+def _recorded(record: VerifiedReceipt | SignedPromise) -> render.Row:
+    if isinstance(record, VerifiedReceipt):
+        transaction = record.receipt.transaction_id.hex()
+        return {"recorded_at_height": record.header.height, "record_transaction": transaction}
+    promise = read_promise(record.promise)
+    return {"recorded_by_batch": True, "record": promise.record.hex(), "final_until_ms": promise.deadline_ms}
 
 
 @app.command()

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator, model_validator
 
 from chain_core.crypto.keys import load_private_key
 from chain_core.crypto.passphrase import Unlock
@@ -64,6 +64,16 @@ class GatewaySection(PortSection):
     account: str = Field(pattern=_ACCOUNT)
     key: str
     """Path of the account's transaction key: SM2 PKCS#8 PEM, mode 0600."""
+    store: str = ""
+    """Path of the directory with records until, and for 31 days after, their batch is final."""
+    assertion_key: str = ""
+    """Path of the key that signs promises; with ``store``, for services that are recorded by batch."""
+
+    @model_validator(mode="after")
+    def _together(self) -> GatewaySection:
+        if bool(self.store) != bool(self.assertion_key):
+            raise ValueError("store and assertion_key go together: name both, or neither")
+        return self
 
 
 class PublisherSection(PortSection):

@@ -9,7 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
+from chain_core.codec.values import encode_value
 from chain_core.crypto.hashing import sm3
+from chain_core.crypto.providers import provider
+from chain_core.execution.account_records import ACCOUNTS
 from chain_core.network.raw_rpc import RawChannel, parse
 from chain_core.network.refusals import ServiceRefusal
 from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
@@ -18,15 +21,38 @@ from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.errors import InvalidProof
 from crosschain.proofs import HolderRoll
 from service_registry import interfaces, lookup, replay, schemas
-from service_registry.authority import Denied, Key
-from service_registry.bodies import AccessCode, Call, Reply
-from service_registry.calls import GATEWAY_CALL, BadResponse, NotAuthorised, SignedReply, check_reply, sign_call
+from service_registry.access import GATEWAY
+from service_registry.authority import Denied, Key, account_record
+from service_registry.bodies import (
+    AccessCode,
+    AccessRecord,
+    Call,
+    Reply,
+    promise_message,
+    read_call,
+    read_promise,
+    record_row,
+)
+from service_registry.calls import (
+    GATEWAY_CALL,
+    BadResponse,
+    NotAuthorised,
+    SignedCall,
+    SignedPromise,
+    SignedReply,
+    check_reply,
+    sign_call,
+)
 from service_registry.chain import Facts, NotRegistered, RegistryChain, wall_clock_ms
 from service_registry.config import KeyPair
-from service_registry.definition import HOLDER_ROLL, Definition, read_definition
+from service_registry.definition import BATCH, HOLDER_ROLL, Definition, read_definition
 from service_registry.records import SERVICES, AccessLog, Service, decode, log_key
 
 CALL_S = 45.0
+_ID_MS = 16
+"""Call ids of services recorded by batch count such pieces of time: processes of one account do not meet."""
+_LONGEST_PROMISE_MS = 600_000
+_REPORT = "report the gateway to the supervisory chain's operator"
 
 
 class ServiceAnsweredError(ServiceRefusal):
@@ -50,7 +76,7 @@ class Answered:
     reply: Reply
     answer: SignedReply
     value: Any
-    record: VerifiedReceipt
+    record: VerifiedReceipt | SignedPromise
     roll: HolderRoll | None = None
 
     @property
@@ -98,17 +124,22 @@ class Consumer:
         found = await self._chain.service(service)
         number = version or found.version
         facts = await self._chain.facts(service, number, self._account)
-        call = Call(service, number, self._account, self._next_id(facts.log), self._now_ms(), sm3(request))
         if not number or facts.definition is None:
             raise NotRegistered("the service has no such version", where=f"version {number}", next_step="see `show`")
+        definition = read_definition(facts.definition)
+        now_ms, late = self._now_ms(), definition.recording == BATCH and number == found.version
+        call_id = self._next_id(facts.log, now_ms // _ID_MS if late else 0)
+        call = Call(service, number, self._account, call_id, now_ms, sm3(request))
         signed = sign_call(self._chain.genesis_hash, call, request, self._key.private)
         data = await self._channel.unary(GATEWAY_CALL, signed.message().SerializeToString(), timeout_s=CALL_S)
         response = parse(pb.CallResponse, data)
         answer = SignedReply.of(response.answer)
         reply = check_reply(self._chain.genesis_hash, signed.call, answer, _publisher_key(facts, found))
-        definition = read_definition(facts.definition)
         value = _checked(definition, reply, answer)
-        record = await self._recorded(call, response.record)
+        if response.HasField("promise"):
+            record: VerifiedReceipt | SignedPromise = await self._promised(signed, reply, answer, response.promise)
+        else:
+            record = await self._recorded(call, response.record)
         roll = await self._proven(found, definition, request, value) if reply.code == AccessCode.OK else None
         return Answered(call, reply, answer, value, record, roll)
 
@@ -124,9 +155,29 @@ class Consumer:
         raw = (await self._chain.values_when([key], has_last))[key]
         return AccessLog() if raw is None else decode(AccessLog, raw)
 
-    def _next_id(self, log: AccessLog) -> int:
-        self._last_id = max(self._last_id, log.highest) + 1
+    def _next_id(self, log: AccessLog, at_least: int) -> int:
+        """Above all that the chain has; it learns of calls recorded by batch later, so then above the time's count."""
+        self._last_id = max(self._last_id, log.highest, at_least) + 1
         return self._last_id
+
+    async def _promised(
+        self, signed: SignedCall, reply: Reply, answer: SignedReply, told: pb.RecordPromise
+    ) -> SignedPromise:
+        """The gateway's promise, about exactly this call and answer."""
+        record = AccessRecord(signed.call, signed.signature, answer.reply, answer.signature, reply.code)
+        call, raw = read_call(signed.call), encode_value(record_row(record))
+        promise = read_promise(told.promise)
+        mine = (sm3(raw), call.service, call.consumer, call.call_id)
+        named = (promise.record, promise.service, promise.consumer, promise.call_id)
+        if told.record != raw or named != mine or promise.deadline_ms > self._now_ms() + _LONGEST_PROMISE_MS:
+            raise InvalidProof("the gateway's promise is about another record", where="promise", next_step=_REPORT)
+        reader = await self._chain.reader([(ACCOUNTS, b"a" + promise.gateway)])
+        owner = account_record(reader, promise.gateway)
+        keys = owner.keys.get("assertion", ()) if owner is not None and GATEWAY in owner.roles else ()
+        message = promise_message(self._chain.genesis_hash, told.promise)
+        if not any(provider().sm2_verify(key, message, told.signature) for key in keys):
+            raise InvalidProof("the promise is not signed by a gateway's key", where="promise", next_step=_REPORT)
+        return SignedPromise(told.promise, told.signature)
 
     async def _recorded(self, call: Call, told: pb.RecordReceipt) -> VerifiedReceipt:
         """The record's proven receipt, and proof that the chain has counted this call id."""
@@ -137,7 +188,7 @@ class Consumer:
             raise InvalidProof(
                 "the gateway's receipt is of a refused or another transaction",
                 where="record",
-                next_step="report the gateway to the supervisory chain's operator",
+                next_step=_REPORT,
             )
         key = (SERVICES, log_key(call.service, call.consumer))
         raw = (await self._chain.values([key], not_below=verified.header.height))[key]
@@ -146,7 +197,7 @@ class Consumer:
             raise InvalidProof(
                 "the chain has no record of this call",
                 where=f"call id {call.call_id}",
-                next_step="report the gateway to the supervisory chain's operator",
+                next_step=_REPORT,
             )
         return verified
 

@@ -18,12 +18,14 @@ from chain_core.node import log as node_log
 from chain_core.node.log import event
 from chain_core.node.logged_refusals import LoggedRefusals
 from chain_core.node.service_port import ServicePort
-from service_registry.calls import GATEWAY_CALL, SERVICE_CALL
+from service_registry.batcher import Batcher
+from service_registry.calls import GATEWAY_CALL, GATEWAY_RECORDS, GATEWAY_STREAM, SERVICE_CALL, SERVICE_STREAM
 from service_registry.chain import Account, RegistryChain, wall_clock_ms
 from service_registry.config import GatewayConfig, LogSection, LookupConfig
 from service_registry.gateway import Gateway
 from service_registry.host import ServiceHost
 from service_registry.lookup import Lookup
+from service_registry.record_store import RecordStore
 from service_registry.recorder import Recorder
 
 log = logging.getLogger(__name__)
@@ -31,7 +33,10 @@ log = logging.getLogger(__name__)
 _GRACE_S = 2.0
 RULES: Mapping[str, Rule] = {
     GATEWAY_CALL: Rule(CLIENT, Quota.READ),
+    GATEWAY_STREAM: Rule(CLIENT, Quota.READ),
+    GATEWAY_RECORDS: Rule(CLIENT, Quota.BULK),
     SERVICE_CALL: Rule(CLIENT, Quota.READ, frozenset((GATEWAY,))),
+    SERVICE_STREAM: Rule(CLIENT, Quota.READ, frozenset((GATEWAY,))),
 }
 """Who may call at all; what a call may do is decided by its signature and the chain, and recorded there."""
 
@@ -54,17 +59,23 @@ async def serve_gateway(config: GatewayConfig) -> None:
     recorder = Recorder(chain, who)
     records = LoggedRefusals()
     port = config.port(config.gateway, GATEWAY, records)
-    gateway = Gateway(chain, recorder, wall_clock_ms, config.security(config.supervisory, PUBLISHER))
-    recording = recorder.start()
+    batcher = None
+    if config.gateway.store:
+        store = RecordStore(config.path(config.gateway.store))
+        batcher = Batcher(chain, who, config.key(config.gateway.assertion_key), store, wall_clock_ms)
+    gateway = Gateway(chain, recorder, wall_clock_ms, config.security(config.supervisory, PUBLISHER), batcher)
+    needed = [recorder.start(), *(batcher.start() if batcher is not None else ())]
 
     async def close() -> None:
         await recorder.stop()
+        if batcher is not None:
+            await batcher.stop()
         await gateway.close()
         await chain.close()
 
     facts = {"gateway": config.gateway.account, "supervisory": chain.genesis_hash.hex()}
     served = Served(gateway.methods(), RULES, config.gateway.listen, port, records)
-    await serve(served, facts, close, recording)
+    await serve(served, facts, close, *needed)
 
 
 async def serve_lookup(config: LookupConfig) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -12,17 +13,21 @@ from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
 from chain_core.codec.seen import state_key
 from chain_core.execution.codes import Code
 from chain_core.network.identity import Caller
-from chain_core.network.raw_rpc import RawServer, Unary, parse
+from chain_core.network.raw_rpc import Method, RawServer, Unary, parse
 from chain_core.network.refusals import NotFound
 from chain_core.node.answers import CertifiedHeader, ProvenReceipt
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.errors import InvalidProof
 from chain_core.types.transaction import Operation
+from chain_core.types.values import Value
 from service_registry.authority import Key
+from service_registry.batcher import Batcher
 from service_registry.bodies import AccessCode
 from service_registry.calls import GATEWAY_CALL, SERVICE_CALL, SignedCall, SignedReply, sign_reply
 from service_registry.chain import Account, RefusedByChain, RegistryChain
+from service_registry.config import KeyPair
 from service_registry.gateway import Gateway
+from service_registry.record_store import RecordStore
 from service_registry.recorder import Recorder
 from tests.unit.execution.world import GENESIS_HASH, account
 from tests.unit.service_registry.house import RESPONSE, House, private
@@ -76,7 +81,8 @@ class HouseChain(RegistryChain):
         name = next(n for n in ("gateway", "tester", "consumer", "publisher") if account(n) == who.account)
         receipt = self.house.world.one(name, operation)
         if receipt.code != Code.OK:
-            raise RefusedByChain(receipt.rule, rule=receipt.rule, where="house", next_step="")
+            told = receipt.parameters[1:]
+            raise RefusedByChain(receipt.rule, rule=receipt.rule, where="house", next_step="", parameters=told)
         header = SimpleNamespace(height=self.house.world.height)
         proven = ProvenReceipt(self.house.world.height, b"receipt %d" % self.house.world.height, b"proof")
         certified = CertifiedHeader(b"header", b"certificate")
@@ -98,6 +104,9 @@ class Stage:
     asked: int = 0
     ports: list[RawServer] = field(default_factory=list)
     told: asyncio.Condition = field(default_factory=asyncio.Condition)
+    store: Path | None = None
+    """Where the gateway keeps records; without, it records each."""
+    batcher: Batcher | None = None
 
     def clock(self) -> int:
         """Block time."""
@@ -115,15 +124,25 @@ class Stage:
         self.chain = HouseChain(self.house)
         self.recorder = Recorder(self.chain, Account(account("gateway"), b"", b""))
         self.recorder.start()
-        self.gateway = Gateway(self.chain, self.recorder, self.clock)
+        self.begin()
         return self
 
-    def methods(self) -> dict[str, Unary]:
+    def begin(self) -> None:
+        """The gateway's process, or the next one after a kill. Nothing hands in batches but ``batcher.hand_in``."""
+        if self.store is not None:
+            who, key = Account(account("gateway"), b"", b""), KeyPair.of(private("gateway"))
+            self.batcher = Batcher(self.chain, who, key, RecordStore(self.store), self.clock)
+            self.batcher.start_writing()
+        self.gateway = Gateway(self.chain, self.recorder, self.clock, batcher=self.batcher)
+
+    def methods(self) -> dict[str, Method]:
         """The publisher's."""
         return {SERVICE_CALL: Unary(self._serve)}
 
     async def __aexit__(self, *_: object) -> None:
         await self.recorder.stop()
+        if self.batcher is not None:
+            await self.batcher.stop()
         await self.gateway.close()
         for port in (self.server, *self.ports):
             await port.stop(0)
@@ -154,12 +173,13 @@ class Stage:
         return pb.CallResponse.FromString(await self.gateway.call(SOMEBODY, signed.message().SerializeToString()))
 
 
-def play(story: Callable[[Stage], Awaitable[None]]) -> None:
-    """Tells a story on a fresh stage with a confirmed consumer."""
+def play(story: Callable[[Stage], Awaitable[None]], store: Path | None = None, **definition: Value) -> None:
+    """Tells a story on a fresh stage with a confirmed consumer; with ``store`` of a service recorded by batch."""
 
     async def main() -> None:
-        async with Stage() as stage:
-            stage.house.confirmed(endpoints=[stage.endpoint])
+        async with Stage(store=store) as stage:
+            recording: Value = "each" if store is None else "batch"
+            stage.house.confirmed(**{"endpoints": [stage.endpoint], "recording": recording, **definition})
             await story(stage)
 
     asyncio.run(main())

@@ -47,6 +47,8 @@ def test_complete_files(tmp_path: Path) -> None:
         (GATEWAY + 'directory = "/"\n', "gateway.directory"),
         ('directory = "/"\n' + GATEWAY, "directory"),
         (GATEWAY.replace('key = "k"\n', ""), "gateway.key"),
+        (GATEWAY + 'store = "s"\n', "store and assertion_key go together"),
+        (GATEWAY + 'assertion_key = "a"\n', "store and assertion_key go together"),
         (GATEWAY + "[log]\nlevel = 1\n", "log.level"),
         ("not toml", "not TOML"),
         ("", "supervisory"),

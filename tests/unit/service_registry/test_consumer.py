@@ -4,17 +4,35 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
+from chain_core.crypto.providers import signing_provider
 from chain_core.network.identity import Caller
 from chain_core.network.raw_rpc import RawServer, Unary
 from chain_core.network.refusals import ServiceRefusal
 from chain_core.node.chain_view import VerifiedReceipt
-from chain_core.types.errors import DualchainError, InvalidProof
-from service_registry.bodies import AccessCode, AccessRecord
-from service_registry.calls import GATEWAY_CALL, BadReply, NotAuthorised, SignedCall, SignedReply, sign_reply
+from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
+from service_registry.bodies import (
+    AccessCode,
+    AccessRecord,
+    Promise,
+    encode_promise,
+    promise_message,
+    read_promise,
+)
+from service_registry.calls import (
+    GATEWAY_CALL,
+    BadReply,
+    NotAuthorised,
+    SignedCall,
+    SignedPromise,
+    SignedReply,
+    sign_reply,
+)
 from service_registry.chain import NotRegistered
 from service_registry.config import KeyPair
 from service_registry.consumer import Consumer, ServiceAnsweredError
@@ -173,3 +191,72 @@ def test_an_answer_that_nobody_was_allowed_to_ask_for() -> None:
         await consumer.close()
 
     play(story)
+
+
+def _another_record(response: pb.CallResponse) -> None:
+    response.promise.record = response.promise.record[:-1] + bytes([response.promise.record[-1] ^ 1])
+
+
+def _anothers_promise(response: pb.CallResponse) -> None:
+    promise = replace(read_promise(response.promise.promise), call_id=1)
+    _signed_by("gateway")(response, promise)
+
+
+def _endless(response: pb.CallResponse) -> None:
+    _signed_by("gateway")(response, replace(read_promise(response.promise.promise), deadline_ms=1 << 50))
+
+
+def _signed_by(who: str) -> Callable[[pb.CallResponse, Promise], None]:
+    def sign(response: pb.CallResponse, promise: Promise) -> None:
+        raw = encode_promise(promise)
+        response.promise.promise = raw
+        response.promise.signature = signing_provider().sm2_sign(private(who), promise_message(GENESIS_HASH, raw))
+
+    return sign
+
+
+def _by_no_gateway(response: pb.CallResponse) -> None:
+    promise = replace(read_promise(response.promise.promise), gateway=account("tester"))
+    _signed_by("tester")(response, promise)
+
+
+def _unsigned(response: pb.CallResponse) -> None:
+    response.promise.signature = bytes(64)
+
+
+PROMISES: dict[str, Lie] = {
+    "about another record": _another_record,
+    "about another call": _anothers_promise,
+    "for some day": _endless,
+    "by somebody who is no gateway": _by_no_gateway,
+    "not signed": _unsigned,
+    "none at all": lambda response: response.ClearField("promise"),
+}
+
+
+@pytest.mark.parametrize("case", PROMISES)
+def test_a_promise_that_is_none(tmp_path: Path, case: str) -> None:
+    async def story(stage: Stage) -> None:
+        consumer = await consume(stage, lie=PROMISES[case])
+        with pytest.raises((InvalidProof, MalformedBytes)):
+            await consumer.call(SERVICE, REQUEST)
+        await consumer.close()
+
+    play(story, tmp_path)
+
+
+def test_a_promised_answer_verified_whole(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        consumer, other = await consume(stage), await consume(stage)
+        first = await consumer.call(SERVICE, REQUEST)
+        stage.house.world.time_ms += 100
+        second = await other.call(SERVICE, REQUEST)
+        assert isinstance(first.record, SignedPromise) and isinstance(second.record, SignedPromise)
+        assert first.call.call_id < second.call.call_id, "another process of the account does not meet the first one"
+        assert stage.batcher is not None
+        await stage.batcher.hand_in()
+        assert stage.house.log("consumer").calls == 2
+        await consumer.close()
+        await other.close()
+
+    play(story, tmp_path)
