@@ -137,6 +137,22 @@ def test_while_nobody_carries_an_applicant_waits_and_asking_again_is_harmless(ma
     assert layers.local.one("operator", nothing).rule == "identities.no_answer"
 
 
+def test_a_category_that_is_used_up_gives_no_code_and_no_number_is_lost(
+    markets: list[Layers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layers = markets[0]
+    monkeypatch.setattr("supervisory_chain.codes.LAST", 1)
+    ask(layers, 1, 2)
+    carry(layers)
+    assert answers(layers) == {digest(1): "Q000000001", digest(2): ""}
+    bind = op("identities", "take_code", account=account("holder"), request=1)
+    assert layers.local.one("operator", bind).rule == "identities.no_answer"
+    monkeypatch.undo()
+    ask(layers, 2)
+    carry(layers)
+    assert answers(layers)[digest(2)] == "Q000000002"
+
+
 def _bound(name: str) -> bytes:
     return state_key(KERNEL, BOUND_CODE + account(name))
 

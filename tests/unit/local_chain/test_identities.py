@@ -18,7 +18,7 @@ from crosschain.identity.records import (
     did_key,
 )
 from crosschain.packets import IDENTITY_CHANNEL
-from local_chain.identities import MAX_RELYING, Identities
+from local_chain.identities import Identities
 from tests.unit.contracts.market import MONDAY, Market, account, noon, op, transfer
 
 A, B, C = "investor-0", "investor-1", "investor-2"
@@ -258,7 +258,22 @@ def test_only_a_valid_proof_about_the_account_itself_is_relied_on(market: Market
     market.ok("operator", rely())
     market.ok("operator", did_op("revoke", credential=CREDENTIAL, evidence=EVIDENCE))
     assert market.refused("operator", rely()) == "identities.revoked"
-    assert MAX_RELYING == 64
+
+
+def test_what_stands_on_one_credential_and_the_keys_of_one_did_are_bounded(
+    market: Market, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    market.qualified(A)
+    market.ok("operator", issue(market))
+    with monkeypatch.context() as patched:
+        patched.setattr("local_chain.identities.MAX_RELYING", 0)
+        assert market.refused("operator", rely()) == "identities.too_many_relying"
+    market.ok("operator", rely())
+    market.ok(A, attach(A, AUTHENTICATION, "2"))
+    with monkeypatch.context() as patched:
+        patched.setattr("local_chain.did_keys.MAX_KEYS", 1)
+        assert market.refused(A, did_op("update", did=DID)) == "identities.too_many_keys"
+    market.ok(A, did_op("update", did=DID))
 
 
 def test_each_change_is_told_to_the_supervisory_chain(market: Market) -> None:
