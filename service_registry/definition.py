@@ -7,6 +7,7 @@ import binascii
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, cast
 
 from chain_core.codec.values import decode_map, encode_value
@@ -142,6 +143,7 @@ def encode_definition(row: Mapping[str, Value]) -> bytes:
     return encode_value(row)
 
 
+@lru_cache(maxsize=256)
 def read_definition(raw: bytes) -> Definition:
     """Raises MalformedBytes."""
     row: dict[str, Any] = decode_map(raw, "definition")

@@ -20,8 +20,9 @@ from chain_core.node.logged_refusals import LoggedRefusals
 from chain_core.node.service_port import ServicePort
 from service_registry.batcher import Batcher
 from service_registry.calls import GATEWAY_CALL, GATEWAY_RECORDS, GATEWAY_STREAM, SERVICE_CALL, SERVICE_STREAM
-from service_registry.chain import Account, RegistryChain, wall_clock_ms
+from service_registry.chain import Account, wall_clock_ms
 from service_registry.config import GatewayConfig, LogSection, LookupConfig
+from service_registry.facts_cache import CachedChain
 from service_registry.gateway import Gateway
 from service_registry.host import ServiceHost
 from service_registry.lookup import Lookup
@@ -52,7 +53,7 @@ def set_up_log(section: LogSection, package: str = "service_registry") -> None:
 async def serve_gateway(config: GatewayConfig) -> None:
     """Runs a gateway. Raises ConfigRefused, KeyFileRefused, PortTaken."""
     key = config.key(config.gateway.key)
-    chain = RegistryChain(
+    chain = CachedChain(
         config.view(config.supervisory, "supervisory"), config.supervisory.nodes, config.security(config.supervisory)
     )
     who = Account(bytes.fromhex(config.gateway.account), key.private, key.public)
@@ -81,7 +82,7 @@ async def serve_gateway(config: GatewayConfig) -> None:
 async def serve_lookup(config: LookupConfig) -> None:
     """Runs a holder-roll look-up. Raises ConfigRefused, KeyFileRefused, PortTaken."""
     key = config.key(config.publisher.assertion_key)
-    chain = RegistryChain(
+    chain = CachedChain(
         config.view(config.supervisory, "supervisory"), config.supervisory.nodes, config.security(config.supervisory)
     )
     lookup = Lookup(config.view(config.market, "local"), config.market.nodes, config.security(config.market))

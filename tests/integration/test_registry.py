@@ -182,7 +182,7 @@ async def life(house: House) -> None:
     early = await house.command(publisher, "register", service, refused=True)
     assert "services.not_tested" in early["refused"]
     tested = await house.command("tester", "joint-test", service)
-    assert (tested["verdict"], tested["checks"]) == ("pass", ["schema", "signature", "proof"])
+    assert (tested["verdict"], tested["checks"]) == ("pass", ["schema", "signature", "compatibility", "proof"])
     await house.command(publisher, "register", service)
     await house.command(publisher, "online", service)
     request = json.dumps({"security": security})
