@@ -34,6 +34,8 @@ def merge(highest: int, window: bytes, ids_highest: int, ids: int) -> tuple[int,
         bits = (bits << ahead if ahead < WINDOW_IDS else 0) | ids
         highest = ids_highest
     else:
+        if -ahead >= WINDOW_IDS:  # before anything is shifted that far: ids are their callers' choice
+            return None
         ids <<= -ahead
         if ids & bits or ids > _MASK:
             return None

@@ -16,7 +16,7 @@ from chain_core.types.values import Value
 from contracts.kernel.calendar import day_of
 from service_registry import replay
 from service_registry.batch_records import KEEP_MS, batch_key, batch_root, decode_batch, rows_hash, sum_up
-from service_registry.bodies import CODES, NOT_CALLED, AccessCode, read_call
+from service_registry.bodies import CODES, MAX_CALL_ID, NOT_CALLED, AccessCode, read_call
 from service_registry.records import SERVICES
 from service_registry.usage import KEEP_MONTHS, Usage, decode_usage, encode_usage, month_of, months_before, usage_key
 from tests.unit.execution.world import account
@@ -123,6 +123,15 @@ def test_an_id_counts_once_whichever_way_it_comes(house: House) -> None:
     assert refused(receipt)[0] == "services.record_replayed"
     assert refused(hand_in(house, batch(house, [judged(again)])))[0] == "services.batch_replayed"
     assert house.log("consumer").calls == 2
+
+
+@pytest.mark.parametrize("ahead", [replay.WINDOW_IDS, MAX_CALL_ID - 3])
+def test_an_id_far_below_the_highest_is_too_old_and_halts_no_node(house: House, ahead: int) -> None:
+    """A consumer chooses his ids: between a call and its batch another gateway may have recorded a far higher one."""
+    waiting = batch(house, [judged(house.record("consumer"))])
+    house.call_ids[account("consumer")] += ahead - 1
+    house.ok("gateway", "record_access", records=[house.record("consumer")])
+    assert refused(hand_in(house, waiting)) == ("services.batch_replayed", (0,))
 
 
 def test_a_version_in_test_has_no_batches(house: House) -> None:
