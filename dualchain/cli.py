@@ -47,7 +47,7 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
     SubCommand("guideline", "dualchain.guideline.cli", "The guideline's articles 建设指引, asked of a network."),
     SubCommand("evidence", "dualchain.evidence.cli", "Evidence bundles 证据包 for openssl and a shell alone."),
     SubCommand(
-        "registry", "service_registry.cli", "Services 赋能服务 between markets: publish, test, apply, call, audit."
+        "registry", "dualchain.registry", "Services 赋能服务 between markets: publish, test, apply, call, audit."
     ),
     SubCommand("gateway", "service_registry.gateway_cli", "Run the gateway through which services are called."),
     SubCommand(

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -13,11 +12,10 @@ from chain_core.crypto.hashing import sm3
 from chain_core.node import render
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.node.command import JSON, identifier, show
-from chain_core.types.errors import MalformedBytes
-from chain_core.types.values import Value
 from service_registry import settlement_cli
 from service_registry.bodies import read_promise
 from service_registry.calls import SignedPromise
+from service_registry.publishing import cli as publishing_cli
 from service_registry.session import Session, run
 
 app = typer.Typer(help="Services that markets publish to each other 赋能服务.", no_args_is_help=True)
@@ -95,7 +93,9 @@ def certificate(
     as_json: JSON = False,
 ) -> None:
     """Upload your trusted certificate: the key by which you sign calls, replies or tests."""
-    hashed = sm3(_read(file))
+    from service_registry.publishing.files import read_file
+
+    hashed = sm3(read_file(file))
 
     async def work(session: Session) -> render.Row:
         key = session.assertion_key().public
@@ -113,6 +113,7 @@ def draft(
     as_json: JSON = False,
 ) -> None:
     """Publish a new service as a draft, to be tested."""
+    from service_registry.publishing.files import read_definition_file
     from service_registry.serving import service_id
 
     row = read_definition_file(definition)
@@ -128,6 +129,8 @@ def draft(
 @app.command()
 def change(service: SERVICE, definition: DEFINITION, config: CONFIG, as_json: JSON = False) -> None:
     """Put a new version to the test; the one in force stays in force until the new one is registered."""
+    from service_registry.publishing.files import read_definition_file
+
     identity, row = identifier(service, "SERVICE"), read_definition_file(definition)
 
     async def work(session: Session) -> render.Row:
@@ -188,14 +191,25 @@ def apply(service: SERVICE, config: CONFIG, as_json: JSON = False) -> None:
     _tell(config, as_json, work)
 
 
+@app.command("approve", help="The same as `confirm`.")
 @app.command()
-def confirm(service: SERVICE, consumer: CONSUMER, config: CONFIG, as_json: JSON = False) -> None:
+def confirm(
+    service: SERVICE,
+    config: CONFIG,
+    consumer: Annotated[
+        str, typer.Option("--consumer", help="The applicant's account id; may be left out when there is one.")
+    ] = "",
+    as_json: JSON = False,
+) -> None:
     """Let an applicant call your service."""
-    identity, who = identifier(service, "SERVICE"), identifier(consumer, "--consumer")
+    from service_registry.views import only_applicant
+
+    identity, named = identifier(service, "SERVICE"), identifier(consumer, "--consumer") if consumer else b""
 
     async def work(session: Session) -> render.Row:
+        who = named or await only_applicant(session.chain, identity)
         receipt = await session.submit("confirm", service=identity, consumer=who)
-        return _done(receipt, service=service, consumer=consumer, done="confirm")
+        return _done(receipt, service=service, consumer=who.hex(), done="confirm")
 
     _tell(config, as_json, work)
 
@@ -213,12 +227,14 @@ def call(
     as_json: JSON = False,
 ) -> None:
     """Call a service through the gateway; the answer is printed when all of it has been verified."""
+    from service_registry.publishing.asking import request_bytes
+
     identity = identifier(service, "SERVICE")
 
     async def work(session: Session) -> render.Row:
         consumer = session.consumer()
         try:
-            answered = await consumer.call(identity, request.encode("utf-8"))
+            answered = await consumer.call(identity, await request_bytes(session.chain, identity, request))
         finally:
             await consumer.close()
         row: render.Row = {
@@ -269,39 +285,4 @@ def records(
 
 
 settlement_cli.add_to(app)
-
-
-def read_definition_file(path: Path) -> dict[str, Value]:
-    """A definition in JSON: schemas and requests may stand there as JSON or as text. Raises MalformedBytes."""
-    from service_registry.definition import JSON_SCHEMA, USUAL, encode_definition
-    from service_registry.schemas import read_json, validator
-
-    row = read_json(_read(path))
-    if not isinstance(row, dict):
-        raise MalformedBytes("not a JSON object", where=str(path), next_step="see docs/spec/service-registry.md §1")
-    row = {**USUAL, **row}
-    if isinstance(row.get("interface"), dict):
-        told = {"kind": JSON_SCHEMA, "descriptor": "", **row["interface"]}
-        row["interface"] = {part: _text(content) for part, content in told.items()}
-    if isinstance(row.get("examples"), list):
-        row["examples"] = [
-            {"request": _text(e["request"])} if isinstance(e, dict) and set(e) == {"request"} else e
-            for e in row["examples"]
-        ]
-    if "wrong_request" in row:
-        row["wrong_request"] = _text(row["wrong_request"])
-    encode_definition(row)
-    for side in ("request", "response") if row["interface"]["kind"] == JSON_SCHEMA else ():
-        validator(row["interface"][side])
-    return row
-
-
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise MalformedBytes(f"cannot be read: {error.strerror}", where=str(path), next_step="name the file") from error
+publishing_cli.add_to(app)

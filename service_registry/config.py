@@ -172,6 +172,8 @@ class UserConfig(_File):
 
     actor: ActorSection | None = None
     gateway: GatewayAddress | None = None
+    host: PortSection = PortSection()
+    """Of ``registry serve`` alone."""
 
     @field_validator("gateway")
     @classmethod

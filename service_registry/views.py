@@ -10,9 +10,10 @@ from chain_core.codec.values import decode_map
 from chain_core.node import render
 from crosschain.packets import ALL_SERVICES
 from service_registry.authority import Key
-from service_registry.chain import RegistryChain
+from service_registry.chain import NotRegistered, RegistryChain
 from service_registry.halts import halting, halts_key
 from service_registry.records import (
+    APPLIED,
     SERVICES,
     AccessLog,
     Application,
@@ -80,6 +81,25 @@ async def one_service(chain: RegistryChain, service: bytes) -> render.Row:
         ],
         "proven": True,
     }
+
+
+async def only_applicant(chain: RegistryChain, service: bytes) -> bytes:
+    """The one account whose application waits for the publisher, proven. Raises NotRegistered for none or several."""
+    key = (SERVICES, consumers_key(service))
+    consumers = decode_consumers((await chain.values([key]))[key])
+    asked: list[Key] = [(SERVICES, application_key(service, consumer)) for consumer in consumers]
+    values = await chain.values(asked)
+    waiting = [
+        consumer
+        for consumer, raw in zip(consumers, values.values(), strict=True)
+        if raw is not None and decode(Application, raw).status == APPLIED
+    ]
+    if len(waiting) != 1:
+        told = ", ".join(consumer.hex() for consumer in waiting) or "none"
+        raise NotRegistered(
+            f"not one application is waiting, but: {told}", where=service.hex(), next_step="name one: --consumer"
+        )
+    return waiting[0]
 
 
 async def access_logs(chain: RegistryChain, service: bytes) -> render.Row:

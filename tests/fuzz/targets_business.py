@@ -20,7 +20,7 @@ from crosschain.complete_lists import decode_list
 from crosschain.packets import read_acknowledgement, read_directive, read_report
 from service_registry import bodies, definition, schemas
 from service_registry import records as registry
-from service_registry.cli import read_definition_file
+from service_registry.publishing.files import read_definition_file
 from supervisory_chain.registration import check_endpoints, read_document
 from tests.fuzz.target import Target, from_file, joined, split
 from tests.fuzz.targets_ledger import samples

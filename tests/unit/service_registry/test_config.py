@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 from chain_core.node.config import ConfigRefused
 from chain_core.types.errors import DualchainError, MalformedBytes
 from service_registry import cli, lookup_cli, schemas
-from service_registry.cli import read_definition_file
 from service_registry.config import GatewayConfig, LookupConfig, UserConfig, load
 from service_registry.definition import USUAL, encode_definition, read_definition
+from service_registry.publishing.files import read_definition_file
 from tests.unit.service_registry.house import DEFINITION
 
 CHAIN = 'genesis = "g.bin"\nnodes = ["127.0.0.1:7101"]\n'
