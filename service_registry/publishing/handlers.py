@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import inspect
 import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from chain_core.types.errors import DualchainError, LocalFault
 from service_registry.definition import Definition
@@ -47,7 +49,7 @@ def load_handler(folder: Path) -> Answer:
         what = f"it cannot be imported: {type(error).__name__}: {error}"
         raise BadHandler(what, where=where, next_step="mend it; `python handler.py` shows more") from error
     answer = getattr(module, "answer", None)
-    if not inspect.iscoroutinefunction(answer):
+    if not (inspect.iscoroutinefunction(answer) or inspect.isasyncgenfunction(answer)):
         raise BadHandler("it has no `async def answer(request)`", where=where, next_step="add it")
     found: Answer = answer
     return found
@@ -57,15 +59,29 @@ def guarded(answer: Answer) -> Answer:
     """The handler, whose own faults are typed errors and lines of the log, not silence."""
 
     async def call(request: Any) -> Any:
-        try:
-            return await answer(request)
-        except (ServiceError, DualchainError):
-            raise
-        except Exception as error:
-            log.exception("the handler failed")
-            raise ServiceError("INTERNAL", "the publisher's handler failed") from error
+        with _told():
+            found = answer(request)
+            assert not isinstance(found, AsyncGenerator), "it is called as one"
+            return await found
 
-    return call
+    async def pieces(request: Any) -> AsyncGenerator[Any, None]:
+        with _told():
+            async with aclosing(cast(AsyncGenerator[Any, None], answer(request))) as values:
+                async for value in values:
+                    yield value
+
+    return pieces if inspect.isasyncgenfunction(answer) else call
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except (ServiceError, DualchainError):
+        raise
+    except Exception as error:
+        log.exception("the handler failed")
+        raise ServiceError("INTERNAL", "the publisher's handler failed") from error
 
 
 async def try_out(definition: Definition, answer: Answer) -> list[Tried]:
@@ -87,7 +103,8 @@ async def _ended(definition: Definition, answer: Answer, data: bytes) -> str:
     except DualchainError as error:
         return f"{_REFUSED}, it does not fit the interface: {error.what} (at {error.where})"
     try:
-        response = await answer(request)
+        told = answer(request)
+        response = [value async for value in told] if isinstance(told, AsyncGenerator) else await told
     except ServiceError as error:
         return f"{_REFUSED} by the handler: {error.code}: {error.what}"
     except Exception as error:  # noqa: BLE001 - a publisher's own code, which is being tried out

@@ -63,7 +63,7 @@ def completions(typed: str, **names: str) -> list[str]:
     [
         ("dualchain lo", 1, {"local", "lookup"}),
         ("dualchain local ro", 2, {"roll"}),
-        ("dualchain demo ", 2, {"run", "verify", "stop"}),
+        ("dualchain demo ", 2, {"run", "verify", "stop", "bureau"}),
         ("dualchain supervisory f", 2, {"following"}),
     ],
 )

@@ -7,6 +7,7 @@ import base64
 import json
 import subprocess
 import sys
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
@@ -156,9 +157,27 @@ def test_a_handlers_own_fault_is_a_typed_error() -> None:
     async def broken(request: Any) -> Any:
         return request["nothing"]
 
-    with pytest.raises(ServiceError) as told:
-        asyncio.run(guarded(broken)({}))
-    assert told.value.code == "INTERNAL"
+    async def broken_later(request: Any) -> AsyncGenerator[Any, None]:
+        yield 1
+        yield request["nothing"]
+
+    async def both() -> None:
+        with pytest.raises(ServiceError, match="INTERNAL"):
+            await cast(Any, guarded(broken)({}))
+        with pytest.raises(ServiceError, match="INTERNAL"):
+            async for _ in cast(Any, guarded(broken_later)({})):
+                pass
+
+    asyncio.run(both())
+
+
+def test_a_handler_may_answer_in_pieces(folder: Path) -> None:
+    (folder / "handler.py").write_text("async def answer(request):\n    yield 1\n    yield 2\n", "utf-8")
+    interface = json.loads((folder / "definition.json").read_text("utf-8"))["interface"]
+    interface["response"] = {"type": "array", "items": {"type": "integer"}}
+    change(folder, interface=interface, streaming=True)
+    result = run("test", str(folder))
+    assert result.exit_code == 0, result.output
 
 
 # ---- publish
