@@ -54,6 +54,7 @@ SUB_COMMANDS: tuple[SubCommand, ...] = (
         "conformance", "crosschain.conformance.cli", "Joint tests 联调测试: a chain's node interface by JR/T 0314."
     ),
     SubCommand("lookup", "service_registry.lookup_cli", "Run a market's proven holder-roll look-up 股东名册查询."),
+    SubCommand("deposits", "service_registry.deposits.cli", "Evidence deposits 存证 on another market's chain."),
     SubCommand(
         "govdata", "service_registry.govdata.cli", "Government data 政务数据 by the enterprise's authorisation."
     ),

@@ -58,6 +58,7 @@ from contracts.kernel.records import (
 )
 from crosschain.proofs import check_holdings, check_roll, fetch_holdings, fetch_roll
 from local_chain.adapter.cli import app as adapter_app
+from local_chain.agreements.cli import agreement_app
 from local_chain.calendar_source import installed_source, propose
 from local_chain.channel_cli import channel_app
 from local_chain.crosslog_cli import crosslog
@@ -76,6 +77,7 @@ app.add_typer(data_app, name="data")
 app.add_typer(exporter_app, name="exporter")
 app.add_typer(adapter_app, name="adapter")
 app.add_typer(channel_app, name="channel")
+app.add_typer(agreement_app, name="agreement")
 app.add_typer(interface_app, name="interface")
 app.add_typer(resolver_app("local"), name="resolver")
 app.command()(successor)

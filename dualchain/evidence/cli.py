@@ -19,6 +19,7 @@ from chain_core.node.config import read_genesis
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.ids import HASH_SIZE, MAX_U64
+from contracts.agreements.records import agreement_key, deposit_key
 from contracts.kernel.records import HOLDING, KERNEL, SECURITY
 from dualchain.evidence.bundle import Exported, receipt_bundle, state_bundle, transaction_bundle
 from dualchain.evidence.writing import SCRIPT, certificate_files, read_chain, root_of, write_bundle
@@ -43,6 +44,8 @@ def export(
     security: Annotated[str, typer.Option("--security", help="A security's record: its id.")] = "",
     holder: Annotated[str, typer.Option("--holder", help="With --security: this account's holding of it.")] = "",
     key: Annotated[str, typer.Option("--key", help="A full state key in hexadecimal.")] = "",
+    deposit: Annotated[str, typer.Option("--deposit", help="A deposit of a document 存证: its id.")] = "",
+    agreement: Annotated[str, typer.Option("--agreement", help="An agreement with its signatures 协议: its id.")] = "",
     certificates: Annotated[
         Path | None,
         typer.Option("--certificates", help="PEM chain of the signer's transaction key, leaf first, root last."),
@@ -53,6 +56,7 @@ def export(
     as_json: JSON = False,
 ) -> None:
     """Ask nodes, verify everything, write a folder that verify.sh has accepted. Give exactly one fact."""
+    key = _document_key(key, deposit, agreement)
     question = _question(transaction, receipt, security, holder, key, through_latest)
     chain = read_chain(certificates) if certificates else []
 
@@ -96,7 +100,8 @@ def _question(transaction: str, receipt: str, security: str, holder: str, key: s
         raise MalformedBytes(
             f"{given} facts are named",
             where="command line",
-            next_step="give one of --transaction, --receipt, --security (with --holder or without), --key",
+            next_step="give one of --transaction, --receipt, --security (with --holder or without), --deposit, "
+            "--agreement, --key",
         )
     if transaction:
         found = identifier(transaction, "--transaction", HASH_SIZE)
@@ -105,6 +110,16 @@ def _question(transaction: str, receipt: str, security: str, holder: str, key: s
         account, nonce = _account_nonce(receipt)
         return partial(receipt_bundle, account=account, nonce=nonce, through_latest=through_latest)
     return partial(state_bundle, key=_key(security, holder, key), through_latest=through_latest)
+
+
+def _document_key(key: str, deposit: str, agreement: str) -> str:
+    """The state key that --deposit or --agreement stand for; two facts at once are none."""
+    keys = [key] if key else []
+    keys += [deposit_key(identifier(deposit, "--deposit")).hex()] if deposit else []
+    keys += [agreement_key(identifier(agreement, "--agreement")).hex()] if agreement else []
+    if len(keys) > 1:
+        raise MalformedBytes(f"{len(keys)} facts are named", where="command line", next_step="give one of them")
+    return keys[0] if keys else ""
 
 
 def _account_nonce(text: str) -> tuple[bytes, int]:

@@ -12,8 +12,6 @@ from typing import Any, NoReturn
 from chain_core.codec.seen import state_key
 from chain_core.crypto.hashing import sm3
 from chain_core.network.refusals import Unavailable
-from chain_core.node.answers import StateAnswer
-from chain_core.node.client import NodeClient
 from chain_core.types.errors import DualchainError, InvalidProof
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
@@ -56,10 +54,11 @@ from crosschain.identity.records import (
     decode_did,
     did_key,
 )
+from crosschain.proven_values import fetch_values
 from service_registry.authority import Key
 from service_registry.chain import Account, RefusedByChain, RegistryChain
 from service_registry.govdata.bureau import Bureau, BureauRefused, BureauUnreachable
-from service_registry.govdata.evidence import evidence_keys, make_response
+from service_registry.govdata.evidence import evidence_question, make_response
 from service_registry.govdata.receipts import Query, check_answer
 from service_registry.host import ANSWERING, ServiceError
 
@@ -269,10 +268,11 @@ class Channel:
             refuse("BAD_RECEIPT", "主管部门此前出具了另一份回执", "the bureau gave another receipt before")
         try:
             height = 0 if use.settled else await self._settle(query.authorisation, number, hashed)
-            state = await self._evidence(evidence_keys(query.authorisation, number, self._code), height)
+            question = evidence_question(query.authorisation, number, self._code)
+            evidence = await fetch_values(self._chain.client, question, not_below=height)
         except DualchainError as error:
             refuse("NOT_COUNTED", "回执未能上链登记，请用同一请求重试", f"not on the chain: {error}")
-        return make_response(self._chain.client.view, number, query, named.name, answer, receipt, state)
+        return make_response(self._chain.client.view, number, query, named.name, answer, receipt, evidence)
 
     def _query(self, checked: Checked) -> Query:
         found, request = checked.authorisation, checked.request
@@ -302,20 +302,6 @@ class Channel:
         args: dict[str, Value] = {"credential": credential, "number": number, "bureau": self._code, "receipt": receipt}
         done = await self._chain.submit(self._operator, [Operation(GOVDATA, "settle", args)])
         return done.header.height
-
-    async def _evidence(self, keys: list[bytes], not_below: int) -> StateAnswer:
-        """The values with their proofs, verified, under a header in which the use is settled."""
-        view = self._chain.client.view
-        await self._chain.values([(GOVDATA, b"")], not_below=not_below)  # until a node is that far
-
-        async def ask(node: NodeClient) -> StateAnswer:
-            state = await node.state(keys)
-            header, _ = view.check_state(keys, state)
-            if header.height < not_below:
-                raise InvalidProof("a node that is behind", where=node.address, next_step="ask another one")
-            return state
-
-        return await self._chain.client.from_any(ask)
 
 
 def _named(presentation: str) -> tuple[str, str, str]:

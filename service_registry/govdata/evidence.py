@@ -11,10 +11,9 @@ from typing import Any
 
 from chain_core.codec.block import decode_header
 from chain_core.crypto.hashing import sm3
-from chain_core.node.answers import StateAnswer
 from chain_core.node.chain_view import ChainView
 from chain_core.types.errors import InvalidProof, MalformedBytes
-from crosschain.complete_lists import ListEvidence, decode_list, encode_list, prove_list
+from crosschain.complete_lists import ListEvidence, decode_list, encode_list
 from crosschain.following import Position
 from crosschain.identity.authorisation import DataRequest
 from crosschain.identity.data_uses import (
@@ -30,6 +29,7 @@ from crosschain.identity.data_uses import (
     use_place,
 )
 from crosschain.identity.records import CredentialRecord, credential_key, decode_credential
+from crosschain.proven_values import ValuesQuestion, prove_values
 from service_registry.govdata.receipts import BureauAnswer, Query, Receipt, check_answer
 
 _NEXT = "do not use the answer; tell the publisher"
@@ -45,40 +45,23 @@ class Proven:
     bureau: Bureau
 
 
-@dataclass(frozen=True, slots=True)
-class _Question:
-    """The four values, for ``prove_list``."""
-
-    authorisation: str
-    number: int
-    bureau: str
-
-    @property
-    def what(self) -> str:
-        """In words, for refusals."""
-        return f"use {self.number} of {self.authorisation}"
-
-    def keys(self, known: Mapping[bytes, bytes | None]) -> list[bytes]:
-        """Their full state keys."""
-        places = (grant_place(self.authorisation), use_place(self.authorisation, self.number))
-        return [credential_key(self.authorisation), *map(full_key, (*places, bureau_place(self.bureau)))]
-
-    def refuse(self, what: str) -> InvalidProof:
-        """What does not hold, about this use."""
-        return InvalidProof(what, where=self.what, next_step=_NEXT)
-
-
-def evidence_keys(authorisation: str, number: int, bureau: str) -> list[bytes]:
-    """The state keys that an answer proves."""
-    return _Question(authorisation, number, bureau).keys({})
+def evidence_question(authorisation: str, number: int, bureau: str) -> ValuesQuestion:
+    """The four values that an answer proves."""
+    places = (grant_place(authorisation), use_place(authorisation, number), bureau_place(bureau))
+    return ValuesQuestion(f"use {number} of {authorisation}", (credential_key(authorisation), *map(full_key, places)))
 
 
 def make_response(
-    view: ChainView, number: int, query: Query, name: str, answer: BureauAnswer, receipt: Receipt, state: StateAnswer
+    view: ChainView,
+    number: int,
+    query: Query,
+    name: str,
+    answer: BureauAnswer,
+    receipt: Receipt,
+    evidence: ListEvidence,
 ) -> dict[str, Any]:
-    """The response; ``state`` holds the four values, verified already."""
-    evidence = ListEvidence(state.header, tuple(state.items))
-    granted = state.items[1].value
+    """The response; ``evidence`` holds the four values, verified already."""
+    granted = evidence.items[1].value
     return {
         "authorisation": query.authorisation,
         "number": number,
@@ -93,7 +76,7 @@ def make_response(
             "bureau_name": name,
             "time_ms": receipt.time_ms,
         },
-        "height": decode_header(state.header.header).height,
+        "height": decode_header(evidence.header.header).height,
         "evidence": base64.b64encode(encode_list(evidence)).decode(),
     }
 
@@ -125,16 +108,16 @@ def check_response(
     source, number = response["source"], response["number"]
     if (source["market"], source["genesis_hash"]) != (view.genesis.market, view.genesis_hash.hex()):
         raise InvalidProof("of another market than the publisher's", where="source", next_step=_NEXT)
-    question = _Question(request.authorisation, number, source["bureau"])
+    question = evidence_question(request.authorisation, number, source["bureau"])
     try:
         evidence = decode_list(base64.b64decode(response["evidence"], validate=True))
         parts = [base64.b64decode(response[name], validate=True) for name in ("receipt", "signature")]
     except (MalformedBytes, binascii.Error) as error:
         raise question.refuse(f"it cannot be read: {error}") from error
-    header, values = prove_list(view, question, evidence, followed.time_ms)
-    if header.height != response["height"] or header.height < followed.height:
-        raise question.refuse(f"proven at height {header.height}, not as said, or behind what is known")
-    proven = _decoded(question, list(values.values()))
+    header, values = prove_values(view, followed, question, evidence)
+    if header.height != response["height"]:
+        raise question.refuse(f"proven at height {header.height}, not as said")
+    proven = _decoded(question, values)
     wanted = request.hash(above)
     if (proven.use.request, proven.use.consumer) != (wanted, request.consumer):
         raise question.refuse("the use on record is another request's")
@@ -160,14 +143,14 @@ def check_response(
     return GovernmentData(_data(question, answer.data), number, proven.granted.uses, source, receipt, header.height)
 
 
-def _decoded(question: _Question, values: list[bytes | None]) -> Proven:
+def _decoded(question: ValuesQuestion, values: list[bytes | None]) -> Proven:
     credential, granted, use, bureau = values
     if credential is None or granted is None or use is None or bureau is None:
         raise question.refuse("a record is missing on chain")
     return Proven(decode_credential(credential), decode_granted(granted), decode_use(use), decode_bureau(bureau))
 
 
-def _data(question: _Question, raw: bytes) -> Any:
+def _data(question: ValuesQuestion, raw: bytes) -> Any:
     try:
         return json.loads(raw)
     except (ValueError, RecursionError) as error:
