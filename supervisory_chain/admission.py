@@ -62,6 +62,7 @@ _ROWS = (
     Step("withdraw", (WITHDRAWING,), WITHDRAWN, frozenset((CSRC,)), "propose_withdrawal"),
 )
 STEPS: Mapping[str, Step] = {step.name: step for step in _ROWS}
+_CONFIRMED = frozenset(step.confirms for step in _ROWS if step.confirms)
 
 RULES: Mapping[str, RuleText] = {
     "chains.wrong_state": RuleText("链的状态为 {0}，不能办理 {1}", "the chain is {0}: {1} does not start from there"),
@@ -93,7 +94,7 @@ def check(ctx: CallContext, chain: bytes, record: Mapping[str, Value], step: Ste
 
 
 def note(ctx: CallContext, chain: bytes, step: str, document: bytes = ZERO_HASH) -> None:
-    """A step's place in the chain's trail; the newest 64 are kept."""
+    """A step's place in the chain's trail; the newest 64 are kept, and the last of each step that another confirms."""
     row: dict[str, Value] = {
         "step": step,
         "by": ctx.account,
@@ -102,7 +103,7 @@ def note(ctx: CallContext, chain: bytes, step: str, document: bytes = ZERO_HASH)
         "time_ms": ctx.block.time_ms,
         "document": document,
     }
-    ctx.put(trail_place(chain), encode_value(cast(Value, [*_trail(ctx, chain), row][-MAX_TRAIL:])))
+    ctx.put(trail_place(chain), encode_value(cast(Value, _shortened([*_trail(ctx, chain), row]))))
 
 
 def halt(ctx: CallContext, market: str, step: Step) -> None:
@@ -142,6 +143,16 @@ def trail_place(chain: bytes) -> bytes:
 def _trail(space: Namespace, chain: bytes) -> list[Mapping[str, Value]]:
     raw = space.get(trail_place(chain))
     return [] if raw is None else list(cast(Sequence[Mapping[str, Value]], decode_value(raw, "trail")))
+
+
+def _shortened(rows: list[Mapping[str, Value]]) -> list[Mapping[str, Value]]:
+    """Without the oldest when there are too many: no flood of filings makes an officer's step unknown."""
+    if len(rows) <= MAX_TRAIL:
+        return rows
+    last = {row["step"]: number for number, row in enumerate(rows) if row["step"] in _CONFIRMED}
+    kept = set(last.values())
+    oldest = next(number for number in range(len(rows)) if number not in kept)
+    return rows[:oldest] + rows[oldest + 1 :]
 
 
 def _last(space: Namespace, chain: bytes, step: str) -> bytes | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from chain_core.codec.values import decode_map, encode_value
-from chain_core.execution.arguments import HASH, Choice, Integer, Kind, Text
+from chain_core.execution.arguments import HASH, Choice, Integer, Kind, Optional, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, RuleText
 from chain_core.execution.overlay import Namespace
@@ -29,8 +29,9 @@ EVIDENCE_KINDS: Mapping[str, str] = {
 
 _KIND = Choice(frozenset(EVIDENCE_KINDS))
 _NAMED: Mapping[str, Kind] = {"chain": HASH, "kind": _KIND, "document": HASH}
-FILE: Mapping[str, Kind] = {**_NAMED, "reference": Text(MAX_REFERENCE_BYTES), "until_day": Integer(1, MAX_DAY)}
-ACCEPT: Mapping[str, Kind] = _NAMED
+_DAY = Integer(1, MAX_DAY)
+FILE: Mapping[str, Kind] = {**_NAMED, "reference": Text(MAX_REFERENCE_BYTES), "until_day": _DAY}
+ACCEPT: Mapping[str, Kind] = {**_NAMED, "until_day": Optional(_DAY)}
 RETURN: Mapping[str, Kind] = {**_NAMED, "reason": Text(256)}
 
 RULES: Mapping[str, RuleText] = {
@@ -40,6 +41,9 @@ RULES: Mapping[str, RuleText] = {
     ),
     "chains.evidence_differs": RuleText(
         "没有 SM3 为 {0} 的材料待审", "no document with the SM3 {0} waits for judgement"
+    ),
+    "chains.evidence_day": RuleText(
+        "待审材料 {0} 申报的有效期至第 {1} 日，与认可的不同", "the waiting evidence {0} is said to count until day {1}"
     ),
     "chains.own_evidence": RuleText(
         "登记机构“{0}”不得审核自己的材料", "the registrant's own entity {0} does not judge its evidence"
@@ -78,6 +82,8 @@ def judge(ctx: CallContext, chain: bytes, record: Mapping[str, Value], args: Arg
     waiting = _of(kept, kind, "waiting")
     if waiting.get("document") != document or waiting["reason"]:
         ctx.refuse("chains.evidence_differs", document)
+    if args.get("until_day", waiting["until_day"]) != waiting["until_day"]:
+        ctx.refuse("chains.evidence_day", kind, waiting["until_day"])
     judged: dict[str, Value] = {**waiting, "height": ctx.block.height, "by": ctx.account}
     reason = args.get("reason")
     entry: dict[str, Value] = {"waiting": {}, "accepted": judged}

@@ -46,6 +46,7 @@ KIND = Annotated[str, typer.Argument(help=f"Kind of evidence 材料: {', '.join(
 FILE = Annotated[
     Path, typer.Argument(exists=True, dir_okay=False, readable=True, help="The document itself; only its SM3 leaves.")
 ]
+UNTIL = Annotated[str, typer.Option("--until", help="Last day on which it counts 有效期至, such as 2027-12-31.")]
 DOCUMENT = Annotated[
     Path | None,
     typer.Option("--document", exists=True, dir_okay=False, readable=True, help="The paper behind the step 依据文件."),
@@ -129,7 +130,7 @@ def file_evidence(
     chain: CHAIN,
     kind: KIND,
     file: FILE,
-    until: Annotated[str, typer.Option("--until", help="Last day on which it counts 有效期至, such as 2027-12-31.")],
+    until: UNTIL,
     reference: REFERENCE,
     account: ACCOUNT,
     key: KEY,
@@ -140,7 +141,7 @@ def file_evidence(
 ) -> None:
     """File evidence for an admission 提交材料, as the chain's operator; its SM3 goes on chain, never the file."""
     document = sm3(file.read_bytes())
-    until_day = day_of(moment(f"{until}T12:00", "--until"))
+    until_day = _day(until)
 
     async def args(client: VerifyingClient) -> dict[str, Value]:
         named: dict[str, Value] = {
@@ -160,6 +161,7 @@ def accept_evidence(
     chain: CHAIN,
     kind: KIND,
     file: FILE,
+    until: UNTIL,
     account: ACCOUNT,
     key: KEY,
     node: NODES,
@@ -168,7 +170,8 @@ def accept_evidence(
     as_json: JSON = False,
 ) -> None:
     """This document counts 认可材料, as the regulator or its regional office; you have read the very file."""
-    _judge(chain, kind, file, None, Acting(account, key, passphrase, node, genesis, as_json))
+    named: dict[str, Value] = {"until_day": _day(until)}
+    _judge(chain, kind, file, "accept_evidence", named, Acting(account, key, passphrase, node, genesis, as_json))
 
 
 @app.command("return-evidence")
@@ -185,21 +188,28 @@ def return_evidence(
     as_json: JSON = False,
 ) -> None:
     """The document goes back to the operator 退回材料."""
-    _judge(chain, kind, file, reason, Acting(account, key, passphrase, node, genesis, as_json))
+    _judge(
+        chain,
+        kind,
+        file,
+        "return_evidence",
+        {"reason": reason},
+        Acting(account, key, passphrase, node, genesis, as_json),
+    )
 
 
-def _judge(chain: str, kind: str, file: Path, reason: str | None, acting: Acting) -> None:
+def _judge(chain: str, kind: str, file: Path, method: str, named: dict[str, Value], acting: Acting) -> None:
     document = sm3(file.read_bytes())
-    method = "accept_evidence" if reason is None else "return_evidence"
 
     async def args(client: VerifyingClient) -> dict[str, Value]:
-        named: dict[str, Value] = {"kind": _kind(kind), "document": document}
-        if reason is not None:
-            named["reason"] = reason
-        return {"chain": await chain_of(client, chain), **named}
+        return {"chain": await chain_of(client, chain), "kind": _kind(kind), "document": document, **named}
 
     row: render.Row = {"chain": chain, "kind": kind, "document": document.hex(), "done": method}
     act(Chains(), method, args, row, acting, SEE)
+
+
+def _day(text: str) -> int:
+    return day_of(moment(f"{text}T12:00", "--until"))
 
 
 def _kind(text: str) -> str:

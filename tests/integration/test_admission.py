@@ -138,7 +138,7 @@ async def story(desks: Desks) -> None:
         filing = ["evidence", "BJ", kind, str(paper), "--until", "2037-12-31", "--reference", "archive 1"]
         code, kept = await desks.admission(*filing, who="second operator")
         assert code == 0 and kept["document"] == sm3(b"paper").hex(), kept
-        code, judged = await desks.admission("accept-evidence", "BJ", kind, str(paper), who="csrc-2")
+        code, judged = await desks.admission("accept-evidence", "BJ", *filing[2:6], who="csrc-2")
         assert (code, judged["final"]) == (0, True)
     code, refused = await desks.admission("return-evidence", "BJ", kind, str(paper), "--reason", "x", who="csrc-2")
     assert code == 1 and "waits for judgement" in refused

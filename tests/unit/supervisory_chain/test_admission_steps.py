@@ -208,6 +208,18 @@ def test_what_was_read_is_what_counts(strict: House) -> None:
     assert strict.steps == ["register", "file_evidence", "file_evidence", "return_evidence"]
 
 
+def test_evidence_counts_until_the_day_that_was_read(strict: House) -> None:
+    kind = "security_assessment"
+    assert strict.file(kind).code == Code.OK
+    read = day_of(strict.chain.time_ms) + 30
+    assert strict.file(kind, days=4_000).code == Code.OK, "the same paper with another day, while the officer reads"
+    args: dict[str, Value] = {"chain": strict.market, "kind": kind, "document": DOCUMENT}
+    refused = strict.chain.one("csrc-1", op("chains", "accept_evidence", **args, until_day=read))
+    assert (refused.rule, refused.parameters[1:]) == ("chains.evidence_day", (kind, read + 3_970))
+    assert strict.file(kind).code == Code.OK
+    assert strict.chain.one("csrc-1", op("chains", "accept_evidence", **args, until_day=read)).code == Code.OK
+
+
 def test_nobody_judges_the_evidence_of_the_own_house(tmp_path: Path) -> None:
     house = begin(tmp_path, demanding=1, registrant="both")
     assert house.file("blockchain_filing", "both").code == Code.OK
@@ -277,6 +289,18 @@ def test_the_trail_keeps_the_newest(house: House) -> None:
     assert len(house.steps) == MAX_TRAIL and "register" not in house.steps
     house.ok("csrc-1", "approve")
     house.ok("csrc-2", "admit")
+
+
+def test_a_flood_of_filings_takes_no_step_from_under_the_second_officer(house: House) -> None:
+    house.ok("csrc-1", "approve")
+    house.ok("csrc-2", "admit")
+    house.ok("csrc-1", "suspend")
+    house.ok("csrc-1", "propose_withdrawal")
+    for number in range(MAX_TRAIL + 1):
+        assert house.file("penetration_test", paper=sm3(b"%d" % number)).code == Code.OK
+    assert len(house.steps) == MAX_TRAIL
+    assert house.take("csrc-1", "withdraw").rule == "chains.four_eyes"
+    house.ok("csrc-2", "withdraw")
 
 
 # ---- any walk at all
