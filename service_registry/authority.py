@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from chain_core.execution.account_records import ACCOUNTS, ACTIVE, AccountRecord, decode_record
 from crosschain.packets import ALL_SERVICES
-from service_registry.halts import halting, halts_key
+from service_registry.halts import halting, halts_key, left_key
 from service_registry.records import (
     CANCELLED,
     CONFIRMED,
@@ -103,9 +103,9 @@ def is_independent(read: Read, service: bytes, found: Service, tester: bytes) ->
 
 
 def halted_by(read: Read, service: bytes, found: Service) -> str | None:
-    """The directive that halts a service, or all services of its market; None when none does."""
-    for subject in (ALL_SERVICES, service):
-        halts = halting(read(SERVICES, halts_key(subject, found.market)))
+    """What halts a service, all services of its market, or those of a chain that left; None when nothing does."""
+    for key in (left_key(found.chain), halts_key(ALL_SERVICES, found.market), halts_key(service, "")):
+        halts = halting(read(SERVICES, key))
         if halts:
             return halts[0]
     return None
@@ -160,6 +160,7 @@ def account_keys(account: bytes) -> list[Key]:
 def further_keys(service: bytes, found: Service, consumers: Iterable[bytes]) -> list[Key]:
     """What ``judge`` reads besides, known from the first values."""
     return [
+        (SERVICES, left_key(found.chain)),
         (SERVICES, halts_key(ALL_SERVICES, found.market)),
         *account_keys(found.publisher),
         *((SERVICES, application_key(service, consumer)) for consumer in consumers),

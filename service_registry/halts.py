@@ -1,6 +1,7 @@
-"""Services halted (停用) by the regulator's directives: what forbids every call (docs/spec/service-registry.md §3).
+"""Services halted (停用): what forbids every call (docs/spec/service-registry.md §3).
 
-For the contract ``directives``, which the assembly grants this state: no method of ``services`` halts or resumes.
+For the contracts ``directives`` and ``chains``, which the assembly grants this state: no method of ``services`` halts
+or resumes.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from chain_core.types.values import Value
 from crosschain.packets import ALL_SERVICES
 
 MAX_HALTS = 64
+SUSPENSION, WITHDRAWAL = "suspension", "withdrawal"
+"""Reasons that are no directives: the market is suspended; the chain whose service it is has left for good."""
 
 
 def halts_key(service: bytes, market: str) -> bytes:
@@ -20,6 +23,16 @@ def halts_key(service: bytes, market: str) -> bytes:
     holds the market and no chain, so that it outlives a succession.
     """
     return b"y" + market.encode("ascii") if service == ALL_SERVICES else b"z" + service
+
+
+def left_key(chain: bytes) -> bytes:
+    """Key inside ``services`` of what halts all that was published for a chain which was withdrawn."""
+    return b"e" + chain
+
+
+def leave(space: Namespace, chain: bytes) -> None:
+    """Halts for good what was published for this chain, whichever chain its market has later."""
+    space.put(left_key(chain), encode_value([WITHDRAWAL]))
 
 
 def halting(raw: bytes | None) -> list[str]:
@@ -44,11 +57,11 @@ def add_first(space: Namespace, key: bytes, reason: str) -> None:
 
 
 def lift(space: Namespace, key: bytes, lifts: str | None) -> bool:
-    """Ends the halt of one directive, of all without it; False when there is none of that name."""
+    """Ends the halt under one name, without it those of all directives; False when there is none of that name."""
     halts = halting(space.get(key))
     if not halts or (lifts is not None and lifts not in halts):
         return False
-    left = [halt for halt in halts if lifts is not None and halt != lifts]
+    left = [halt for halt in halts if (halt == SUSPENSION if lifts is None else halt != lifts)]
     if left:
         space.put(key, encode_value(cast(list[Value], left)))
     else:

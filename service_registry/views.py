@@ -11,7 +11,7 @@ from chain_core.node import render
 from crosschain.packets import ALL_SERVICES
 from service_registry.authority import Key
 from service_registry.chain import NotRegistered, RegistryChain
-from service_registry.halts import halting, halts_key
+from service_registry.halts import halting, halts_key, left_key
 from service_registry.records import (
     APPLIED,
     SERVICES,
@@ -64,7 +64,8 @@ async def one_service(chain: RegistryChain, service: bytes) -> render.Row:
     found = await chain.service(service)
     numbers = [number for number in (found.version, found.draft) if number]
     keys = [(SERVICES, make(service, n)) for n in numbers for make in (version_key, definition_key, report_key)]
-    halts: list[Key] = [(SERVICES, halts_key(one, found.market)) for one in (ALL_SERVICES, service)]
+    halts: list[Key] = [(SERVICES, left_key(found.chain))]
+    halts += [(SERVICES, halts_key(one, found.market)) for one in (ALL_SERVICES, service)]
     values = await chain.values([*keys, (SERVICES, consumers_key(service)), *halts])
     consumers = decode_consumers(values[SERVICES, consumers_key(service)])
     asked: list[Key] = [(SERVICES, application_key(service, consumer)) for consumer in consumers]

@@ -12,6 +12,7 @@ from chain_core.execution.contract import RuleText
 from chain_core.execution.overlay import Namespace
 from chain_core.types.ids import ZERO_HASH
 from chain_core.types.values import Value
+from crosschain.channel_end import End
 from crosschain.packets import (
     ADMITTED,
     ALL_SERVICES,
@@ -20,6 +21,7 @@ from crosschain.packets import (
     SUSPENDED,
     WITHDRAWING,
     WITHDRAWN,
+    read_chain,
 )
 from service_registry import halts
 from service_registry.records import SERVICES
@@ -29,8 +31,6 @@ REGISTERED, APPROVED = "registered", "approved"
 GONE = ""
 """No record is left."""
 MAX_TRAIL = 64
-SUSPENSION = "suspension"
-"""The name under which a suspended market's services are halted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,9 +110,18 @@ def halt(ctx: CallContext, market: str, step: Step) -> None:
     """The services of a market that is suspended are halted, those of an admitted one no longer for that reason."""
     space, key = ctx.within(SERVICES), halts.halts_key(ALL_SERVICES, market)
     if step.name == "suspend":
-        halts.add_first(space, key, SUSPENSION)
+        halts.add_first(space, key, halts.SUSPENSION)
     elif step.target == ADMITTED:
-        halts.lift(space, key, SUSPENSION)
+        halts.lift(space, key, halts.SUSPENSION)
+
+
+def leave(ctx: CallContext, chain: bytes) -> None:
+    """What ends with a chain: its services and those of the chains it succeeded, the requests that wait for it."""
+    End.within(ctx, chain).give_up()
+    space, before = ctx.within(SERVICES), chain
+    while before:
+        halts.leave(space, before)
+        before = cast(bytes, read_chain(ctx.get(b"r" + before) or b"")["predecessor"])
 
 
 def admission(ctx: CallContext) -> dict[str, Value]:

@@ -55,7 +55,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
             Successors(),
         ),
         grants={
-            CHAINS: (SERVICES,),
+            CHAINS: (CHANNEL, SERVICES),
             CLIENTS: (CASES,),
             DESK: (CASES,),
             DIRECTIVES: (CASES, SERVICES),

@@ -35,6 +35,7 @@ from supervisory_chain.admission import (
     check,
     halt,
     is_open,
+    leave,
     note,
     trail_place,
 )
@@ -171,6 +172,7 @@ class Chains(Contract):
         self._store(ctx, chain, {**record, **changed})
         if step.target == WITHDRAWN:
             ctx.delete(_market_key(market))
+            leave(ctx, chain)
         halt(ctx, market, step)
         note(ctx, chain, step.name, cast(bytes, args.get("document", ZERO_HASH)))
         ctx.emit(_EVENTS.get(step.name, "admission_step"), chain=chain, market=market, step=step.name)

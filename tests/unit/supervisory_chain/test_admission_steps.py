@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from chain_core.codec.genesis import encode_genesis, genesis_hash
 from chain_core.codec.seen import state_key
+from chain_core.codec.signed import derive_id
 from chain_core.crypto.hashing import sm3
 from chain_core.execution.codes import Code
 from chain_core.types.genesis import Genesis
@@ -21,13 +22,14 @@ from chain_core.types.transaction import Receipt
 from chain_core.types.values import Value
 from contracts.kernel.calendar import day_of
 from crosschain.packets import ADMITTED, ALL_SERVICES, FOLLOWED, SUSPENDED, read_followed
-from service_registry.halts import halting, halts_key
+from service_registry.halts import SUSPENSION, halting, halts_key
 from service_registry.records import SERVICES
-from supervisory_chain.admission import GONE, MAX_TRAIL, REGISTERED, STEPS, SUSPENSION, trail_place
+from supervisory_chain.admission import GONE, MAX_TRAIL, REGISTERED, STEPS, trail_place
 from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.evidence import EVIDENCE_KINDS, PARAMETER
-from tests.unit.crosschain.chains import SUPERVISORY_PEOPLE, Chain, accounts, local_genesis, op, registration
+from tests.unit.crosschain.chains import SUPERVISORY_PEOPLE, Chain, account, accounts, local_genesis, op, registration
 from tests.unit.crosschain.chains import supervisory_genesis as plain_genesis
+from tests.unit.service_registry.house import DEFINITION
 
 SPEC = Path(__file__).parents[3] / "docs/spec/admission.md"
 PEOPLE = {**SUPERVISORY_PEOPLE, "office-1": ("office",)}
@@ -280,6 +282,27 @@ def test_a_market_that_leaves_is_followed_no_more_and_frees_its_place(house: Hou
     assert refused.rule == "clients.not_admitted"
     other = encode_genesis(replace(local_genesis("pinggu", "BJ", supervisory=encode_genesis(genesis()))))
     assert house.chain.one("second operator", registration(other)).code == Code.OK
+
+
+def test_services_of_a_chain_that_left_do_not_come_back_with_the_next_chain_of_its_market(house: House) -> None:
+    house.ok("csrc-1", "approve")
+    house.ok("csrc-2", "admit")
+    args: dict[str, Value] = {"market": "BJ", "reference": "roll", "definition": DEFINITION}
+    assert house.chain.one("operator", op("services", "draft", **args)).code == Code.OK
+    service = derive_id(house.chain.hash, "service", account("operator"), "roll")
+    for who, step in (("operator", "suspend"), ("csrc-1", "propose_withdrawal"), ("csrc-2", "withdraw")):
+        house.ok(who, step)
+    other = encode_genesis(local_genesis("pinggu", "BJ", supervisory=encode_genesis(genesis())))
+    assert house.chain.one("second operator", registration(other)).code == Code.OK
+    house.market = genesis_hash(other)
+    house.ok("csrc-1", "approve")
+    house.ok("csrc-2", "admit")
+    refused = house.chain.one("operator", op("services", "online", service=service))
+    assert (refused.rule, refused.parameters[-1]) == ("services.suspended", "withdrawal")
+    own: dict[str, Value] = {**args, "reference": "own"}
+    assert house.chain.one("second operator", op("services", "draft", **own)).code == Code.OK
+    service = derive_id(house.chain.hash, "service", account("second operator"), "own")
+    assert house.chain.one("second operator", op("services", "online", service=service)).rule == "services.wrong_state"
 
 
 def test_the_trail_keeps_the_newest(house: House) -> None:

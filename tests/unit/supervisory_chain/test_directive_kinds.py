@@ -185,6 +185,21 @@ def test_all_services_of_a_market_are_halted_by_one_directive(layers: Layers) ->
     assert halted_below(layers, service) is None
 
 
+def test_no_directive_lets_the_services_of_a_suspended_market_go_on(layers: Layers) -> None:
+    """Two reasons at once: each ends by itself."""
+    online = op("services", "online", service=drafted(layers))
+    direct(layers, "halt_service", service=ALL_SERVICES)
+    assert layers.supervisory.one("csrc-1", op("chains", "suspend", chain=layers.local.hash)).code == Code.OK
+    direct(layers, "resume_service", service=ALL_SERVICES)
+    refused = layers.supervisory.try_one("operator", online)
+    assert (refused.rule, refused.parameters[-1]) == ("services.suspended", "suspension")
+    direct(layers, "halt_service", service=ALL_SERVICES)
+    for who, step in (("csrc-1", "propose_resumption"), ("csrc-2", "resume")):
+        assert layers.supervisory.one(who, op("chains", step, chain=layers.local.hash)).code == Code.OK
+    refused = layers.supervisory.try_one("operator", online)
+    assert (refused.rule, refused.parameters[-1]) == ("services.suspended", "csrc/2")
+
+
 def test_a_service_of_nobody_or_of_another_market_is_not_halted(layers: Layers) -> None:
     assert issue(layers, "halt_service", service=b"1" * 16).rule == "directives.wrong_service"
     service = drafted(layers)

@@ -81,3 +81,24 @@ def test_both_ends_ask_on_between_the_regulator_and_the_successor(layers: Layers
     for chain, peer, paid in ((above, successor.hash, 2), (successor, above.hash, 1)):
         source, units = end_of(chain, chain.hash, peer)
         assert (source.waiting, source.answered, units.paid) == ((), 1, paid)
+
+
+def test_what_waits_for_a_market_that_leaves_is_given_back(layers: Layers) -> None:
+    above, local = layers.supervisory, layers.local
+    assert above.one("csrc-1", op("channel", "grant", account=account("desk"), units=10)).code == Code.OK
+    down = op(
+        "channel",
+        "request",
+        chain=local.hash,
+        service="roll_head",
+        arguments={"security": bytes(16)},
+        timeout_ms=above.time_ms + 90_000,
+    )
+    assert above.one("desk", down).code == Code.OK
+    for who, step in (("csrc-1", "suspend"), ("csrc-1", "propose_withdrawal")):
+        assert above.one(who, op("chains", step, chain=local.hash)).code == Code.OK
+    assert end_of(above, above.hash, local.hash)[1] == Units(10, 8, 2, 0)
+    assert above.one("csrc-2", op("chains", "withdraw", chain=local.hash)).code == Code.OK
+    source, units = end_of(above, above.hash, local.hash)
+    assert (source.waiting, source.refunded, units) == ((), 1, Units(10, 10, 0, 0))
+    assert count_in(above.store.get(quota_key(account("desk")))) == 10
