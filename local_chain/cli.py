@@ -65,6 +65,8 @@ from local_chain.crosslog_cli import crosslog
 from local_chain.data.cli import app as data_app
 from local_chain.exporter.cli import app as exporter_app
 from local_chain.genesis import MarketCalendar, check_votes, market_accounts, market_genesis
+from local_chain.identity_desk.credential_cli import credential_app
+from local_chain.identity_desk.did_cli import did_app
 from local_chain.interface.cli import app as interface_app
 from local_chain.ledgers_cli import ledgers_app
 from local_chain.successor_cli import successor
@@ -78,6 +80,8 @@ app.add_typer(exporter_app, name="exporter")
 app.add_typer(adapter_app, name="adapter")
 app.add_typer(channel_app, name="channel")
 app.add_typer(agreement_app, name="agreement")
+app.add_typer(did_app, name="did")
+app.add_typer(credential_app, name="credential")
 app.add_typer(interface_app, name="interface")
 app.add_typer(resolver_app("local"), name="resolver")
 app.command()(successor)

@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from chain_core.network.identity import require_address, require_loopback, split_address
+from chain_core.network.quota import Limit
 from chain_core.network.raw_rpc import PortTaken
 from chain_core.network.refusals import Unavailable
 from chain_core.node.chain_view import ChainView
@@ -24,7 +25,7 @@ from chain_core.node.key_protection import KeysSection
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import LocalFault
 from contracts.codes.regions import REGIONS
-from crosschain.identity.resolver import Answered, Resolver
+from crosschain.identity.resolver import CALLER_LIMIT, Answered, Resolver
 from service_registry.chain import wall_clock_ms
 from service_registry.config import ChainSection, LogSection
 from service_registry.config import load as load_file
@@ -54,6 +55,10 @@ class ResolverSection(_Section):
     max_age_ms: int = Field(default=120_000, ge=1_000, le=86_400_000)
     """How old the header may be under which an answer is proven. A chain at rest makes an idle block from time to
     time (``idle_block_ms``): this is longer than that."""
+
+    caller_per_s: int = Field(default=CALLER_LIMIT.per_s, ge=1, le=10_000)
+    """Requests a second of one caller (an address, of IPv6 its /64)."""
+    caller_burst: int = Field(default=CALLER_LIMIT.burst, ge=1, le=100_000)
 
     @model_validator(mode="after")
     def _protected(self) -> ResolverSection:
@@ -115,7 +120,8 @@ class ResolverPort:
             certificate, key = config.directory / section.certificate, config.directory / section.key
             self._tls = tls_context(certificate, key, None, unlock)
         label = REGIONS[genesis.market].label if kind == "local" else ""
-        resolver = Resolver(Answered(self._read, label, section.upstream))
+        limit = Limit(section.caller_per_s, section.caller_burst)
+        resolver = Resolver(Answered(self._read, label, section.upstream), limit)
         self._runner = web.AppRunner(
             resolver.application(),
             handle_signals=False,

@@ -10,14 +10,18 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
+from chain_core.network.quota import Limit
 from chain_core.types.errors import DualchainError
+from crosschain.identity.callers import Callers, caller_of
 from crosschain.identity.did import NoDid, is_credential_id, label_of_credential
 from crosschain.identity.records import credential_key, decode_credential, decode_did, did_key
 from crosschain.identity.resolution import (
@@ -41,6 +45,7 @@ log = logging.getLogger(__name__)
 UPSTREAM_S = 5.0
 MAX_UPSTREAM_BYTES = 262_144
 MAX_RUNNING = 256
+CALLER_LIMIT = Limit(20, 100)
 _JSON = "application/json"
 
 Read = Callable[[bytes], Awaitable[bytes | None]]
@@ -58,16 +63,29 @@ class Answered:
 class Resolver:
     """The two functions as an aiohttp application."""
 
-    def __init__(self, answered: Answered) -> None:
+    def __init__(
+        self, answered: Answered, limit: Limit = CALLER_LIMIT, clock_ns: Callable[[], int] = time.monotonic_ns
+    ) -> None:
         self._from = answered
+        self._callers, self._clock_ns = Callers(limit), clock_ns
         self._running = asyncio.Semaphore(MAX_RUNNING)
 
     def application(self) -> web.Application:
         """Paths: ``/did:rem:…`` and ``/status/<credential>``."""
-        made = web.Application(client_max_size=0)
+        made = web.Application(client_max_size=0, middlewares=[self._limited])
         made.router.add_get("/status/{credential:.+}", self._status)
         made.router.add_get("/{did:.+}", self._resolve)
         return made
+
+    @web.middleware
+    async def _limited(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """429 with the seconds to wait, before anything is asked of a node."""
+        wait_ns = self._callers.wait_ns(caller_of(request.remote), self._clock_ns())
+        if not wait_ns:
+            return await handler(request)
+        after = {"Retry-After": str(-(-wait_ns // 1_000_000_000))}
+        body = failed(INTERNAL).encoded()
+        return web.Response(status=429, body=body, headers=after, content_type=_JSON, charset="utf-8")
 
     async def _resolve(self, request: web.Request) -> web.Response:
         async with self._running:

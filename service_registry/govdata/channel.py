@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -27,7 +27,7 @@ from crosschain.identity.authorisation import (
     nonce_of,
     read_authorisation,
 )
-from crosschain.identity.credentials import CredentialRefused, LookUpFailed, Presentation, parsed, verify_presentation
+from crosschain.identity.credentials import CredentialRefused, Presentation, parsed, verify_presentation
 from crosschain.identity.data_uses import (
     GOVDATA,
     Use,
@@ -43,12 +43,10 @@ from crosschain.identity.data_uses import (
 )
 from crosschain.identity.data_uses import Bureau as NamedBureau
 from crosschain.identity.did import NoDid, parse_did
-from crosschain.identity.document import DidRecord
+from crosschain.identity.known import Known
 from crosschain.identity.records import (
     DATA_AUTHORIZATION,
-    NOT_EXIST,
     REVOKED,
-    CredentialRecord,
     credential_key,
     decode_credential,
     decode_did,
@@ -76,25 +74,6 @@ _JUDGED_AGAIN = {
 def refuse(code: str, zh: str, en: str) -> NoReturn:
     """A typed error of the service, in both languages."""
     raise ServiceError(code, f"{zh} / {en}")
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """Proven records; ``LookUp`` for verifiers: the chain's own word, whatever URL a credential names."""
-
-    dids: Mapping[str, DidRecord | None]
-    credentials: Mapping[str, CredentialRecord | None]
-
-    def record(self, did: str) -> DidRecord | None:
-        """What is on record of the DID; LookUpFailed for one that was not asked about."""
-        if did not in self.dids:
-            raise LookUpFailed(f"{did} was not asked about")
-        return self.dids[did]
-
-    def status(self, url: str, credential: str) -> str:
-        """Its status on record."""
-        found = self.credentials.get(credential)
-        return NOT_EXIST if found is None else found.status
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,6 +190,29 @@ def test_what_cannot_be_proven_now_is_no_absence(layers: Layers, tmp_path: Path)
     asyncio.run(story())
 
 
+def test_a_caller_that_asks_too_often_waits(layers: Layers, tmp_path: Path) -> None:
+    """Refused before a node is asked, and told when to come again."""
+    layers.local.block()
+
+    async def story() -> None:
+        async with resolvers(layers, tmp_path) as pair:
+            path = configured(tmp_path, "slow", layers.local, [node.address for node in pair.served.below])
+            path.write_text(path.read_text() + "caller_per_s = 1\ncaller_burst = 2\n")
+            slow = ResolverPort(load(path), "local", pair.now_ms)
+            await slow.start()
+            try:
+                assert [(await pair.get(slow, NOBODY))[0] for _ in range(2)] == [404, 404]
+                asked = sum(node.calls["QueryState"] for node in pair.served.below)
+                async with pair.session.get(f"http://{slow.address}/{NOBODY}") as response:
+                    assert (response.status, response.headers["Retry-After"]) == (429, "1")
+                assert sum(node.calls["QueryState"] for node in pair.served.below) == asked
+                assert (await pair.get(pair.local, NOBODY))[0] == 404
+            finally:
+                await slow.stop()
+
+    asyncio.run(story())
+
+
 @pytest.mark.parametrize(
     ("old", "new", "what"),
     [
@@ -197,6 +220,7 @@ def test_what_cannot_be_proven_now_is_no_absence(layers: Layers, tmp_path: Path)
         ('listen = "127.0.0.1:0"', 'listen = "0.0.0.0:80"', "listen"),
         ('upstream = ""', 'upstream = "http://resolver.example"', "https"),
         ('upstream = ""', "max_age_ms = 5", "max_age_ms"),
+        ('upstream = ""', "caller_burst = 0", "caller_burst"),
         ("[resolver]", "[resolver]\nfoo = 1", "foo"),
     ],
 )

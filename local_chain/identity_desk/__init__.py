@@ -1,0 +1,1 @@
+"""DIDs and credentials from the command line (docs/spec/identity.md §8)."""
