@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from chain_core.crypto.providers import signing_provider
@@ -82,6 +82,11 @@ class Batcher:
         for _, record in store.records(first, store.next - 1):
             self._note(record.call)
 
+    @property
+    def gateway(self) -> bytes:
+        """The account whose batches these are."""
+        return self._who.account
+
     def start(self) -> list[asyncio.Task[None]]:
         """Begins; the tasks never end by themselves: whoever runs the gateway ends with them when they fail."""
         self.start_writing()
@@ -143,33 +148,31 @@ class Batcher:
             self._waiting.clear()
             if not group:
                 continue
+            records = [one.record for one in group]
             try:
                 async with self._writing:
-                    numbers = await asyncio.to_thread(self.store.append, [one.record for one in group])
+                    signing = asyncio.to_thread(self._promises, records)  # beside the disk: it takes as long
+                    numbers, promises = await asyncio.gather(asyncio.to_thread(self.store.append, records), signing)
             except BaseException as error:
                 for one in group:
                     _tell(one.done, error)
                 raise
-            for number, one in zip(numbers, group, strict=True):
+            for number, one, promise in zip(numbers, group, promises, strict=True):
                 self._written.append((number, one.record))
                 if not one.done.done():
-                    one.done.set_result(self._promise(one.record))
+                    one.done.set_result(promise)
             if len(self._written) >= MAX_COUNT:
                 self._full.set()
 
-    def _promise(self, record: Judged) -> SignedPromise:
-        call = record.call
-        promise = Promise(
-            self._who.account,
-            record_hash(record.row),
-            call.service,
-            call.consumer,
-            call.call_id,
-            self._now_ms() + PROMISE_MS,
-        )
-        raw = encode_promise(promise)
-        message = promise_message(self._chain.genesis_hash, raw)
-        return SignedPromise(raw, signing_provider().sm2_sign(self._key.private, message))
+    def _promises(self, records: Sequence[Judged]) -> list[SignedPromise]:
+        deadline_ms, genesis = self._now_ms() + PROMISE_MS, self._chain.genesis_hash
+        raws = []
+        for record in records:
+            call = record.call
+            named = (call.service, call.consumer, call.call_id)
+            raws.append(encode_promise(Promise(self._who.account, record_hash(record.row), *named, deadline_ms)))
+        signer, key = signing_provider(), self._key.private
+        return [SignedPromise(raw, signer.sm2_sign(key, promise_message(genesis, raw))) for raw in raws]
 
     # ---- batches
 
@@ -194,10 +197,11 @@ class Batcher:
     async def hand_in(self) -> None:
         """Everything durable so far becomes final, in as many batches as it takes. Raises what a submission raises."""
         async with self._handing_in:
+            last = self.store.next - 1
             newest = self.store.newest
             if newest is not None and not newest.height:
                 await self._finish(newest)
-            while self._written:
+            while self._written and self._written[0][0] <= last:
                 await self._finish(await self._cut())
 
     async def _cut(self) -> Sealed:

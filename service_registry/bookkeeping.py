@@ -10,7 +10,6 @@ from chain_core.codec.values import encode_value
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.errors import DualchainError
 from service_registry.admission import KnownCall
-from service_registry.authority import trusted_key
 from service_registry.batch_records import Judged
 from service_registry.batcher import Batcher
 from service_registry.bodies import AccessCode, AccessRecord, record_row
@@ -89,9 +88,9 @@ class Books:
 
 
 def _judged(known: KnownCall, record: AccessRecord) -> Judged:
-    found, key = known.facts.found, known.facts.caller_key
-    assert found is not None and key is not None, "the call was identified"
-    return Judged(record_row(record), key, trusted_key(known.facts.read, found.publisher) or b"")
+    key = known.facts.caller_key
+    assert key is not None, "the call was identified"
+    return Judged(record_row(record), key, known.facts.publisher_key or b"")
 
 
 def record_message(verified: VerifiedReceipt) -> pb.RecordReceipt:

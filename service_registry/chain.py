@@ -6,8 +6,8 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import cast
+from dataclasses import dataclass, field
+from typing import Any, TypeVar, cast
 
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map
@@ -45,6 +45,8 @@ from service_registry.records import (
     log_key,
 )
 from service_registry.rules import RULES
+
+T = TypeVar("T")
 
 _KEYS_AT_ONCE = 200
 _PIECE_BYTES = 60_000
@@ -98,6 +100,8 @@ class Facts:
     service: bytes
     version: int
     caller: bytes
+    _known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was read from the values already: facts may serve many calls."""
 
     def read(self, contract: str, key: bytes) -> bytes | None:
         """A value that was asked for. KeyError for one that was not: nothing unproven is ever taken for absent."""
@@ -106,18 +110,25 @@ class Facts:
     @property
     def found(self) -> Service | None:
         """The service."""
-        return find_service(self.read, self.service)
+        return self._once("found", lambda: find_service(self.read, self.service))
 
     @property
     def caller_key(self) -> bytes | None:
         """The caller's trusted key."""
-        return trusted_key(self.read, self.caller)
+        return self._once("caller", lambda: trusted_key(self.read, self.caller))
+
+    @property
+    def publisher_key(self) -> bytes | None:
+        """The publisher's trusted key; needs a service."""
+        found = self.found
+        assert found is not None, "asked of a known service"
+        return self._once("publisher", lambda: trusted_key(self.read, found.publisher))
 
     @property
     def log(self) -> AccessLog:
         """The caller's access log of the service."""
         raw = self.read(SERVICES, log_key(self.service, self.caller))
-        return AccessLog() if raw is None else decode(AccessLog, raw)
+        return self._once("log", lambda: AccessLog() if raw is None else decode(AccessLog, raw))
 
     @property
     def definition(self) -> bytes | None:
@@ -125,8 +136,13 @@ class Facts:
         return self.read(SERVICES, definition_key(self.service, self.version))
 
     def verdict(self, found: Service) -> Permit | Denied:
-        """Whether the caller may call."""
-        return judge(self.read, self.service, found, self.version, self.caller)
+        """Whether the caller may call; ``found`` is the service of these facts."""
+        return self._once("verdict", lambda: judge(self.read, self.service, found, self.version, self.caller))
+
+    def _once(self, name: str, make: Callable[[], T]) -> T:
+        if name not in self._known:
+            self._known[name] = make()
+        return cast(T, self._known[name])
 
 
 class RegistryChain:

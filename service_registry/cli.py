@@ -263,7 +263,8 @@ def _recorded(record: VerifiedReceipt | SignedPromise) -> render.Row:
         transaction = record.receipt.transaction_id.hex()
         return {"recorded_at_height": record.header.height, "record_transaction": transaction}
     promise = read_promise(record.promise)
-    return {"recorded_by_batch": True, "record": promise.record.hex(), "final_until_ms": promise.deadline_ms}
+    told = {"promise": record.promise.hex(), "signature": record.signature.hex()}
+    return {"recorded_by_batch": True, "record": promise.record.hex(), "final_until_ms": promise.deadline_ms, **told}
 
 
 @app.command()
@@ -275,13 +276,15 @@ def records(
     ] = False,
     as_json: JSON = False,
 ) -> None:
-    """Who called a service how often, proven; with --audit each record."""
-    from service_registry import audit as auditing
+    """Who called a service how often, proven; with --audit each record, and with [gateway] what is in its batches."""
+    from service_registry.settlement import audited
     from service_registry.views import access_logs
 
     identity = identifier(service, "SERVICE")
-    ask = auditing.audit if audit else access_logs
-    _tell(config, as_json, lambda session: ask(session.chain, identity))
+    if audit:
+        _tell(config, as_json, lambda session: audited(session, identity))
+    else:
+        _tell(config, as_json, lambda session: access_logs(session.chain, identity))
 
 
 settlement_cli.add_to(app)

@@ -23,9 +23,10 @@ def serve_records(batcher: Batcher | None, request: pb.RecordsRequest) -> pb.Rec
     """Raises NotFound."""
     if batcher is None:
         raise _missing("this gateway records no batches")
-    if request.batch:
-        return _page(batcher.store, request.batch, request.first)
-    return _one(batcher.store, request)
+    store = batcher.store
+    response = _page(store, request.batch, request.first) if request.batch else _one(store, request)
+    response.gateway = batcher.gateway
+    return response
 
 
 def _one(store: RecordStore, request: pb.RecordsRequest) -> pb.RecordsResponse:

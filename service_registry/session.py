@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chain_core.crypto.x509.roles import GATEWAY
+from chain_core.network.raw_rpc import RawChannel
 from chain_core.node import render
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.transaction import Operation
@@ -58,6 +59,12 @@ class Session:
         security = self.config.security(self.config.supervisory, GATEWAY)
         address, key = self.config.gateway.address, self.assertion_key()
         return Consumer(self.chain, address, account, key, security=security)
+
+    def gateway(self) -> RawChannel:
+        """The gateway's port, in the actor's sessions; whoever asks for it closes it."""
+        if self.config.gateway is None:
+            raise missing(("gateway", "address"), "ask the gateway")
+        return RawChannel(self.config.gateway.address, self.config.security(self.config.supervisory, GATEWAY))
 
     async def submit(self, method: str, **args: Value) -> VerifiedReceipt:
         """One operation of ``services`` by the actor, final. Raises RefusedByChain."""

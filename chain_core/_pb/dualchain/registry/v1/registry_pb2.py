@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$dualchain/registry/v1/registry.proto\x12\x15\x64ualchain.registry.v1\"T\n\x0b\x43\x61llRequest\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x04 \x01(\r\"B\n\x0cServiceReply\x12\r\n\x05reply\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x10\n\x08response\x18\x03 \x01(\x0c\"\xb0\x01\n\x0c\x43\x61llResponse\x12\x33\n\x06\x61nswer\x18\x01 \x01(\x0b\x32#.dualchain.registry.v1.ServiceReply\x12\x34\n\x06record\x18\x02 \x01(\x0b\x32$.dualchain.registry.v1.RecordReceipt\x12\x35\n\x07promise\x18\x03 \x01(\x0b\x32$.dualchain.registry.v1.RecordPromise\"L\n\tCallPiece\x12\r\n\x05piece\x18\x01 \x01(\x0c\x12\x30\n\x03\x65nd\x18\x02 \x01(\x0b\x32#.dualchain.registry.v1.CallResponse\"C\n\rRecordPromise\x12\x0e\n\x06record\x18\x01 \x01(\x0c\x12\x0f\n\x07promise\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"b\n\x0eRecordsRequest\x12\x0f\n\x07service\x18\x01 \x01(\x0c\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\x0c\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\x04\x12\r\n\x05\x62\x61tch\x18\x04 \x01(\x04\x12\r\n\x05\x66irst\x18\x05 \x01(\r\"\x84\x01\n\x0fRecordsResponse\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x04\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x0c\n\x04rows\x18\x04 \x01(\x0c\x12\x35\n\x07records\x18\x05 \x03(\x0b\x32$.dualchain.registry.v1.BatchedRecord\"<\n\rBatchedRecord\x12\x0e\n\x06record\x18\x01 \x01(\x0c\x12\r\n\x05index\x18\x02 \x01(\r\x12\x0c\n\x04path\x18\x03 \x03(\x0c\"|\n\rRecordReceipt\x12\x16\n\x0etransaction_id\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\x0f\n\x07receipt\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x01(\x0c\x12\x0e\n\x06header\x18\x05 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x06 \x01(\x0c\x32\x86\x02\n\x07Gateway\x12O\n\x04\x43\x61ll\x12\".dualchain.registry.v1.CallRequest\x1a#.dualchain.registry.v1.CallResponse\x12P\n\x06Stream\x12\".dualchain.registry.v1.CallRequest\x1a .dualchain.registry.v1.CallPiece0\x01\x12X\n\x07Records\x12%.dualchain.registry.v1.RecordsRequest\x1a&.dualchain.registry.v1.RecordsResponse2\xac\x01\n\x07Service\x12O\n\x04\x43\x61ll\x12\".dualchain.registry.v1.CallRequest\x1a#.dualchain.registry.v1.ServiceReply\x12P\n\x06Stream\x12\".dualchain.registry.v1.CallRequest\x1a .dualchain.registry.v1.CallPiece0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$dualchain/registry/v1/registry.proto\x12\x15\x64ualchain.registry.v1\"T\n\x0b\x43\x61llRequest\x12\x0c\n\x04\x63\x61ll\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x0f\n\x07request\x18\x03 \x01(\x0c\x12\x13\n\x0b\x64\x65\x61\x64line_ms\x18\x04 \x01(\r\"B\n\x0cServiceReply\x12\r\n\x05reply\x18\x01 \x01(\x0c\x12\x11\n\tsignature\x18\x02 \x01(\x0c\x12\x10\n\x08response\x18\x03 \x01(\x0c\"\xb0\x01\n\x0c\x43\x61llResponse\x12\x33\n\x06\x61nswer\x18\x01 \x01(\x0b\x32#.dualchain.registry.v1.ServiceReply\x12\x34\n\x06record\x18\x02 \x01(\x0b\x32$.dualchain.registry.v1.RecordReceipt\x12\x35\n\x07promise\x18\x03 \x01(\x0b\x32$.dualchain.registry.v1.RecordPromise\"L\n\tCallPiece\x12\r\n\x05piece\x18\x01 \x01(\x0c\x12\x30\n\x03\x65nd\x18\x02 \x01(\x0b\x32#.dualchain.registry.v1.CallResponse\"C\n\rRecordPromise\x12\x0e\n\x06record\x18\x01 \x01(\x0c\x12\x0f\n\x07promise\x18\x02 \x01(\x0c\x12\x11\n\tsignature\x18\x03 \x01(\x0c\"b\n\x0eRecordsRequest\x12\x0f\n\x07service\x18\x01 \x01(\x0c\x12\x10\n\x08\x63onsumer\x18\x02 \x01(\x0c\x12\x0f\n\x07\x63\x61ll_id\x18\x03 \x01(\x04\x12\r\n\x05\x62\x61tch\x18\x04 \x01(\x04\x12\r\n\x05\x66irst\x18\x05 \x01(\r\"\x95\x01\n\x0fRecordsResponse\x12\r\n\x05\x62\x61tch\x18\x01 \x01(\x04\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\r\n\x05\x63ount\x18\x03 \x01(\r\x12\x0c\n\x04rows\x18\x04 \x01(\x0c\x12\x35\n\x07records\x18\x05 \x03(\x0b\x32$.dualchain.registry.v1.BatchedRecord\x12\x0f\n\x07gateway\x18\x06 \x01(\x0c\"<\n\rBatchedRecord\x12\x0e\n\x06record\x18\x01 \x01(\x0c\x12\r\n\x05index\x18\x02 \x01(\r\x12\x0c\n\x04path\x18\x03 \x03(\x0c\"|\n\rRecordReceipt\x12\x16\n\x0etransaction_id\x18\x01 \x01(\x0c\x12\x0e\n\x06height\x18\x02 \x01(\x04\x12\x0f\n\x07receipt\x18\x03 \x01(\x0c\x12\r\n\x05proof\x18\x04 \x01(\x0c\x12\x0e\n\x06header\x18\x05 \x01(\x0c\x12\x13\n\x0b\x63\x65rtificate\x18\x06 \x01(\x0c\x32\x86\x02\n\x07Gateway\x12O\n\x04\x43\x61ll\x12\".dualchain.registry.v1.CallRequest\x1a#.dualchain.registry.v1.CallResponse\x12P\n\x06Stream\x12\".dualchain.registry.v1.CallRequest\x1a .dualchain.registry.v1.CallPiece0\x01\x12X\n\x07Records\x12%.dualchain.registry.v1.RecordsRequest\x1a&.dualchain.registry.v1.RecordsResponse2\xac\x01\n\x07Service\x12O\n\x04\x43\x61ll\x12\".dualchain.registry.v1.CallRequest\x1a#.dualchain.registry.v1.ServiceReply\x12P\n\x06Stream\x12\".dualchain.registry.v1.CallRequest\x1a .dualchain.registry.v1.CallPiece0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,13 +44,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RECORDSREQUEST']._serialized_start=543
   _globals['_RECORDSREQUEST']._serialized_end=641
   _globals['_RECORDSRESPONSE']._serialized_start=644
-  _globals['_RECORDSRESPONSE']._serialized_end=776
-  _globals['_BATCHEDRECORD']._serialized_start=778
-  _globals['_BATCHEDRECORD']._serialized_end=838
-  _globals['_RECORDRECEIPT']._serialized_start=840
-  _globals['_RECORDRECEIPT']._serialized_end=964
-  _globals['_GATEWAY']._serialized_start=967
-  _globals['_GATEWAY']._serialized_end=1229
-  _globals['_SERVICE']._serialized_start=1232
-  _globals['_SERVICE']._serialized_end=1404
+  _globals['_RECORDSRESPONSE']._serialized_end=793
+  _globals['_BATCHEDRECORD']._serialized_start=795
+  _globals['_BATCHEDRECORD']._serialized_end=855
+  _globals['_RECORDRECEIPT']._serialized_start=857
+  _globals['_RECORDRECEIPT']._serialized_end=981
+  _globals['_GATEWAY']._serialized_start=984
+  _globals['_GATEWAY']._serialized_end=1246
+  _globals['_SERVICE']._serialized_start=1249
+  _globals['_SERVICE']._serialized_end=1421
 # @@protoc_insertion_point(module_scope)

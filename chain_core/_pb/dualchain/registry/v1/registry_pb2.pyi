@@ -71,18 +71,20 @@ class RecordsRequest(_message.Message):
     def __init__(self, service: _Optional[bytes] = ..., consumer: _Optional[bytes] = ..., call_id: _Optional[int] = ..., batch: _Optional[int] = ..., first: _Optional[int] = ...) -> None: ...
 
 class RecordsResponse(_message.Message):
-    __slots__ = ("batch", "height", "count", "rows", "records")
+    __slots__ = ("batch", "height", "count", "rows", "records", "gateway")
     BATCH_FIELD_NUMBER: _ClassVar[int]
     HEIGHT_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
     ROWS_FIELD_NUMBER: _ClassVar[int]
     RECORDS_FIELD_NUMBER: _ClassVar[int]
+    GATEWAY_FIELD_NUMBER: _ClassVar[int]
     batch: int
     height: int
     count: int
     rows: bytes
     records: _containers.RepeatedCompositeFieldContainer[BatchedRecord]
-    def __init__(self, batch: _Optional[int] = ..., height: _Optional[int] = ..., count: _Optional[int] = ..., rows: _Optional[bytes] = ..., records: _Optional[_Iterable[_Union[BatchedRecord, _Mapping]]] = ...) -> None: ...
+    gateway: bytes
+    def __init__(self, batch: _Optional[int] = ..., height: _Optional[int] = ..., count: _Optional[int] = ..., rows: _Optional[bytes] = ..., records: _Optional[_Iterable[_Union[BatchedRecord, _Mapping]]] = ..., gateway: _Optional[bytes] = ...) -> None: ...
 
 class BatchedRecord(_message.Message):
     __slots__ = ("record", "index", "path")
