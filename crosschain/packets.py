@@ -153,10 +153,13 @@ class Totals:
     reports: int = 0
     transactions: int = 0
     refusals: int = 0
+    alarms: int = 0
+    """Findings that the chain's supervision templates reported (docs/spec/watch.md)."""
 
     def payload(self) -> dict[str, Value]:
         """A canonical map."""
-        return {"reports": self.reports, "transactions": self.transactions, "refusals": self.refusals}
+        counted: dict[str, Value] = {"reports": self.reports, "transactions": self.transactions}
+        return {**counted, "refusals": self.refusals, "alarms": self.alarms}
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +203,7 @@ SUBJECT_KINDS: Mapping[str, Kind] = {
 _DIRECTIVE = Record({"deadline_ms": _COUNT, "reference": Text(MAX_REFERENCE_BYTES), **SUBJECT_KINDS})
 _ANSWER = Record({"sequence": _COUNT, "packet": HASH, "document": HASH, "reference": Text(MAX_REFERENCE_BYTES)})
 _ACK = Record({"sequence": _COUNT, "packet": HASH, "code": Integer(0, 65_535)})
-_TOTALS = Record({"reports": _COUNT, "transactions": _COUNT, "refusals": _COUNT})
+_TOTALS = Record({"reports": _COUNT, "transactions": _COUNT, "refusals": _COUNT, "alarms": _COUNT})
 _TAKEN = Record({"next": _COUNT, "height": _COUNT})
 _REPORT = Record(
     {
@@ -276,7 +279,7 @@ def read_report(payload: bytes) -> Report:
         cast(int, row["refusals"]),
         cast(bytes, row["events"]),
         cast(int, row["event_count"]),
-        Totals(totals["reports"], totals["transactions"], totals["refusals"]),
+        Totals(totals["reports"], totals["transactions"], totals["refusals"], totals["alarms"]),
         cast(int, row["supervisory_height"]),
         cast(int, row["directives_executed"]),
     )

@@ -15,6 +15,7 @@ from chain_core.execution.contract import BlockOutcome, Contract, Lane
 from chain_core.types.genesis import Genesis
 from chain_core.types.ids import MAIN_LEDGER
 from chain_core.types.transaction import TransactionBody
+from contracts.watch.hook import FIRED, WATCH_HOOK, count_of
 from crosschain.following import decode_position
 from crosschain.packets import REPORT_CHANNEL, REPORT_KIND, REPORTING, SUPERVISION, Report, Totals
 
@@ -42,8 +43,9 @@ class Reporting(Contract):
         if not codes:
             return
         refusals = sum(1 for code in codes if code != Code.OK)
+        alarms = count_of(ctx.read(WATCH_HOOK, FIRED))
         before = read_totals(ctx.get(b"t"))
-        totals = Totals(before.reports + 1, before.transactions + len(codes), before.refusals + refusals)
+        totals = Totals(before.reports + 1, before.transactions + len(codes), before.refusals + refusals, alarms)
         ctx.put(b"t", encode_value(totals.payload()))
         followed = decode_position(ctx.read(SUPERVISION, b"s"))
         report = Report(
@@ -76,4 +78,4 @@ def read_totals(raw: bytes | None) -> Totals:
     if raw is None:
         return Totals()
     row = cast(Mapping[str, int], decode_map(raw, "totals"))
-    return Totals(row["reports"], row["transactions"], row["refusals"])
+    return Totals(row["reports"], row["transactions"], row["refusals"], row["alarms"])

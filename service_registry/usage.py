@@ -15,6 +15,7 @@ from chain_core.execution.context import CallContext
 from chain_core.types.values import Value
 from service_registry.authority import Read
 from service_registry.bodies import CODES, REPLIED, AccessCode
+from service_registry.market_counts import count_market
 from service_registry.records import DRAFT, SERVICES, TESTED, Version, decode, definition_key, version_key
 
 KEEP_MONTHS = 24
@@ -110,6 +111,7 @@ def count_usage(
 ) -> None:
     """Adds calls, by code, to the statement of their month and to the count of their day."""
     month = month_of(day)
+    count_market(ctx, service, codes)
     key = usage_key(service, consumer, month)
     raw = ctx.get(key)
     usage = decode_usage(raw)

@@ -26,6 +26,8 @@ from supervisory_chain.identity_register import IdentityRegister
 from supervisory_chain.inbox import Inbox
 from supervisory_chain.lookups import LOOKUPS, Lookups
 from supervisory_chain.probes import PROBES, Probes
+from supervisory_chain.risk.contract import Risk
+from supervisory_chain.risk.indicators import RISK
 from supervisory_chain.successors import SUCCESSORS, Successors
 
 
@@ -51,6 +53,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
             Inbox(types),
             Lookups(),
             Probes(),
+            Risk(),
             Services(),
             Successors(),
         ),
@@ -61,6 +64,7 @@ def supervisory_assembly(genesis: Genesis, other_types: Sequence[ClientType] = (
             DIRECTIVES: (CASES, SERVICES),
             INBOX: (CASES, CHANNEL, CODES, DIRECTIVES, IDENTITIES),
             PROBES: (CASES,),
+            RISK: (CASES,),
             SUCCESSORS: (CHAINS, CHANNEL, CLIENTS, DIRECTIVES, INBOX),
         },
         protected=(LOOKUPS, SERVICES),

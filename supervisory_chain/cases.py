@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from chain_core.codec.seen import state_key
-from chain_core.codec.values import decode_map, encode_value
+from chain_core.codec.values import decode_map, decode_value, encode_value
 from chain_core.execution.arguments import HASH, Integer, Kind, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Contract, Lane, Method, RuleText
@@ -16,6 +16,16 @@ from crosschain.packets import CASES, MAX_REFERENCE_BYTES, count_in
 from supervisory_chain.admission import CSRC
 
 OPEN, CLOSED = "open", "closed"
+RISK_ALARM = "risk_alarm"
+SLIGHT, MIDDLE, GRAVE = 1, 2, 3
+SEVERITIES: Mapping[str, int] = {
+    "fork": GRAVE,
+    "equivocators": GRAVE,
+    "conflicting_packet": GRAVE,
+    "answered_late": SLIGHT,
+    "passed_over": SLIGHT,
+}
+"""Of kinds of case; the others are middle ones."""
 
 RULES: Mapping[str, RuleText] = {
     "cases.unknown": RuleText("没有编号为 {0} 的案件", "there is no case {0} of this chain"),
@@ -45,6 +55,7 @@ class Cases(Contract):
             ctx.refuse("cases.closed", number)
         decided: dict[str, Value] = {"status": CLOSED, "closed_by": ctx.account, "reference": args["reference"]}
         ctx.put(_place(chain, number), encode_value({**row, **decided}))
+        _count_open(ctx, chain, cast(str, row["kind"]), -1)
         ctx.emit("closed", chain=chain, number=number)
 
 
@@ -57,7 +68,11 @@ def open_case(ctx: CallContext, chain: bytes, kind: str, facts: Mapping[str, Val
 
 def add_fact(ctx: CallContext, chain: bytes, number: int, name: str, fact: Value) -> None:
     """Enters what became known of a case later on, whatever its status; the facts it opened with stay."""
-    space = ctx.within(CASES)
+    enter_fact(ctx.within(CASES), chain, number, name, fact)
+
+
+def enter_fact(space: Namespace, chain: bytes, number: int, name: str, fact: Value) -> None:
+    """The same within this contract's state."""
     row = decode_map(space.get(_place(chain, number)) or b"", "case")
     facts = cast(Mapping[str, Value], row["facts"])
     space.put(_place(chain, number), encode_value({**row, "facts": {name: fact, **facts}}))
@@ -77,7 +92,28 @@ def enter_case(space: Namespace, ctx: CallContext, chain: bytes, kind: str, fact
     }
     space.put(_place(chain, number), encode_value(row))
     space.put(b"n" + chain, encode_value(number + 1))
+    _count_open(space, chain, kind, 1)
     return number
+
+
+def open_place(chain: bytes) -> bytes:
+    """Key inside ``cases`` of how many are open by severity: slight, middle, grave; risk alarms are not counted."""
+    return b"o" + chain
+
+
+def decode_open(raw: bytes | None) -> tuple[int, int, int]:
+    """Those counts, zero of None."""
+    slight, middle, grave = (0, 0, 0) if raw is None else cast(Sequence[int], decode_value(raw, "open cases"))
+    return slight, middle, grave
+
+
+def _count_open(space: Namespace, chain: bytes, kind: str, change: int) -> None:
+    if kind == RISK_ALARM:
+        return  # an alarm about open cases would keep itself up
+    counts: list[Value] = [*decode_open(space.get(open_place(chain)))]
+    at = SEVERITIES.get(kind, MIDDLE) - 1
+    counts[at] = cast(int, counts[at]) + change
+    space.put(open_place(chain), encode_value(counts))
 
 
 def count_key(chain: bytes) -> bytes:

@@ -43,6 +43,7 @@ from supervisory_chain.regulating.channel_cli import app as channel_app
 from supervisory_chain.regulating.clients_cli import app as clients_app
 from supervisory_chain.regulating.desk_cli import app as desk_app
 from supervisory_chain.regulating.directives_cli import app as directives_app
+from supervisory_chain.regulating.risk_cli import app as risk_app
 from supervisory_chain.successor_cli import app as successor_app
 
 app = typer.Typer(help="The regulator's chain 监管链: make it, and ask what it has verified.", no_args_is_help=True)
@@ -56,6 +57,7 @@ app.add_typer(cases_app, name="cases")
 app.add_typer(channel_app, name="channel")
 app.add_typer(desk_app, name="desk")
 app.add_typer(directives_app, name="directives")
+app.add_typer(risk_app, name="risk")
 app.add_typer(clients_app, name="clients")
 app.add_typer(resolver_app("supervisory"), name="resolver")
 

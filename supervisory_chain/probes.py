@@ -70,7 +70,7 @@ class Probes(Contract):
         record = {} if raw is None else read_chain(raw)
         if not record or record["status"] in (SUCCEEDED, WITHDRAWN):
             ctx.refuse("probes.no_chain", chain)
-        kept = ctx.get(_place(chain))
+        kept = ctx.get(probed_place(chain))
         known = {"endpoints": [], "versions": []} if kept is None else decode_map(kept, "probes")
         rows = _registered(record, cast(Sequence[Mapping[str, Value]], known["endpoints"]))
         versions = list(cast(Sequence[Value], known["versions"]))
@@ -87,7 +87,7 @@ class Probes(Contract):
             rows[node] = _after(ctx, chain, rows[node], one, fault, followed)
             if not fault and one["version"]:
                 versions = _versions(ctx, chain, versions, node, cast(str, one["version"]))
-        ctx.put(_place(chain), encode_value({"endpoints": list(rows.values()), "versions": versions}))
+        ctx.put(probed_place(chain), encode_value({"endpoints": list(rows.values()), "versions": versions}))
         ctx.emit("probed", chain=chain, endpoints=len(seen))
 
 
@@ -110,7 +110,7 @@ def failing(raw: bytes | None) -> int:
 
 def probed_key(chain: bytes) -> bytes:
     """Full state key of what is known of a chain's endpoints."""
-    return state_key(PROBES, _place(chain))
+    return state_key(PROBES, probed_place(chain))
 
 
 def _registered(record: Mapping[str, Value], known: Sequence[Mapping[str, Value]]) -> dict[str, Mapping[str, Value]]:
@@ -156,5 +156,6 @@ def _versions(ctx: CallContext, chain: bytes, known: list[Value], node: str, ver
     return [*known, row][-KEPT_VERSIONS:]
 
 
-def _place(chain: bytes) -> bytes:
+def probed_place(chain: bytes) -> bytes:
+    """Key inside ``probes`` of what is known of a chain's endpoints."""
     return b"e" + chain

@@ -24,6 +24,9 @@ from contracts.watch.contract import LIST, RECORD, TREE, WATCH, record_of
 from contracts.watch.rule import LIMITS, OBSERVED, Rule, compile_rule
 from contracts.watch.view import RuleView
 
+WATCH_HOOK = "watch-rules"
+FIRED = b"t"
+"""Key of how often all rules together fired."""
 _MEMORY, _COUNT = b"d", b"n"
 _MAX_FACTS, _MAX_FACT = 6, 128
 
@@ -41,7 +44,7 @@ class _On(NamedTuple):
 class WatchHook(Hook):
     """Runs after each call of a business contract, and after the market's own rules."""
 
-    name = "watch-rules"
+    name = WATCH_HOOK
     rules: Mapping[str, RuleText] = {}
 
     def __init__(self, shipped: Sequence[bytes]) -> None:
@@ -99,9 +102,14 @@ class WatchHook(Hook):
             return
         if what == "refuse":
             ctx.refuse(f"{rule.id}.{reason}", *facts)
-        key = _COUNT + rule.id.encode("utf-8")
-        ctx.put(key, (int.from_bytes(ctx.get(key) or b"\0", "big") + 1).to_bytes(8, "big"))
+        for key in (_COUNT + rule.id.encode("utf-8"), FIRED):
+            ctx.put(key, (count_of(ctx.get(key)) + 1).to_bytes(8, "big"))
         ctx.emit("rule_fired", rule=rule.id, version=rule.version, reason=reason, facts=facts)
+
+
+def count_of(raw: bytes | None) -> int:
+    """A count as kept, zero of None."""
+    return int.from_bytes(raw or b"\0", "big")
 
 
 def _verdict(rule: Rule, verdict: Any) -> tuple[str, str, list[Value]]:

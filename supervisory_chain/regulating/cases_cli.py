@@ -14,7 +14,7 @@ from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.values import Value
 from crosschain.channel import AFTER_REFUND, CONFLICTING, EARLY, LATE, PASSED_OVER
 from crosschain.packets import count_in
-from supervisory_chain.cases import OPEN, Cases, case_key, count_key
+from supervisory_chain.cases import OPEN, RISK_ALARM, Cases, case_key, count_key
 from supervisory_chain.regulating.common import (
     ACCOUNT,
     CHAIN,
@@ -49,6 +49,7 @@ KINDS = {
     "overdue_rectification": "整改逾期 overdue_rectification",
     "endpoint_drift": "接入点异常 endpoint_drift",
     "overdue_patch": "补丁逾期 overdue_patch",
+    RISK_ALARM: "风险报警 risk_alarm",
     "unannounced_change": "未通知的变更 unannounced_change",
     CONFLICTING: "请求冲突 conflicting_request",
     PASSED_OVER: "跳过请求 passed_over",

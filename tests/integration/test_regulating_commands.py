@@ -20,6 +20,7 @@ from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.cli import app
 from supervisory_chain.regulating import common
 from supervisory_chain.regulating.common import clock
+from supervisory_chain.risk.thresholds import INDICATORS
 from tests.integration.network import now_ms
 from tests.integration.served_chain import ServedNode
 from tests.unit.crosschain.chains import Layers, account, op, private_key
@@ -150,10 +151,36 @@ def test_many_directives_and_cases_are_read_by_pages(
         at_once, few = await asked("directives", "list", "BJ")
         assert [row["sequence"] for row in at_once["directives"]] == list(range(5))
         open_cases, few_cases = await asked("cases", "list", "--chain", "BJ")
-        assert [row["case"] for row in open_cases["cases"]] == list(range(5))
+        kinds = [row["kind"] for row in open_cases["cases"]]
+        assert kinds == ["overdue_directive"] * 5 + ["risk_alarm"], "so many of them are an alarm"
         monkeypatch.setattr(common, "KEYS_AT_ONCE", 2)
         assert await asked("directives", "list", "BJ") == (at_once, few + 2)
         assert await asked("cases", "list", "--chain", "BJ") == (open_cases, few_cases + 2)
+
+    told(layers, tmp_path, story)
+
+
+def test_a_risk_alarm_shows_with_its_threshold(layers: Layers, tmp_path: Path) -> None:
+    async def story(office: Office) -> None:
+        layers.business("S1")
+        office.carry_up()
+        shown = (await office.run("risk", "show", "BJ"))["markets"][0]["indicators"]
+        assert {row["indicator"]: row["alarm"] for row in shown} == dict.fromkeys(INDICATORS)
+        words = ["risk", "set", "lag_ms", "--raise-at", "1", "--clear-at", "0", "--severity", "3"]
+        for who, waits in (("csrc-1", True), ("csrc-2", False)):
+            assert (await office.run(*words, who=who))["waits_for_another_officer"] is waits
+        assert (await office.run("risk", "assess", "BJ", who="csrc-1"))["alarms"] == ["lag_ms"]
+        (market,) = (await office.run("risk", "show"))["markets"]
+        row = next(row for row in market["indicators"] if row["indicator"] == "lag_ms")
+        assert (row["raise_at"], row["alarm"]["case"]) == (1, 0) and row["value"] >= 1
+        text = await office.run("risk", "show", human=True)
+        assert "报警 ALARM #0" in text and "业务 business" in text
+        text = await office.run("cases", "list", "--open", human=True)
+        assert "风险报警 risk_alarm" in text and "indicator lag_ms" in text
+        text = await office.run("risk", "thresholds", human=True)
+        assert "lag_ms" in text and "3600000" in text
+        assert "no indicator" in await office.run("risk", "set", "weather", *words[3:], who="csrc-1")
+        assert "not followed" in await office.run("risk", "show", "00" * 32)
 
     told(layers, tmp_path, story)
 

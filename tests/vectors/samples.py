@@ -190,7 +190,7 @@ class Samples:
             "refusals": 1,
             "events": merkle_root([encode_value([["kernel", "moved", {"quantity": 1_000}]]), encode_value([])]),
             "event_count": 2,
-            "totals": {"reports": 1, "transactions": 2, "refusals": 1},
+            "totals": {"reports": 1, "transactions": 2, "refusals": 1, "alarms": 0},
             "supervisory_height": 5,
             "directives_executed": 1,
         }

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.types.transaction import Operation
@@ -14,6 +15,7 @@ from contracts.engine.nodes import encode_tree
 from contracts.engine.parser import parse_template
 from contracts.engine.refusals import TemplateRefused
 from contracts.watch.catalogue import SOURCES, TREES, shipped_rules
+from contracts.watch.hook import FIRED, WATCH_HOOK, count_of
 from contracts.watch.rule import compile_rule
 from tests.unit.contracts.market import MONDAY, Market, account, op, transfer
 
@@ -96,6 +98,7 @@ def test_often_on_one_day_is_reported_once() -> None:
         market.ok(A, transfer(security, C, 1))
         said += fired(market)
     assert [row["reason"] for row in said] == ["too_often"] and said[0]["facts"][2] == 3
+    assert count_of(market.state.get(state_key(WATCH_HOOK, FIRED))) == 1, "reports carry it to the regulator"
 
 
 def test_concentration_is_reported_when_it_is_reached() -> None:

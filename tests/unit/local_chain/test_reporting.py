@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from chain_core.codec.proofs import decode_packet
 from chain_core.codec.values import encode_value
 from chain_core.crypto.merkle import merkle_root
 from chain_core.execution.codes import Code
 from chain_core.types.transaction import Operation
 from crosschain.packets import Report, Totals, read_report, sent_key
+from local_chain import reporting
 from local_chain.reporting import read_totals, totals_key
 from tests.unit.crosschain.chains import Layers, account, op, security
 
@@ -61,6 +64,13 @@ def test_totals_count_since_genesis_and_say_how_far_the_regulator_is_followed(la
     assert read_totals(layers.local.store.get(totals_key())) == second.totals
 
 
+def test_findings_of_supervision_templates_are_counted(layers: Layers, monkeypatch: pytest.MonkeyPatch) -> None:
+    layers.business("S1")
+    monkeypatch.setattr(reporting, "count_of", lambda raw: 3 if raw is None else -1)
+    layers.business("S2")
+    assert [report.totals.alarms for height in (1, 2) for report in reports(layers, height)] == [0, 3]
+
+
 def test_a_block_of_border_and_business_counts_its_business_only(layers: Layers) -> None:
     local = layers.local
     local.block(local.sign("operator", security("S1")), local.sign("courier", layers.update_down(0, 0)))
@@ -78,4 +88,6 @@ def test_a_refused_mixture_of_lanes_is_business(layers: Layers) -> None:
 
 def test_nobody_can_call_it(layers: Layers) -> None:
     assert layers.local.one("operator", Operation("reporting", "report", {})).code == Code.UNKNOWN_METHOD
-    assert encode_value(Totals().payload()) == encode_value({"reports": 0, "transactions": 0, "refusals": 0})
+    assert encode_value(Totals().payload()) == encode_value(
+        {"reports": 0, "transactions": 0, "refusals": 0, "alarms": 0}
+    )

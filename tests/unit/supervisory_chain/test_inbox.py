@@ -39,7 +39,7 @@ def test_a_report_arrives_with_its_header_in_one_transaction(layers: Layers) -> 
     assert up(layers, layers.headers_up(1, 2), layers.packets_up(1), layers.packets_up(2)).code == Code.OK
     last = cast(dict[str, Value], tally(layers)["last"])
     assert (last["height"], last["transactions"], last["refusals"]) == (2, 1, 1)
-    assert last["totals"] == {"reports": 2, "transactions": 3, "refusals": 1}
+    assert last["totals"] == {"reports": 2, "transactions": 3, "refusals": 1, "alarms": 0}
     assert last["events"] == merkle_root(layers.local.store.events(2))
     assert {name: tally(layers)[name] for name in ("reports", "transactions", "refusals", "unreadable")} == {
         "reports": 2,

@@ -1,0 +1,44 @@
+"""Calls of all services of a market's chain, and those that ended by its publishers' fault (docs/spec/risk.md §1)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import cast
+
+from chain_core.codec.values import decode_map, encode_value
+from chain_core.execution.context import CallContext
+from service_registry.authority import find_service
+from service_registry.bodies import AccessCode
+
+AT_FAULT = (AccessCode.SERVICE_ERROR, AccessCode.UNREACHABLE, AccessCode.BAD_REPLY, AccessCode.BAD_RESPONSE)
+"""Codes of calls that the publisher's side failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """Since genesis."""
+
+    calls: int = 0
+    failures: int = 0
+
+
+def counted_place(chain: bytes) -> bytes:
+    """Key inside ``services`` of a chain's counts."""
+    return b"#" + chain
+
+
+def decode_counted(raw: bytes | None) -> Counted:
+    """The counts, zero of None."""
+    return Counted() if raw is None else Counted(**cast(Mapping[str, int], decode_map(raw, "calls of a market")))
+
+
+def count_market(ctx: CallContext, service: bytes, codes: Sequence[int]) -> None:
+    """Adds calls, by access code, to the counts of the chain that the service's publisher belongs to."""
+    found = find_service(ctx.read, service)
+    if found is None:
+        return
+    before = decode_counted(ctx.get(counted_place(found.chain)))
+    failures = sum(codes[code] for code in AT_FAULT)
+    after = Counted(before.calls + sum(codes), before.failures + failures)
+    ctx.put(counted_place(found.chain), encode_value(asdict(after)))

@@ -1,0 +1,1 @@
+"""Risk indicators of the markets, their thresholds and alarms (docs/spec/risk.md)."""
