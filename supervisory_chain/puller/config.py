@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from chain_core.network.access import Records
 from chain_core.network.identity import require_loopback
+from chain_core.node.chain_view import ChainView
+from chain_core.node.client_security import configured
 from chain_core.node.config import read_genesis
 from chain_core.node.key_protection import KeysSection
 from chain_core.node.revocation import RevocationLists
@@ -15,10 +17,12 @@ from chain_core.node.service_port import PLAINTEXT_PORT, PortSection, ServicePor
 from chain_core.types.errors import LocalFault
 from crosschain.jrt0314.endpoint import Credentials, HttpEndpoint, read_token
 from crosschain.jrt0314.service_names import CROSSLOG
-from service_registry.config import LogSection
+from service_registry.chain import Account, RegistryChain
+from service_registry.config import ActorSection, ChainSection, KeyPair, LogSection
 from service_registry.config import load as load_file
-from supervisory_chain.puller.log import KEEP_ENTRIES
+from supervisory_chain.puller.log import KEEP_ENTRIES, Book
 from supervisory_chain.puller.pulling import Market
+from supervisory_chain.puller.reporting import Reporter
 
 SEE = "see docs/spec/node-interface.md §6"
 
@@ -72,12 +76,21 @@ class LogServiceSection(PortSection):
         return self
 
 
+class ReportSection(_Section):
+    """[report]: the supervisory chain, and who tells it how the data stand (docs/spec/risk.md)."""
+
+    supervisory: ChainSection
+    actor: ActorSection
+    every_s: int = Field(default=60, ge=5, le=86_400)
+
+
 class PullerConfig(_Section):
     """puller.toml."""
 
     database: str
     chain: list[MarketSection] = Field(min_length=1, max_length=64)
     log_service: LogServiceSection | None = None
+    report: ReportSection | None = None
     metrics: str = ""
     """Loopback address of the metrics page."""
     poll_ms: int = Field(default=1_000, ge=50, le=600_000)
@@ -120,6 +133,18 @@ class PullerConfig(_Section):
             read_genesis(self.path(one.genesis))[1] if one.genesis else b"",
             {row.id: bytes.fromhex(row.pub_key)[1:] for row in one.validators},
         )
+
+    def reporter(self, book: Book) -> Reporter | None:
+        """Who reports, None without the section. Raises ConfigRefused, KeyFileRefused, CertificateFileRefused."""
+        section = self.report
+        if section is None:
+            return None
+        raw, unlock = read_genesis(self.path(section.supervisory.genesis))[1], self.keys.unlock(self.directory)
+        named = section.supervisory.credentials
+        security = configured(self.path(named) if named else None, raw, unlock)
+        key = KeyPair.load(self.path(section.actor.key), unlock)
+        who = Account(bytes.fromhex(section.actor.account), key.private, key.public)
+        return Reporter(RegistryChain(ChainView(raw), section.supervisory.nodes, security), who, book, section.every_s)
 
     def port(self, records: Records) -> ServicePort:
         """How the log's port is protected. Raises ConfigRefused, KeyFileRefused, CertificateFileRefused."""

@@ -154,6 +154,8 @@ async def run(config: PullerConfig, ready: Callable[[str], None] = lambda _: Non
     if config.metrics:
         await metrics.start(config.metrics)
     work = [_follow(puller, market, config.poll_ms / 1_000) for market in markets]
+    reporter = config.reporter(book)
+    work += [reporter.run(markets, puller.tips)] if reporter is not None else []
     work += [_rotate(book, config.keep_entries), *([port.watch()] if port is not None else [])]
     tasks = [asyncio.create_task(one) for one in work]
     ready(f"READY chains={len(markets)} log={address or 'none'}")
@@ -167,5 +169,7 @@ async def run(config: PullerConfig, ready: Callable[[str], None] = lambda _: Non
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await end()
+        if reporter is not None:
+            await reporter.chain.close()
         await metrics.stop()
         book.close()

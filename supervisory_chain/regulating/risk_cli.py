@@ -140,7 +140,7 @@ def assess(
 
     async def after(client: VerifyingClient) -> render.Row:
         _, (raw,) = await client.state([state_key(RISK, alarms_place(await chain_of(client, chain)))])
-        return {"alarms": [] if raw is None else sorted(cast(dict[str, Value], decode_map(raw, "alarms")))}
+        return {"alarms": [] if raw is None else sorted(decode_map(raw, "alarms"))}
 
     acting = Acting(account, key, passphrase, node, genesis, as_json)
     act(Risk(), "assess", args, {"chain": chain}, acting, "look at `supervisory risk show`", after)

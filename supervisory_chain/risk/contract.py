@@ -12,8 +12,9 @@ from chain_core.execution.contract import Arguments, BlockOutcome, Contract, Lan
 from chain_core.types.values import Value
 from contracts.codes.regions import REGIONS
 from crosschain.packets import CASES, CHAINS
+from supervisory_chain.admission import CSRC
 from supervisory_chain.cases import RISK_ALARM, enter_case, enter_fact
-from supervisory_chain.chains import CSRC, is_followed
+from supervisory_chain.chains import is_followed
 from supervisory_chain.probes import INSPECTOR
 from supervisory_chain.risk.indicators import RISK, encode_window, measure, observation_place, window_place
 from supervisory_chain.risk.thresholds import INDICATORS, Threshold, decode_threshold, encode_threshold, stands

@@ -158,5 +158,5 @@ def read_observation(raw: bytes | None) -> Observation | None:
     if raw is None:
         return None
     row = decode_map(raw, "observation")
-    numbers = (cast(int, row[name]) for name in ("height", "tip", "rejected"))
-    return Observation(*numbers, cast(str, row["alarm"]), cast(int, row["time_ms"]))
+    height, tip, rejected, time_ms = (cast(int, row[name]) for name in ("height", "tip", "rejected", "time_ms"))
+    return Observation(height, tip, rejected, cast(str, row["alarm"]), time_ms)
