@@ -11,6 +11,7 @@ from chain_core.crypto.hashing import sm3
 from chain_core.execution.arguments import ACCOUNT, HASH, PUBLIC_KEY, Kind, Octets, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Method
+from chain_core.types.validator_set import same_entity
 from service_registry import records
 from service_registry.authority import find_application
 from service_registry.definition import LISTED, OPEN
@@ -66,12 +67,13 @@ def apply(ctx: CallContext, args: Arguments) -> None:
     status = after(ctx, step, NONE if former is None else former.status)
     owner = ctx.record_of(consumer)
     assert owner is not None, "a chain's registrant is an account"
-    if market == found.market or owner.entity == found.entity or consumer == found.publisher:
+    entity = same_entity(owner.entity)
+    if market == found.market or entity == same_entity(found.entity) or consumer == found.publisher:
         ctx.refuse("services.same_side")
     if definition.permission == LISTED and market not in definition.markets:
         ctx.refuse("services.not_listed", market)
     for number in filter(None, (found.version, found.draft)):
-        if version_of(ctx, service, number).tester_entity == owner.entity:
+        if same_entity(version_of(ctx, service, number).tester_entity) == entity:
             ctx.refuse("services.tested_it", owner.entity)
     require_certificates(ctx, found, consumer)
     if former is None:

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from chain_core.execution.account_records import ACCOUNTS, ACTIVE, AccountRecord, decode_record
+from chain_core.types.validator_set import same_entity
 from crosschain.packets import ALL_SERVICES
 from service_registry.halts import halting, halts_key, left_key
 from service_registry.records import (
@@ -93,11 +94,13 @@ def find_application(read: Read, service: bytes, consumer: bytes) -> Application
 def is_independent(read: Read, service: bytes, found: Service, tester: bytes) -> bool:
     """Whether a tester's account and entity are neither the publisher's nor those of anybody who ever applied."""
     record = account_record(read, tester)
-    if record is None or tester == found.publisher or record.entity == found.entity:
+    if record is None or tester == found.publisher or same_entity(record.entity) == same_entity(found.entity):
         return False
     for consumer in decode_consumers(read(SERVICES, consumers_key(service))):
         application = find_application(read, service, consumer)
-        if consumer == tester or (application is not None and application.entity == record.entity):
+        if consumer == tester:
+            return False
+        if application is not None and same_entity(application.entity) == same_entity(record.entity):
             return False
     return True
 

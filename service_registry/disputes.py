@@ -60,6 +60,8 @@ FAULTY, STRUCK, UPHELD = "faulty", "struck", "upheld"
 OPEN, KEPT, WITHDRAWN, BROKEN = "open", "kept", "withdrawn", "broken"
 """States of a claim."""
 ANSWER_MS = 3 * 86_400_000
+CLAIM_MS = KEEP_MS - ANSWER_MS - 86_400_000
+"""So long after its deadline a promise is claimed: until the answer is due the batch it is in is kept."""
 _MAX_DETAIL = 120
 
 
@@ -211,7 +213,7 @@ def claim_record(ctx: CallContext, args: Arguments) -> None:
     now_ms = ctx.block.time_ms
     if now_ms <= promise.deadline_ms:
         ctx.refuse("services.claim_early", promise.deadline_ms)
-    if now_ms > promise.deadline_ms + KEEP_MS:
+    if now_ms > promise.deadline_ms + CLAIM_MS:
         ctx.refuse("services.claim_late", promise.deadline_ms)
     former = ctx.get(claim_key(raw))
     if former is not None:

@@ -11,7 +11,6 @@ from typing import cast
 
 from chain_core.codec.values import decode_value, encode_value
 from chain_core.execution.context import CallContext
-from chain_core.types.values import Value
 from service_registry.authority import Read
 from service_registry.records import SERVICES, Certificate, certificate_key, decode
 
@@ -26,12 +25,20 @@ def former_key(account: bytes) -> bytes:
 
 
 def replace_key(ctx: CallContext, account: bytes, key: bytes) -> None:
-    """Remembers the account's trusted key, when ``key`` is about to take its place."""
+    """Remembers the account's trusted key, when ``key`` is about to take its place.
+
+    Refuses with services.key_changes what would make a key unknown whose batches may still come: by changing keys
+    nobody voids calls that a gateway has promised to record.
+    """
     raw = ctx.get(certificate_key(account))
     old = b"" if raw is None else decode(Certificate, raw).key
-    if old and old != key:
-        kept: list[Value] = [[old, ctx.block.time_ms], *cast(list[Value], _former(ctx.read, account))]
-        ctx.put(former_key(account), encode_value(kept[:MAX_FORMER]))
+    if not old or old == key:
+        return
+    now_ms = ctx.block.time_ms
+    kept = [(old, now_ms), *((one, until_ms) for one, until_ms in _former(ctx.read, account) if one != old)]
+    if len(kept) > MAX_FORMER and kept[MAX_FORMER][1] >= now_ms - LATE_MS:
+        ctx.refuse("services.key_changes", MAX_FORMER)
+    ctx.put(former_key(account), encode_value([[one, until_ms] for one, until_ms in kept[:MAX_FORMER]]))
 
 
 def signed_lately(read: Read, account: bytes, key: bytes, now_ms: int) -> bool:

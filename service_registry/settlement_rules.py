@@ -23,7 +23,11 @@ SETTLEMENT_RULES: Mapping[str, RuleText] = {
     "services.claim_malformed": RuleText("承诺不正确：{0}", "the promise is wrong: {0}"),
     "services.claim_signature": RuleText("承诺的签名无效", "the promise is not signed by a key of the gateway"),
     "services.claim_early": RuleText("承诺期限 {0} 未到", "the promise's deadline {0} has not passed"),
-    "services.claim_late": RuleText("承诺期限 {0} 已过三十一日", "the deadline {0} passed more than 31 days ago"),
+    "services.claim_late": RuleText("承诺期限 {0} 已过二十七日", "the deadline {0} passed more than 27 days ago"),
+    "services.key_changes": RuleText(
+        "七日内受信任密钥更换不得超过 {0} 次，尚有调用待批量记录",
+        "{0} trusted keys were replaced within 7 days: calls signed by them may still wait for their batch",
+    ),
     "services.claim_party": RuleText("只有承诺的{0}可以办理", "only the promise's {0} may do this"),
     "services.claim_state": RuleText("状态 {0} 下不能执行 {1}", "in the state {0} there is no {1}"),
     "services.claim_unknown": RuleText("没有该承诺的主张", "nobody claimed this promise"),

@@ -17,6 +17,7 @@ from chain_core.execution.account_records import ACTIVE, AccountRecord, decode_r
 from chain_core.execution.codes import Code, Refused
 from chain_core.execution.key_purposes import is_accounts, is_validators
 from chain_core.execution.overlay import Namespace
+from chain_core.types.validator_set import same_entity
 
 GOVERNOR, REGISTRAR = "governor", "registrar"
 GOVERNANCE_ROLES = frozenset((GOVERNOR, REGISTRAR))
@@ -105,9 +106,9 @@ class Registry:
         return [] if raw is None else list(cast(Sequence[bytes], decode_value(raw, "governors")))
 
     def voters(self) -> Mapping[bytes, str]:
-        """The governors who can vote now, with their entities."""
+        """The governors who can vote now, with their entities in one spelling."""
         found = {account: self.record(account) for account in self.governors()}
-        return {account: record.entity for account, record in found.items() if record.status == ACTIVE}
+        return {account: same_entity(record.entity) for account, record in found.items() if record.status == ACTIVE}
 
     def set_grantable(self, roles: Sequence[str]) -> None:
         """The roles a registrar may give (genesis)."""

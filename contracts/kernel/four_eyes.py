@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from chain_core.execution.context import CallContext
+from chain_core.types.validator_set import same_entity
 
 GOVERNOR = "governor"
 
@@ -12,6 +13,7 @@ def require_second_house(ctx: CallContext) -> None:
 
     The engine has checked the cosigners' keys, and that their accounts are active.
     """
-    cosigners = (ctx.record_of(account) for account in ctx.cosigners)
-    if not any(record and GOVERNOR in record.roles and record.entity != ctx.entity for record in cosigners):
+    records = (ctx.record_of(account) for account in ctx.cosigners)
+    houses = (same_entity(record.entity) for record in records if record and GOVERNOR in record.roles)
+    if all(house == same_entity(ctx.entity) for house in houses):
         ctx.refuse("kernel.four_eyes")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
+from chain_core.execution.account_records import ACCOUNTS, decode_record, encode_record
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 from contracts.codes.investor import CATEGORIES, PATTERN, investor_code_fault
@@ -69,6 +73,14 @@ def test_one_account_a_code_and_one_code_an_account(market: Market) -> None:
     assert market.refused("operator", bind(B, "q000000001")) == "kernel.bad_code"
     assert market.refused("operator", bind("nobody", OTHER)) == "kernel.unknown_party"
     assert market.refused(A, bind(A, OTHER)) == "12", "the operator's alone"
+
+
+def test_another_spelling_is_no_second_house(market: Market) -> None:
+    market.ok("operator", bind(A, CODE))
+    place = state_key(ACCOUNTS, b"a" + account("governor-2"))
+    record = decode_record(market.state[place])
+    market.state[place] = encode_record(replace(record, entity="Exchange\u3000House"))
+    assert market.refused("operator", unbind(A), cosigners=TWO) == "kernel.four_eyes"
 
 
 def test_a_wrong_binding_takes_two_houses_to_end(market: Market) -> None:

@@ -1,8 +1,12 @@
 """Stories of votes: four eyes, delay, expiry, changing one's mind (docs/spec/execution.md §8)."""
 
+from dataclasses import replace
+
 import pytest
 
 from chain_core.codec.block import params_hash
+from chain_core.codec.seen import state_key
+from chain_core.execution.account_records import ACCOUNTS, decode_record, encode_record
 from chain_core.execution.codes import Code
 from chain_core.types.genesis import DEFAULT_PARAMETERS
 from chain_core.types.transaction import Operation
@@ -81,6 +85,17 @@ def test_four_eyes(approvals: int, approvers: tuple[str, ...], approved: bool) -
     for name in approvers:
         assert world.one(name, approve()).code == Code.OK
     assert proposal(world).status == ("approved" if approved else "open")
+
+
+def test_two_spellings_of_an_institution_are_one(world: World) -> None:
+    place = state_key(ACCOUNTS, b"a" + account("governor-3"))
+    record = decode_record(world.state[place])
+    world.state[place] = encode_record(replace(record, entity="\uff2fperator "))
+    world.one("governor-1", smaller())
+    assert world.one("governor-3", approve()).code == Code.OK
+    assert proposal(world).status == "open"
+    assert world.one("governor-4", approve()).code == Code.OK
+    assert proposal(world).status == "approved"
 
 
 def test_nobody_votes_on_his_own_or_twice(world: World) -> None:

@@ -12,6 +12,7 @@ from chain_core.codec.signed import derive_id
 from chain_core.codec.values import encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.providers import signing_provider
+from chain_core.execution.account_records import ACCOUNTS, decode_record, encode_record
 from chain_core.execution.codes import Code
 from chain_core.execution.executor import Executor
 from chain_core.types.genesis import DEFAULT_PARAMETERS, Genesis, GenesisAccount
@@ -83,6 +84,11 @@ def assertion_key(name: str) -> bytes:
     return signing_provider().sm2_public_key(private(name))
 
 
+def wide(name: str) -> str:
+    """The same institution to a reader, in full-width letters."""
+    return "".join(chr(ord(letter) + 0xFEE0) if letter.isalpha() else letter for letter in name)
+
+
 def chain_of(market: str) -> bytes:
     return sm3(b"genesis of " + market.encode())
 
@@ -145,6 +151,12 @@ class House:
     def halt(self, service: bytes, directive: str = "csrc/0", market: str = "BJ") -> None:
         """As the contract ``directives`` does when a halt is confirmed."""
         self.world.state[state_key(SERVICES, halts_key(service, market))] = encode_value([directive])
+
+    def spell(self, who: str, spelling: Callable[[str], str]) -> None:
+        """The registrar entered the account's legal entity in another spelling."""
+        place = state_key(ACCOUNTS, b"a" + account(who))
+        record = decode_record(self.world.state[place])
+        self.world.state[place] = encode_record(replace(record, entity=spelling(record.entity)))
 
     def certify(self, *names: str) -> House:
         for name in names:

@@ -13,7 +13,7 @@ from chain_core.execution.codes import Code
 from service_registry import applications
 from service_registry.records import SERVICES, Application, application_key, decode
 from tests.unit.execution.world import account
-from tests.unit.service_registry.house import SERVICE, House, assertion_key, prepared, refused
+from tests.unit.service_registry.house import SERVICE, House, assertion_key, prepared, refused, wide
 from tests.unit.service_registry.states import STEPS
 
 WRONG = "services.wrong_state"
@@ -59,6 +59,7 @@ def test_applications(states: dict[str, House], state: str, step: str) -> None:
 
 def test_who_cannot_apply(states: dict[str, House]) -> None:
     house = states["online"].branch()
+    house.spell("branch", wide)
     house.certify("branch", "second consumer")
     apply = {"service": SERVICE}
     assert refused(house.do("publisher", "apply", **apply, market="BJ"))[0] == "services.same_side"
@@ -102,9 +103,10 @@ def test_whoever_tested_it_does_not_consume_it(states: dict[str, House]) -> None
     house = states["draft"].branch()
     house.certify("consumer's tester")
     house.test("consumer's tester")
+    house.spell("consumer", wide)
     house.ok("publisher", "register", service=SERVICE)
     receipt = house.do("consumer", "apply", service=SERVICE, market="JS")
-    assert refused(receipt) == ("services.tested_it", ("Jiangsu market",))
+    assert refused(receipt) == ("services.tested_it", (wide("Jiangsu market"),))
 
 
 def test_both_sides_need_certificates(states: dict[str, House]) -> None:

@@ -17,6 +17,7 @@ from contracts.kernel.calendar import day_of
 from service_registry import replay
 from service_registry.batch_records import KEEP_MS, batch_key, batch_root, decode_batch, rows_hash, sum_up
 from service_registry.bodies import CODES, MAX_CALL_ID, NOT_CALLED, AccessCode, read_call
+from service_registry.parties import MAX_FORMER
 from service_registry.records import SERVICES
 from service_registry.usage import KEEP_MONTHS, Usage, decode_usage, encode_usage, month_of, months_before, usage_key
 from tests.unit.execution.world import account
@@ -156,6 +157,24 @@ def test_keys_changed_after_the_call_spoil_nothing(house: House) -> None:
     late.world.time_ms += 8 * DAY_MS
     made.args["rows"] = [{**made.rows[0], "day": cast(int, made.rows[0]["day"]) + 8}]
     assert refused(hand_in(late, made)) == ("services.batch_unknown", (0, "consumer's key"))
+
+
+def test_nobody_voids_his_calls_by_changing_keys(house: House) -> None:
+    """To and fro between two keys makes none unknown; a ninth one waits until nothing can wait for the first."""
+    made = two(house)
+    keys = sorted(assertion_key(f"key {number}") for number in range(MAX_FORMER + 1))
+    place = state_key("accounts", b"a" + account("consumer"))
+    fields = decode_map(house.world.state[place])
+    own = assertion_key("consumer")
+    fields["keys"] = {**cast(dict[str, Value], fields["keys"]), "assertion": cast(Value, sorted([own, *keys]))}
+    house.world.state[place] = encode_value(fields)
+    for key in [keys[0], own] * MAX_FORMER + keys[:-1]:
+        house.ok("consumer", "upload_certificate", key=key, certificate=bytes(32))
+    receipt = house.do("consumer", "upload_certificate", key=keys[-1], certificate=bytes(32))
+    assert refused(receipt) == ("services.key_changes", (MAX_FORMER,))
+    assert hand_in(house, made).code == Code.OK
+    house.world.time_ms += 8 * DAY_MS
+    house.ok("consumer", "upload_certificate", key=keys[-1], certificate=bytes(32))
 
 
 def test_batches_leave_when_their_records_can_be_disputed_no_longer(house: House) -> None:

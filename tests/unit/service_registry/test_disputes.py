@@ -18,11 +18,12 @@ from chain_core.execution.codes import Code
 from chain_core.types.transaction import Receipt
 from chain_core.types.values import Value
 from contracts.kernel.calendar import day_of
-from service_registry.batch_records import KEEP_MS, Judged, batch_root
+from service_registry.batch_records import Judged, batch_root
 from service_registry.bodies import AccessCode
 from service_registry.disputes import (
     ANSWER_MS,
     BROKEN,
+    CLAIM_MS,
     CLAIMS,
     DISPUTES,
     KEPT,
@@ -223,10 +224,23 @@ def test_a_gateway_answers_with_the_record(house: House) -> None:
     assert refused(house.do("nobody", "lapse_claim", **raw)) == ("services.claim_state", (KEPT, "lapse_claim"))
 
 
+def test_an_honest_gateway_can_answer_the_latest_claim_to_its_last_day(house: House) -> None:
+    made = recorded(house, house.record("consumer"))
+    claim = promise(house, made.records[0], deadline_ms=house.world.time_ms + 60_000)
+    latest = house.branch()
+    house.world.time_ms += CLAIM_MS + 59_000
+    house.ok("consumer", "claim_record", **claim)
+    house.world.time_ms += ANSWER_MS - 2_000
+    recorded(house, house.record("consumer"))
+    house.ok("gateway", "answer_claim", promise=claim["promise"], **made.evidence(0))
+    latest.world.time_ms += CLAIM_MS + 61_000
+    assert refused(latest.do("consumer", "claim_record", **claim))[0] == "services.claim_late"
+
+
 CLAIMED: dict[str, tuple[str, dict[str, Any], int, str]] = {
     "somebody else's": ("second consumer", {}, 0, "services.claim_party"),
     "before its deadline": ("consumer", {"deadline_ms": 1 << 50}, 0, "services.claim_early"),
-    "long after": ("consumer", {}, KEEP_MS + 1_000, "services.claim_late"),
+    "long after": ("consumer", {}, CLAIM_MS + 1_000, "services.claim_late"),
     "in a name that is no gateway's": ("consumer", {"gateway": account("tester")}, 0, "services.claim_signature"),
     "of no account": ("consumer", {"gateway": b"x" * 16}, 0, "services.claim_signature"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
 
@@ -34,6 +35,7 @@ from tests.unit.service_registry.house import (
     chain_record,
     prepared,
     refused,
+    wide,
 )
 from tests.unit.service_registry.states import CHANGED, OWN, STATES, STEPS
 
@@ -266,9 +268,11 @@ def test_a_report_is_signed_by_an_assertion_key_of_the_tester(tried: House) -> N
     assert house.do("tester", "file_report", **good).code == Code.OK
 
 
+@pytest.mark.parametrize("spelling", [str, wide])
 @pytest.mark.parametrize("who", ["own tester", "consumer's tester"])
-def test_the_tester_is_of_neither_side(states: dict[str, House], who: str) -> None:
+def test_the_tester_is_of_neither_side(states: dict[str, House], who: str, spelling: Callable[[str], str]) -> None:
     house = states["online"].branch()
+    house.spell(who, spelling)
     house.ok("consumer", "apply", service=SERVICE, market="JS")
     house.ok("publisher", "change", **OWN["change"])
     receipt = house.do(who, "file_report", **house.filing(house.report(who), who))
