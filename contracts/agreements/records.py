@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 
 from chain_core.codec import signed
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, encode_value
+from chain_core.crypto.provider import SIGNATURE_SIZE
+from chain_core.execution.arguments import ACCOUNT, HASH, Choice, Integer, Kind, ListOf, Octets, Record
 from chain_core.types.errors import MalformedBytes
+from chain_core.types.ids import ACCOUNT_ID_SIZE, PUBLIC_KEY_SIZE
 from chain_core.types.values import Value
 from contracts.agreements.machines import STATES
 
@@ -133,16 +136,13 @@ def encode_agreement(row: Agreement) -> bytes:
 
 def decode_deposit(raw: bytes) -> Deposit:
     """Raises MalformedBytes."""
-    return Deposit(**_fields(decode_map(raw, "deposit"), Deposit))
+    return Deposit(**_fields(raw, _DEPOSIT, "deposit"))
 
 
 def decode_agreement(raw: bytes) -> Agreement:
     """Raises MalformedBytes."""
-    row = dict(_fields(decode_map(raw, "agreement"), Agreement))
-    if row["status"] not in STATES:
-        raise MalformedBytes("agreement: another state", where=AGREEMENTS, next_step="ask another node")
-    rows = cast(Sequence[Mapping[str, Value]], row["signatures"])
-    row["signatures"] = tuple(Signature(**_fields(one, Signature)) for one in rows)
+    row = dict(_fields(raw, _AGREEMENT, "agreement"))
+    row["signatures"] = tuple(Signature(**one) for one in row["signatures"])
     row["parties"] = tuple(row["parties"])
     return Agreement(**row)
 
@@ -151,7 +151,46 @@ def _map(row: Any) -> dict[str, Value]:
     return {name: getattr(row, name) for name in row.__slots__}
 
 
-def _fields(row: Mapping[str, Value], kind: type) -> Mapping[str, Any]:
-    if set(row) != set(kind.__slots__):  # type: ignore[attr-defined]
-        raise MalformedBytes(f"{kind.__name__}: other fields", where=AGREEMENTS, next_step="ask another node")
+_TIME = Integer()
+_DEPOSIT = Record(
+    {
+        "owner": ACCOUNT,
+        "depositor": Octets(0, ACCOUNT_ID_SIZE),
+        "kind": Choice(frozenset(KINDS)),
+        "commitment": HASH,
+        "time_ms": _TIME,
+        "height": _TIME,
+    }
+)
+_SIGNATURE = Record(
+    {
+        "party": ACCOUNT,
+        "method": Choice(frozenset((BY_TRANSACTION, BY_ASSERTION))),
+        "key": Octets(0, PUBLIC_KEY_SIZE),
+        "signature": Octets(0, SIGNATURE_SIZE),
+        "transaction": HASH,
+        "time_ms": _TIME,
+        "height": _TIME,
+    }
+)
+_AGREEMENT = Record(
+    {
+        "proposer": ACCOUNT,
+        "commitment": HASH,
+        "parties": ListOf(ACCOUNT, MAX_PARTIES, MIN_PARTIES, distinct=True),
+        "order": Choice(frozenset((FREE, SEQUENTIAL))),
+        "deadline_ms": _TIME,
+        "status": Choice(STATES),
+        "time_ms": _TIME,
+        "height": _TIME,
+        "signatures": ListOf(_SIGNATURE, MAX_PARTIES),
+    }
+)
+
+
+def _fields(raw: bytes, kind: Kind, what: str) -> Mapping[str, Any]:
+    """The map, when it is of this kind: another market's chain wrote it."""
+    row = decode_map(raw, what)
+    if not kind.admits(cast(Value, row)):
+        raise MalformedBytes(f"{what}: other fields", where=AGREEMENTS, next_step="ask another node")
     return row

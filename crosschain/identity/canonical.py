@@ -62,6 +62,8 @@ def _check_shape(document: Mapping[str, Any]) -> None:
     """Bounds, and that contexts are named, never inlined."""
     if len(json.dumps(document, ensure_ascii=False)) > MAX_DOCUMENT_CHARACTERS:
         raise NotSignable(f"the document has more than {MAX_DOCUMENT_CHARACTERS} characters")
+    if not encodable(document):
+        raise NotSignable("a text has half a surrogate pair, which no bytes stand for")
     nodes = 0
     waiting: list[tuple[Any, int]] = [(document, 0)]
     while waiting:
@@ -81,6 +83,15 @@ def _check_shape(document: Mapping[str, Any]) -> None:
             waiting.extend((item, depth + 1) for item in value)
         elif isinstance(value, float):
             raise NotSignable("a number with a fraction has no single form: write it as text")
+
+
+def encodable(document: Mapping[str, Any]) -> bool:
+    """Whether UTF-8 has bytes for all of its texts: JSON's escapes can spell halves of surrogate pairs."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _check_context(value: object) -> None:

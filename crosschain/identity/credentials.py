@@ -12,7 +12,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NoReturn, Protocol
 
-from crosschain.identity.canonical import CREDENTIALS_CONTEXT, MAX_DOCUMENT_CHARACTERS, REM_CONTEXT, NotSignable
+from crosschain.identity.canonical import (
+    CREDENTIALS_CONTEXT,
+    MAX_DOCUMENT_CHARACTERS,
+    REM_CONTEXT,
+    NotSignable,
+    encodable,
+)
 from crosschain.identity.did import NoDid, is_credential_id, parse_did, split_url
 from crosschain.identity.document import ASSERTION, AUTHENTICATION, DidKey, DidRecord, date_time, key_url, listed
 from crosschain.identity.records import VALID
@@ -238,6 +244,8 @@ def parsed(raw: bytes | str) -> dict[str, Any]:
         _refuse("malformed", f"no JSON: {str(error)[:80]}")
     if not isinstance(document, dict):
         _refuse("malformed", "no JSON object")
+    if not encodable(document):
+        _refuse("malformed", "a text with half a surrogate pair, which no bytes stand for")
     return document
 
 

@@ -9,7 +9,9 @@ from typing import Any, cast
 from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, decode_value, encode_value
 from chain_core.crypto.hashing import sm3
+from chain_core.execution.arguments import ACCOUNT, HASH, PUBLIC_KEY, Integer, Kind, Octets, Record, Text
 from chain_core.types.errors import MalformedBytes
+from chain_core.types.ids import HASH_SIZE
 from chain_core.types.values import Value
 
 GOVDATA = "govdata"
@@ -84,9 +86,28 @@ def encode(row: Bureau | Granted | Use) -> bytes:
     return encode_value({name: cast(Value, getattr(row, name)) for name in row.__slots__})
 
 
+_HEIGHT = Integer()
+_KINDS: Mapping[type, Kind] = {
+    Bureau: Record({"name": Text(128), "key": PUBLIC_KEY, "height": _HEIGHT}),
+    Granted: Record({"uses": Integer(1, MAX_USES), "used": Integer(0, MAX_USES), "height": _HEIGHT}),
+    Use: Record(
+        {
+            "request": HASH,
+            "consumer": ACCOUNT,
+            "by": ACCOUNT,
+            "begun_ms": Integer(),
+            "bureau": Text(18, 0),
+            "receipt": Octets(0, HASH_SIZE),
+            "height": _HEIGHT,
+        }
+    ),
+}
+
+
 def _fields(raw: bytes, kind: type, what: str) -> Mapping[str, Any]:
+    """The map, when it is of this kind: another market's chain wrote it."""
     row = decode_map(raw, what)
-    if set(row) != set(kind.__slots__):  # type: ignore[attr-defined]
+    if not _KINDS[kind].admits(cast(Value, row)):
         raise MalformedBytes(f"{what}: other fields", where=GOVDATA, next_step="ask another node")
     return row
 
@@ -112,5 +133,8 @@ def encode_begun(credential: str, number: int) -> bytes:
 
 
 def decode_begun(raw: bytes) -> int:
-    """The number of the use that a request began."""
-    return cast(int, cast(list[Value], decode_value(raw, "begun request"))[1])
+    """The number of the use that a request began. Raises MalformedBytes."""
+    row = decode_value(raw, "begun request")
+    if not isinstance(row, list) or len(row) != 2 or type(row[1]) is not int:
+        raise MalformedBytes("begun request: other fields", where=GOVDATA, next_step="ask another node")
+    return row[1]

@@ -164,14 +164,17 @@ class Asking:
             secrets.token_bytes(16),
             now_ms,
         )
-        shown = present(
-            record,
-            key,
-            [authorisation],
-            now_ms=max(now_ms - CLOCKS_MS, _second_after(key.from_ms)),
-            nonce=nonce_of(made.hash(self.above.genesis_hash)),
-            sign=lambda message: signing_provider().sm2_sign(self.key.private, message),
-        )
+        try:
+            shown = present(
+                record,
+                key,
+                [authorisation],
+                now_ms=max(now_ms - CLOCKS_MS, _second_after(key.from_ms)),
+                nonce=nonce_of(made.hash(self.above.genesis_hash)),
+                sign=lambda message: signing_provider().sm2_sign(self.key.private, message),
+            )
+        except NotSignable as error:
+            raise MalformedBytes(str(error), where="authorisation", next_step="name the enterprise's file") from error
         body = {
             "presentation": json.dumps(shown, ensure_ascii=False),
             "items": list(items),
@@ -185,20 +188,32 @@ class Asking:
         self, service: bytes, authorisation: Mapping[str, Any], items: Sequence[str], purpose: str
     ) -> GovernmentData:
         """The data, verified. Raises ServiceAnsweredError with a code of §4, the gateway's refusals, InvalidProof."""
+        credit_code_of(authorisation)
         made, raw = await self.request(service, authorisation, items, purpose)
         answered = await self.consumer.call(service, raw)
         found = await self.above.service(service)
         view, followed = await self.above.market_chain(found.chain)
-        info = authorisation["credentialSubject"]["authorization"]["entityInfo"]
         return check_response(
             view,
             followed,
             self.above.genesis_hash,
             made,
             document_digest(authorisation),
-            info["enterpriseUSCI"],
+            credit_code_of(authorisation),
             answered.value,
         )
+
+
+def credit_code_of(authorisation: Mapping[str, Any]) -> str:
+    """Of the enterprise whose authorisation this is. Raises MalformedBytes for a document that is none."""
+    found: Any = authorisation
+    for name in ("credentialSubject", "authorization", "entityInfo", "enterpriseUSCI"):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    if not isinstance(found, str):
+        raise MalformedBytes(
+            "it is no data authorisation", where="authorisation", next_step="name the file that the enterprise made"
+        )
+    return found
 
 
 async def uses_of(chain: RegistryChain, credential: str) -> render.Row:

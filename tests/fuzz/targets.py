@@ -9,7 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from tests.fuzz import targets_border, targets_business, targets_crypto, targets_ledger, targets_network, targets_texts
+from tests.fuzz import (
+    targets_border,
+    targets_business,
+    targets_crypto,
+    targets_documents,
+    targets_ledger,
+    targets_network,
+    targets_texts,
+)
 from tests.fuzz.target import Target
 
 PARTS: dict[str, list[Target]] = {
@@ -19,6 +27,7 @@ PARTS: dict[str, list[Target]] = {
     "payloads": list(targets_business.targets()),
     "records": list(targets_texts.targets()),
     "border": list(targets_border.targets()),
+    "documents": list(targets_documents.targets()),
 }
 """By the harness that runs what no word below names."""
 TARGETS: dict[str, Target] = {target.name: target for target in chain(*PARTS.values())}
@@ -44,6 +53,7 @@ _PREFIXES = {
     "records": "audit- evidence-",
     "border": "jrt0314-",
     "identity": "identity-",
+    "documents": "document- govdata-",
 }
 
 

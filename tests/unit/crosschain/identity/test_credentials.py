@@ -151,7 +151,18 @@ def test_what_does_not_hold_is_refused_by_the_first_check_that_fails(case: str) 
 
 @pytest.mark.parametrize(
     "raw",
-    [b"", b"[]", b"{", b"\xff", b'{"id": 1, "id": 2}', b'{"id": NaN}', b"[" * 50_000, b'"' + b"x" * 70_000 + b'"'],
+    [
+        b"",
+        b"[]",
+        b"{",
+        b'{"id": "\\ud800"}',
+        b'{"\\udfff": 1}',
+        b"\xff",
+        b'{"id": 1, "id": 2}',
+        b'{"id": NaN}',
+        b"[" * 50_000,
+        b'"' + b"x" * 70_000 + b'"',
+    ],
 )
 def test_what_is_no_json_object_is_malformed(raw: bytes) -> None:
     with pytest.raises(CredentialRefused) as refused:
