@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from chain_core.crypto.x509.errors import CertificateRefused
 from service_registry import replay
 from service_registry.authority import Denied, Permit
 from service_registry.bodies import Call
@@ -20,6 +21,7 @@ from service_registry.calls import (
 )
 from service_registry.chain import Facts, RegistryChain
 from service_registry.definition import Definition, read_definition
+from service_registry.trust import certified
 
 _NEXT = {
     Denied.CANCELLED: "ask the publisher for another service",
@@ -99,6 +101,20 @@ def authorise(known: KnownCall) -> Admitted:
             where=f"service {known.call.service.hex()} version {known.call.version}",
             next_step=_NEXT[verdict],
         )
+    for account in (known.call.consumer, found.publisher):
+        _require_certified(known, account)
     raw = known.facts.definition
     assert raw is not None, "a version that may be called has a definition"
     return Admitted(known, verdict, read_definition(raw))
+
+
+def _require_certified(known: KnownCall, account: bytes) -> None:
+    """Judged by the call's own time, which ``identify`` found to be within a minute of the clock."""
+    try:
+        certified(known.facts.read, account, known.call.time_ms)
+    except CertificateRefused as refusal:
+        raise NotAuthorised(
+            f"CERTIFICATE_REFUSED: {refusal.what}",
+            where=f"account {account.hex()}, {refusal.where}",
+            next_step="upload a certificate of a named authority: dualchain registry certificate",
+        ) from refusal

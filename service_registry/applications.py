@@ -1,4 +1,4 @@
-"""Trusted certificates, and who may use a service (docs/spec/service-registry.md §4; guideline art. 22)."""
+"""Who may use a service (docs/spec/service-registry.md §4; guideline art. 22)."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import replace
 from typing import cast
 
 from chain_core.codec.values import encode_value
-from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import ACCOUNT, HASH, PUBLIC_KEY, Kind, Octets, Text
+from chain_core.execution.arguments import ACCOUNT, Kind, Octets, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Method
 from chain_core.types.validator_set import same_entity
 from service_registry import records
 from service_registry.authority import find_application
 from service_registry.definition import LISTED, OPEN
-from service_registry.machines import APPLICATION, NONE, OPERATOR, TESTER, Step
+from service_registry.machines import APPLICATION, NONE, Step
 from service_registry.markets import MARKET, require_market
 from service_registry.owned import (
     after,
@@ -27,29 +26,16 @@ from service_registry.owned import (
     version_of,
     wrong_state,
 )
-from service_registry.parties import replace_key
 from service_registry.records import (
     CANCELLED,
     DRAFT,
     MAX_CONSUMERS,
     Application,
-    Certificate,
     Service,
     encode,
 )
 
 _NOT_YET, _NO_MORE = frozenset((DRAFT, CANCELLED)), frozenset((CANCELLED,))
-
-
-def upload_certificate(ctx: CallContext, args: Arguments) -> None:
-    """The key by which the account signs calls, replies and tests, and SM3 of its certificate (art. 22)."""
-    key, owner = cast(bytes, args["key"]), ctx.record_of(ctx.principal)
-    if owner is None or key not in owner.keys.get("assertion", ()):
-        ctx.refuse("services.not_assertion_key", sm3(key))
-    replace_key(ctx, ctx.principal, key)
-    certificate = Certificate(key, cast(bytes, args["certificate"]), ctx.block.height)
-    ctx.put(records.certificate_key(ctx.principal), encode(certificate))
-    ctx.emit("certified", account=ctx.principal, key=sm3(key), certificate=certificate.certificate)
 
 
 def apply(ctx: CallContext, args: Arguments) -> None:
@@ -138,10 +124,8 @@ def _store(ctx: CallContext, service: bytes, consumer: bytes, application: Appli
 _ONE: Mapping[str, Kind] = {"service": Octets(16)}
 _BOTH: Mapping[str, Kind] = {**_ONE, "consumer": ACCOUNT}
 _REASONED: Mapping[str, Kind] = {**_BOTH, "reason": Text(128)}
-_CERTIFIED: Mapping[str, Kind] = {"key": PUBLIC_KEY, "certificate": HASH}
 _ROLES = {name: frozenset((step.role,)) for name, step in APPLICATION.items()}
 METHODS: Mapping[str, Method] = {
-    "upload_certificate": Method(upload_certificate, _CERTIFIED, frozenset((OPERATOR, TESTER))),
     "apply": Method(apply, {**_ONE, "market": MARKET}, _ROLES["apply"]),
     "confirm": Method(confirm, _BOTH, _ROLES["confirm"]),
     "refuse": Method(refuse, _REASONED, _ROLES["refuse"]),

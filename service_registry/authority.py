@@ -16,6 +16,7 @@ from chain_core.types.validator_set import same_entity
 from crosschain.packets import ALL_SERVICES
 from service_registry.halts import halting, halts_key, left_key
 from service_registry.records import (
+    AUTHORITIES_KEY,
     CANCELLED,
     CONFIRMED,
     DRAFT,
@@ -33,6 +34,7 @@ from service_registry.records import (
     decode_consumers,
     definition_key,
     log_key,
+    path_key,
     service_key,
     version_key,
 )
@@ -151,13 +153,14 @@ def first_keys(service: bytes, version: int, caller: bytes) -> list[Key]:
         (SERVICES, b"q" + service + caller),  # usage.day_count_key
         (SERVICES, consumers_key(service)),
         (SERVICES, halts_key(service, "")),
+        (SERVICES, AUTHORITIES_KEY),
         *account_keys(caller),
     ]
 
 
 def account_keys(account: bytes) -> list[Key]:
-    """What ``trusted_key`` reads of an account."""
-    return [(SERVICES, certificate_key(account)), (ACCOUNTS, b"a" + account)]
+    """What ``trusted_key`` and ``trust.certified`` read of an account."""
+    return [(SERVICES, certificate_key(account)), (ACCOUNTS, b"a" + account), (SERVICES, path_key(account))]
 
 
 def further_keys(service: bytes, found: Service, consumers: Iterable[bytes]) -> list[Key]:

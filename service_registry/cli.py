@@ -8,11 +8,10 @@ from typing import Annotated
 
 import typer
 
-from chain_core.crypto.hashing import sm3
 from chain_core.node import render
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.node.command import JSON, identifier, show
-from service_registry import settlement_cli
+from service_registry import settlement_cli, trust_cli
 from service_registry.bodies import read_promise
 from service_registry.calls import SignedPromise
 from service_registry.publishing import cli as publishing_cli
@@ -87,25 +86,6 @@ def show_service(service: SERVICE, config: CONFIG, as_json: JSON = False) -> Non
 
 
 @app.command()
-def certificate(
-    file: Annotated[Path, typer.Option("--file", help="The certificate of the assertion key; its SM3 goes on chain.")],
-    config: CONFIG,
-    as_json: JSON = False,
-) -> None:
-    """Upload your trusted certificate: the key by which you sign calls, replies or tests."""
-    from service_registry.publishing.files import read_file
-
-    hashed = sm3(read_file(file))
-
-    async def work(session: Session) -> render.Row:
-        key = session.assertion_key().public
-        receipt = await session.submit("upload_certificate", key=key, certificate=hashed)
-        return _done(receipt, certificate=hashed.hex(), key=sm3(key).hex())
-
-    _tell(config, as_json, work)
-
-
-@app.command()
 def draft(
     reference: Annotated[str, typer.Option("--reference", help="Your own name for the service; it fixes its id.")],
     definition: DEFINITION,
@@ -173,7 +153,17 @@ def joint_test(service: SERVICE, config: CONFIG, as_json: JSON = False) -> None:
         raise typer.Exit(3)
 
 
-_service_command("register", "Bring the tested version into force.")
+@app.command()
+def register(service: SERVICE, config: CONFIG, as_json: JSON = False) -> None:
+    """Bring the tested version into force, with your signed source mark where you name an assertion key."""
+    identity = identifier(service, "SERVICE")
+
+    async def work(session: Session) -> render.Row:
+        return _done(await session.register(identity), service=service, done="register")
+
+    _tell(config, as_json, work)
+
+
 _service_command("online", "Let confirmed consumers call.")
 _service_command("offline", "Let nobody call; applications stay.")
 _service_command("cancel", "End a service for good.")
@@ -224,10 +214,15 @@ def call(
     service: SERVICE,
     request: Annotated[str, typer.Option("--request", help='The request as JSON, for example {"security": "..."}.')],
     config: CONFIG,
+    keep: Annotated[
+        Path | None, typer.Option("--keep", help="Keep the answer here with its source mark, for `check-source`.")
+    ] = None,
     as_json: JSON = False,
 ) -> None:
     """Call a service through the gateway; the answer is printed when all of it has been verified."""
     from service_registry.publishing.asking import request_bytes
+    from service_registry.publishing.files import write_file
+    from service_registry.source_marks import kept
 
     identity = identifier(service, "SERVICE")
 
@@ -235,6 +230,8 @@ def call(
         consumer = session.consumer()
         try:
             answered = await consumer.call(identity, await request_bytes(session.chain, identity, request))
+            if keep is not None:
+                write_file(keep, await kept(session.chain, answered))
         finally:
             await consumer.close()
         row: render.Row = {
@@ -288,4 +285,5 @@ def records(
 
 
 settlement_cli.add_to(app)
+trust_cli.add_to(app)
 publishing_cli.add_to(app)

@@ -47,6 +47,7 @@ from service_registry.chain import Facts, NotRegistered, RegistryChain, wall_clo
 from service_registry.config import KeyPair
 from service_registry.definition import BATCH, HOLDER_ROLL, Definition, read_definition
 from service_registry.records import SERVICES, AccessLog, Service, decode, log_key
+from service_registry.trust import certified
 
 CALL_S = 45.0
 _ID_MS = 16
@@ -134,7 +135,7 @@ class Consumer:
         data = await self._channel.unary(GATEWAY_CALL, signed.message().SerializeToString(), timeout_s=CALL_S)
         response = parse(pb.CallResponse, data)
         answer = SignedReply.of(response.answer)
-        reply = check_reply(self._chain.genesis_hash, signed.call, answer, _publisher_key(facts, found))
+        reply = check_reply(self._chain.genesis_hash, signed.call, answer, _publisher_key(facts, found, now_ms))
         value = _checked(definition, reply, answer)
         if response.HasField("promise"):
             record: VerifiedReceipt | SignedPromise = await self._promised(signed, reply, answer, response.promise)
@@ -208,10 +209,11 @@ class Consumer:
         return lookup.check_answer(view, followed, schemas.read_json(request), value)
 
 
-def _publisher_key(facts: Facts, found: Service) -> bytes:
+def _publisher_key(facts: Facts, found: Service, now_ms: int) -> bytes:
     verdict = facts.verdict(found)
     if isinstance(verdict, Denied):
         raise NotAuthorised(f"{verdict.name}: {verdict.value}", where=f"service {facts.service.hex()}")
+    certified(facts.read, found.publisher, now_ms)
     return verdict.publisher_key
 
 

@@ -11,7 +11,7 @@ from types import MappingProxyType
 
 from chain_core.execution.arguments import ListOf
 from chain_core.execution.contract import Contract, Method, RuleText
-from service_registry import applications, disputes, life
+from service_registry import applications, certification, disputes, life
 from service_registry.access import GATEWAY, MAX_RECORDS, record_access
 from service_registry.batch_records import BATCH
 from service_registry.batches import record_batch
@@ -30,6 +30,7 @@ class Services(Contract):
     def __init__(self) -> None:
         self.methods = {
             **life.METHODS,
+            **certification.METHODS,
             **applications.METHODS,
             "record_access": Method(record_access, {"records": ListOf(RECORD, MAX_RECORDS, 1)}, frozenset((GATEWAY,))),
             "record_batch": Method(record_batch, BATCH, frozenset((GATEWAY,))),

@@ -9,7 +9,7 @@ from typing import cast
 from chain_core.codec.signed import derive_id
 from chain_core.codec.values import encode_value
 from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import PUBLIC_KEY, Kind, Octets, Text
+from chain_core.execution.arguments import PUBLIC_KEY, Kind, Octets, Optional, Text
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Method
 from chain_core.types.ids import SIGNATURE_SIZE
@@ -21,6 +21,7 @@ from service_registry.definition import DEFINITION, bad_endpoint, contradiction
 from service_registry.machines import NONE, SERVICE, VERSION
 from service_registry.markets import MARKET, require_market
 from service_registry.notices import require_notice
+from service_registry.offers import put_offer
 from service_registry.owned import (
     after,
     move,
@@ -34,12 +35,13 @@ from service_registry.owned import (
 from service_registry.records import TESTED, FiledReport, Service, Version, encode
 from service_registry.reports import check_report
 
+_SIGNATURE = Octets(SIGNATURE_SIZE)
 _SERVICE: Mapping[str, Kind] = {"service": Octets(16)}
 _REPORT: Mapping[str, Kind] = {
     **_SERVICE,
     "report": Octets(1, MAX_REPORT_BYTES),
     "key": PUBLIC_KEY,
-    "signature": Octets(SIGNATURE_SIZE),
+    "signature": _SIGNATURE,
 }
 
 
@@ -111,6 +113,8 @@ def register(ctx: CallContext, args: Arguments) -> None:
     if found.version:
         move_version(ctx, service, found.version, VERSION["leave"])
     move_version(ctx, service, found.draft, VERSION["enter"])
+    signature = cast(bytes | None, args.get("signature"))
+    put_offer(ctx, service, found, found.draft, version.definition_hash, signature)
     store_service(ctx, service, replace(found, status=status, version=found.draft, draft=0))
     ctx.emit("registered", service=service, version=found.draft)
 
@@ -154,7 +158,7 @@ METHODS: Mapping[str, Method] = {
     "draft": Method(draft, _DRAFT, _ROLES["draft"]),
     "change": Method(change, {**_SERVICE, "definition": DEFINITION}, _ROLES["change"]),
     "file_report": Method(file_report, _REPORT, _ROLES["file_report"]),
-    "register": Method(register, _SERVICE, _ROLES["register"]),
+    "register": Method(register, {**_SERVICE, "signature": Optional(_SIGNATURE)}, _ROLES["register"]),
     "online": Method(online, _SERVICE, _ROLES["online"]),
     "offline": Method(offline, _SERVICE, _ROLES["offline"]),
     "cancel": Method(cancel, _SERVICE, _ROLES["cancel"]),

@@ -134,6 +134,20 @@ def certificate_key(account: bytes) -> bytes:
     return b"c" + account
 
 
+AUTHORITIES_KEY, PROPOSED_KEY = b"i", b"j"
+"""Keys of the authorities in force, and of a list that one officer proposed."""
+
+
+def path_key(account: bytes) -> bytes:
+    """Key of an account's certificate with those above it."""
+    return b"p" + account
+
+
+def offer_key(service: bytes, version: int) -> bytes:
+    """Key of a version's source mark."""
+    return b"f" + service + U32.pack(version)
+
+
 def application_key(service: bytes, consumer: bytes) -> bytes:
     """Key of an application."""
     return b"a" + service + consumer

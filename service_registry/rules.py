@@ -58,6 +58,19 @@ RULES: Mapping[str, RuleText] = {
         "公钥（SM3 {0}）不是该账户有效的 assertion 公钥",
         "the key with SM3 {0} is no active assertion key of the account",
     ),
+    "services.certificate_differs": RuleText(
+        "所交证书的 SM3 与申报不符", "SM3 of the first certificate is not the one that is named"
+    ),
+    "services.no_path": RuleText(
+        "监管机构已指定证书颁发机构，须上传证书及其上级证书",
+        "authorities are named: the certificate is uploaded with those above it",
+    ),
+    "services.not_marked": RuleText(
+        "版本 {0} 登记时须附发布方对服务来源的签名", "version {0} is registered with the publisher's signed source mark"
+    ),
+    "services.offer_signature": RuleText(
+        "服务来源标识的签名无效", "the source mark is not signed by the publisher's trusted key"
+    ),
     "services.no_certificate": RuleText("账户 {0} 未上传可信证书", "account {0} has no trusted certificate"),
     "services.same_side": RuleText(
         "申请方与发布方为同一市场或机构", "the consumer is of the publisher's own market or entity"

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from chain_core.crypto.providers import signing_provider
 from chain_core.crypto.x509.roles import GATEWAY
 from chain_core.network.raw_rpc import RawChannel
 from chain_core.node import render
@@ -16,7 +17,8 @@ from chain_core.types.values import Value
 from service_registry.chain import Account, RegistryChain
 from service_registry.config import ActorSection, KeyPair, UserConfig, load, missing
 from service_registry.consumer import Consumer
-from service_registry.records import SERVICES
+from service_registry.offers import offer_bytes, offer_message
+from service_registry.records import SERVICES, Version, decode, version_key
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,18 @@ class Session:
         if self.config.gateway is None:
             raise missing(("gateway", "address"), "ask the gateway")
         return RawChannel(self.config.gateway.address, self.config.security(self.config.supervisory, GATEWAY))
+
+    async def register(self, service: bytes) -> VerifiedReceipt:
+        """The version in test comes into force, with its source mark (art. 19) where the actor has an assertion key."""
+        found = await self.chain.service(service)
+        args: dict[str, Value] = {"service": service}
+        key = (SERVICES, version_key(service, found.draft))
+        raw = (await self.chain.values([key]))[key] if found.draft else None
+        if raw is not None and self.actor.assertion_key:
+            offer = offer_bytes(service, found, found.draft, decode(Version, raw).definition_hash)
+            message = offer_message(self.chain.genesis_hash, offer)
+            args["signature"] = signing_provider().sm2_sign(self.assertion_key().private, message)
+        return await self.submit("register", **args)
 
     async def submit(self, method: str, **args: Value) -> VerifiedReceipt:
         """One operation of ``services`` by the actor, final. Raises RefusedByChain."""

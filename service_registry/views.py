@@ -12,6 +12,7 @@ from crosschain.packets import ALL_SERVICES
 from service_registry.authority import Key
 from service_registry.chain import NotRegistered, RegistryChain
 from service_registry.halts import halting, halts_key, left_key
+from service_registry.offers import decode_offer, offer_values
 from service_registry.records import (
     APPLIED,
     SERVICES,
@@ -24,6 +25,7 @@ from service_registry.records import (
     decode,
     decode_consumers,
     definition_key,
+    offer_key,
     report_key,
     version_key,
 )
@@ -63,7 +65,8 @@ async def one_service(chain: RegistryChain, service: bytes) -> render.Row:
     """A service with its versions, the definition in force or in test, and all applications; proven."""
     found = await chain.service(service)
     numbers = [number for number in (found.version, found.draft) if number]
-    keys = [(SERVICES, make(service, n)) for n in numbers for make in (version_key, definition_key, report_key)]
+    kept = (version_key, definition_key, report_key, offer_key)
+    keys = [(SERVICES, make(service, n)) for n in numbers for make in kept]
     halts: list[Key] = [(SERVICES, left_key(found.chain))]
     halts += [(SERVICES, halts_key(one, found.market)) for one in (ALL_SERVICES, service)]
     values = await chain.values([*keys, (SERVICES, consumers_key(service)), *halts])
@@ -133,6 +136,9 @@ def _version(service: bytes, number: int, values: dict[Key, bytes | None]) -> re
         row |= fields(decode(Version, raw))
     if definition is not None:
         row["definition"] = render.plain(decode_map(definition))
+    offer = values[SERVICES, offer_key(service, number)]
+    if offer is not None:
+        row["source_mark"] = render.plain(dict(offer_values(decode_offer(offer).offer)))
     if report is not None:
         row["report"] = render.plain(decode_map(cast(bytes, decode_map(report)["report"])))
     return row

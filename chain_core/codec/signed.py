@@ -30,6 +30,7 @@ CALL = tag("dualchain/call/v1")
 REPLY = tag("dualchain/reply/v1")
 REPORT = tag("dualchain/jointtest/v1")
 PROMISE = tag("dualchain/promise/v1")
+OFFER = tag("dualchain/offer/v1")
 
 ENVELOPE_ID = tag("dualchain/envelope/v1")
 BATCH = tag("dualchain/batch/v1")

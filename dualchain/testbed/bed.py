@@ -13,6 +13,11 @@ from pathlib import Path
 
 from chain_core.crypto.keys import write_private_key
 from chain_core.crypto.providers import generate_private_key, signing_provider
+from chain_core.crypto.x509.authority import Wish, open_authority
+from chain_core.crypto.x509.files import load_certificates
+from chain_core.crypto.x509.issue import Kind
+from chain_core.crypto.x509.names import Subject
+from chain_core.node.certify import AUTHORITY, ISSUING, LEAF_DAYS
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import LocalFault
 from chain_core.types.transaction import Operation
@@ -22,6 +27,7 @@ from dualchain.demo.actors import Desk
 from dualchain.demo.days import Calendar, day_of_ms
 from dualchain.demo.layout import MARKETS, SUPERVISORY, lay_out
 from dualchain.demo.processes import ProcessGroup
+from service_registry.records import SERVICES
 
 START_S = 60.0
 GATEWAY = "gateway"
@@ -87,15 +93,29 @@ class Testbed:
     async def _people(self, desk: Desk) -> None:
         """Accounts; an assertion key for all but the gateway; credentials for sessions."""
         await onboarding.register_accounts(desk, PEOPLE)
-        attached = []
+        attached, wishes = [], []
         for name in CLIENTS:
             private = generate_private_key()
+            subject = Subject(f"{name} assertion", PEOPLE[name][0])
+            wishes.append(Wish(Kind.SIGNING, subject, signing_provider().sm2_public_key(private), LEAF_DAYS))
             write_private_key(self.work / f"{name}-assertion.key", private, self._upper.protection.passphrase)
             args: dict[str, Value] = {"purpose": "assertion", "key": signing_provider().sm2_public_key(private)}
             operation = Operation("accounts", "attach_key", args)
             attached.append(desk.sign(f"assertion key of {name}", desk.actors[name], [operation]))
         await desk.accepted(attached)
+        await self._authorities(desk, wishes)
         self._upper.certify({name: (PEOPLE[name][0], roles) for name, roles in CLIENTS.items()})
+
+    async def _authorities(self, desk: Desk, wishes: list[Wish]) -> None:
+        """Certificates of the assertion keys; the regulator's two officers name the authority that issued them."""
+        authority = open_authority(self._upper.directory / AUTHORITY / ISSUING, self._upper.protection.unlock)
+        for name, made in zip(CLIENTS, authority.issue_all(wishes, time.time_ns() // 1_000_000), strict=True):
+            (self.work / f"{name}-assertion.pem").write_text(authority.chain_pem(made), "ascii")
+        anchors = self._upper.credentials("cli") / "anchors.pem"
+        named: dict[str, Value] = {"certificates": [one.der for one in load_certificates(anchors)]}
+        for officer in ("csrc-issuer", "csrc-checker"):
+            operation = Operation(SERVICES, "name_authorities", named)
+            await desk.accepted([desk.sign("authorities for services", desk.genesis_actor(officer), [operation])])
 
     def _configure(self, desk: Desk) -> None:
         """The files of docs/spec/service-registry.md §11."""

@@ -10,7 +10,7 @@ import typer
 
 from chain_core.node import render
 from chain_core.node.command import JSON, identifier, show
-from chain_core.types.errors import LocalFault, MalformedBytes
+from chain_core.types.errors import MalformedBytes
 from service_registry.session import Session, run
 
 CONFIG = Annotated[Path, typer.Option("--config", help="TOML file that says who you are and which nodes you ask.")]
@@ -130,13 +130,13 @@ def serve(
 
 def publish(folder: FOLDER, config: CONFIG, reference: REFERENCE = "", as_json: JSON = False) -> None:
     """Take the next step: draft, change, or once tested register and go online. Says what comes after it."""
-    from service_registry.publishing.files import definition_path, read_definition_file
+    from service_registry.publishing.files import definition_path, read_definition_file, write_file
     from service_registry.publishing.publish import publish as take
 
     path = definition_path(folder)
     row = read_definition_file(path)
     told = run(config, lambda session: take(session, reference or _reference(path), row))
-    _write(path.parent / ID_FILE, f"{told['service']}\n")
+    write_file(path.parent / ID_FILE, f"{told['service']}\n".encode("ascii"))
     show(told, as_json)
 
 
@@ -149,7 +149,7 @@ def generate_client(
     from service_registry.definition import Definition, encode_definition, read_definition
     from service_registry.publishing.asking import definition_in_force
     from service_registry.publishing.client_source import client_source
-    from service_registry.publishing.files import definition_path, read_definition_file
+    from service_registry.publishing.files import definition_path, read_definition_file, write_file
 
     service, found = "", list[Definition]()
     if Path(source).exists():
@@ -164,21 +164,8 @@ def generate_client(
             return {}
 
         run(config, work)
-    _write(out, client_source(found[0], service))
+    write_file(out, client_source(found[0], service).encode("utf-8"))
     typer.echo(f"wrote {out}")
-
-
-class CannotWrite(LocalFault):
-    """A file that cannot be written."""
-
-    code = "CANNOT_WRITE"
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise CannotWrite(f"cannot be written: {error.strerror}", where=str(path), next_step="name another") from error
 
 
 def _reference(path: Path) -> str:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from chain_core.types.errors import DualchainError, MalformedBytes
+from chain_core.types.errors import DualchainError, LocalFault, MalformedBytes
 from chain_core.types.values import Value
 from service_registry.definition import (
     DEFINITION,
@@ -55,6 +55,20 @@ def read_file(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         raise MalformedBytes(f"cannot be read: {error.strerror}", where=str(path), next_step="name the file") from error
+
+
+class CannotWrite(LocalFault):
+    """A file that cannot be written."""
+
+    code = "CANNOT_WRITE"
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Raises CannotWrite."""
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise CannotWrite(f"cannot be written: {error.strerror}", where=str(path), next_step="name another") from error
 
 
 def read_definition_file(path: Path) -> dict[str, Value]:

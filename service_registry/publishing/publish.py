@@ -40,7 +40,8 @@ async def publish(session: Session, reference: str, definition: Mapping[str, Val
 
     async def take(method: str, **args: Value) -> None:
         nonlocal height
-        height = (await session.submit(method, **args)).header.height
+        receipt = await (session.register(service) if method == "register" else session.submit(method, **args))
+        height = receipt.header.height
         done.append(method)
 
     if found is not None and found.status == CANCELLED:

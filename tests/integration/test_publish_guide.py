@@ -115,10 +115,12 @@ def test_the_guide(tmp_path: Path) -> None:
         assert "verdict: pass" in reader.saw("dualchain registry joint-test")
         assert "index: 101.25" in reader.saw("dualchain registry call")
         assert reader.saw("python3 use.py") == "101.25\n"
+        source = reader.saw("dualchain registry check-source")
+        assert "entity: 北京股权交易中心有限公司" in source and "verified: True" in source
         audited = reader.saw("dualchain registry records")
-        assert audited.count("code: OK") == 3 and audited.count("code: BAD_REQUEST") == 1
+        assert audited.count("code: OK") == 4 and audited.count("code: BAD_REQUEST") == 1
         assert "digests: equal" in audited
-        assert "amount_fen: 100" in reader.saw("dualchain registry usage")
+        assert "amount_fen: 150" in reader.saw("dualchain registry usage")
 
 
 def test_every_block_of_the_guide_is_one_that_is_run() -> None:

@@ -20,6 +20,7 @@ from chain_core.types.errors import DualchainError
 from chain_core.types.transaction import Operation
 from service_registry import cli
 from service_registry.chain import Account
+from service_registry.config import KeyPair
 from service_registry.definition import encode_definition, read_definition
 from service_registry.host import ServiceError
 from service_registry.publishing.client_source import class_name, client_source
@@ -28,8 +29,9 @@ from service_registry.publishing.handlers import BadHandler, guarded, load_handl
 from service_registry.publishing.publish import CannotPublish, publish
 from service_registry.publishing.scaffold import FolderRefused, write_folder
 from service_registry.records import SERVICES
+from service_registry.session import Session
 from tests.unit.execution.world import account
-from tests.unit.service_registry.house import DEFINITION, REFERENCE, SERVICE, House
+from tests.unit.service_registry.house import DEFINITION, REFERENCE, SERVICE, House, private
 from tests.unit.service_registry.protos import descriptor_set
 from tests.unit.service_registry.stage import HouseChain
 
@@ -192,7 +194,13 @@ class Acting:
 
     def __post_init__(self) -> None:
         self.chain = HouseChain(self.house)
-        self.actor = SimpleNamespace(account=account("publisher").hex())
+        self.actor = SimpleNamespace(account=account("publisher").hex(), assertion_key="publisher.key")
+
+    def assertion_key(self) -> KeyPair:
+        return KeyPair.of(private("publisher"))
+
+    async def register(self, service: bytes) -> Any:
+        return await Session.register(cast(Any, self), service)
 
     async def submit(self, method: str, **args: Any) -> Any:
         return await self.chain.submit(Account(account("publisher"), b"", b""), [Operation(SERVICES, method, args)])
