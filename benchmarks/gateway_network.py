@@ -199,7 +199,18 @@ class GatewayNetwork:
             f'reference = "{REFERENCE}"',
             f'assertion_key = "{accounts / f"{PUBLISHER}-assertion.key"}"',
         ]
-        for name, lines in (("gateway", gateway), ("host", host)):
+        consumer = [
+            *self._section("supervisory", self.chain, CONSUMER),
+            "[keys]",
+            *self.chain.protection.lines,
+            "[actor]",
+            f'account = "{self.desk.actors[CONSUMER].account.hex()}"',
+            f'key = "{accounts / f"{CONSUMER}.key"}"',
+            f'assertion_key = "{accounts / f"{CONSUMER}-assertion.key"}"',
+            "[gateway]",
+            f'address = "{self.gateway}"',
+        ]
+        for name, lines in (("gateway", gateway), ("host", host), ("consumer", consumer)):
             (self.work / f"{name}.toml").write_text("\n".join(lines) + "\n", "utf-8")
 
     @staticmethod

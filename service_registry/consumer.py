@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +16,7 @@ from chain_core.crypto.hashing import sm3
 from chain_core.crypto.providers import provider
 from chain_core.execution.account_records import ACCOUNTS
 from chain_core.network.raw_rpc import RawChannel, parse
-from chain_core.network.refusals import ServiceRefusal
+from chain_core.network.refusals import Overloaded, ServiceRefusal, Unreachable
 from chain_core.network.secured.security import PLAINTEXT, ClientSecurity
 from chain_core.node.answers import CertifiedHeader, ProvenReceipt
 from chain_core.node.chain_view import VerifiedReceipt
@@ -35,8 +37,11 @@ from service_registry.bodies import (
 )
 from service_registry.calls import (
     GATEWAY_CALL,
+    GATEWAY_STREAM,
+    MAX_RESPONSE_BYTES,
     BadResponse,
     NotAuthorised,
+    NotRecorded,
     SignedCall,
     SignedPromise,
     SignedReply,
@@ -50,6 +55,7 @@ from service_registry.records import SERVICES, AccessLog, Service, decode, log_k
 from service_registry.trust import certified
 
 CALL_S = 45.0
+_TRIES, _FIRST_PAUSE_S = 3, 0.2
 _ID_MS = 16
 """Call ids of services recorded by batch count such pieces of time: processes of one account do not meet."""
 _LONGEST_PROMISE_MS = 600_000
@@ -86,6 +92,18 @@ class Answered:
         return AccessCode(self.reply.code)
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A signed call with what its answer is verified by; ``late``: it is recorded by batch."""
+
+    call: Call
+    signed: SignedCall
+    found: Service
+    facts: Facts
+    definition: Definition
+    late: bool
+
+
 class Consumer:
     """Calls services as one account, through one gateway. One object per account and process: it counts call ids."""
 
@@ -110,18 +128,43 @@ class Consumer:
         """Ends the connection to the gateway."""
         await self._channel.close()
 
-    async def call(self, service: bytes, request: bytes, *, version: int = 0) -> Answered:
-        """The answer to ``request`` (JSON), completely verified; ``version`` 0 is the one in force.
+    async def call(self, service: bytes, request: bytes, *, version: int = 0, within_s: float = CALL_S) -> Answered:
+        """The answer to ``request``, completely verified; ``version`` 0 is the one in force.
 
-        Raises ServiceAnsweredError, the gateway's refusals by their codes, BadReply, BadResponse, InvalidProof.
+        ``within_s``: how long is waited, told to gateway and publisher. While it is not known whether the call arrived
+        it is sent again as it was: gateway and publisher answer one call once. Raises ServiceAnsweredError, the
+        gateway's refusals by their codes, BadReply, BadResponse, InvalidProof.
         """
-        answered = await self.ask(service, request, version=version)
+        answered = await self.ask(service, request, version=version, within_s=within_s)
         if answered.code is AccessCode.SERVICE_ERROR:
             raise ServiceAnsweredError(answered)
         return answered
 
-    async def ask(self, service: bytes, request: bytes, *, version: int = 0) -> Answered:
+    async def ask(self, service: bytes, request: bytes, *, version: int = 0, within_s: float = CALL_S) -> Answered:
         """As ``call``, with a typed error of the service as an answer."""
+        prepared = await self._prepare(service, request, version)
+        data = await self._send(prepared.signed, within_s)
+        return await self._verified(prepared, parse(pb.CallResponse, data))
+
+    async def stream(
+        self, service: bytes, request: bytes, take: Callable[[bytes], None], *, within_s: float = CALL_S
+    ) -> Answered:
+        """As ``ask``; ``take`` gets the response's bytes as they come, not verified before this returns."""
+        prepared, whole = await self._prepare(service, request, 0), bytearray()
+        message = prepared.signed.message(deadline_ms=int(within_s * 1_000)).SerializeToString()
+        async with asyncio.timeout(within_s), aclosing(self._channel.server_stream(GATEWAY_STREAM, message)) as pieces:
+            async for raw in pieces:
+                piece = parse(pb.CallPiece, raw)
+                if piece.HasField("end"):
+                    piece.end.answer.response = bytes(whole)
+                    return await self._verified(prepared, piece.end)
+                whole += piece.piece
+                if len(whole) > MAX_RESPONSE_BYTES:
+                    raise BadResponse("it has no end", where="response", next_step=_REPORT)
+                take(piece.piece)
+        raise AssertionError("a stream ends with its end or a refusal")
+
+    async def _prepare(self, service: bytes, request: bytes, version: int) -> _Prepared:
         found = await self._chain.service(service)
         number = version or found.version
         facts = await self._chain.facts(service, number, self._account)
@@ -132,16 +175,41 @@ class Consumer:
         call_id = self._next_id(facts.log, now_ms // _ID_MS if late else 0)
         call = Call(service, number, self._account, call_id, now_ms, sm3(request))
         signed = sign_call(self._chain.genesis_hash, call, request, self._key.private)
-        data = await self._channel.unary(GATEWAY_CALL, signed.message().SerializeToString(), timeout_s=CALL_S)
-        response = parse(pb.CallResponse, data)
+        return _Prepared(call, signed, found, facts, definition, late)
+
+    async def _send(self, signed: SignedCall, within_s: float) -> bytes:
+        """The gateway's answer to exactly these bytes, sent again where that can help and cannot harm."""
+        loop = asyncio.get_running_loop()
+        until, pause = loop.time() + within_s, _FIRST_PAUSE_S
+        for left_tries in range(_TRIES - 1, -1, -1):
+            left = until - loop.time()
+            message = signed.message(deadline_ms=max(int(left * 1_000), 1)).SerializeToString()
+            try:
+                return await self._channel.unary(GATEWAY_CALL, message, timeout_s=max(left, 0.001))
+            except ServiceRefusal as refusal:
+                again = isinstance(refusal, (Unreachable, Overloaded)) or refusal.code == NotRecorded.code
+                wait = max(pause, refusal.retry_after_ms / 1_000)
+                if not (again and left_tries and loop.time() + wait < until):
+                    raise
+            await asyncio.sleep(wait)
+            pause *= 2
+        raise AssertionError("the last try returns or raises")
+
+    async def _verified(self, prepared: _Prepared, response: pb.CallResponse) -> Answered:
+        call, signed, definition = prepared.call, prepared.signed, prepared.definition
         answer = SignedReply.of(response.answer)
-        reply = check_reply(self._chain.genesis_hash, signed.call, answer, _publisher_key(facts, found, now_ms))
+        key = _publisher_key(prepared.facts, prepared.found, call.time_ms)
+        reply = check_reply(self._chain.genesis_hash, signed.call, answer, key)
         value = _checked(definition, reply, answer)
         if response.HasField("promise"):
+            if not prepared.late:
+                what = "a promise, where the definition wants the record to be final"
+                raise InvalidProof(what, where="promise", next_step=_REPORT)
             record: VerifiedReceipt | SignedPromise = await self._promised(signed, reply, answer, response.promise)
         else:
             record = await self._recorded(call, response.record)
-        roll = await self._proven(found, definition, request, value) if reply.code == AccessCode.OK else None
+        request, ok = signed.request, reply.code == AccessCode.OK
+        roll = await self._proven(prepared.found, definition, request, value) if ok else None
         return Answered(call, reply, answer, value, record, roll)
 
     async def log_after_last_call(self, service: bytes) -> AccessLog:

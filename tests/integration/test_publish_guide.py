@@ -115,15 +115,16 @@ def test_the_guide(tmp_path: Path) -> None:
         assert "verdict: pass" in reader.saw("dualchain registry joint-test")
         assert "index: 101.25" in reader.saw("dualchain registry call")
         assert reader.saw("python3 use.py") == "101.25\n"
+        assert reader.saw("python3 often.py") == "101.25\n" * 2
         source = reader.saw("dualchain registry check-source")
         assert "entity: 北京股权交易中心有限公司" in source and "verified: True" in source
         audited = reader.saw("dualchain registry records")
-        assert audited.count("code: OK") == 4 and audited.count("code: BAD_REQUEST") == 1
+        assert audited.count("code: OK") == 6 and audited.count("code: BAD_REQUEST") == 1
         assert "digests: equal" in audited
-        assert "amount_fen: 150" in reader.saw("dualchain registry usage")
+        assert "amount_fen: 250" in reader.saw("dualchain registry usage")
 
 
 def test_every_block_of_the_guide_is_one_that_is_run() -> None:
-    assert [language for language, _, _ in blocks() if language not in ("sh", "text")] == ["json", "python", "python"]
+    assert [language for language, _, _ in blocks() if language not in ("sh", "text")] == ["json", *["python"] * 3]
     text = "".join(content for language, _, content in blocks() if language == "sh")
     assert all(line.startswith(("dualchain registry ", "python3 ", "SERVICE=")) for line in text.splitlines())

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
+from chain_core.codec.values import decode_map, encode_value
 from chain_core.crypto.providers import signing_provider
 from chain_core.network.identity import Caller
 from chain_core.network.raw_rpc import RawServer, Unary
-from chain_core.network.refusals import ServiceRefusal
+from chain_core.network.refusals import ServiceRefusal, Unreachable
 from chain_core.node.chain_view import VerifiedReceipt
 from chain_core.types.errors import DualchainError, InvalidProof, MalformedBytes
+from service_registry.authority import Key
 from service_registry.bodies import (
     AccessCode,
     AccessRecord,
@@ -38,7 +40,7 @@ from service_registry.config import KeyPair
 from service_registry.consumer import Consumer, ServiceAnsweredError
 from tests.unit.execution.world import GENESIS_HASH, account
 from tests.unit.service_registry.house import REQUEST, SERVICE, private
-from tests.unit.service_registry.stage import Lie, Stage, honest, play
+from tests.unit.service_registry.stage import HouseChain, Lie, Stage, honest, play
 
 
 async def consume(stage: Stage, who: str = "consumer", lie: Lie = lambda _: None) -> Consumer:
@@ -258,5 +260,59 @@ def test_a_promised_answer_verified_whole(tmp_path: Path) -> None:
         assert stage.house.log("consumer").calls == 2
         await consumer.close()
         await other.close()
+
+    play(story, tmp_path)
+
+
+class Strict(HouseChain):
+    """To the consumer the service is one that is recorded each."""
+
+    async def values(self, keys: Sequence[Key], *, not_below: int = 0) -> dict[Key, bytes | None]:
+        values = await super().values(keys, not_below=not_below)
+        for key, raw in values.items():
+            if key[1][:1] == b"d" and raw is not None:
+                values[key] = encode_value({**decode_map(raw), "recording": "each"})
+        return values
+
+
+def test_a_promise_where_the_record_has_to_be_final(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        key = KeyPair.of(private("consumer"))
+        consumer = Consumer(Strict(stage.house), await stage.serve(), account("consumer"), key, stage.clock)
+        with pytest.raises(InvalidProof, match="wants the record to be final"):
+            await consumer.call(SERVICE, REQUEST)
+        await consumer.close()
+
+    play(story, tmp_path)
+
+
+def test_a_call_whose_answer_was_lost_is_sent_again_and_carried_out_once(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        lost = [2]
+
+        def lose(response: pb.CallResponse) -> None:
+            if lost[0]:
+                lost[0] -= 1
+                raise Unreachable("the answer was lost", where="gateway")
+
+        consumer = await consume(stage, lie=lose)
+        assert (await consumer.call(SERVICE, REQUEST)).value == {"answer": 2}
+        assert (stage.asked, lost) == (1, [0])
+        await consumer.close()
+
+    play(story, tmp_path)
+
+
+def test_a_refusal_is_not_sent_again(tmp_path: Path) -> None:
+    async def story(stage: Stage) -> None:
+        consumer = await consume(stage)
+        for request in (b"{", b'{"question":"x"}'):
+            with pytest.raises(ServiceRefusal) as told:
+                await consumer.call(SERVICE, request)
+            assert told.value.code == "BAD_REQUEST"
+        assert stage.batcher is not None
+        await stage.batcher.hand_in()
+        assert stage.house.log("consumer").calls == 2
+        await consumer.close()
 
     play(story, tmp_path)

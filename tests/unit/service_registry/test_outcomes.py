@@ -23,9 +23,11 @@ from service_registry.calls import (
     SignedCall,
     sign_reply,
 )
+from service_registry.config import KeyPair
+from service_registry.consumer import Consumer
 from service_registry.outcomes import KEEP_MS
-from tests.unit.execution.world import GENESIS_HASH
-from tests.unit.service_registry.house import private
+from tests.unit.execution.world import GENESIS_HASH, account
+from tests.unit.service_registry.house import SERVICE, private
 from tests.unit.service_registry.stage import SOMEBODY, Stage, play
 
 
@@ -159,5 +161,22 @@ def test_pieces_that_are_not_what_was_signed(tmp_path: Path, fault: str, kind: t
             assert stage.batcher is not None
             await stage.batcher.hand_in()
             assert stage.house.log("consumer").failures == 1
+
+    asyncio.run(main())
+
+
+def test_a_consumer_verifies_pieces_at_their_end(tmp_path: Path) -> None:
+    async def main() -> None:
+        async with PieceByPiece(store=tmp_path) as stage:
+            streamed(stage)
+            key, got = KeyPair.of(private("consumer")), list[bytes]()
+            consumer = Consumer(stage.chain, await stage.serve(), account("consumer"), key, stage.clock)
+            answered = await consumer.stream(SERVICE, b'{"question":1}', got.append)
+            assert (answered.value, b"".join(got)) == ([1, 2, 3], b"[1,2,3]")
+            stage.whole = b"[1,2,4]"
+            with pytest.raises(DualchainError) as told:
+                await consumer.stream(SERVICE, b'{"question":2}', got.append)
+            assert told.value.code == "BAD_REPLY"
+            await consumer.close()
 
     asyncio.run(main())
