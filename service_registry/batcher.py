@@ -17,6 +17,7 @@ from chain_core.types.errors import DualchainError, LocalFault
 from chain_core.types.transaction import Operation
 from chain_core.types.values import Value
 from service_registry import replay
+from service_registry.admission import replayed
 from service_registry.batch_records import (
     KEEP_MS,
     MAX_COUNT,
@@ -113,8 +114,10 @@ class Batcher:
         """Whether the call's id was recorded here, or is too old for a batch to come."""
         if self.store.number_of(call.service, call.consumer, call.call_id) is not None:
             return True
-        highest = self._highest.get((call.service, call.consumer), 0)
-        return highest - call.call_id >= replay.WINDOW_IDS
+        return self._too_late(call)
+
+    def _too_late(self, call: Call) -> bool:
+        return self._highest.get((call.service, call.consumer), 0) - call.call_id >= replay.WINDOW_IDS
 
     def require_room(self) -> None:
         """Raises Overloaded when so many records wait for the chain that no further call is taken."""
@@ -128,7 +131,13 @@ class Batcher:
         self._note(call)
 
     async def record(self, record: Judged) -> SignedPromise:
-        """The promise, once the record is on disk. Raises what the store raises."""
+        """The promise, once the record is on disk. Raises what the store raises.
+
+        And ReplayedCall, when a later call of the pair went so far ahead meanwhile that no batch can hold this one:
+        nothing is promised then.
+        """
+        if self._too_late(record.call):
+            raise replayed(record.call)
         waiting = _Waiting(record, asyncio.get_running_loop().create_future())
         self._waiting.append(waiting)
         self._wake.set()

@@ -161,6 +161,22 @@ def test_an_id_too_far_behind_is_refused_before_it_is_promised(tmp_path: Path) -
     play(story, tmp_path)
 
 
+def test_nothing_is_promised_to_a_call_that_a_later_one_left_behind(tmp_path: Path) -> None:
+    """A consumer chooses his ids, and which of his calls takes long: he does not make an honest promise break."""
+
+    async def story(stage: Stage) -> None:
+        slow = judged(stage.house.record("consumer"))
+        assert stage.batcher is not None
+        stage.batcher.begin(slow.call)
+        await stage.call(stage.house.call("consumer", call_id=1 + replay.WINDOW_IDS)[1])
+        with pytest.raises(ReplayedCall):
+            await asyncio.wait_for(stage.batcher.record(slow), 5)
+        await stage.batcher.hand_in()
+        assert stage.house.log("consumer").calls == 1 and stage.batcher.store.unfinished == 0
+
+    play(story, tmp_path)
+
+
 def test_ids_far_apart_go_into_batches_of_their_own(tmp_path: Path) -> None:
     async def story(stage: Stage) -> None:
         for call_id in (1, 2, 2_000, 2_001, 9_000):
