@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import dataclass
 from datetime import date, timedelta
 
@@ -79,3 +80,8 @@ def parse_day(text: str, run_day: int, calendar: Calendar) -> int:
         return day_number(date(int(match[1]), int(match[2]), int(match[3])))
     except ValueError as error:
         raise ValueError(f"{text!r} is no date of the calendar") from error
+
+
+def today() -> int:
+    """Today's number."""
+    return day_of_ms(time.time_ns() // 1_000_000)

@@ -35,7 +35,7 @@ from chain_core.node.chain_view import ChainView, VerifiedReceipt
 from chain_core.types.block import Header
 from chain_core.types.errors import DualchainError
 from chain_core.types.packet import Packet
-from chain_core.types.transaction import Envelope, Receipt
+from chain_core.types.transaction import Envelope, Operation, Receipt
 from dualchain.demo.inputs import copy_inputs
 
 MANIFEST = "manifest.json"
@@ -211,6 +211,13 @@ class Evidence:
     heights: dict[tuple[str, str], int] = field(default_factory=dict)
     packets: dict[str, list[tuple[int, Packet]]] = field(default_factory=dict)
     documents: dict[str, Any] = field(default_factory=dict)
+
+    def operations(self, chain: str, contract: str, method: str) -> Iterator[tuple[ProvenTransaction, Operation]]:
+        """Operations of a method, refused ones included, each with its transaction."""
+        for transaction in self.transactions[chain]:
+            for operation in transaction.envelope.body.operations:
+                if (operation.contract, operation.method) == (contract, method):
+                    yield transaction, operation
 
 
 def load(directory: Path) -> Evidence:

@@ -22,13 +22,13 @@ from chain_core.node.certify import AUTHORITY, CLIENTS, ISSUING, write_clients
 from chain_core.node.chain_view import ChainView
 from chain_core.node.client_security import client_security
 from chain_core.node.key_protection import Protection, drawn_protection
-from chain_core.node.provision import NodePlan, make_accounts, make_validators, write_network
+from chain_core.node.provision import AccountPlan, NodePlan, make_accounts, make_validators, write_network
 from chain_core.types.errors import LocalFault
 from chain_core.types.genesis import Genesis
 from dualchain.demo.days import Calendar
 from dualchain.demo.ports import LOOPBACK, draw_ports
 from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
-from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, TRYING_OUT, supervisory_genesis
+from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
 
 FORMAT_FILE = "format"
 FORMAT_NAME = "dualchain-demo "
@@ -46,6 +46,10 @@ MARKETS: dict[str, tuple[str, str, str]] = {
 
 PARTNERS = ("{0}", "{1}", "省级政务节点 {2}", "第三方存证机构 {2}")
 """Who runs a market's nodes: operator, bank, a government body, a third party; none holds a third (art. 7, 16)."""
+
+PROVINCIAL = {"BJ": "provincial-BJ", "JS": "provincial-JS"}
+"""The provincial regulators' accounts on the supervisory chain (art. 5)."""
+_REGULATORS = {"BJ": "北京市地方金融管理局", "JS": "江苏省地方金融管理局"}
 
 OFFICES = ("中国证监会", "北京证监局", "江苏证监局", "中证数据节点")
 
@@ -196,12 +200,12 @@ def lay_out(work: Path, calendar: Calendar, now_ms: int) -> Layout:
 
 def _supervisory(directory: Path, plans: tuple[NodePlan, ...], now_ms: int, keys: Protection) -> Chain:
     directory.mkdir()
+    provincial = (AccountPlan(PROVINCIAL[market], _REGULATORS[market], ("provincial",)) for market in MARKETS)
     genesis = supervisory_genesis(
         CHAIN_ID,
         now_ms,
         make_validators(directory, plans, keys),
-        make_accounts(directory, ACCOUNTS, keys),
-        TRYING_OUT,  # the demonstration's markets offer no node interface of JR/T 0314 that could be tested
+        make_accounts(directory, (*ACCOUNTS, *provincial), keys),
     )
     write_network(directory, genesis, plans, keys, "sm")
     return Chain(SUPERVISORY, directory, plans, genesis, encode_genesis(genesis), keys)

@@ -1,4 +1,4 @@
-"""Step: accounts on the supervisory chain; registration and admission of the market chains (guideline art. 6-10)."""
+"""Step: accounts on the supervisory chain; registrations, and what may not register (guideline art. 6-10)."""
 
 from __future__ import annotations
 
@@ -70,15 +70,6 @@ async def refuse_bad_registrations(desk: Desk, operator: Actor, chain: Chain) ->
         await desk.refused(registration(desk, operator, f"refused: {case}", document, offered), rule)
         refused.append((case, rule))
     return refused
-
-
-async def admit(desk: Desk, operator: Actor, chain: Chain) -> None:
-    """Registration by the operator, admission by two officers of the regulator (four eyes)."""
-    label = f"registration of {chain.genesis.chain_id}"
-    await desk.accepted([registration(desk, operator, label, chain.genesis_bytes, endpoints_of(chain.plans))])
-    for step, officer in (("approve", "csrc-issuer"), ("admit", "csrc-checker")):
-        operation = Operation("chains", step, {"chain": chain.view().genesis_hash})
-        await desk.accepted([desk.sign(f"{step} {chain.genesis.chain_id}", desk.genesis_actor(officer), [operation])])
 
 
 async def refuse_second_chain(desk: Desk, operator: Actor, chain: Chain) -> tuple[str, str]:

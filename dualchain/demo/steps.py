@@ -16,16 +16,34 @@ def steps_of(summary: Row) -> list[Row]:
         _nodes(summary["chains"]),
         _registration(summary["registration"]),
         _custody(markets),
+        _admission(summary["admissions"]),
         _step(
             "forgeries",
             "altered headers and certificates were refused by the supervisory chain, each by its rule",
             refused=len(summary["forgeries_refused"]),
         ),
         _directives(summary["border"]),
+        _step(
+            "filing",
+            "a template of a market's own runs with the tree and the source that two officers approved",
+            **summary["own_template"],
+        ),
         _transfers(markets),
+        _step(
+            "identity",
+            "one investor has one code in both markets, and each market's DID stands on the supervisory chain too",
+            **summary["identity"],
+        ),
+        _step(
+            "data",
+            "each data object lies where its tier says: in plain, sealed, or off the chain with its commitment on it",
+            tiers=summary["data_tiers"],
+        ),
         _supervision(summary["border"]),
         *_services(summary["services"]),
+        _desk(summary["desk"]),
         _reconciliation(markets),
+        _articles(summary["articles"]),
     ]
 
 
@@ -71,6 +89,27 @@ def _custody(markets: dict[str, Row]) -> Row:
         holdings=sum(books["holders_before"] for books in rolls),
         deposited_fen=sum(row["cash"]["deposited_fen"] for row in markets.values()),
     )
+
+
+def _admission(found: dict[str, Row]) -> Row:
+    text = "each market was admitted by two officers, on a joint test's report and on evidence of every kind"
+    return _step(
+        "admission",
+        text,
+        markets=len(found),
+        testers=sorted({row["tester"] for row in found.values()}),
+        documents_accepted=sum(len(row["evidence"]) for row in found.values()),
+    )
+
+
+def _desk(found: list[Row]) -> Row:
+    text = "notices, inspections, advisories stand on chain step by step, closed by another than who opened them"
+    return _step("desk", text, records={row["subject"]: row["state"] for row in found})
+
+
+def _articles(found: list[Row]) -> Row:
+    text = "articles of the guideline that this evidence shows, each with final transactions or certified headers"
+    return _step("articles", text, shown=[row["article"] for row in found])
 
 
 def _directives(border: dict[str, Row]) -> Row:

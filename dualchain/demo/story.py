@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from chain_core.node.verifying_client import VerifyingClient
-from dualchain.demo import border, bundle, market_setup, observe, onboarding, trading
+from dualchain.demo import border, bundle, chapters, market_setup, observe, onboarding, trading
 from dualchain.demo.actors import Desk
 from dualchain.demo.days import date_of, run_days
 from dualchain.demo.evidence import EvidenceBook, load, write_manifest, write_summary
@@ -122,13 +122,19 @@ async def run(story: Story) -> None:
 async def _tell(story: Story) -> None:
     await start_nodes(story)
     await onboard(story)
+    await chapters.apply_all(story)
     await _together(set_up_market(story, market) for market in MARKETS)
+    await chapters.admit_all(story)
     await try_forgeries(story)
     await start_relayers(story)
     await direct(story)
+    await chapters.file_template(story)
     await _together(trade(story, market) for market in MARKETS)
+    await chapters.identify_all(story)
+    await chapters.keep_data(story)
     await cross(story)
     await serve(story)
+    await chapters.regulate(story)
     await close_books(story)
 
 
@@ -160,7 +166,7 @@ async def start_nodes(story: Story) -> None:
 
 
 async def onboard(story: Story) -> None:
-    """Accounts, registration, admission."""
+    """Accounts; what may not register."""
     upper, report = story.upper, story.report
     names: dict[str, tuple[str, tuple[str, ...]]] = {f"operator-{m}": (MARKETS[m][1], ("operator",)) for m in MARKETS}
     names |= STAFF
@@ -168,12 +174,7 @@ async def onboard(story: Story) -> None:
     await onboarding.register_accounts(upper, names)
     operator = upper.actors["operator-BJ"]
     refused = await onboarding.refuse_bad_registrations(upper, operator, story.chains["BJ"])
-    for market in MARKETS:
-        await onboarding.admit(upper, upper.actors[f"operator-{market}"], story.chains[market])
-    refused.append(await onboarding.refuse_second_chain(upper, operator, story.chains["BJ"]))
-    report.step(
-        "registration 注册准入", "two market chains registered and admitted by a second officer (art. 6, 7, 10, 16)"
-    )
+    report.step("applications 申请", "four applications that may not enter are refused, each by its rule")
     for case, rule in refused:
         report.fact(f"refused: {case} ({rule})")
 

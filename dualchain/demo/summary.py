@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from chain_core.codec.genesis import genesis_hash
@@ -11,7 +11,6 @@ from chain_core.codec.signed import derive_id
 from chain_core.codec.values import decode_map
 from chain_core.node.chain_view import ChainView
 from chain_core.node.provision import genesis_account_id
-from chain_core.types.transaction import Operation
 from crosschain.following import decode_position
 from crosschain.packets import (
     chain_record_key,
@@ -23,11 +22,13 @@ from crosschain.packets import (
 )
 from dualchain.demo.border import status_key, tally_key
 from dualchain.demo.days import date_of, run_days
-from dualchain.demo.evidence import Evidence, EvidenceRefused, ProvenTransaction
+from dualchain.demo.evidence import Evidence, EvidenceRefused
 from dualchain.demo.inputs import MarketDay, Order, read_market_day
 from dualchain.demo.layout import MARKETS, SUPERVISORY, market_calendar
 from dualchain.demo.market_setup import rolls_of
 from dualchain.demo.observe import cash_of, roll_of
+from dualchain.demo.proven_articles import articles
+from dualchain.demo.regulated import regulated
 from dualchain.demo.services import services_summary
 from dualchain.demo.steps import steps_of
 
@@ -54,6 +55,8 @@ def summarise(evidence: Evidence) -> Row:
         "border": {market: _border(evidence, market) for market in MARKETS},
         "forgeries_refused": _forgeries(evidence),
         "services": services_summary(evidence),
+        **regulated(evidence),
+        "articles": articles(evidence),
     }
     return found | {"steps": steps_of(found)}
 
@@ -93,15 +96,6 @@ def _chain(evidence: Evidence, chain: str) -> Row:
     }
 
 
-def _operations(
-    evidence: Evidence, chain: str, contract: str, method: str
-) -> Iterator[tuple[ProvenTransaction, Operation]]:
-    for transaction in evidence.transactions[chain]:
-        for operation in transaction.envelope.body.operations:
-            if (operation.contract, operation.method) == (contract, method):
-                yield transaction, operation
-
-
 def _registration(evidence: Evidence) -> Row:
     admitted = {}
     for market in MARKETS:
@@ -118,7 +112,7 @@ def _registration(evidence: Evidence) -> Row:
         }
     refused = [
         {"case": transaction.label, "rule": transaction.receipt.rule}
-        for transaction, _ in _operations(evidence, SUPERVISORY, "chains", "register")
+        for transaction, _ in evidence.operations(SUPERVISORY, "chains", "register")
         if transaction.receipt.code
     ]
     return {"admitted": admitted, "refused": refused}
@@ -127,7 +121,7 @@ def _registration(evidence: Evidence) -> Row:
 def _forgeries(evidence: Evidence) -> list[Row]:
     return [
         {"case": transaction.label, "rule": transaction.receipt.rule}
-        for transaction, _ in _operations(evidence, SUPERVISORY, "clients", "submit_headers")
+        for transaction, _ in evidence.operations(SUPERVISORY, "clients", "submit_headers")
         if transaction.receipt.code
     ]
 
@@ -168,7 +162,7 @@ def _check_investors(evidence: Evidence, day: MarketDay, market: str) -> None:
     """Every investor of investors.csv has an account on the chain."""
     registered = {
         operation.args["reference"]
-        for transaction, operation in _operations(evidence, market, "accounts", "register")
+        for transaction, operation in evidence.operations(market, "accounts", "register")
         if not transaction.receipt.code
     }
     missing = {i.holder for i in day.investors if i.market == market} - registered
@@ -182,13 +176,13 @@ def _outcome(evidence: Evidence, market: str, order: Order) -> Row:
     instance = derive_id(evidence.views[market].genesis_hash, "instance", seller, order.order)
     steps = [
         transaction
-        for transaction, operation in _operations(evidence, market, "templates", "create")
+        for transaction, operation in evidence.operations(market, "templates", "create")
         if transaction.envelope.body.account == seller and operation.args["reference"] == order.order
     ]
     for method in ("accept", "settle"):
         steps += [
             transaction
-            for transaction, operation in _operations(evidence, market, "templates", "call")
+            for transaction, operation in evidence.operations(market, "templates", "call")
             if operation.args["instance"] == instance and operation.args["method"] == method
         ]
     if not steps or any(t.receipt.code for t in steps[:-1]) or len(steps) > 3:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -31,6 +33,7 @@ from dualchain.demo.evidence import load, write_manifest, write_summary
 from dualchain.demo.summary import summarise
 from dualchain.demo.verify import verify
 from dualchain.evidence.cli import app as evidence_app
+from dualchain.guideline.articles import ARTICLES
 from tests.integration.demo_runs import (
     CHAINS,
     EXAMPLE,
@@ -75,11 +78,17 @@ def test_the_summary_says_for_each_step_what_was_verified(told: Told) -> None:
         "chains",
         "registration",
         "custody",
+        "admission",
         "forgeries",
         "directives",
+        "filing",
         "transfers",
+        "identity",
+        "data",
         "supervision",
+        "desk",
         "reconciliation",
+        "articles",
     ]
     assert all(len(row["verified"]) > 20 and len(row) > 2 for row in steps)
     with (EXAMPLE / "orders.csv").open(encoding="utf-8") as stream:
@@ -98,6 +107,9 @@ def test_the_summary_says_for_each_step_what_was_verified(told: Told) -> None:
         "refused": 5,
     }
     assert told.step("directives")["acknowledged"] == 1 and told.step("forgeries")["refused"] == 3
+    assert told.step("admission")["documents_accepted"] == 8
+    assert set(told.step("data")["tiers"].values()) == {"public", "limited", "private"}
+    assert told.step("articles")["shown"] == [*range(3, 12), *range(13, 18), *range(19, 23), 24]
     assert told.step("supervision")["reports"] > 0 and told.step("chains")["validators"] == 12
 
 
@@ -382,6 +394,41 @@ def test_a_work_directory_in_use_is_not_replaced(told: Told) -> None:
         found = dualchain("demo", "run", "--work-dir", told.work, *options)
         assert found.returncode == 1 and "WORK_DIRECTORY" in found.stderr
     assert all(alive(pid) for pid in pids(told.work))
+
+
+def report(told: Told, *options: str) -> tuple[int, dict[str, Any]]:
+    """``dualchain guideline report`` on the kept network: exit code, and what it says."""
+    found = dualchain("guideline", "report", "--demo-dir", told.work, "--json", *options)
+    return found.returncode, json.loads(found.stdout)
+
+
+def test_every_article_holds_on_the_kept_network_by_live_evidence(told: Told) -> None:
+    code, found = report(told)
+    wrong = [row for row in found["articles"] if row["verdict"] != "holds"]
+    assert (code, wrong, found["proven"]) == (0, [], True)
+    assert [row["article"] for row in found["articles"]] == sorted(ARTICLES)
+    assert set(found["chains"].values()) == set(told.genesis)
+    for row in found["articles"]:
+        assert row["requirement"]["zh"] and row["requirement"]["en"] and row["evidence"]
+        for one in row["evidence"]:
+            assert one["zh"] and one["en"] and one["height"] > 0 and len(one["header"]) == 64
+    transactions = {one.get("transaction") for row in found["articles"] for one in row["evidence"]}
+    assert len(transactions) > 15
+
+
+def test_an_article_fails_when_it_is_broken_on_purpose(told: Told) -> None:
+    """Two nodes of one market stand still: no quorum answers."""
+    running = json.loads((told.work / "processes.json").read_text("utf-8"))
+    for name in ("js-0", "js-1"):
+        os.kill(running[name], signal.SIGSTOP)
+    try:
+        code, found = report(told, "--article", "7", "--article", "26")
+    finally:
+        for name in ("js-0", "js-1"):
+            os.kill(running[name], signal.SIGCONT)
+    broken, whole = found["articles"]
+    assert (code, broken["verdict"], whole["verdict"], found["proven"]) == (1, "fails", "holds", False)
+    assert [fault["en"] for fault in broken["faults"]] == ["2 nodes of JS answer, fewer than the quorum of 3"]
 
 
 def test_the_kept_network_is_stopped_by_name(told: Told) -> None:
