@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from chain_core.codec.block import decode_certificate
+from chain_core.codec.block import decode_certificate, decode_header
+from chain_core.codec.certificates import check_certificate
 from chain_core.node.answers import CertifiedHeader
 from chain_core.node.client import NodeClient
 from chain_core.types.errors import DualchainError
@@ -37,9 +38,15 @@ async def _check(exam: Examination, chain: AskedChain) -> None:
         f"{label} 可询问的节点 {len(serving)} 个，低于法定数 {members.q}",
         f"{len(serving)} nodes of {label} answer, fewer than the quorum of {members.q}",
     )
-    if not serving:
+    heights = sorted([(await chain.view_of(answer)).height for answer in serving.values()], reverse=True)
+    if len(heights) < members.q:
         return
-    height = min([(await chain.view_of(answer)).height for answer in serving.values()])
+    await _compare(exam, chain, heights[members.q - 1])
+
+
+async def _compare(exam: Examination, chain: AskedChain, height: int) -> None:
+    """The highest height that a quorum has: each node's votes for itself, and whether the headers are one."""
+    members, label = chain.view.validators, chain.label
 
     async def ask(node: NodeClient) -> CertifiedHeader:
         return await node.header(height)
@@ -47,7 +54,8 @@ async def _check(exam: Examination, chain: AskedChain) -> None:
     answers = {a: c for a, c in (await chain.each(ask)).items() if not isinstance(c, DualchainError)}
     for address, answer in answers.items():
         with exam.about(f"{label} {address}"):
-            await chain.view_of(answer)
+            voters = chain.view.validators_of(decode_header(answer.header).epoch)
+            check_certificate(answer.header, decode_certificate(answer.certificate), voters, chain.hash)
     same = len({answer.header for answer in answers.values()}) == 1
     if exam.require(same, f"{label} 各节点高度 {height} 的数据不一致", f"nodes of {label} differ at height {height}"):
         one = next(iter(answers.values()))

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from chain_core.node.client import NodeClient
-from chain_core.types.errors import DualchainError
 from dualchain.guideline.examination import Examination, Text
 from dualchain.guideline.open_cases import cases_of, is_open
 from dualchain.guideline.registered import Market, followed
@@ -65,22 +63,13 @@ async def _endpoints(exam: Examination, market: Market) -> None:
     )
     for row in rows:
         node, address = row["node"], row["address"]
-        client = NodeClient(address, security=chain.client.security)
-        try:
-            status = await client.status()
+        with exam.about(f"{code} {node} {address}"):
+            status = await chain.at_address(address, lambda client: client.status())
             exam.require(
                 (status.genesis_hash, status.node) == (chain.hash, node),
                 f"{code} 的端点 {address} 不是节点 {node}",
                 f"{code}'s endpoint {address} is not the node {node}",
             )
-        except DualchainError as refusal:
-            exam.require(
-                False,
-                f"{code} 的端点 {address} 不可用（{refusal.code}）",
-                f"{code}'s endpoint {address}: {refusal.code}",
-            )
-        finally:
-            await client.close()
 
 
 async def _drift(exam: Examination, market: Market) -> None:

@@ -215,6 +215,14 @@ class AskedChain:
         answers = await asyncio.gather(*(one(node) for node in self.client.nodes))
         return {node.address: answer for node, answer in zip(self.client.nodes, answers, strict=True)}
 
+    async def at_address(self, address: str, ask: Callable[[NodeClient], Awaitable[T]]) -> T:
+        """What whoever listens at an address answers, in a session like those with the nodes. Raises its refusal."""
+        client = NodeClient(address, security=self.client.security)
+        try:
+            return await ask(client)
+        finally:
+            await client.close()
+
     async def strangers(self) -> dict[str, DualchainError | None]:
         """What each node tells somebody without key and certificate; None: it answered him."""
         found: dict[str, DualchainError | None] = {}

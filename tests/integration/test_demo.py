@@ -34,6 +34,7 @@ from dualchain.demo.summary import summarise
 from dualchain.demo.verify import verify
 from dualchain.evidence.cli import app as evidence_app
 from dualchain.guideline.articles import ARTICLES
+from tests.integration.demo_forgeries import FORGERIES
 from tests.integration.demo_runs import (
     CHAINS,
     EXAMPLE,
@@ -164,51 +165,6 @@ def test_files_added_or_removed_are_refused(told: Told, copied: Path) -> None:
         extra.write_bytes(b"")
         assert refused(lambda: verify(copied, told.genesis, told.manifest)).what == "a file was added"
         extra.unlink()
-
-
-def _digit(text: str, field: str, place: int = -3) -> str:
-    """One hexadecimal digit of a field changed, in the middle line that has the field."""
-    lines = text.splitlines()
-    number = len(lines) // 2
-    row = json.loads(lines[number])
-    digits = list(row[field])
-    digits[place] = "0" if digits[place] != "0" else "1"
-    row[field] = "".join(digits)
-    lines[number] = json.dumps(row, ensure_ascii=False, sort_keys=True)
-    return "\n".join(lines) + "\n"
-
-
-def _another_quantity(text: str) -> str:
-    lines = text.splitlines()
-    cells = lines[1].split(",")
-    cells[-2] = str(int(cells[-2]) + 1)
-    return "\n".join([lines[0], ",".join(cells), *lines[2:]]) + "\n"
-
-
-FORGERIES: list[tuple[str, Callable[[str], str]]] = [
-    ("headers/BJ.jsonl", lambda text: _digit(text, "header", 700)),
-    ("headers/supervisory.jsonl", lambda text: _digit(text, "certificate")),
-    ("receipts/BJ.jsonl", lambda text: _digit(text, "receipt")),
-    ("receipts/JS.jsonl", lambda text: _digit(text, "envelope")),
-    ("receipts/JS.jsonl", lambda text: _digit(text, "proof")),
-    ("state/BJ.jsonl", lambda text: _digit(text, "value")),
-    ("state/supervisory.jsonl", lambda text: _digit(text, "proof")),
-    ("packets/JS.jsonl", lambda text: _digit(text, "packet")),
-    ("inputs/roll.csv", _another_quantity),
-    ("inputs/orders.csv", _another_quantity),
-    ("receipts/BJ.jsonl", lambda text: text.replace("BJ-ORD-0001 accepted", "BJ-ORD-0002 accepted", 1)),
-    ("receipts/supervisory.jsonl", lambda text: text.replace("forged vote", "forged header", 1)),
-    ("receipts/supervisory.jsonl", lambda text: text + text.splitlines()[-1] + "\n"),
-    ("receipts/JS.jsonl", lambda text: "".join(text.splitlines(True)[1:])),
-    ("inputs/calendar.csv", lambda text: "".join(text.splitlines(True)[:-1])),
-    ("summary.json", lambda text: text.replace('"format": 1', '"format": true')),
-    ("summary.json", lambda text: text.replace("forged vote", "forged header")),
-    ("summary.json", lambda text: text.replace('"orders_settled": 1', '"orders_settled": 2')),
-    ("receipts/BJ.jsonl", lambda text: "\n".join(text.splitlines()[:-1]) + "\n"),
-    ("state/BJ.jsonl", lambda text: "\n".join(text.splitlines()[:-1]) + "\n"),
-    ("headers/JS.jsonl", lambda text: ""),
-    ("state/JS.jsonl", lambda text: "[]\n"),
-]
 
 
 @pytest.mark.parametrize(("file", "forge"), FORGERIES, ids=[f"{n}-{file}" for n, (file, _) in enumerate(FORGERIES)])
