@@ -31,7 +31,7 @@ def run(
         bool, typer.Option("--replace", help="Remove what an earlier demonstration left in the work directory.")
     ] = False,
 ) -> None:
-    """Run the demonstration, under a minute. Exit codes: 0 all verified, 1 refused (see stderr), 130 Ctrl-C."""
+    """Run the demonstration, about a minute. Exit codes: 0 all verified, 1 refused (see stderr), 130 Ctrl-C."""
     from dualchain.demo.report import Report
     from dualchain.demo.story import prepare
 
