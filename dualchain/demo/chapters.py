@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from dualchain.demo.admission_story import apply, decide, prove_admission, test_jointly
@@ -9,12 +10,18 @@ from dualchain.demo.data_story import DataStory
 from dualchain.demo.days import today
 from dualchain.demo.desk_story import AHEAD_DAYS, DeskStory
 from dualchain.demo.filing_story import file_own
+from dualchain.demo.govdata_story import GovernmentDataStory
 from dualchain.demo.identity_story import identify, prove_did
 from dualchain.demo.layout import MARKETS, PROVINCIAL
+from dualchain.demo.market_setup import issuer_of, rolls_of
 from dualchain.demo.onboarding import refuse_second_chain
 
 if TYPE_CHECKING:
+    from dualchain.demo.service_story import ServiceStory
     from dualchain.demo.story import Story
+
+Start = Callable[["Story", Mapping[str, Sequence[str]]], Awaitable[None]]
+"""Starts processes and waits until they serve."""
 
 TESTER = "tester"
 
@@ -99,3 +106,19 @@ async def regulate(story: Story) -> None:
     report.step("inspection 检查", "found, transferred, rectified, closed by the provincial regulator (art. 24)")
     report.fact("refused: closing by the officer who opened it (desk.four_eyes)")
     report.step("advisory 安全公告", "acknowledged by both markets, one patched, one unaffected; closed (art. 13)")
+
+
+async def ask_government_data(story: Story, service: ServiceStory, start: Start) -> None:
+    """The bureau and the channel are processes of their own; each use is counted on BJ's chain before it is made."""
+    lower = story.desks["BJ"]
+    enterprise = lower.actors[issuer_of(next(iter(rolls_of(story.day, "BJ"))))]
+    told = GovernmentDataStory(service, lower, story.desks["JS"], enterprise)
+    await told.settle_in()
+    await start(story, await told.write_configs(story.work))
+    channel = await told.publish()
+    found = await told.ask(channel, await told.authorise())
+    await told.keep(story.book)
+    text = f"an enterprise authorised JS; use {found.number} of {found.uses}, the bureau's receipt on chain (art. 12)"
+    story.report.step("government data 政务数据", text)
+    story.report.fact(f"source mark: {found.source['bureau_name']}, market {found.source['market']}")
+    story.report.fact("refused: an item that was not authorised (ITEM_NOT_AUTHORISED), a second use (USED_UP)")

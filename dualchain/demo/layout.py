@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from chain_core.codec.genesis import encode_genesis
 from chain_core.crypto.x509.authority import open_authority
@@ -28,7 +29,7 @@ from chain_core.types.genesis import Genesis
 from dualchain.demo.days import Calendar
 from dualchain.demo.ports import LOOPBACK, draw_ports
 from local_chain.genesis import MarketCalendar, market_accounts, market_genesis
-from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, supervisory_genesis
+from supervisory_chain.genesis import ACCOUNTS, CHAIN_ID, TRYING_OUT, supervisory_genesis
 
 FORMAT_FILE = "format"
 FORMAT_NAME = "dualchain-demo "
@@ -166,8 +167,13 @@ def market_calendar(calendar: Calendar) -> MarketCalendar:
     return MarketCalendar(*(tuple(sorted(days)) for days in (calendar.holidays, calendar.workdays, calendar.opened)))
 
 
-def lay_out(work: Path, calendar: Calendar, now_ms: int) -> Layout:
-    """Keys, genesis documents and configurations of the three chains; every port of the network is drawn here."""
+def lay_out(
+    work: Path, calendar: Calendar, now_ms: int, *, parameters: Mapping[str, int] = MappingProxyType(TRYING_OUT)
+) -> Layout:
+    """Keys, genesis documents and configurations of the three chains; every port of the network is drawn here.
+
+    ``parameters`` of the supervisory chain: without any, its markets are admitted on a joint test and on evidence.
+    """
     keys = drawn_protection(work)
     gateway, lookup, *rest = draw_ports(2 + 2 * NODES * (1 + len(MARKETS)))
     ports = iter(rest)
@@ -177,7 +183,7 @@ def lay_out(work: Path, calendar: Calendar, now_ms: int) -> Layout:
             NodePlan(f"{prefix}-{i}", entity, LOOPBACK, next(ports), next(ports)) for i, entity in enumerate(entities)
         )
 
-    upper = _supervisory(work / SUPERVISORY, plans("csrc", OFFICES), now_ms, keys)
+    upper = _supervisory(work / SUPERVISORY, plans("csrc", OFFICES), now_ms, keys, parameters)
     chains = {SUPERVISORY: upper}
     for market, (chain_id, operator, bank) in MARKETS.items():
         entities = tuple(partner.format(operator, bank, market) for partner in PARTNERS)
@@ -198,7 +204,9 @@ def lay_out(work: Path, calendar: Calendar, now_ms: int) -> Layout:
     return Layout(chains, f"{LOOPBACK}:{gateway}", f"{LOOPBACK}:{lookup}")
 
 
-def _supervisory(directory: Path, plans: tuple[NodePlan, ...], now_ms: int, keys: Protection) -> Chain:
+def _supervisory(
+    directory: Path, plans: tuple[NodePlan, ...], now_ms: int, keys: Protection, parameters: Mapping[str, int]
+) -> Chain:
     directory.mkdir()
     provincial = (AccountPlan(PROVINCIAL[market], _REGULATORS[market], ("provincial",)) for market in MARKETS)
     genesis = supervisory_genesis(
@@ -206,6 +214,7 @@ def _supervisory(directory: Path, plans: tuple[NodePlan, ...], now_ms: int, keys
         now_ms,
         make_validators(directory, plans, keys),
         make_accounts(directory, (*ACCOUNTS, *provincial), keys),
+        dict(parameters),
     )
     write_network(directory, genesis, plans, keys, "sm")
     return Chain(SUPERVISORY, directory, plans, genesis, encode_genesis(genesis), keys)

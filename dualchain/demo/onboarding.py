@@ -72,6 +72,15 @@ async def refuse_bad_registrations(desk: Desk, operator: Actor, chain: Chain) ->
     return refused
 
 
+async def admit(desk: Desk, operator: Actor, chain: Chain) -> None:
+    """Registration and admission by two officers, on a chain that demands neither test nor evidence."""
+    label = f"registration of {chain.genesis.chain_id}"
+    await desk.accepted([registration(desk, operator, label, chain.genesis_bytes, endpoints_of(chain.plans))])
+    for step, officer in (("approve", "csrc-issuer"), ("admit", "csrc-checker")):
+        operation = Operation("chains", step, {"chain": chain.view().genesis_hash})
+        await desk.accepted([desk.sign(f"{step} {chain.genesis.chain_id}", desk.genesis_actor(officer), [operation])])
+
+
 async def refuse_second_chain(desk: Desk, operator: Actor, chain: Chain) -> tuple[str, str]:
     """A market has one chain (art. 6)."""
     document = _document_with(chain.genesis_bytes, chain_id=f"{chain.genesis.chain_id}-2")

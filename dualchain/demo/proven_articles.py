@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from dualchain.demo.evidence import Evidence
+from dualchain.demo.govdata_story import NAME
 from dualchain.demo.layout import MARKETS, SUPERVISORY
 
 Row = dict[str, Any]
@@ -33,13 +34,10 @@ SHOWN_BY: Mapping[int, tuple[tuple[str, str, str], ...]] = {
 
 def articles(evidence: Evidence) -> list[Row]:
     """One row an article, in their order, with the first transaction of each kind; the guideline's report says more."""
-    followed = []
-    for market in MARKETS:
-        height = evidence.heights[SUPERVISORY, f"following {market}"]
-        header = evidence.hashes[SUPERVISORY][height].hex()
-        followed.append({"chain": SUPERVISORY, "height": height, "header": header, "followed": market})
+    followed = [row for market in MARKETS for row in _proven(evidence, SUPERVISORY, f"following {market}")]
     rows: list[Row] = [
         {"article": 3, "headers": followed},
+        {"article": 12, "headers": _proven(evidence, "BJ", NAME)},
         {"article": 7, "headers": _certified(evidence, "validators")},
         {"article": 9, "headers": _certified(evidence, "signatures")},
         {"article": 16, "headers": _certified(evidence, "entities")},
@@ -49,6 +47,12 @@ def articles(evidence: Evidence) -> list[Row]:
         if found:
             rows.append({"article": number, "transactions": found})
     return sorted(rows, key=lambda row: int(str(row["article"])))
+
+
+def _proven(evidence: Evidence, chain: str, name: str) -> list[Row]:
+    """The header under which values were proven."""
+    height = evidence.heights[chain, name]
+    return [{"chain": chain, "height": height, "header": evidence.hashes[chain][height].hex(), "values": name}]
 
 
 def _certified(evidence: Evidence, what: str) -> list[Row]:

@@ -9,9 +9,10 @@ from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_map, decode_value
 from chain_core.crypto.hashing import sm3
 from contracts.data.records import DATA, PRIVATE, Descriptor, body_key, decode
-from crosschain.identity.records import decode_did
+from crosschain.identity.data_uses import decode_bureau, decode_granted, decode_use
+from crosschain.identity.records import decode_credential, decode_did
 from crosschain.packets import ADMITTED, CHAINS
-from dualchain.demo import data_story, desk_story, filing_story
+from dualchain.demo import data_story, desk_story, filing_story, govdata_story
 from dualchain.demo.admission_story import admission_keys
 from dualchain.demo.evidence import Evidence, EvidenceRefused
 from dualchain.demo.layout import MARKETS, SUPERVISORY
@@ -30,6 +31,7 @@ def regulated(evidence: Evidence) -> Row:
         "desk": _desk(evidence),
         "data_tiers": _data(evidence),
         "own_template": _template(evidence),
+        "government_data": _government_data(evidence),
     }
 
 
@@ -101,7 +103,7 @@ def _data(evidence: Evidence) -> dict[str, str]:
     tiers = {}
     for key, raw in values.items():
         if raw is not None and key.startswith(prefix):
-            found, body = decode(Descriptor, raw), values.get(state_key(DATA, body_key(key[len(prefix) :])))
+            found, body = decode(Descriptor, raw), values[state_key(DATA, body_key(key[len(prefix) :]))]
             if (found.tier == PRIVATE) is (body is not None):
                 raise EvidenceRefused("a data object does not lie where its tier says", where=found.kind)
             tiers[found.kind] = found.tier
@@ -117,3 +119,23 @@ def _template(evidence: Evidence) -> Row:
     if not same or record["status"] != "live" or matter.state != "approved":
         raise EvidenceRefused("what runs is not what was approved", where=filing_story.OWN)
     return {"template": matter.fields["name"], "filing_number": record["filing_number"], "status": record["status"]}
+
+
+def _government_data(evidence: Evidence) -> Row:
+    """One use, granted by the enterprise's own credential, settled with the receipt of the bureau on record."""
+    values = _values(evidence, "BJ", govdata_story.NAME)
+    keys = govdata_story.govdata_keys(str(evidence.documents[govdata_story.REFERENCE]["credential"]))
+    raws = [values.get(key) for key in keys]
+    if None in raws:
+        raise EvidenceRefused("a record of the authorisation is missing", where=govdata_story.NAME)
+    credential, granted, use, bureau = cast(list[bytes], raws)
+    owner, counted, made = decode_credential(credential), decode_granted(granted), decode_use(use)
+    if owner.issuer != owner.subject or not made.settled or counted.used > counted.uses:
+        raise EvidenceRefused("a use was not granted by the data's owner, or not settled", where=govdata_story.NAME)
+    return {
+        "enterprise": owner.issuer,
+        "uses": counted.uses,
+        "used": counted.used,
+        "bureau": decode_bureau(bureau).name,
+        "receipt": made.receipt.hex(),
+    }

@@ -80,41 +80,44 @@ class ServiceStory:
         await self.upper.accepted(attached)
         await self.upper.accepted(uploaded)
 
+    def _supervisory(self, client: str) -> list[str]:
+        upper = self.upper.chain
+        return [
+            "[supervisory]",
+            f"genesis = {_quoted(upper.genesis_file)}",
+            f"credentials = {_quoted(upper.credentials(client))}",
+            f"nodes = {json.dumps(upper.addresses)}",
+            "[keys]",
+            *upper.protection.lines,
+        ]
+
+    def publisher_lines(self, listen: str, reference: str) -> list[str]:
+        """Configuration of a host of the publisher's."""
+        market = self.publisher.chain
+        return [
+            *self._supervisory(PUBLISHER),
+            "[market]",
+            f"genesis = {_quoted(market.genesis_file)}",
+            f"credentials = {_quoted(market.credentials('operator'))}",
+            f"nodes = {json.dumps(market.addresses)}",
+            "[publisher]",
+            f'listen = "{listen}"',
+            f'account = "{self._actor(PUBLISHER).account.hex()}"',
+            f'reference = "{reference}"',
+            f"assertion_key = {_quoted(self._key_file(PUBLISHER))}",
+        ]
+
     def write_configs(self, work: Path) -> dict[str, Sequence[str]]:
         """Configurations of gateway and look-up service; their command lines."""
-        upper, market = self.upper.chain, self.publisher.chain
-
-        def supervisory(client: str) -> list[str]:
-            return [
-                "[supervisory]",
-                f"genesis = {_quoted(upper.genesis_file)}",
-                f"credentials = {_quoted(upper.credentials(client))}",
-                f"nodes = {json.dumps(upper.addresses)}",
-            ]
-
-        keys = ["[keys]", *upper.protection.lines]
-        gateway_key = upper.directory / "accounts" / f"{GATEWAY}.key"
+        gateway_key = self.upper.chain.directory / "accounts" / f"{GATEWAY}.key"
         gateway = [
-            *supervisory(GATEWAY),
-            *keys,
+            *self._supervisory(GATEWAY),
             "[gateway]",
             f'listen = "{self.gateway}"',
             f'account = "{self._actor(GATEWAY).account.hex()}"',
             f"key = {_quoted(gateway_key)}",
         ]
-        lookup = [
-            *supervisory(PUBLISHER),
-            "[market]",
-            f"genesis = {_quoted(market.genesis_file)}",
-            f"credentials = {_quoted(market.credentials('operator'))}",
-            f"nodes = {json.dumps(market.addresses)}",
-            *keys,
-            "[publisher]",
-            f'listen = "{self.lookup}"',
-            f'account = "{self._actor(PUBLISHER).account.hex()}"',
-            f'reference = "{REFERENCE}"',
-            f"assertion_key = {_quoted(self._key_file(PUBLISHER))}",
-        ]
+        lookup = self.publisher_lines(self.lookup, REFERENCE)
         commands: dict[str, Sequence[str]] = {}
         for name, lines in (("gateway", gateway), ("lookup", lookup)):
             path = work / f"{name}.toml"
@@ -122,7 +125,7 @@ class ServiceStory:
             commands[name] = [name, "run", "--config", str(path)]
         return commands
 
-    def _caller(self, name: str) -> Consumer:
+    def caller(self, name: str) -> Consumer:
         """Somebody who calls services, in SM sessions with the gateway."""
         security = self.upper.chain.security(name, GATEWAY)
         return Consumer(self.chain, self.gateway, self._actor(name).account, self.keys[name], security=security)
@@ -138,24 +141,41 @@ class ServiceStory:
         await self.upper.accepted([self._step("service drafted", PUBLISHER, "draft", draft)])
         early = self._of("service registered before its test", PUBLISHER, "register")
         await self.upper.refused(early, "services.not_tested")
+        return await self.bring_online(self.service)
+
+    async def bring_online(self, service: bytes) -> Outcome:
+        """A drafted service: joint test through the gateway, registered, online."""
         tester, key = self._actor(TESTER), self.keys[TESTER]
-        caller = self._caller(TESTER)
+        caller = self.caller(TESTER)
         try:
             account = Account(tester.account, tester.private, tester.public)
-            tested = await JointTest(self.chain, caller, account, key).run(self.service)
+            tested = await JointTest(self.chain, caller, account, key).run(service)
         finally:
             await caller.close()
         if tested.report.verdict != "pass":
             raise StoryFault(f"the joint test failed: {', '.join(tested.report.findings)}", where="joint test")
-        await self.upper.accepted([self._of("service registered", PUBLISHER, "register")])
-        await self.upper.accepted([self._of("service online", PUBLISHER, "online")])
+        for method in ("register", "online"):
+            await self.upper.accepted([self._step(f"service: {method}", PUBLISHER, method, {"service": service})])
         return tested
+
+    async def admit_consumer(self, service: bytes) -> None:
+        """Applied for by the other market, confirmed."""
+        named: dict[str, Value] = {"service": service}
+        await self.upper.accepted([self._step("service applied for", CONSUMER, "apply", {**named, "market": "JS"})])
+        confirmed = {**named, "consumer": self._actor(CONSUMER).account}
+        await self.upper.accepted([self._step("application confirmed", PUBLISHER, "confirm", confirmed)])
+
+    async def draft(self, reference: str, definition: dict[str, Value]) -> bytes:
+        """A further service of the publisher; its id."""
+        args: dict[str, Value] = {"market": "BJ", "reference": reference, "definition": definition}
+        await self.upper.accepted([self._step(f"{reference} drafted", PUBLISHER, "draft", args)])
+        return service_id(self.upper.genesis_hash, self._actor(PUBLISHER).account, reference)
 
     async def use(self, security: str, book: EvidenceBook) -> Answered:
         """A call before confirmation is refused; application, confirmation, the call; its answer fully verified."""
         consumer = self._actor(CONSUMER)
         request = json.dumps({"security": security_id(self.publisher, security).hex()}).encode("ascii")
-        caller = self._caller(CONSUMER)
+        caller = self.caller(CONSUMER)
         try:
             await self.upper.accepted([self._of("JS applies for the service", CONSUMER, "apply", market="JS")])
             await _refused_call(caller, self.service, request)

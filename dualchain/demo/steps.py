@@ -41,6 +41,11 @@ def steps_of(summary: Row) -> list[Row]:
         ),
         _supervision(summary["border"]),
         *_services(summary["services"]),
+        _step(
+            "government data",
+            "an enterprise's data were used as often as it had authorised, each use with the bureau's receipt",
+            **summary["government_data"],
+        ),
         _desk(summary["desk"]),
         _reconciliation(markets),
         _articles(summary["articles"]),

@@ -30,6 +30,8 @@ from dualchain.demo.report import Report
 from dualchain.demo.service_story import ServiceStory
 from dualchain.demo.summary import AFTER, BEFORE, CASH, summarise
 from dualchain.guideline.config import FILE, write_config
+from service_registry.consumer import Answered
+from service_registry.joint_test import Outcome
 
 READY_S = 60.0
 STAFF: dict[str, tuple[str, tuple[str, ...]]] = {
@@ -94,7 +96,7 @@ def prepare(work: Path, inputs: Path, report: Report, *, replace: bool = False) 
     # What runs is a copy: whoever edits the originals meanwhile changes neither the story nor its evidence.
     copied = copy_inputs(inputs, work / "inputs")
     day = read_market_day(copied, days)
-    layout = lay_out(work, day.calendar, now_ms)
+    layout = lay_out(work, day.calendar, now_ms, parameters={})
     write_config(work / FILE, layout.chains, SUPERVISORY)
     story = Story(work, copied, report, day, layout, ProcessGroup(work / "logs"))
     report.step("genesis 创世", "three chains laid out, each identified by the SM3 of its genesis document")
@@ -275,9 +277,14 @@ async def serve(story: Story) -> None:
         security = next(iter(market_setup.rolls_of(story.day, "BJ")))
         tested = await service.publish(security)
         answered = await service.use(security, story.book)
+        _tell_of_service(story, tested, answered)
+        await chapters.ask_government_data(story, service, _start)
         await service.keep_records(story.book, before)
     finally:
         await service.close()
+
+
+def _tell_of_service(story: Story, tested: Outcome, answered: Answered) -> None:
     report, roll = story.report, answered.roll
     checks = ", ".join(tested.report.checks)
     report.step("service 赋能服务", f"holder-roll look-up of BJ drafted, jointly tested ({checks}), registered, online")

@@ -34,15 +34,18 @@ Row = dict[str, Any]
 class SigningChain(Chain):
     """Everybody's key is that of his name."""
 
-    def sign(self, name: str, *operations: Operation, business_id: str = "") -> Envelope:
+    def sign(self, name: str, *operations: Operation, business_id: str = "", cosigner: str = "") -> Envelope:
         nonce = self.nonces[name] = self.nonces.get(name, 0) + 1
         until_ms = self.time_ms + 300_000
-        body = TransactionBody(0, account(name), nonce, until_ms, operations, business_id=business_id)
-        return decode_envelope(sign_transaction(self.hash, body, [(private_key(name), public_key(name))]))
+        others = (account(cosigner),) if cosigner else ()
+        body = TransactionBody(0, account(name), nonce, until_ms, operations, business_id=business_id, cosigners=others)
+        keys = [(private_key(one), public_key(one)) for one in (name, cosigner) if one]
+        return decode_envelope(sign_transaction(self.hash, body, keys))
 
-    def ok(self, name: str, *operations: Operation) -> int:
+    def ok(self, name: str, *operations: Operation, cosigner: str = "") -> int:
         """A block with one transaction that succeeds; its height."""
-        (receipt,) = self.block(self.sign(name, *operations, business_id=f"{self.genesis.market or 'CSRC'}-{name}"))
+        business_id = f"{self.genesis.market or 'CSRC'}-{name}"
+        (receipt,) = self.block(self.sign(name, *operations, business_id=business_id, cosigner=cosigner))
         assert receipt.code == 0, (operations[0].method, receipt)
         return self.height
 

@@ -102,12 +102,16 @@ def _market(layers: Layers, upper: SigningChain, lower: SigningChain, market: st
     _business(lower, market)
     _identity(lower, market)
     _data(lower)
+    _government_data(lower, market)
+    upper.time_ms = max(upper.time_ms, lower.time_ms)
     for height in range(1, lower.height + 1):
         upper.ok("courier", layers.headers_up(height))
         if lower.packets(height):
             upper.ok("courier", layers.packets_up(height))
     issued = layers.direct("freeze_holder", "holder", deadline_ms=600_000)
+    lower.time_ms = upper.time_ms  # one clock on the wall
     lower.ok("courier", layers.update_down(issued, 1))
+    upper.time_ms = lower.time_ms
     upper.ok("courier", layers.headers_up(lower.height))
     upper.ok("courier", layers.packets_up(lower.height))
 
@@ -154,6 +158,28 @@ def _identity(lower: SigningChain, market: str) -> None:
 def did_of(market: str) -> str:
     """Of the market's issuer, by a credit code with its check character."""
     return f"did:rem:{REGIONS[market].label}:91310104MA1FRNWW80"
+
+
+BUREAU = "91310000564759688N"
+
+
+def authorisation_of(market: str) -> str:
+    return f"did:rem:{REGIONS[market].label}:VC000001"
+
+
+def _government_data(lower: SigningChain, market: str) -> None:
+    """One use of two, by the issuer's own authorisation."""
+    bureau = op("govdata", "name_bureau", bureau=BUREAU, name="bureau", key=public_key("bureau"))
+    lower.ok("operator", bureau, cosigner="governor-2")
+    credential = authorisation_of(market)
+    own: dict[str, Value] = {"credential": credential, "issuer": did_of(market), "subject": did_of(market)}
+    until_ms = lower.time_ms + 86_400_000
+    period: dict[str, Value] = {"valid_from_ms": lower.time_ms, "expires_ms": until_ms}
+    lower.ok("issuer", op("identities", "issue", **own, digest=PAPER, kind="DataAuthorization", **period))
+    lower.ok("issuer", op("govdata", "authorise", credential=credential, uses=2))
+    lower.ok("operator", op("govdata", "begin", credential=credential, request=PAPER, consumer=account("holder")))
+    receipt: dict[str, Value] = {"number": 1, "bureau": BUREAU, "receipt": sm3(b"receipt")}
+    lower.ok("operator", op("govdata", "settle", credential=credential, **receipt))
 
 
 REFERENCES = {"public": "0" * 31 + "1", "limited": "0" * 31 + "2", "private": "0" * 31 + "3"}
