@@ -1,5 +1,6 @@
-"""Government data over two markets on real processes: chains, relayer, gateway, the market's host, a data bureau; each
-person at his command line. The host is killed while it works: what was begun counts once.
+"""Two services of a market on real processes: chains, relayer, gateway, hosts, a bureau; each person at his commands.
+
+Government data: host and bureau are killed at work, and what was begun counts once. Deposits: verified offline.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer import Typer
 from typer.testing import CliRunner
 
 from chain_core.crypto.hashing import sm3
@@ -26,6 +28,7 @@ from dualchain.demo.actors import Actor
 from dualchain.demo.layout import SUPERVISORY
 from dualchain.demo.ports import draw_ports
 from service_registry.config import KeyPair
+from service_registry.deposits.cli import app as deposit_app
 from service_registry.govdata.cli import app
 from tests.integration.test_registry import House
 
@@ -97,13 +100,21 @@ class GovHouse(House):
                 f'[actor]\naccount = "{actor.account.hex()}"\nkey = "{own}"\ndid = "{did}"\n'
                 f'assertion_key = "{name}-assertion.key"\n[keys]\npassphrase_file = "passphrase"\n'
             )
+        self.deposits_at = f"127.0.0.1:{draw_ports(1)[0]}"
+        (self.work / "deposits.toml").write_text(
+            (self.work / "lookup.toml")
+            .read_text()
+            .replace('"holder-roll"', '"deposit"')
+            .replace(f'listen = "{self.lookup}"', f'listen = "{self.deposits_at}"')
+            + f'[operator]\naccount = "{operator.account.hex()}"\nkey = "{self.local_key("operator")}"\n'
+        )
         text = (self.work / "operator-JS.toml").read_text()
         (self.work / "ask.toml").write_text(f'{text}[identity]\ndid = "{self.holder}"\nkey = "consumer-auth.key"\n')
 
     def local_key(self, name: str) -> Path:
         return self.chains["BJ"].directory / "accounts" / f"{name}.key"
 
-    async def govdata(self, *words: str, config: str = "", refused: bool = False) -> dict[str, Any]:
+    async def govdata(self, *words: str, config: str = "", refused: bool = False, app: Typer = app) -> dict[str, Any]:
         """One command; its JSON, or the refusal."""
         line = [*words, *(["--config", str(self.work / config)] if config else []), *(["--json"] if config else [])]
         result = await asyncio.to_thread(CliRunner().invoke, app, line)
@@ -138,11 +149,15 @@ async def story(house: GovHouse) -> None:
                 "gateway": ["gateway", "run", "--config", str(house.work / "gateway.toml")],
                 "bureau": ["demo", "bureau", "--config", str(house.work / "bureau.toml")],
                 "host": ["govdata", "serve", "--config", str(house.work / "govdata.toml")],
+                "deposits": ["deposits", "serve", "--config", str(house.work / "deposits.toml")],
             },
             30,
         )
-        service = await published(house)
+        await name_bureau(house)
+        definition = await house.govdata("definition", "--endpoint", house.lookup)
+        service = await published(house, "government-data", definition)
         await uses(house, service)
+        await deposits(house)
         house.group.check()
     finally:
         await house.stop()
@@ -154,9 +169,8 @@ def _did(seventeen: str) -> str:
     return f"did:rem:beijing:{code}"
 
 
-async def published(house: GovHouse) -> str:
-    """The service, online, with a confirmed consumer; the bureau named by two houses."""
-    publisher, consumer = "operator-BJ", "operator-JS"
+async def name_bureau(house: GovHouse) -> None:
+    """On record by the operator and another house."""
     governor: Actor = house.desks["BJ"].genesis_actor("governor-bank")
     named = await house.govdata(
         "name-bureau", BUREAU, "--name", "示例政务数据局", "--bureau-key", house.bureau_key,
@@ -164,11 +178,18 @@ async def published(house: GovHouse) -> str:
         config="party-operator.toml",
     )  # fmt: skip
     assert named["final"]
-    definition = house.work / "definition.json"
-    definition.write_text(json.dumps(await house.govdata("definition", "--endpoint", house.lookup)), "utf-8")
-    for who in (publisher, consumer, "tester"):
-        await house.command(who, "certificate", "--file", str(definition))
-    drafted = await house.command(publisher, "draft", "--reference", "government-data", "--definition", str(definition))
+    file = house.work / "certificate"
+    file.write_bytes(b"certificate")
+    for who in ("operator-BJ", "operator-JS", "tester"):
+        await house.command(who, "certificate", "--file", str(file))
+
+
+async def published(house: GovHouse, reference: str, row: dict[str, Any]) -> str:
+    """A service, online, with a confirmed consumer."""
+    publisher, consumer = "operator-BJ", "operator-JS"
+    definition = house.work / f"{reference}.json"
+    definition.write_text(json.dumps(row), "utf-8")
+    drafted = await house.command(publisher, "draft", "--reference", reference, "--definition", str(definition))
     service: str = drafted["service"]
     assert (await house.command("tester", "joint-test", service))["verdict"] == "pass"
     for step in ("register", "online"):
@@ -207,3 +228,22 @@ async def uses(house: GovHouse, service: str) -> None:
     assert (shown["used"], [row["state"] for row in shown["records"]]) == (2, ["settled", "begun"])
     records = await house.command("tester", "records", service, "--audit")
     assert [row["code"] for row in records["records"]][-4:] == ["OK", *["SERVICE_ERROR"] * 3]
+
+
+async def deposits(house: GovHouse) -> None:
+    """A document of Jiangsu on Beijing's chain: made through the gateway, verified with the genesis document alone."""
+    row = await house.govdata("definition", "--endpoint", house.deposits_at, app=deposit_app)
+    service = await published(house, "deposit", row)
+    document, slip = house.work / "contract.pdf", house.work / "contract.slip"
+    document.write_bytes(b"%PDF a contract")
+    held = ("--document", str(document))
+    made = await house.govdata("ask", service, *held, "--slip", str(slip), config="operator-JS.toml", app=deposit_app)
+    genesis = str(house.chains["BJ"].genesis_file)
+    checked = await house.govdata("verify", str(slip), *held, "--genesis", genesis, "--json", app=deposit_app)
+    assert (checked["deposit"], checked["verified"]) == (made["deposit"], True)
+    assert document.read_bytes() not in slip.read_bytes()
+    document.write_bytes(b"%PDF another contract")
+    result = await asyncio.to_thread(
+        CliRunner().invoke, deposit_app, ["verify", str(slip), *held, "--genesis", genesis, "--json"]
+    )
+    assert isinstance(result.exception, DualchainError) and "不符" in str(result.exception)

@@ -18,6 +18,7 @@ from chain_core.node.chain_view import ChainView
 from chain_core.types.transaction import Operation
 from crosschain.identity.authorisation import DataRequest, document_bytes, document_digest, nonce_of
 from crosschain.identity.credentials import present
+from crosschain.identity.data_uses import Bureau, bureau_place, encode, full_key
 from crosschain.identity.document import ASSERTION, AUTHENTICATION
 from local_chain.assembly import local_assembly
 from service_registry import schemas
@@ -116,11 +117,16 @@ class Office:
     # ---- the consumer
 
     async def request(
-        self, authorisation: dict[str, Any], items: tuple[str, ...] = ("basic",), purpose: str = GRANTING.purpose
+        self,
+        authorisation: dict[str, Any],
+        items: tuple[str, ...] = ("basic",),
+        purpose: str = GRANTING.purpose,
+        holder: str = HOLDER,
     ) -> tuple[DataRequest, dict[str, Any]]:
-        registry: Any = Above(self.chain, self.above.genesis_hash)
+        """``holder``: of this market, or one that the supervisory chain knows."""
+        own: Any = Above(self.chain, self.above.genesis_hash) if holder == HOLDER else self.above
         nobody: Any = None
-        asking = Asking(registry, nobody, account("consumer"), HOLDER, pair("holder auth"), self.now_ms)
+        asking = Asking(own, nobody, account("consumer"), holder, pair("holder auth"), self.now_ms)
         made, raw = await asking.request(SERVICE, authorisation, items, purpose)
         return made, json.loads(raw)
 
@@ -185,19 +191,21 @@ def attach(purpose: str, name: str) -> Operation:
 
 def name_bureau(local: Chain, key: str = "bureau") -> None:
     """Written as two houses would have it: the harness signs for one account alone."""
-    from crosschain.identity.data_uses import Bureau, bureau_place, encode, full_key
+    write_state(local, full_key(bureau_place(BUREAU)), encode(Bureau("政务数据局", public_key(key), 1)))
 
-    place = full_key(bureau_place(BUREAU))
-    genuine = local.executor.execute
+
+def write_state(chain: Chain, place: bytes, value: bytes) -> None:
+    """A block after which the chain has this value, by whatever way it came."""
+    genuine = chain.executor.execute
 
     def execute(*args: Any, **kwargs: Any) -> Any:
         result = genuine(*args, **kwargs)
-        result.writes[place] = encode(Bureau("政务数据局", public_key(key), 1))
+        result.writes[place] = value
         return result
 
-    local.executor.execute = execute  # type: ignore[method-assign]
-    local.block()
-    local.executor.execute = genuine  # type: ignore[method-assign]
+    chain.executor.execute = execute  # type: ignore[method-assign]
+    chain.block()
+    chain.executor.execute = genuine  # type: ignore[method-assign]
 
 
 @asynccontextmanager

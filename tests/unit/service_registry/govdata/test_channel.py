@@ -14,11 +14,12 @@ from chain_core.crypto.hashing import sm3
 from chain_core.crypto.providers import signing_provider
 from chain_core.types.errors import InvalidProof
 from crosschain.identity.authorisation import document_digest
+from crosschain.identity.records import did_key, encode_did
 from crosschain.identity.suite import prove
 from service_registry import schemas
 from service_registry.definition import encode_definition, read_definition
 from service_registry.govdata.definition import REQUEST_SCHEMA, govdata_definition
-from service_registry.govdata.parties import uses_of
+from service_registry.govdata.parties import record_of, uses_of
 from service_registry.govdata.receipts import Receipt
 from service_registry.host import ServiceError
 from tests.unit.crosschain.chains import Layers, account, op, private_key
@@ -30,9 +31,11 @@ from tests.unit.service_registry.govdata.office import (
     Office,
     altered,
     office,
+    write_state,
 )
 
 SCHEMA = json.dumps(REQUEST_SCHEMA)
+FOREIGN = "did:rem:shanghai:SH000001F"
 Case = Callable[[Office, dict[str, Any]], Awaitable[dict[str, Any]]]
 Story = Callable[[Office], Awaitable[None]]
 
@@ -73,6 +76,20 @@ def test_data_by_authorisation_counted_and_proven(layers: Layers) -> None:
         assert (shown["used"], [row["state"] for row in shown["records"]]) == (2, ["settled", "settled"])
         assert len({query.request for query in house.bureau.asked}) == 2
         await altered_answers(house, made, authorisation, response)
+
+    told(layers, story)
+
+
+def test_a_holder_of_another_market_is_known_by_the_supervisory_chain(layers: Layers) -> None:
+    async def story(house: Office) -> None:
+        authorisation = await house.authorise(to=(FOREIGN,))
+        own = await record_of(house.chain, HOLDER)
+        write_state(house.layers.supervisory, did_key(FOREIGN), encode_did(replace(own, did=FOREIGN)))
+        made, request = await house.request(authorisation, holder=FOREIGN)
+        assert house.check(made, authorisation, await house.ask(request)).data == {"basic": DATA["basic"]}
+        gone = replace(own, did=FOREIGN, active=False)
+        write_state(house.layers.supervisory, did_key(FOREIGN), encode_did(gone))
+        assert await refused(house, request) == "CREDENTIAL_ISSUER"
 
     told(layers, story)
 
@@ -161,9 +178,9 @@ def as_stranger(*, with_key: bool) -> Case:
 
     async def case(house: Office, good: dict[str, Any]) -> dict[str, Any]:
         request = await shows(house, good)
-        shown = {**json.loads(request["presentation"]), "holder": "did:rem:shanghai:SH000001F"}
+        shown = {**json.loads(request["presentation"]), "holder": FOREIGN}
         if with_key:
-            shown["proof"]["verificationMethod"] = "did:rem:shanghai:SH000001F#keys-1"
+            shown["proof"]["verificationMethod"] = f"{FOREIGN}#keys-1"
         return {**request, "presentation": json.dumps(shown)}
 
     return case
