@@ -34,11 +34,14 @@ def decode_counted(raw: bytes | None) -> Counted:
 
 
 def count_market(ctx: CallContext, service: bytes, codes: Sequence[int]) -> None:
-    """Adds calls, by access code, to the counts of the chain that the service's publisher belongs to."""
+    """Adds calls, by access code, to the counts of the chain that the service's publisher belongs to.
+
+    What the caller did wrong counts for neither: nobody betters a service's share by asking what may not be asked.
+    """
     found = find_service(ctx.read, service)
     if found is None:
         return
     before = decode_counted(ctx.get(counted_place(found.chain)))
     failures = sum(codes[code] for code in AT_FAULT)
-    after = Counted(before.calls + sum(codes), before.failures + failures)
+    after = Counted(before.calls + codes[AccessCode.OK] + failures, before.failures + failures)
     ctx.put(counted_place(found.chain), encode_value(asdict(after)))

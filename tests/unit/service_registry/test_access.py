@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from chain_core.codec.seen import state_key
 from chain_core.codec.values import decode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.execution.codes import Code
@@ -17,7 +18,10 @@ from chain_core.types.values import Value
 from crosschain.packets import ALL_SERVICES
 from service_registry import replay
 from service_registry.access import MAX_AGE_MS, MAX_RECORDS
+from service_registry.authority import find_service
 from service_registry.bodies import AccessCode, next_digest, record_hash
+from service_registry.market_counts import AT_FAULT, Counted, counted_place, decode_counted
+from service_registry.records import SERVICES
 from tests.unit.execution.world import account
 from tests.unit.service_registry.house import SERVICE, House, prepared, refused
 
@@ -63,10 +67,21 @@ def test_digests_chain_all_records_of_a_caller(house: House) -> None:
     assert (house.log("consumer").calls, house.log("consumer").failures) == (3, 1)
 
 
+def counted(house: House) -> Counted:
+    """Calls of all services of the publisher's market."""
+    found = find_service(lambda contract, key: house.world.state.get(state_key(contract, key)), SERVICE)
+    assert found is not None
+    return decode_counted(house.world.state.get(state_key(SERVICES, counted_place(found.chain))))
+
+
 @pytest.mark.parametrize("code", AccessCode)
 def test_every_ending_has_its_record(house: House, code: AccessCode) -> None:
+    before = counted(house)
     assert record(house, house.record("consumer", code=code)) == ("", ())
     assert house.log("consumer").failures == (code is not AccessCode.OK)
+    after, at_fault = counted(house), code in AT_FAULT
+    assert after.failures - before.failures == at_fault
+    assert after.calls - before.calls == (at_fault or code is AccessCode.OK), "of all services of the market"
 
 
 def test_only_a_gateway_records(house: House) -> None:
