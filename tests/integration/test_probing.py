@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,7 +20,7 @@ from service_registry.config import load
 from supervisory_chain.assembly import supervisory_assembly
 from supervisory_chain.cli import app
 from supervisory_chain.probing.config import ProbeConfig
-from supervisory_chain.probing.process import Prober
+from supervisory_chain.probing.process import Prober, run
 from tests.integration.data_house import lay_out
 from tests.integration.network import NAMES, now_ms
 from tests.integration.served_chain import ServedNode
@@ -71,6 +73,11 @@ async def story(directory: Path) -> None:
         await nodes.pop().stop()
         for _ in range(3):
             assert [one.fault for one in (await prober.turn())["BJ"]] == ["", "unreachable"]
+        told = asyncio.Event()
+        process = asyncio.create_task(run(prober.config, lambda line: told.set()))
+        await told.wait()
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.wait_for(process, 60)
         asked = ["--node", port.address, "--genesis", str(directory / "genesis.bin")]
         shown = await asyncio.to_thread(CliRunner().invoke, app, ["probe", "show", "BJ", *asked])
         assert shown.exit_code == 0 and "unreachable" in shown.stdout and "正常 ok" in shown.stdout, shown.output

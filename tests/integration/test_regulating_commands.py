@@ -179,6 +179,8 @@ def test_a_risk_alarm_shows_with_its_threshold(layers: Layers, tmp_path: Path) -
         assert "风险报警 risk_alarm" in text and "indicator lag_ms" in text
         text = await office.run("risk", "thresholds", human=True)
         assert "lag_ms" in text and "3600000" in text
+        says = (await office.run("admission", "show", "BJ"))["headers_say"]
+        assert (says["changes"], says["epoch"], len(says["parameters"])) == ([], 0, 64)
         assert "no indicator" in await office.run("risk", "set", "weather", *words[3:], who="csrc-1")
         assert "not followed" in await office.run("risk", "show", "00" * 32)
 
