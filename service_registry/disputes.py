@@ -97,6 +97,7 @@ class Claim:
     """A promise that is said to be unkept; ``due_ms`` is by when the gateway answers."""
 
     state: str
+    promise: bytes
     gateway: bytes
     consumer: bytes
     record: bytes
@@ -226,7 +227,7 @@ def claim_record(ctx: CallContext, args: Arguments) -> None:
         ctx.refuse("services.claim_signature")
     if not any(provider().sm2_verify(key, message, signature) for key in keys):
         ctx.refuse("services.claim_signature")
-    claim = Claim(OPEN, promise.gateway, promise.consumer, promise.record, now_ms + ANSWER_MS, ctx.block.height)
+    claim = Claim(OPEN, raw, promise.gateway, promise.consumer, promise.record, now_ms + ANSWER_MS, ctx.block.height)
     _put(ctx, raw, claim)
 
 

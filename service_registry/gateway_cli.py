@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from chain_core.node.command import JSON, show
 from service_registry.config import GatewayConfig, load
 
 app = typer.Typer(help="The gateway through which services are called.", no_args_is_help=True)
@@ -22,3 +23,15 @@ def run(config: Annotated[Path, typer.Option("--config", help="The gateway's TOM
     loaded = load(GatewayConfig, config)
     set_up_log(loaded.log)
     asyncio.run(serve_gateway(loaded))
+
+
+@app.command()
+def answer(
+    config: Annotated[Path, typer.Option("--config", help="The gateway's TOML file; the gateway runs.")],
+    promise: Annotated[str, typer.Option("--promise", help="The promise, hexadecimal, as `registry claims` shows it.")],
+    as_json: JSON = False,
+) -> None:
+    """Answer a claim: show the chain the record in its batch."""
+    from service_registry.serving import answer_claim
+
+    show(asyncio.run(answer_claim(load(GatewayConfig, config), promise)), as_json)

@@ -13,14 +13,16 @@ from chain_core.codec.signed import derive_id
 from chain_core.crypto.x509.roles import GATEWAY, PUBLISHER
 from chain_core.network.access import CLIENT, Access, Rule, by_certificate
 from chain_core.network.quota import Quota, Quotas
-from chain_core.network.raw_rpc import Method, RawServer
+from chain_core.network.raw_rpc import Method, RawChannel, RawServer
+from chain_core.network.secured.security import PLAINTEXT
 from chain_core.node import log as node_log
+from chain_core.node import render
 from chain_core.node.log import event
 from chain_core.node.logged_refusals import LoggedRefusals
 from chain_core.node.service_port import ServicePort
 from service_registry.batcher import Batcher
 from service_registry.calls import GATEWAY_CALL, GATEWAY_RECORDS, GATEWAY_STREAM, SERVICE_CALL, SERVICE_STREAM
-from service_registry.chain import Account, wall_clock_ms
+from service_registry.chain import Account, RegistryChain, wall_clock_ms
 from service_registry.config import GatewayConfig, LogSection, LookupConfig
 from service_registry.facts_cache import CachedChain
 from service_registry.gateway import Gateway
@@ -77,6 +79,22 @@ async def serve_gateway(config: GatewayConfig) -> None:
     facts = {"gateway": config.gateway.account, "supervisory": chain.genesis_hash.hex()}
     served = Served(gateway.methods(), RULES, config.gateway.listen, port, records)
     await serve(served, facts, close, *needed)
+
+
+async def answer_claim(config: GatewayConfig, promise: str) -> render.Row:
+    """The gateway's account answers a claim with what its running process shows. Raises as ``settlement.answer``."""
+    from service_registry.settlement import answer
+
+    key, above = config.key(config.gateway.key), config.supervisory
+    chain = RegistryChain(config.view(above, "supervisory"), above.nodes, config.security(above))
+    protected = config.gateway.security == "sm"
+    channel = RawChannel(config.gateway.listen, config.security(above, GATEWAY) if protected else PLAINTEXT)
+    try:
+        who = Account(bytes.fromhex(config.gateway.account), key.private, key.public)
+        return await answer(chain, who, channel, promise)
+    finally:
+        await channel.close()
+        await chain.close()
 
 
 async def serve_lookup(config: LookupConfig) -> None:

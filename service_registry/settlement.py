@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from chain_core.codec.values import decode_map
 from chain_core.crypto.hashing import sm3
+from chain_core.network.raw_rpc import RawChannel
 from chain_core.node import render
 from chain_core.types.errors import MalformedBytes
+from chain_core.types.transaction import Operation
 from service_registry.audit import audit
 from service_registry.authority import Key
 from service_registry.batch_audit import evidence_of
 from service_registry.batch_records import ruling_key
-from service_registry.chain import NotRegistered
-from service_registry.disputes import claim_key, decode_claim
+from service_registry.bodies import read_promise
+from service_registry.chain import Account, NotRegistered, RegistryChain
+from service_registry.disputes import Claim, claim_key, decode_claim
 from service_registry.records import SERVICES
 from service_registry.session import Session
+from service_registry.views import browse
 
 
 async def audited(session: Session, service: bytes) -> render.Row:
@@ -47,13 +51,40 @@ async def dispute(session: Session, service: bytes, consumer: bytes, call_id: in
 
 async def claim(session: Session, step: str, promise: str, signature: str = "") -> render.Row:
     """A step of a claim for a promise, both in hexadecimal as ``call --json`` printed them. Raises RefusedByChain."""
-    try:
-        raw, signed = bytes.fromhex(promise), bytes.fromhex(signature)
-    except ValueError as error:
-        raise MalformedBytes("not hexadecimal", where="--promise, --signature", next_step="copy them whole") from error
+    raw, signed = _hexadecimal(promise, "--promise"), _hexadecimal(signature, "--signature")
     more = {"signature": signed} if step == "claim_record" else {}
     receipt = await session.submit(step, promise=raw, **more)
     height, key = receipt.header.height, (SERVICES, claim_key(raw))
     kept = (await session.chain.values([key], not_below=height))[key]
     state = "" if kept is None else decode_claim(kept).state
     return {"promise": sm3(raw).hex(), "state": state, "height": height, "final": True}
+
+
+async def claims(session: Session) -> render.Row:
+    """All claims, as one node lists them; each proven."""
+    keys: list[Key] = [(SERVICES, key) for key in await browse(session.chain, b"w")]
+    values = await session.chain.values(keys)
+    rows = [fields_of(decode_claim(raw)) for raw in values.values() if raw is not None]
+    return {"claims": rows, "each_proven": True, "list_complete": "as one node lists it, not proven"}
+
+
+def fields_of(claim: Claim) -> render.Row:
+    """A claim's fields with bytes in hexadecimal."""
+    return {name: render.plain(getattr(claim, name)) for name in Claim.__slots__}
+
+
+async def answer(chain: RegistryChain, who: Account, channel: RawChannel, promise: str) -> render.Row:
+    """The gateway's answer to a claim: the record in its batch. Raises NotFound, InvalidProof, RefusedByChain."""
+    raw = _hexadecimal(promise, "--promise")
+    told = read_promise(raw)
+    evidence = await evidence_of(channel, told.service, told.consumer, told.call_id)
+    args = {name: evidence[name] for name in ("number", "rows", "index", "path")}
+    receipt = await chain.submit(who, [Operation(SERVICES, "answer_claim", {"promise": raw, **args})])
+    return {"promise": sm3(raw).hex(), "batch": args["number"], "height": receipt.header.height, "final": True}
+
+
+def _hexadecimal(text: str, where: str) -> bytes:
+    try:
+        return bytes.fromhex(text)
+    except ValueError as error:
+        raise MalformedBytes("not hexadecimal", where=where, next_step="copy it whole") from error

@@ -15,7 +15,7 @@ from service_registry.session import Session, run
 
 def add_to(app: typer.Typer) -> None:
     """Puts them among the others."""
-    for command in (usage, dispute, claim):
+    for command in (usage, dispute, claim, claims):
         app.command()(command)
 
 
@@ -84,3 +84,10 @@ def claim(
     from service_registry.settlement import claim as settle
 
     show(run(config, lambda session: settle(session, _STEPS[step], promise, signature)), as_json)
+
+
+def claims(config: CONFIG, as_json: JSON = False) -> None:
+    """Promises that are said to be unkept, and what became of them."""
+    from service_registry.settlement import claims as listed
+
+    show(run(config, listed), as_json)

@@ -63,7 +63,7 @@ def month_of(day: int) -> int:
 
 
 def months_before(month: int, count: int) -> int:
-    """yyyymm of ``count`` months earlier."""
+    """yyyymm of ``count`` months earlier; later ones when it is negative."""
     number = month // 100 * 12 + month % 100 - 1 - count
     return number // 12 * 100 + number % 12 + 1
 
@@ -87,7 +87,12 @@ def decode_usage(raw: bytes | None) -> Usage:
 
 def decode_day_count(raw: bytes | None) -> DayCount:
     """A day's count, an empty one of None. Raises MalformedBytes."""
-    return DayCount() if raw is None else DayCount(**cast(Mapping[str, int], decode_map(raw, "day count")))
+    if raw is None:
+        return DayCount()
+    row = decode_map(raw, "day count")
+    if row.keys() != {field.name for field in fields(DayCount)}:
+        malformed("day count", 0, "not exactly its fields")
+    return DayCount(**cast(Mapping[str, int], row))
 
 
 def over_quota(read: Read, service: bytes, version: int, consumer: bytes, day: int) -> bool:

@@ -91,13 +91,14 @@ class Testbed:
         await self._group.stop()
 
     async def _people(self, desk: Desk) -> None:
-        """Accounts; an assertion key for all but the gateway; credentials for sessions."""
+        """Accounts; an assertion key for each, certified for all but the gateway; credentials for sessions."""
         await onboarding.register_accounts(desk, PEOPLE)
         attached, wishes = [], []
-        for name in CLIENTS:
+        for name in PEOPLE:
             private = generate_private_key()
-            subject = Subject(f"{name} assertion", PEOPLE[name][0])
-            wishes.append(Wish(Kind.SIGNING, subject, signing_provider().sm2_public_key(private), LEAF_DAYS))
+            if name in CLIENTS:
+                subject = Subject(f"{name} assertion", PEOPLE[name][0])
+                wishes.append(Wish(Kind.SIGNING, subject, signing_provider().sm2_public_key(private), LEAF_DAYS))
             write_private_key(self.work / f"{name}-assertion.key", private, self._upper.protection.passphrase)
             args: dict[str, Value] = {"purpose": "assertion", "key": signing_provider().sm2_public_key(private)}
             operation = Operation("accounts", "attach_key", args)
@@ -132,6 +133,7 @@ class Testbed:
             ]
             if name == GATEWAY:
                 lines += ["[gateway]", f'listen = "{self.gateway}"', f'account = "{account}"', f"key = {key}"]
+                lines += ['store = "gateway-records"', f'assertion_key = "{name}-assertion.key"']
             else:
                 lines += ["[actor]", f'account = "{account}"', f"key = {key}"]
                 lines.append(f'assertion_key = "{name}-assertion.key"')

@@ -58,6 +58,17 @@ def _replies() -> list[bytes]:
     return [bodies.encode_reply(bodies.Reply(bytes(32), 0, bytes(32), TIME_MS))]
 
 
+def _promises() -> list[bytes]:
+    return [bodies.encode_promise(bodies.Promise(OPERATOR, bytes(32), OPERATOR, OPERATOR, 1, TIME_MS))]
+
+
+def _access_records() -> list[bytes]:
+    rows = [
+        bodies.AccessRecord(_calls()[0], bytes(64), *tail) for tail in ((b"", b"", 3), (_replies()[0], bytes(64), 0))
+    ]
+    return [encode_value(bodies.record_row(row)) for row in rows]
+
+
 def _tests() -> list[bytes]:
     trial = bodies.Trial(bytes(32), bytes(32), 0)
     report = bodies.Report(
@@ -195,6 +206,8 @@ def targets() -> Iterator[Target]:
     yield from _service_records()
     yield Target("call", bodies.read_call, _calls, bodies.encode_call)
     yield Target("reply", bodies.read_reply, _replies, bodies.encode_reply)
+    yield Target("promise", bodies.read_promise, _promises, bodies.encode_promise)
+    yield Target("access-record", bodies.read_record, _access_records, encode_value)
     yield Target("joint-test", bodies.read_report, _tests, bodies.encode_report)
     yield Target("definition", definition.read_definition, lambda: [definition.encode_definition(DEFINITION)])
     yield Target("definition-file", from_file(read_definition_file, "definition.json"), _definition_texts, words=_WORDS)

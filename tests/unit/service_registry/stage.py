@@ -13,7 +13,7 @@ from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
 from chain_core.codec.seen import state_key
 from chain_core.execution.codes import Code
 from chain_core.network.identity import Caller
-from chain_core.network.raw_rpc import Method, RawServer, ServerStream, Unary, parse
+from chain_core.network.raw_rpc import Method, RawServer, Unary, parse
 from chain_core.network.refusals import NotFound
 from chain_core.node.answers import CertifiedHeader, ProvenReceipt
 from chain_core.node.chain_view import VerifiedReceipt
@@ -23,7 +23,7 @@ from chain_core.types.values import Value
 from service_registry.authority import Key
 from service_registry.batcher import Batcher
 from service_registry.bodies import AccessCode
-from service_registry.calls import GATEWAY_CALL, GATEWAY_STREAM, SERVICE_CALL, SignedCall, SignedReply, sign_reply
+from service_registry.calls import GATEWAY_CALL, SERVICE_CALL, SignedCall, SignedReply, sign_reply
 from service_registry.chain import Account, RefusedByChain, RegistryChain
 from service_registry.config import KeyPair
 from service_registry.gateway import Gateway
@@ -162,7 +162,7 @@ class Stage:
             lie(response)
             return response.SerializeToString()
 
-        port = RawServer({GATEWAY_CALL: Unary(call), GATEWAY_STREAM: ServerStream(self.gateway.stream, 5.0)})
+        port = RawServer({**self.gateway.methods(), GATEWAY_CALL: Unary(call)})
         address = port.bind("127.0.0.1:0")
         await port.start()
         self.ports.append(port)
