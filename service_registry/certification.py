@@ -7,7 +7,7 @@ from typing import cast
 
 from chain_core.codec.values import decode_map, encode_value
 from chain_core.crypto.hashing import sm3
-from chain_core.execution.arguments import HASH, PUBLIC_KEY, Kind, ListOf, Octets, Optional
+from chain_core.execution.arguments import HASH, PUBLIC_KEY, Kind, ListOf, Optional
 from chain_core.execution.context import CallContext
 from chain_core.execution.contract import Arguments, Method
 from chain_core.types.values import Value
@@ -15,10 +15,9 @@ from service_registry import records
 from service_registry.machines import OPERATOR, TESTER
 from service_registry.parties import replace_key
 from service_registry.records import AUTHORITIES_KEY, PROPOSED_KEY, Certificate, encode, path_key
-from service_registry.trust import MAX_AUTHORITIES, MAX_CERTIFICATE_BYTES, MAX_PATH, decode_authorities
+from service_registry.trust import DER, MAX_AUTHORITIES, MAX_PATH, decode_authorities
 
 CSRC = "csrc"
-_DER = Octets(1, MAX_CERTIFICATE_BYTES)
 
 
 def name_authorities(ctx: CallContext, args: Arguments) -> None:
@@ -57,10 +56,10 @@ def upload_certificate(ctx: CallContext, args: Arguments) -> None:
     ctx.emit("certified", account=ctx.principal, key=sm3(key), certificate=hashed)
 
 
-_CERTIFIED: Mapping[str, Kind] = {"key": PUBLIC_KEY, "certificate": HASH, "path": Optional(ListOf(_DER, MAX_PATH, 1))}
+_CERTIFIED: Mapping[str, Kind] = {"key": PUBLIC_KEY, "certificate": HASH, "path": Optional(ListOf(DER, MAX_PATH, 1))}
 METHODS: Mapping[str, Method] = {
     "name_authorities": Method(
-        name_authorities, {"certificates": ListOf(_DER, MAX_AUTHORITIES, distinct=True)}, frozenset((CSRC,))
+        name_authorities, {"certificates": ListOf(DER, MAX_AUTHORITIES, distinct=True)}, frozenset((CSRC,))
     ),
     "upload_certificate": Method(upload_certificate, _CERTIFIED, frozenset((OPERATOR, TESTER))),
 }

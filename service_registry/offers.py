@@ -10,8 +10,11 @@ from typing import Any, cast
 
 from chain_core.codec import signed
 from chain_core.codec.values import decode_map, encode_value
+from chain_core.codec.wire import malformed
 from chain_core.crypto.providers import provider
+from chain_core.execution.arguments import PUBLIC_KEY, Octets, Record
 from chain_core.execution.context import CallContext
+from chain_core.types.ids import SIGNATURE_SIZE
 from chain_core.types.values import Value
 from service_registry.authority import trusted_key
 from service_registry.records import AUTHORITIES_KEY, Service, offer_key
@@ -54,7 +57,13 @@ def offer_message(genesis_hash: bytes, offer: bytes) -> bytes:
 
 def decode_offer(raw: bytes) -> Offer:
     """The reverse of ``encode_offer``. Raises MalformedBytes."""
-    return Offer(**cast(Mapping[str, Any], decode_map(raw, "offer")))
+    row = decode_map(raw, "offer")
+    if not _OFFER.admits(dict(row)):
+        malformed("offer", 0, "not exactly its fields")
+    return Offer(**cast(Mapping[str, Any], row))
+
+
+_OFFER = Record({"offer": Octets(1, 1_024), "signature": Octets(SIGNATURE_SIZE), "key": PUBLIC_KEY})
 
 
 def encode_offer(offer: Offer) -> bytes:

@@ -22,7 +22,8 @@ from service_registry.schemas import read_json
 from service_registry.trust import decode_authorities, decode_path, under
 
 FORMAT = "dualchain/source-mark/v1"
-_FIELDS = ("genesis_hash", "call", "reply", "signature", "response")
+MARK_FIELDS = ("genesis_hash", "call", "reply", "signature", "response")
+"""What the file has in base64, besides its format and path."""
 _NEXT = "do not use the data; ask the publisher"
 
 
@@ -48,7 +49,7 @@ async def checked(chain: RegistryChain, data: bytes) -> render.Row:
 
     Raises MalformedBytes, InvalidProof, CertificateRefused.
     """
-    told, path = _read(data)
+    told, path = read_mark(data)
     if told["genesis_hash"] != chain.genesis_hash:
         raise InvalidProof("of another supervisory chain", where="genesis_hash", next_step="ask that chain")
     call, reply = read_call(told["call"]), read_reply(told["reply"])
@@ -90,12 +91,13 @@ def _text(data: bytes) -> str:
     return base64.b64encode(data).decode("ascii")
 
 
-def _read(data: bytes) -> tuple[dict[str, bytes], tuple[bytes, ...]]:
+def read_mark(data: bytes) -> tuple[dict[str, bytes], tuple[bytes, ...]]:
+    """The file's fields, and the path of certificates. Raises MalformedBytes."""
     row: Any = read_json(data)
     try:
         if not isinstance(row, dict) or row["format"] != FORMAT:
             raise KeyError("format")
-        fields = {name: base64.b64decode(row[name], validate=True) for name in _FIELDS}
+        fields = {name: base64.b64decode(row[name], validate=True) for name in MARK_FIELDS}
         return fields, tuple(base64.b64decode(der, validate=True) for der in row["path"])
     except (KeyError, TypeError, ValueError, binascii.Error) as error:
         raise MalformedBytes(

@@ -13,9 +13,11 @@ from functools import lru_cache
 from typing import cast
 
 from chain_core.codec.values import decode_map, decode_value
+from chain_core.codec.wire import malformed
 from chain_core.crypto.x509.certificate import parse_certificate
 from chain_core.crypto.x509.errors import CertificateRefused, Reason
 from chain_core.crypto.x509.verify import Anchors, PeerCertificate, Usage, verify_chain
+from chain_core.execution.arguments import Integer, ListOf, Octets, Record
 from chain_core.types.validator_set import same_entity
 from chain_core.types.values import Value
 from service_registry.authority import Read, account_record
@@ -23,6 +25,11 @@ from service_registry.records import AUTHORITIES_KEY, SERVICES, Certificate, cer
 
 MAX_AUTHORITIES, MAX_PATH, MAX_CERTIFICATE_BYTES = 8, 4, 4_096
 _MINUTE_MS = 60_000
+
+
+DER = Octets(1, MAX_CERTIFICATE_BYTES)
+_PATH = ListOf(DER, MAX_PATH)
+_AUTHORITIES = Record({"certificates": ListOf(DER, MAX_AUTHORITIES), "version": Integer(), "height": Integer()})
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +46,18 @@ def decode_authorities(raw: bytes | None) -> Authorities:
     if raw is None:
         return Authorities()
     row: Mapping[str, Value] = decode_map(raw, "authorities")
+    if not _AUTHORITIES.admits(dict(row)):
+        malformed("authorities", 0, "not exactly its fields")
     certificates = tuple(cast(Sequence[bytes], row["certificates"]))
     return Authorities(certificates, cast(int, row["version"]), cast(int, row["height"]))
 
 
 def decode_path(raw: bytes | None) -> tuple[bytes, ...]:
     """DER, the leaf first; empty when none was uploaded. Raises MalformedBytes."""
-    return () if raw is None else tuple(cast(Sequence[bytes], decode_value(raw, "certificates")))
+    path = [] if raw is None else decode_value(raw, "certificates")
+    if not _PATH.admits(path):
+        malformed("certificates", 0, "not a list of certificates")
+    return tuple(cast(Sequence[bytes], path))
 
 
 def certified(read: Read, account: bytes, now_ms: int) -> PeerCertificate | None:

@@ -1,17 +1,12 @@
-"""One verified call with values instead of bytes, for commands and generated clients."""
+"""What a call needs to know of the version in force, for commands and clients."""
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
-from chain_core.node import render
 from service_registry.chain import NotRegistered, RegistryChain
 from service_registry.definition import PROTOBUF, Definition, read_definition
 from service_registry.interfaces import requests
 from service_registry.records import SERVICES, definition_key
 from service_registry.schemas import read_json
-from service_registry.session import Session, run
 
 
 async def definition_in_force(chain: RegistryChain, service: bytes) -> Definition:
@@ -29,18 +24,3 @@ async def request_bytes(chain: RegistryChain, service: bytes, text: str) -> byte
     definition = await definition_in_force(chain, service)
     raw = text.encode("utf-8")
     return requests(definition).write(read_json(raw)) if definition.kind == PROTOBUF else raw
-
-
-def ask(config: Path, service: bytes, request: Any) -> Any:
-    """The answer's value, as ``Consumer.call`` verifies it; ``request`` is what JSON can say."""
-
-    async def work(session: Session) -> render.Row:
-        definition = await definition_in_force(session.chain, service)
-        consumer = session.consumer()
-        try:
-            answered = await consumer.call(service, requests(definition).write(request))
-        finally:
-            await consumer.close()
-        return {"answer": answered.value}
-
-    return run(config, work)["answer"]

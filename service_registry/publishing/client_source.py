@@ -133,9 +133,10 @@ Do not edit: `dualchain registry generate-client` writes it.
 from __future__ import annotations
 
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Literal, NotRequired, TypeAlias, TypedDict, cast
 
-from service_registry.publishing.asking import ask
+from service_registry import client
 
 {types}
 
@@ -144,9 +145,17 @@ class Client:
     """Calls the service as whoever ``config`` names; each answer is verified completely, or refused."""
 
     def __init__(self, config: Path | str, service: str{default}) -> None:
-        self._config, self._service = Path(config), bytes.fromhex(service)
+        self._client, self._service = client.Client(config), service
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._client.close()
 
     def call(self, request: Request) -> Response:
         """The answer. Raises ServiceAnsweredError for a typed error, the gateway's refusals by their codes."""
-        return cast(Response, ask(self._config, self._service, request))
+        return cast(Response, self._client.call(self._service, request))
 '''

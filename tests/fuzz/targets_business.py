@@ -20,11 +20,16 @@ from crosschain.complete_lists import decode_list
 from crosschain.packets import read_acknowledgement, read_directive, read_report
 from service_registry import bodies, definition, schemas
 from service_registry import records as registry
+from service_registry.messages import message_type, read_message
+from service_registry.offers import Offer, decode_offer, encode_offer
 from service_registry.publishing.files import read_definition_file
+from service_registry.source_marks import FORMAT, MARK_FIELDS, read_mark
+from service_registry.trust import decode_authorities
 from supervisory_chain.registration import check_endpoints, read_document
 from tests.fuzz.target import Target, from_file, joined, split
 from tests.fuzz.targets_ledger import samples
 from tests.unit.service_registry.house import DEFINITION
+from tests.unit.service_registry.protos import descriptor_set
 from tests.vectors.samples import OPERATOR, TIME_MS, local_genesis
 
 _WORDS = (b'"type"', b'"properties"', b'"pattern"', b'"enum"', b'"anyOf"', b'"items"', b'"^[a-z]{1,9}$"', b"1e999")
@@ -91,6 +96,22 @@ def _tests() -> list[bytes]:
 def _definition_texts() -> list[bytes]:
     readable = DEFINITION | {"interface": {"request": {"type": "object"}, "response": True}}
     return [json.dumps(row, ensure_ascii=False).encode() for row in (DEFINITION, readable)]
+
+
+MESSAGES = descriptor_set({"M": {"id": (1, "int64"), "part": (2, "M"), "kind": (3, "Kind")}}, {"Kind": ("NONE", "A")})
+
+
+def _message(data: bytes) -> Any:
+    return read_message(message_type(MESSAGES, "p.M"), data)
+
+
+def _marks() -> list[bytes]:
+    row = {"format": FORMAT, "path": ["AAAA"], **dict.fromkeys(MARK_FIELDS, "AAAA")}
+    return [json.dumps(row).encode()]
+
+
+def _authorities() -> list[bytes]:
+    return [encode_value({"certificates": [b"der"], "version": 1, "height": 7})]
 
 
 def _schema(data: bytes) -> Any:
@@ -212,6 +233,11 @@ def targets() -> Iterator[Target]:
     yield Target("definition", definition.read_definition, lambda: [definition.encode_definition(DEFINITION)])
     yield Target("definition-file", from_file(read_definition_file, "definition.json"), _definition_texts, words=_WORDS)
     yield Target("json", schemas.read_json, _definition_texts, words=_WORDS)
+    yield Target("descriptor", lambda data: message_type(data, "p.M"), lambda: [MESSAGES], max_len=4_096)
+    yield Target("message", _message, lambda: [b"\x08\x07\x12\x02\x08\x01"])
+    yield Target("source-mark", read_mark, _marks, words=_WORDS)
+    yield Target("offer", decode_offer, lambda: [encode_offer(Offer(b"offer", bytes(64), bytes(64)))], encode_offer)
+    yield Target("authorities", decode_authorities, _authorities)
     yield Target("schema-and-json", _schema, _schema_seeds, words=_WORDS)
     yield Target("endpoint", _endpoint, lambda: [b"127.0.0.1:7000", b"[::1]:1"], max_len=400)
     yield Target(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from service_registry.consumer import Consumer
 from service_registry.joint_test import JointTest, NothingInTest, Outcome
 from tests.unit.execution.world import GENESIS_HASH, account
 from tests.unit.service_registry.house import DEFINITION, RESPONSE, SERVICE, private
+from tests.unit.service_registry.protos import descriptor_set
 from tests.unit.service_registry.stage import Stage
 
 Publisher = Callable[[SignedCall], SignedReply]
@@ -104,6 +106,53 @@ def test_what_passes_is_registered() -> None:
             assert found.report.wrong.code == AccessCode.BAD_REQUEST
             assert stage.house.log("tester").digest == found.report.access_digest
             stage.house.ok("publisher", "register", service=SERVICE)
+
+    asyncio.run(main())
+
+
+def test_a_service_of_protobuf_messages_passes() -> None:
+    """Through gateway and consumer: messages that are none, or have fields of their own, are BAD_REQUEST there."""
+    descriptor = descriptor_set({"Question": {"n": (1, "int64")}, "Answer": {"n": (1, "int64")}})
+    definition: dict[str, Value] = {
+        "interface": {
+            "kind": "protobuf",
+            "request": "p.Question",
+            "response": "p.Answer",
+            "descriptor": base64.b64encode(descriptor).decode(),
+        },
+        "examples": [{"request": "CAE="}],
+        "wrong_request": base64.b64encode(b"\x10\x01").decode(),
+    }
+
+    async def main(response: bytes, verdict: str) -> None:
+        async with Stage() as stage:
+            found = await try_out(stage, answering(0, response), **definition)
+            assert found.report.verdict == verdict, found.report.findings
+            assert found.report.wrong.code == AccessCode.BAD_REQUEST
+            assert stage.asked == 1
+
+    asyncio.run(main(b"\x08\x02", PASS))
+    asyncio.run(main(b"\x10\x02", FAIL))
+
+
+def test_a_change_that_breaks_consumers_is_told_in_the_report() -> None:
+    async def main() -> None:
+        async with Stage() as stage:
+            stage.house.in_force(endpoints=[stage.endpoint])
+            narrow = (
+                '{"type":"object","required":["question"],"properties":{"question":{"type":"integer","maximum":9}}}'
+            )
+            shown = {**DEFINITION, "endpoints": [stage.endpoint], "interface": {**INTERFACE, "request": narrow}}
+            stage.house.ok("publisher", "change", service=SERVICE, definition=shown)
+            key = KeyPair.of(private("tester"))
+            consumer = Consumer(stage.chain, await stage.serve(), account("tester"), key, stage.clock)
+            test = JointTest(stage.chain, consumer, Account(account("tester"), b"", b""), key)
+            found = await test.run(SERVICE)
+            await consumer.close()
+            assert found.report.verdict == PASS
+            assert found.report.breaks == ("request /question: maximum allows less than before",)
+            receipt = stage.house.do("publisher", "register", service=SERVICE)
+            assert receipt.rule == "services.not_announced"
 
     asyncio.run(main())
 

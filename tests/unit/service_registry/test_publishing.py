@@ -256,14 +256,14 @@ def test_a_generated_client_is_typed(tmp_path: Path, folder: Path) -> None:
     for line in ("'class': NotRequired[Literal['A', 'B', None]],", "'n': NotRequired[int | None],", "'code': str,"):
         assert line in text
     ran = subprocess.run(
-        [sys.executable, "-c", "import client; print(client.Client('none.toml', '00' * 16).__class__.__name__)"],
+        [sys.executable, "-c", "import client; print(client.Client.call.__annotations__)"],
         cwd=tmp_path,
         env={"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         check=False,
     )
-    assert ran.stdout.strip() == "Client", ran.stderr
+    assert ran.stdout.strip() == "{'request': 'Request', 'return': 'Response'}", ran.stderr
 
 
 def test_a_client_of_protobuf_messages(tmp_path: Path, folder: Path) -> None:
