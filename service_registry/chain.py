@@ -22,7 +22,7 @@ from chain_core.types.errors import InvalidProof
 from chain_core.types.transaction import Operation, TransactionBody
 from chain_core.types.values import Value
 from crosschain.following import Position, decode_position
-from crosschain.packets import CHAINS, CLIENTS
+from crosschain.packets import CHAINS, CLIENTS, SUCCEEDED
 from service_registry.authority import (
     Denied,
     Key,
@@ -223,7 +223,8 @@ class RegistryChain:
         return lambda contract, key: values[contract, key]
 
     async def market_chain(self, chain: bytes) -> tuple[ChainView, Position]:
-        """A registered chain's verifier from its proven genesis document, and how far it was followed.
+        """A registered chain's verifier from its proven genesis document, and how far it was followed; of one that was
+        succeeded, the last of its line: there the market's books are kept now.
 
         Raises InvalidProof when the chain is not registered or the document is not the one its identity names.
         """
@@ -234,7 +235,10 @@ class RegistryChain:
             raise InvalidProof(
                 "the chain is not registered", where=chain.hex(), next_step="ask the publisher which chain this is"
             )
-        size = cast(int, decode_map(raw, "chain")["document_bytes"])
+        record = decode_map(raw, "chain")
+        if record["status"] == SUCCEEDED:
+            return await self.market_chain(cast(bytes, record["successor"]))
+        size = cast(int, record["document_bytes"])
         pieces: list[Key] = [
             (CHAINS, b"g" + chain + number.to_bytes(4, "big")) for number in range(-(-size // _PIECE_BYTES))
         ]

@@ -1,4 +1,4 @@
-"""Calls of all services of a market's chain, and those that ended by its publishers' fault (docs/spec/risk.md §1)."""
+"""Calls of all services of a market, and those that ended by its publishers' fault (docs/spec/risk.md §1)."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Counted:
     failures: int = 0
 
 
-def counted_place(chain: bytes) -> bytes:
-    """Key inside ``services`` of a chain's counts."""
-    return b"#" + chain
+def counted_place(market: str) -> bytes:
+    """Key inside ``services`` of a market's counts; it holds no chain, so that it outlives a succession."""
+    return b"#" + market.encode("ascii")
 
 
 def decode_counted(raw: bytes | None) -> Counted:
@@ -34,14 +34,14 @@ def decode_counted(raw: bytes | None) -> Counted:
 
 
 def count_market(ctx: CallContext, service: bytes, codes: Sequence[int]) -> None:
-    """Adds calls, by access code, to the counts of the chain that the service's publisher belongs to.
+    """Adds calls, by access code, to the counts of the publisher's market.
 
     What the caller did wrong counts for neither: nobody betters a service's share by asking what may not be asked.
     """
     found = find_service(ctx.read, service)
     if found is None:
         return
-    before = decode_counted(ctx.get(counted_place(found.chain)))
+    before = decode_counted(ctx.get(counted_place(found.market)))
     failures = sum(codes[code] for code in AT_FAULT)
     after = Counted(before.calls + codes[AccessCode.OK] + failures, before.failures + failures)
-    ctx.put(counted_place(found.chain), encode_value(asdict(after)))
+    ctx.put(counted_place(found.market), encode_value(asdict(after)))

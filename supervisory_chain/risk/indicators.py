@@ -118,7 +118,8 @@ def _counters(read: Read, chain: bytes, day: int, seen: Observation | None) -> W
     raw = read(INBOX, b"r" + chain)
     tally = {} if raw is None else decode_map(raw, "reports")
     last = cast(Mapping[str, Mapping[str, int]], tally.get("last") or {})
-    called: Counted = decode_counted(read(SERVICES, counted_place(chain)))
+    market = cast(str, read_chain(read(CHAINS, b"r" + chain) or b"")["market"])
+    called: Counted = decode_counted(read(SERVICES, counted_place(market)))
     return Window(
         day,
         last["totals"]["alarms"] if last else 0,

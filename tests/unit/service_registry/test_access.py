@@ -71,7 +71,7 @@ def counted(house: House) -> Counted:
     """Calls of all services of the publisher's market."""
     found = find_service(lambda contract, key: house.world.state.get(state_key(contract, key)), SERVICE)
     assert found is not None
-    return decode_counted(house.world.state.get(state_key(SERVICES, counted_place(found.chain))))
+    return decode_counted(house.world.state.get(state_key(SERVICES, counted_place(found.market))))
 
 
 @pytest.mark.parametrize("code", AccessCode)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from chain_core.codec.genesis import encode_genesis, genesis_hash
 from chain_core.codec.signed import derive_id
+from chain_core.codec.values import encode_value
 from chain_core.node.chain_view import ChainView
 from chain_core.types.errors import InvalidProof
 from chain_core.types.values import Value
@@ -20,11 +22,13 @@ from crosschain.complete_lists import ListEvidence, decode_list, encode_list
 from crosschain.following import Position
 from local_chain.assembly import local_assembly
 from service_registry import schemas
+from service_registry.authority import Key
+from service_registry.chain import RegistryChain
 from service_registry.definition import encode_definition, read_definition
 from service_registry.host import ServiceError
 from service_registry.lookup import Lookup, check_answer, roll_definition
 from tests.integration.served_chain import ServedNode
-from tests.unit.crosschain.chains import Layers, account, op, security
+from tests.unit.crosschain.chains import Layers, account, local_genesis, op, security
 
 HOLDERS = ("holder", "buyer", "issuer")
 
@@ -156,3 +160,27 @@ def test_any_altered_part_of_the_evidence_is_found(
             check_answer(
                 view_of(layers), Position(), request, {**answer, "evidence": base64.b64encode(altered).decode()}
             )
+
+
+class Registered(RegistryChain):
+    """Proven values of a supervisory chain, without a node."""
+
+    def __init__(self, found: dict[Key, bytes]) -> None:
+        self.found = found
+
+    async def values(self, keys: Sequence[Key], *, not_below: int = 0) -> dict[Key, bytes | None]:
+        return {key: self.found.get(key) for key in keys}
+
+
+def test_the_publishers_chain_is_the_last_of_its_line() -> None:
+    """A market moved to its successor: its services answer from the books there."""
+    documents = [encode_genesis(local_genesis(name)) for name in ("first", "second", "third")]
+    line = [genesis_hash(document) for document in documents]
+    found: dict[Key, bytes] = {}
+    for document, chain, after in zip(documents, line, [*line[1:], b""], strict=True):
+        status = "succeeded" if after else "admitted"
+        record: dict[str, Value] = {"document_bytes": len(document), "status": status, "successor": after}
+        found |= {("chains", b"r" + chain): encode_value(record), ("chains", b"g" + chain + bytes(4)): document}
+    for chain in line:
+        view, _ = asyncio.run(Registered(found).market_chain(chain))
+        assert view.genesis_hash == line[-1]

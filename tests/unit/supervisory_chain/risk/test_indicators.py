@@ -79,7 +79,9 @@ def test_a_share_is_between_none_and_all(part: int, rest: int, least: int) -> No
 
 def state(**changes: Value) -> State:
     """A chain admitted five seconds ago, of which nothing else is known, with ``contract_kind=value`` besides."""
-    made: State = {("chains", b"r" + CHAIN): encode_value({"status": "admitted", "admitted_ms": NOW - 5_000})}
+    made: State = {
+        ("chains", b"r" + CHAIN): encode_value({"status": "admitted", "admitted_ms": NOW - 5_000, "market": "BJ"})
+    }
     for name, value in changes.items():
         contract, kind = name.rsplit("_", 1)
         made[contract, kind.encode() + CHAIN] = value if isinstance(value, bytes) else encode_value(value)
@@ -140,13 +142,13 @@ def test_failing_endpoints_and_overdue_directives_are_counted() -> None:
 def test_what_is_counted_in_a_day_begins_anew_with_it() -> None:
     counted: Value = {"calls": 1_000, "failures": 10}
     made = state(inbox_r=tally(5, 500, 50), risk_o=observation())
-    made["services", b"#" + CHAIN] = encode_value(counted)
+    made["services", b"#BJ"] = encode_value(counted)
     _, window = measure(lambda contract, key: made.get((contract, key)), CHAIN, NOW)
     assert (window.day, window.alarms, window.rejected, window.calls) == (day_of(NOW), 5, 4, 1_000)
     made["risk", window_place(CHAIN)] = encode_window(window)
     made["inbox", b"r" + CHAIN] = encode_value(tally(12, 600, 90))
     made["risk", b"o" + CHAIN] = encode_value(observation(rejected=3))
-    made["services", b"#" + CHAIN] = encode_value({"calls": 1_100, "failures": 35})
+    made["services", b"#BJ"] = encode_value({"calls": 1_100, "failures": 35})
     found = measured(made)
     assert (found["business_alarms"], found["refused_permille"], found["failed_calls_permille"]) == (7, 400, 250)
     assert found["rejected_snapshots"] == 0, "a puller that began anew counts from there"
