@@ -15,6 +15,7 @@ from dualchain.demo.identity_story import identify, prove_did
 from dualchain.demo.layout import MARKETS, PROVINCIAL
 from dualchain.demo.market_setup import issuer_of, rolls_of
 from dualchain.demo.onboarding import refuse_second_chain
+from dualchain.demo.risk_story import drill
 
 if TYPE_CHECKING:
     from dualchain.demo.service_story import ServiceStory
@@ -105,7 +106,9 @@ async def regulate(story: Story) -> None:
     report.fact("refused: announced 5 days ahead (desk.too_soon)")
     report.step("inspection 检查", "found, transferred, rectified, closed by the provincial regulator (art. 24)")
     report.fact("refused: closing by the officer who opened it (desk.four_eyes)")
+    await drill(upper, operators["JS"], [chain for _, chain in chains.values()], story.book)
     report.step("advisory 安全公告", "acknowledged by both markets, one patched, one unaffected; closed (art. 13)")
+    report.step("risk 风险监测", "a threshold lowered by two officers raised an alarm; set back, it cleared (art. 25)")
 
 
 async def ask_government_data(story: Story, service: ServiceStory, start: Start) -> None:

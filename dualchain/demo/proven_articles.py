@@ -27,6 +27,7 @@ SHOWN_BY: Mapping[int, tuple[tuple[str, str, str], ...]] = {
     20: ((BELOW, "templates", "call"),),
     21: ((SUPERVISORY, "services", "online"),),
     22: ((SUPERVISORY, "services", "file_report"), (SUPERVISORY, "services", "confirm")),
+    25: ((SUPERVISORY, "risk", "set_threshold"), (SUPERVISORY, "risk", "assess")),
     24: ((SUPERVISORY, "desk", "close_inspection"),),
 }
 """Article -> (chain, contract, method) of final transactions that show it; ``markets`` stands for both chains."""

@@ -12,12 +12,15 @@ from contracts.data.records import DATA, PRIVATE, Descriptor, body_key, decode
 from crosschain.identity.data_uses import decode_bureau, decode_granted, decode_use
 from crosschain.identity.records import decode_credential, decode_did
 from crosschain.packets import ADMITTED, CHAINS
-from dualchain.demo import data_story, desk_story, filing_story, govdata_story
+from dualchain.demo import data_story, desk_story, filing_story, govdata_story, risk_story
 from dualchain.demo.admission_story import admission_keys
 from dualchain.demo.evidence import Evidence, EvidenceRefused
 from dualchain.demo.layout import MARKETS, SUPERVISORY
+from supervisory_chain.cases import case_key
 from supervisory_chain.desk.records import DESK, Matter, decode_matter
 from supervisory_chain.evidence import EVIDENCE_KINDS
+from supervisory_chain.risk.contract import alarms_place
+from supervisory_chain.risk.indicators import RISK
 
 Row = dict[str, Any]
 Record = Mapping[str, Any]
@@ -32,6 +35,7 @@ def regulated(evidence: Evidence) -> Row:
         "data_tiers": _data(evidence),
         "own_template": _template(evidence),
         "government_data": _government_data(evidence),
+        "risk_alarm": _risk(evidence),
     }
 
 
@@ -139,3 +143,21 @@ def _government_data(evidence: Evidence) -> Row:
         "bureau": decode_bureau(bureau).name,
         "receipt": made.receipt.hex(),
     }
+
+
+def _risk(evidence: Evidence) -> Row:
+    """The alarm stood, then it did not; its case says when it cleared, and is closed."""
+    return {market: _alarm(evidence, evidence.views[market].genesis_hash) for market in MARKETS}
+
+
+def _alarm(evidence: Evidence, market: bytes) -> Row:
+    key = state_key(RISK, alarms_place(market))
+    before, after = (_values(evidence, SUPERVISORY, name) for name in (risk_story.RAISED, risk_story.CLEARED))
+    raised = cast(Mapping[str, Record], decode_map(before[key] or b"", "alarms"))[risk_story.INDICATOR]
+    standing = {} if after[key] is None else decode_map(after[key] or b"", "alarms")
+    case = cast(Record, decode_map(after[case_key(market, raised["case"])] or b"", "case"))
+    facts = case["facts"]
+    if risk_story.INDICATOR in standing or facts["indicator"] != risk_story.INDICATOR or case["status"] != "closed":
+        raise EvidenceRefused("the alarm was not cleared and closed", where=risk_story.INDICATOR)
+    named = {name: facts[name] for name in ("indicator", "value", "raise_at", "severity")}
+    return {**named, "cleared": facts["cleared_ms"] > case["time_ms"], "case": case["status"]}

@@ -47,6 +47,11 @@ def steps_of(summary: Row) -> list[Row]:
             **summary["government_data"],
         ),
         _desk(summary["desk"]),
+        _step(
+            "risk",
+            "an indicator above its threshold raised an alarm and a case; below it the alarm was cleared",
+            alarms=summary["risk_alarm"],
+        ),
         _reconciliation(markets),
         _articles(summary["articles"]),
     ]

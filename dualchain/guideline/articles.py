@@ -29,6 +29,7 @@ from dualchain.guideline import (
     article_21,
     article_22,
     article_24,
+    article_25,
     article_26,
 )
 from dualchain.guideline.examination import Examination, Text
@@ -72,6 +73,7 @@ _MODULES = (
     article_21,
     article_22,
     article_24,
+    article_25,
     article_26,
 )
 ARTICLES: Mapping[int, Article] = {article.number: article for article in map(_article, _MODULES)}

@@ -89,6 +89,7 @@ def test_the_summary_says_for_each_step_what_was_verified(told: Told) -> None:
         "supervision",
         "government data",
         "desk",
+        "risk",
         "reconciliation",
         "articles",
     ]
@@ -111,7 +112,7 @@ def test_the_summary_says_for_each_step_what_was_verified(told: Told) -> None:
     assert told.step("directives")["acknowledged"] == 1 and told.step("forgeries")["refused"] == 3
     assert told.step("admission")["documents_accepted"] == 8
     assert set(told.step("data")["tiers"].values()) == {"public", "limited", "private"}
-    assert told.step("articles")["shown"] == [*range(3, 18), *range(19, 23), 24]
+    assert told.step("articles")["shown"] == [*range(3, 18), *range(19, 23), 24, 25]
     assert told.step("supervision")["reports"] > 0 and told.step("chains")["validators"] == 12
 
 
