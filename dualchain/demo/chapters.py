@@ -104,8 +104,10 @@ async def regulate(story: Story) -> None:
     report = story.report
     report.step("notice 升级通知", f"an incompatible upgrade of JS announced {AHEAD_DAYS} days ahead (art. 14)")
     report.fact("refused: announced 5 days ahead (desk.too_soon)")
-    report.step("inspection 检查", "found, transferred, rectified, closed by the provincial regulator (art. 24)")
-    report.fact("refused: closing by the officer who opened it (desk.four_eyes)")
+    report.step(
+        "inspection 检查", "found and transferred by the regional office, closed by the provincial regulator (art. 24)"
+    )
+    report.fact("refused: closing by the office that opened it (desk.four_eyes)")
     await drill(upper, operators["JS"], [chain for _, chain in chains.values()], story.book)
     report.step("advisory 安全公告", "acknowledged by both markets, one patched, one unaffected; closed (art. 13)")
     report.step("risk 风险监测", "a threshold lowered by two officers raised an alarm; set back, it cleared (art. 25)")

@@ -44,23 +44,23 @@ class DeskStory:
         return number
 
     async def inspect(self, provincial: Actor) -> int:
-        """Found by an officer, transferred, ordered, reported, closed by the provincial regulator; its number."""
+        """Found and transferred by the regional office, rectified, closed by the provincial regulator; its number."""
         number = await self._next()
-        finder, sender = self.upper.genesis_actor("csrc-issuer"), self.upper.genesis_actor("csrc-checker")
+        office = self.upper.genesis_actor("office")
         opening: dict[str, Value] = {
             "chain": self.market,
             "subject": "节点机房门禁记录不全 access records of a machine room",
             "severity": 1,
             "document": sm3("检查报告".encode()),
         }
-        await self._accepted("inspection opened", finder, "open_inspection", opening)
+        await self._accepted("inspection opened", office, "open_inspection", opening)
         deadline: dict[str, Value] = {"deadline_day": self.today + RECTIFY_DAYS}
-        await self._take("transfer", number, sender)
+        await self._take("transfer", number, office)
         await self._take("accept", number, provincial)
         await self._take("order_rectification", number, provincial, **deadline)
         await self._take("report_rectification", number, self.operator)
         own: dict[str, Value] = {"number": number, "document": sm3(b"close")}
-        alone = self.upper.sign("inspection closed by its opener", finder, [Operation(DESK, "close_inspection", own)])
+        alone = self.upper.sign("inspection closed by its opener", office, [Operation(DESK, "close_inspection", own)])
         await self.upper.refused(alone, "desk.four_eyes")
         await self._take("close_inspection", number, provincial)
         return number

@@ -22,6 +22,8 @@ from chain_core.types.transaction import Envelope, Operation, Receipt
 
 WINDOW = 4_000
 """Blocks below the latest one in which a transaction is looked for."""
+MAX_KEPT = 20_000
+"""Blocks and transactions that are kept for the next question."""
 MAX_LISTED = 1_000
 """Keys that one listing brings."""
 _KEYS_AT_ONCE = 200
@@ -91,6 +93,7 @@ class AskedChain:
     label: str
     client: VerifyingClient
     _blocks: dict[int, tuple[Found, ...]] = field(default_factory=dict)
+    _kept: int = 0
 
     @property
     def view(self) -> ChainView:
@@ -163,9 +166,10 @@ class AskedChain:
         known = self._blocks.get(height)
         if known is None:
             known = await self.client.from_any(lambda node: self._read(node, height))
-            if len(self._blocks) >= WINDOW:
-                self._blocks.pop(next(iter(self._blocks)))
             self._blocks[height] = known
+            self._kept += 1 + len(known)
+            while self._kept > MAX_KEPT and len(self._blocks) > 1:
+                self._kept -= 1 + len(self._blocks.pop(next(iter(self._blocks))))
         return known
 
     async def _read(self, node: NodeClient, height: int) -> tuple[Found, ...]:

@@ -1,4 +1,4 @@
-"""guideline.toml: which chains the report asks (docs/spec/guideline.md §4)."""
+"""guideline.toml: which chains the report asks (docs/spec/guideline.md §5)."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class GuidelineConfig(UserConfig):
 
 def read_network(path: Path) -> Network:
     """The network of a file. Raises as ``GuidelineConfig.network``."""
-    return load(GuidelineConfig, path, "see docs/spec/guideline.md §4").network()
+    return load(GuidelineConfig, path, "see docs/spec/guideline.md §5").network()
 
 
 def write_config(path: Path, chains: Mapping[str, Chain], upper: str) -> None:

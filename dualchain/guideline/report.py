@@ -1,4 +1,4 @@
-"""Running the checks, and the report as data and as a table (docs/spec/guideline.md §4)."""
+"""Running the checks, and the report as data and as a table (docs/spec/guideline.md §5)."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from tests.integration.nursery import finished
 
 ROOT = Path(__file__).resolve().parents[2]
 EXAMPLE = ROOT / "examples" / "market-day"
-PATIENCE_S = 150
+PATIENCE_S = 300
 PROGRAM = (sys.executable, "-m", "dualchain")
 CHAINS = ("supervisory", "BJ", "JS")
 
