@@ -87,6 +87,7 @@ def verify(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Recompute every claim of the summary from the evidence, believing the given hashes alone."""
+    from dualchain.demo.report import shown_articles
     from dualchain.demo.verify import verify as check
 
     found = check(directory, genesis, manifest)
@@ -98,6 +99,7 @@ def verify(
     for market, row in found.summary["markets"].items():
         text = f"{row['orders_settled']} orders settled, {row['orders_refused']} refused, rolls and money reconciled"
         typer.echo(f"  {market}: {text}")
+    typer.echo(f"  articles of the guideline shown 指引条款: {shown_articles(found.summary)}")
 
 
 @app.command()

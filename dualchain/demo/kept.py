@@ -62,6 +62,7 @@ def leave_running(story: Story) -> None:
         say(f"    {call} node header {asked} --json")
         for line in story.questions(label):
             say(f"    {call} {line} {asked}")
+    say(f"Ask for each article of the guideline: {call} guideline report --demo-dir {shlex.quote(str(story.work))}")
     say(f"Stop it with: {call} demo stop {shlex.quote(str(story.work))}")
 
 

@@ -36,6 +36,7 @@ class Report:
         for table in (_rolls(summary), _orders(summary)):
             self.console.print(table)
         self.step("evidence 证据", f"{evidence} (manifest SM3 {manifest.hex()})")
+        self.fact(f"articles of the guideline that it shows 指引条款: {shown_articles(summary)}")
         words = [program(), "demo", "verify", shlex.quote(str(evidence))]
         words += [f"--genesis {h}" for h in hashes] + [f"--manifest {manifest.hex()}"]
         self.say("check it with another process, from these hashes alone:")
@@ -44,6 +45,11 @@ class Report:
     def say(self, text: str) -> None:
         """A line as it stands, so that it can be copied whole."""
         self.console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+
+def shown_articles(summary: dict[str, Any]) -> str:
+    """Their numbers, in a row."""
+    return ", ".join(str(row["article"]) for row in summary["articles"])
 
 
 def program() -> str:
