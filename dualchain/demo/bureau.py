@@ -33,6 +33,7 @@ from service_registry.govdata.receipts import QUERY, RECEIPT, Query, Receipt, re
 SEE = "see docs/spec/government-data.md §8"
 MAX_BODY_BYTES = 65_536
 CLOCKS_MS = 600_000
+MAX_RECEIPTS = 100_000
 
 Data = Mapping[str, Mapping[str, Any]]
 """Credit code -> item -> value."""
@@ -107,6 +108,8 @@ class DataBureau:
         missing = [item for item in asked.items if item not in known]
         if missing:
             raise Refused(404, "UNKNOWN_ITEM", f"there is no item {missing[0]!r}")
+        if len(self._given) >= MAX_RECEIPTS:
+            raise Refused(503, "FULL", f"{MAX_RECEIPTS} receipts are kept: begin a new file")
         data = json.dumps({item: known[item] for item in asked.items}, ensure_ascii=False, sort_keys=True)
         receipt = Receipt(
             asked.request,

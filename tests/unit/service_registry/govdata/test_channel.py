@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -10,15 +11,20 @@ from typing import Any
 
 import pytest
 
+from chain_core.codec.values import encode_value
 from chain_core.crypto.hashing import sm3
 from chain_core.crypto.providers import signing_provider
 from chain_core.types.errors import InvalidProof
+from crosschain.complete_lists import encode_list
 from crosschain.identity.authorisation import document_digest
-from crosschain.identity.records import did_key, encode_did
+from crosschain.identity.data_uses import decode_granted, decode_use, encode
+from crosschain.identity.records import decode_credential, did_key, encode_did
 from crosschain.identity.suite import prove
+from crosschain.proven_values import fetch_values
 from service_registry import schemas
 from service_registry.definition import encode_definition, read_definition
 from service_registry.govdata.definition import REQUEST_SCHEMA, govdata_definition
+from service_registry.govdata.evidence import evidence_question
 from service_registry.govdata.parties import record_of, uses_of
 from service_registry.govdata.receipts import Receipt
 from service_registry.host import ServiceError
@@ -71,7 +77,9 @@ def test_data_by_authorisation_counted_and_proven(layers: Layers) -> None:
         _, second = await house.request(authorisation)
         assert (await house.ask(second))["number"] == 2
         _, third = await house.request(authorisation)
+        height = layers.local.height
         assert await refused(house, third) == "USED_UP"
+        assert layers.local.height == height, "refused before anything is sent"
         shown: Any = await uses_of(house.chain, authorisation["id"])
         assert (shown["used"], [row["state"] for row in shown["records"]]) == (2, ["settled", "settled"])
         assert len({query.request for query in house.bureau.asked}) == 2
@@ -117,6 +125,41 @@ async def altered_answers(house: Office, made: Any, authorisation: dict[str, Any
             house.check(other, authorisation, response)
     with pytest.raises(InvalidProof):
         house.check(made, {**authorisation, "id": "did:rem:beijing:VC000009"}, response)
+
+
+def test_what_a_market_has_on_record_otherwise_is_seen_by_the_consumer(layers: Layers) -> None:
+    """Its validators certify one use for two requests, another receipt, fewer uses: the proof holds, the answer not."""
+
+    async def story(house: Office) -> None:
+        authorisation = await house.authorise()
+        made, request = await house.request(authorisation)
+        response = await house.ask(request)
+        question = evidence_question(authorisation["id"], 1, response["source"]["bureau"])
+        _, raws = await house.chain.client.state(list(question.wanted))
+        credential, granted, use = (raw or b"" for raw in raws[:3])
+        on_record, count = decode_use(use), decode_granted(granted)
+        for which, changed in (
+            (2, encode(replace(on_record, request=bytes(32)))),
+            (2, encode(replace(on_record, consumer=account("buyer")))),
+            (2, encode(replace(on_record, receipt=bytes(32)))),
+            (2, encode(replace(on_record, bureau="91310000564759688N"))),
+            (1, encode(replace(count, used=0))),
+            (1, encode(replace(count, uses=3))),
+            (0, encode_value(replace(decode_credential(credential), digest=bytes(32)).payload())),
+        ):
+            write_state(house.layers.local, question.wanted[which], changed)
+            evidence = await fetch_values(house.chain.client, question, not_below=house.layers.local.height)
+            shown = {
+                **response,
+                "height": house.layers.local.height,
+                "evidence": base64.b64encode(encode_list(evidence)).decode(),
+            }
+            with pytest.raises(InvalidProof):
+                house.check(made, authorisation, shown)
+            write_state(house.layers.local, question.wanted[which], raws[which] or b"")
+        assert house.check(made, authorisation, await house.ask(request)).number == 1
+
+    told(layers, story)
 
 
 def test_the_definition_is_one_and_its_example_asks_for_the_source(layers: Layers) -> None:
