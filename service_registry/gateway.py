@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable
@@ -54,6 +55,8 @@ log = logging.getLogger(__name__)
 MAX_CALLS = 256
 MAX_CALLS_OF_ONE = 32
 """Calls of one consumer under way: a slow publisher's callers do not take the room of all others."""
+MAX_READERS = 8
+"""Callers that wait for records: a batch is read and summed up whole, which takes long beside a call."""
 PATIENCE_S = 10.0
 _NO_REPLY = SignedReply(b"", b"", b"")
 
@@ -88,6 +91,7 @@ class Gateway:
         self._of_consumer: Counter[bytes] = Counter()
         self._of_service: Counter[tuple[bytes, bytes]] = Counter()
         self._outcomes = Outcomes()
+        self._readers, self._reading = 0, asyncio.Lock()
         self._quota = DayQuota()
         self._forwarder = Forwarder(publishers, clock)
 
@@ -104,8 +108,17 @@ class Gateway:
         await self._forwarder.close()
 
     async def records(self, caller: Caller, data: bytes) -> bytes:
-        """Records of batches with their paths. Raises NotFound."""
-        return serve_records(self._books.batcher, parse(pb.RecordsRequest, data)).SerializeToString()
+        """Records of batches with their paths, one reader at a time and beside the calls. Raises NotFound."""
+        request = parse(pb.RecordsRequest, data)
+        if self._readers >= MAX_READERS:
+            raise _overloaded(f"{MAX_READERS} callers read records")
+        self._readers += 1
+        try:
+            async with self._reading:
+                response = await asyncio.to_thread(serve_records, self._books.batcher, request)
+        finally:
+            self._readers -= 1
+        return response.SerializeToString()
 
     async def call(self, caller: Caller, data: bytes) -> bytes:
         """One call; every failure is a typed refusal, recorded where service and caller are known."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
@@ -17,6 +18,15 @@ from service_registry.bodies import record_hash
 from service_registry.record_store import RecordStore, Sealed
 
 PAGE = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """A batch's durable numbers, records and encoded rows."""
+
+    numbers: list[int]
+    records: list[Judged]
+    rows: bytes
 
 
 def serve_records(batcher: Batcher | None, request: pb.RecordsRequest) -> pb.RecordsResponse:
@@ -38,9 +48,9 @@ def _one(store: RecordStore, request: pb.RecordsRequest) -> pb.RecordsResponse:
     sealed = store.batch_with(number)
     if sealed is None:
         return pb.RecordsResponse(records=[told])
-    numbers, records = _contents(store, sealed)
-    tree, index = _tree(sealed, store, len(records)), numbers.index(number)
-    told.index, response = index, _head(sealed, records)
+    contents = _contents(store, sealed)
+    tree, index = _tree(sealed, store, len(contents.records)), contents.numbers.index(number)
+    told.index, response = index, _head(sealed, contents)
     told.path.extend(tree.path(index))
     response.records.append(told)
     return response
@@ -50,27 +60,38 @@ def _page(store: RecordStore, number: int, first: int) -> pb.RecordsResponse:
     sealed = store.batch(number)
     if sealed is None:
         raise _missing(f"batch {number} is not kept here")
-    _, records = _contents(store, sealed)
-    response = _head(sealed, records)
-    for index, record in enumerate(records[first : first + PAGE], first):
+    contents = _contents(store, sealed)
+    response = _head(sealed, contents)
+    for index, record in enumerate(contents.records[first : first + PAGE], first):
         response.records.append(pb.BatchedRecord(record=encode_value(dict(record.row)), index=index))
     return response
 
 
-def _head(sealed: Sealed, records: list[Judged]) -> pb.RecordsResponse:
-    rows: list[Value] = list(sum_up(records))
-    return pb.RecordsResponse(batch=sealed.number, height=sealed.height, count=len(records), rows=encode_value(rows))
+def _head(sealed: Sealed, contents: _Contents) -> pb.RecordsResponse:
+    return pb.RecordsResponse(
+        batch=sealed.number, height=sealed.height, count=len(contents.records), rows=contents.rows
+    )
 
 
-def _contents(store: RecordStore, sealed: Sealed) -> tuple[list[int], list[Judged]]:
+def _contents(store: RecordStore, sealed: Sealed) -> _Contents:
+    """Of a batch that is final, remembered: it is asked for a page at a time."""
+    return _kept(store, sealed) if sealed.height else _read(store, sealed)
+
+
+def _read(store: RecordStore, sealed: Sealed) -> _Contents:
     pairs = list(store.records(sealed.first, sealed.last))
-    return [number for number, _ in pairs], [record for _, record in pairs]
+    records = [record for _, record in pairs]
+    rows: list[Value] = list(sum_up(records))
+    return _Contents([number for number, _ in pairs], records, encode_value(rows))
+
+
+_kept = lru_cache(maxsize=2)(_read)
 
 
 @lru_cache(maxsize=8)
 def _tree(sealed: Sealed, store: RecordStore, count: int) -> MerkleTree:
     """``count``: of a batch that is not final yet, records may still be set aside."""
-    return batch_tree([record_hash(record.row) for record in _contents(store, sealed)[1]])
+    return batch_tree([record_hash(record.row) for record in _contents(store, sealed).records])
 
 
 def _missing(what: str) -> NotFound:

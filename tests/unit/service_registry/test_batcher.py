@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -16,6 +17,7 @@ from chain_core.crypto.providers import provider
 from chain_core.network.refusals import NotFound, Overloaded
 from chain_core.types.values import Value
 from service_registry import batcher as batching_module
+from service_registry import gateway as gateway_module
 from service_registry import replay
 from service_registry.batch_records import rows_hash
 from service_registry.batcher import PROMISE_MS, NotOurBatches
@@ -29,6 +31,7 @@ from service_registry.bodies import (
     record_hash,
 )
 from service_registry.calls import BadRequest, ReplayedCall
+from service_registry.gateway import MAX_READERS
 from tests.unit.execution.world import GENESIS_HASH, account
 from tests.unit.service_registry.batching import batch, gateway_log, hand_in, judged, usage
 from tests.unit.service_registry.house import SERVICE, assertion_key
@@ -100,6 +103,28 @@ def _last_batch(stage: Stage) -> dict[str, Value]:
     assert stage.house.world.last is not None
     events = [row for raw in stage.house.world.last.events for row in cast(list[list[Value]], decode_value(raw))]
     return next(cast(dict[str, Value], row[2]) for row in events if row[1] == "batch")
+
+
+def test_reading_records_holds_up_no_call_and_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    gate, waited = threading.Event(), list[bool]()
+
+    def slowly(*_: object) -> pb.RecordsResponse:
+        waited.append(gate.wait(10))
+        return pb.RecordsResponse(batch=1)
+
+    async def story(stage: Stage) -> None:
+        monkeypatch.setattr(gateway_module, "serve_records", slowly)
+        readers = [asyncio.create_task(records(stage, batch=1)) for _ in range(MAX_READERS)]
+        await asyncio.sleep(0)
+        with pytest.raises(Overloaded):
+            await records(stage, batch=1)
+        await stage.call(stage.house.call("consumer")[1])
+        assert not any(reader.done() for reader in readers)
+        gate.set()
+        assert [told.batch for told in await asyncio.gather(*readers)] == [1] * MAX_READERS
+        assert waited == [True] * MAX_READERS
+
+    play(story, tmp_path)
 
 
 def test_a_gateway_without_a_store_serves_no_records() -> None:
