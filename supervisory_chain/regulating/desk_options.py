@@ -36,6 +36,8 @@ _HELP = {
     "severity": "1 slight 轻微, 2, 3 grave 严重.",
 }
 """What an option says of itself, in the words of its argument."""
+_HASHES = {"definition": "The coming definition's hash 新定义的摘要, as `dualchain registry lint` prints it."}
+"""The same, of hashes whose file is not what is hashed."""
 _FILES = ("document", "plan", "data_plan")
 """Hashes of files that are at hand."""
 
@@ -43,7 +45,7 @@ _FILES = ("document", "plan", "data_plan")
 def option_of(name: str, kind: Kind) -> tuple[Any, object]:
     """(annotation for typer, default) of the option that stands for an argument; ``...``: it must be given."""
     plain = kind.kind if isinstance(kind, Optional) else kind
-    flag, text = f"--{name.replace('_', '-')}", _HELP.get(name, f"{name.replace('_', ' ').capitalize()}.")
+    flag, text = f"--{name.replace('_', '-')}", (_HELP | _HASHES).get(name, f"{name.replace('_', ' ').capitalize()}.")
     if isinstance(plain, Boolean):
         return Annotated[bool, typer.Option(flag, help=text)], False
     missing: object = None if isinstance(kind, Optional) else ...
