@@ -1,4 +1,4 @@
-"""Options of a notice of a service: the service and the coming definition's hash in hexadecimal digits, not as files."""
+"""Options of a notice of a service: the service and the coming definition in hexadecimal digits, not as files."""
 
 from __future__ import annotations
 
