@@ -9,6 +9,7 @@ import logging
 from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ParamSpec, TypeVar
 
 from chain_core.crypto.providers import signing_provider
 from chain_core.network.refusals import Overloaded
@@ -46,6 +47,8 @@ MAX_UNFINISHED = 65_536
 _WITHIN_S = 20.0
 _PAUSE_S = 2.0
 Pair = tuple[bytes, bytes]
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 class NotOurBatches(LocalFault):
@@ -108,6 +111,16 @@ class Batcher:
         async with self._writing:
             self.store.close()
 
+    async def _on_disk(self, work: Callable[P, T], *args: P.args, **named: P.kwargs) -> T:
+        """In a thread, one at a time; a cancelled caller waits for it: the store is not closed under a write."""
+        async with self._writing:
+            task = asyncio.ensure_future(asyncio.to_thread(work, *args, **named))
+            try:
+                return await asyncio.shield(task)
+            except asyncio.CancelledError:
+                await asyncio.wait([task])
+                raise
+
     # ---- one call
 
     def used(self, call: Call) -> bool:
@@ -159,9 +172,8 @@ class Batcher:
                 continue
             records = [one.record for one in group]
             try:
-                async with self._writing:
-                    signing = asyncio.to_thread(self._promises, records)  # beside the disk: it takes as long
-                    numbers, promises = await asyncio.gather(asyncio.to_thread(self.store.append, records), signing)
+                signing = asyncio.to_thread(self._promises, records)  # beside the disk: it takes as long
+                numbers, promises = await asyncio.gather(self._on_disk(self.store.append, records), signing)
             except BaseException as error:
                 for one in group:
                     _tell(one.done, error)
@@ -219,28 +231,28 @@ class Batcher:
         number = newest.number + 1 if newest is not None else (await self._gateway_next())
         taken = _fitting(self._written)
         sealed = Sealed(number, taken[0][0], taken[-1][0], self._now_ms())
-        async with self._writing:
-            await asyncio.to_thread(self.store.seal, sealed)
+        await self._on_disk(self.store.seal, sealed)
         for _ in taken:
             self._written.popleft()
         return sealed
 
     async def _finish(self, sealed: Sealed) -> None:
         """Hands a cut batch in until it is final; what the chain takes no more is set aside."""
-        height, records = 0, list(self.store.records(sealed.first, sealed.last))
+        height, records = 0, await asyncio.to_thread(self._contents, sealed)
         while records and not height:
             height = await self._settle(sealed.number, records)
             if not height:
-                records = list(self.store.records(sealed.first, sealed.last))
+                records = await asyncio.to_thread(self._contents, sealed)
         if not records:
-            async with self._writing:
-                await asyncio.to_thread(self.store.drop)
+            await self._on_disk(self.store.drop)
             return
-        async with self._writing:
-            await asyncio.to_thread(self.store.finish, height)
-            await asyncio.to_thread(self.store.forget, self._now_ms() - KEEP_MS)
+        await self._on_disk(self.store.finish, height)
+        await self._on_disk(self.store.forget, self._now_ms() - KEEP_MS)
         facts = {"number": sealed.number, "records": len(records), "height": height}
         event(log, logging.INFO, "BATCHED", facts)
+
+    def _contents(self, sealed: Sealed) -> list[tuple[int, Judged]]:
+        return list(self.store.records(sealed.first, sealed.last))
 
     async def _settle(self, number: int, numbered: list[tuple[int, Judged]]) -> int:
         """The height at which the batch is final; 0 when some of it was set aside instead."""
@@ -254,11 +266,14 @@ class Batcher:
             return height
 
     async def _submit(self, number: int, records: list[Judged]) -> int:
-        args: dict[str, Value] = {"number": number, "root": batch_root(records), "count": len(records)}
-        args |= {"key": self._key.public, "rows": list(sum_up(records))}
+        args = await asyncio.to_thread(self._arguments, number, records)
         operation = Operation(SERVICES, "record_batch", args)
         receipt = await self._chain.submit(self._who, [operation], within_s=_WITHIN_S)
         return receipt.header.height
+
+    def _arguments(self, number: int, records: list[Judged]) -> dict[str, Value]:
+        args: dict[str, Value] = {"number": number, "root": batch_root(records), "count": len(records)}
+        return args | {"key": self._key.public, "rows": list(sum_up(records))}
 
     async def _known(self, number: int, records: list[Judged]) -> int:
         """The height at which exactly this batch became final earlier, 0 when its number is still free.
@@ -302,8 +317,7 @@ class Batcher:
             raise refusal
         facts: dict[str, str | int] = {"records": len(spoiled), "rule": refusal.rule, "reason": refusal.what}
         event(log, logging.ERROR, "SET_ASIDE", facts)
-        async with self._writing:
-            await asyncio.to_thread(self.store.set_aside, spoiled)
+        await self._on_disk(self.store.set_aside, spoiled)
 
 
 def _fitting(written: deque[tuple[int, Judged]]) -> list[tuple[int, Judged]]:
