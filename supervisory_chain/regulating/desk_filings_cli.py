@@ -65,13 +65,16 @@ def compare(
             expected.append((template.id, template.version, "common", *hashes))
         market = VerifyingClient(view, market_node, from_environment(raw))
         try:
-            header, below = await market.state(
-                [state_key(TEMPLATES, record_key(name, version)) for name, version, *_ in expected]
-            )
+            keys = [state_key(TEMPLATES, record_key(name, version)) for name, version, *_ in expected]
+            below: list[bytes | None] = []
+            height = 0
+            for start in range(0, len(keys), KEYS_AT_ONCE):
+                header, found = await market.state(keys[start : start + KEYS_AT_ONCE])
+                below, height = below + found, header.height
         finally:
             await market.close()
         rows = [_row(one, found) for one, found in zip(expected, below, strict=True)]
-        return {"chain": identity.hex(), "market_height": header.height, "templates": rows}
+        return {"chain": identity.hex(), "market_height": height, "templates": rows}
 
     tell(genesis, node, ask, as_json, _lines)
 
