@@ -206,7 +206,7 @@ def _signed(ctx: CallContext, before: Agreement, party: bytes, method: str, key:
     if expected is not None and expected != party:
         ctx.refuse("agreements.not_your_turn", expected)
     here = ctx.block
-    made = Signature(party, method, key, signature, ctx.transaction_id, here.time_ms, here.height)
+    made = Signature(party, method, key, signature, ctx.transaction_id, here.time_ms, here.height, here.genesis_hash)
     signatures = (*before.signatures, made)
     status = COMPLETED if len(signatures) == len(before.parties) else before.status
     return replace(before, signatures=signatures, status=status)

@@ -41,7 +41,9 @@ class Deposit:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """One party's; ``key`` and ``signature`` are empty when the transaction is the signature."""
+    """One party's; ``key`` and ``signature`` are empty when the transaction is the signature. ``chain``: the genesis
+    hash it was made for, this chain's or that of an earlier one of its line.
+    """
 
     party: bytes
     method: str
@@ -50,6 +52,7 @@ class Signature:
     transaction: bytes
     time_ms: int
     height: int
+    chain: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,7 @@ _SIGNATURE = Record(
         "transaction": HASH,
         "time_ms": _TIME,
         "height": _TIME,
+        "chain": HASH,
     }
 )
 _AGREEMENT = Record(

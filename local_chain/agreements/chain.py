@@ -54,10 +54,8 @@ async def deposit_of(client: VerifyingClient, identity: bytes) -> tuple[int, Dep
 async def agreed_text(client: VerifyingClient, slip: Slip, document: bytes) -> Agreement:
     """The agreement whose text this document is: nobody signs another one. Raises MalformedBytes, NotFound."""
     require_document(slip, document)
-    if slip.genesis_hash != client.view.genesis_hash or slip.kind != "agreement":
-        raise MalformedBytes(
-            "the slip is of another chain, or of a deposit", where="slip", next_step="name the agreement's slip"
-        )
+    if slip.kind != "agreement":
+        raise MalformedBytes("the slip is of a deposit", where="slip", next_step="name the agreement's slip")
     _, found = await agreement_of(client, slip.id)
     if found.commitment != slip.commitment:
         raise MalformedBytes("the agreement is about another document", where="slip", next_step="do not sign it")
@@ -137,7 +135,7 @@ def deposit_row(height: int, identity: bytes, found: Deposit) -> render.Row:
     return row | ({"depositor": found.depositor.hex()} if found.depositor else {})
 
 
-def wrong_signatures(genesis_hash: bytes, identity: bytes, found: Agreement) -> list[str]:
+def wrong_signatures(identity: bytes, found: Agreement) -> list[str]:
     """Parties whose assertion signature on record does not verify: none, or the chain's validators lied.
 
     What was signed by transaction is checked by its receipt: `evidence export --transaction`.
@@ -146,7 +144,5 @@ def wrong_signatures(genesis_hash: bytes, identity: bytes, found: Agreement) -> 
         one.party.hex()
         for one in found.signatures
         if one.method == BY_ASSERTION
-        and not provider().sm2_verify(
-            one.key, statement_message(genesis_hash, identity, found, one.party), one.signature
-        )
+        and not provider().sm2_verify(one.key, statement_message(one.chain, identity, found, one.party), one.signature)
     ]

@@ -252,7 +252,7 @@ def verify(slip: SLIP, document: DOCUMENT, node: NODES, genesis: GENESIS, as_jso
                 raise InvalidProof("the deposit is of another document", where=held.id.hex(), next_step=SEE)
             return chain.deposit_row(height, held.id, one) | {"document": "is the deposited one 文件一致"}
         found = await chain.agreed_text(client, held, content)
-        wrong = chain.wrong_signatures(client.view.genesis_hash, held.id, found)
+        wrong = chain.wrong_signatures(held.id, found)
         if wrong:
             raise InvalidProof(f"signatures that do not verify: {wrong}", where=held.id.hex(), next_step=SEE)
         height, found = await chain.agreement_of(client, held.id)

@@ -28,7 +28,7 @@ CODE = "91310104MA1FRNWW80"
 
 
 def _signature(method: str, size: int) -> agreements.Signature:
-    return agreements.Signature(OPERATOR, method, bytes(size), bytes(size), bytes(32), TIME_MS, 7)
+    return agreements.Signature(OPERATOR, method, bytes(size), bytes(size), bytes(32), TIME_MS, 7, bytes(32))
 
 
 def _agreement() -> agreements.Agreement:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from chain_core.crypto.keys import write_private_key
 from chain_core.types.errors import DualchainError
 from contracts.agreements.records import decode_agreement
 from dualchain.evidence import cli as evidence_cli
+from local_chain.agreements.chain import wrong_signatures
 from local_chain.agreements.cli import agreement_app
 from local_chain.assembly import local_assembly
 from service_registry.chain import wall_clock_ms
@@ -140,3 +142,6 @@ async def in_court(desk: Desk, agreement: str) -> None:
     assert made["anchor"] == genesis_hash(desk.layers.local.genesis_bytes).hex()
     found = decode_agreement((folder / "state.value").read_bytes())
     assert (found.status, len(found.signatures)) == ("completed", 3)
+    assert wrong_signatures(bytes.fromhex(agreement), found) == []
+    former = tuple(replace(one, chain=bytes(32)) for one in found.signatures)
+    assert wrong_signatures(bytes.fromhex(agreement), replace(found, signatures=former)) == [account("holder").hex()]

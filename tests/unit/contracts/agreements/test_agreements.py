@@ -160,6 +160,7 @@ def test_all_have_signed_each_in_his_way(market: Market) -> None:
     market.ok("ann", sign())
     found = agreement(market)
     assert found.status == "completed"
+    assert {one.chain for one in found.signatures} == {GENESIS_HASH}
     assert [(one.party, one.method) for one in found.signatures] == [
         (account("cy"), "transaction"),
         (account("bo"), "assertion"),
