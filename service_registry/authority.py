@@ -53,6 +53,7 @@ class Denied(Enum):
     SUSPENDED = "the regulator has halted the service"
     NOT_ONLINE = "the service is not online"
     WRONG_VERSION = "this version is not the one in force"
+    MARKET_LEFT = "the consumer's market has left the network"
     NOT_CONFIRMED = "the publisher has not confirmed an application of this consumer"
     NOT_A_TESTER = "a version in test is called by an independent tester only"
     NO_PUBLISHER_KEY = "the publisher has no trusted key"
@@ -139,6 +140,8 @@ def judge(read: Read, service: bytes, found: Service, version: int, caller: byte
     application = find_application(read, service, caller)
     if application is None or application.status != CONFIRMED:
         return Denied.NOT_CONFIRMED
+    if application.market in halting(read(SERVICES, left_key(caller))):
+        return Denied.MARKET_LEFT
     return Permit(publisher_key, False)
 
 
@@ -149,6 +152,7 @@ def first_keys(service: bytes, version: int, caller: bytes) -> list[Key]:
         (SERVICES, definition_key(service, version)),
         (SERVICES, version_key(service, version)),
         (SERVICES, application_key(service, caller)),
+        (SERVICES, left_key(caller)),
         (SERVICES, log_key(service, caller)),
         (SERVICES, b"q" + service + caller),  # usage.day_count_key
         (SERVICES, consumers_key(service)),

@@ -25,14 +25,29 @@ def halts_key(service: bytes, market: str) -> bytes:
     return b"y" + market.encode("ascii") if service == ALL_SERVICES else b"z" + service
 
 
-def left_key(chain: bytes) -> bytes:
-    """Key inside ``services`` of what halts all that was published for a chain which was withdrawn."""
-    return b"e" + chain
+def left_key(who: bytes) -> bytes:
+    """Key inside ``services`` of what halts all that was published for a chain which was withdrawn, and of the markets
+    that an account's chains have left.
+    """
+    return b"e" + who
 
 
-def leave(space: Namespace, chain: bytes) -> None:
-    """Halts for good what was published for this chain, whichever chain its market has later."""
+def leave(space: Namespace, chain: bytes, registrar: bytes, market: str) -> None:
+    """Halts for good what was published for this chain, whichever chain its market has later; its registrar uses no
+    service any more in the name of the market.
+    """
     space.put(left_key(chain), encode_value([WITHDRAWAL]))
+    markets = {*halting(space.get(left_key(registrar))), market}
+    space.put(left_key(registrar), encode_value(cast(list[Value], sorted(markets))))
+
+
+def come(space: Namespace, registrar: bytes, market: str) -> None:
+    """The account registered a chain of the market that is admitted."""
+    markets: list[Value] = [one for one in halting(space.get(left_key(registrar))) if one != market]
+    if markets:
+        space.put(left_key(registrar), encode_value(markets))
+    else:
+        space.delete(left_key(registrar))
 
 
 def halting(raw: bytes | None) -> list[str]:

@@ -106,22 +106,25 @@ def note(ctx: CallContext, chain: bytes, step: str, document: bytes = ZERO_HASH)
     ctx.put(trail_place(chain), encode_value(cast(Value, _shortened([*_trail(ctx, chain), row]))))
 
 
-def halt(ctx: CallContext, market: str, step: Step) -> None:
+def halt(ctx: CallContext, market: str, registrar: bytes, step: Step) -> None:
     """The services of a market that is suspended are halted, those of an admitted one no longer for that reason."""
     space, key = ctx.within(SERVICES), halts.halts_key(ALL_SERVICES, market)
     if step.name == "suspend":
         halts.add_first(space, key, halts.SUSPENSION)
     elif step.target == ADMITTED:
         halts.lift(space, key, halts.SUSPENSION)
+    if step.name == "admit":
+        halts.come(space, registrar, market)
 
 
 def leave(ctx: CallContext, chain: bytes) -> None:
-    """What ends with a chain: its services and those of the chains it succeeded, the requests that wait for it."""
+    """What ends with a chain and those it succeeded: services offered and used, requests that wait for it."""
     End.within(ctx, chain).give_up()
     space, before = ctx.within(SERVICES), chain
     while before:
-        halts.leave(space, before)
-        before = cast(bytes, read_chain(ctx.get(b"r" + before) or b"")["predecessor"])
+        record = read_chain(ctx.get(b"r" + before) or b"")
+        halts.leave(space, before, cast(bytes, record["registrar"]), cast(str, record["market"]))
+        before = cast(bytes, record["predecessor"])
 
 
 def admission(ctx: CallContext) -> dict[str, Value]:

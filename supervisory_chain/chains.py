@@ -173,7 +173,7 @@ class Chains(Contract):
         if step.target == WITHDRAWN:
             ctx.delete(_market_key(market))
             leave(ctx, chain)
-        halt(ctx, market, step)
+        halt(ctx, market, cast(bytes, record["registrar"]), step)
         note(ctx, chain, step.name, cast(bytes, args.get("document", ZERO_HASH)))
         ctx.emit(_EVENTS.get(step.name, "admission_step"), chain=chain, market=market, step=step.name)
 

@@ -33,7 +33,7 @@ from service_registry.bodies import (
 from service_registry.calls import SignedCall, sign_call, sign_reply
 from service_registry.contract import Services
 from service_registry.definition import USUAL
-from service_registry.halts import halts_key
+from service_registry.halts import halts_key, left_key
 from service_registry.records import SERVICES, AccessLog, Service, decode, log_key, service_key
 from supervisory_chain.desk.contract import Desk
 from tests.unit.execution.world import GENESIS_HASH, START_MS, World, account, genesis, key, op
@@ -151,6 +151,10 @@ class House:
     def halt(self, service: bytes, directive: str = "csrc/0", market: str = "BJ") -> None:
         """As the contract ``directives`` does when a halt is confirmed."""
         self.world.state[state_key(SERVICES, halts_key(service, market))] = encode_value([directive])
+
+    def leave(self, who: str, market: str) -> None:
+        """As the contract ``chains`` does when a chain of that registrant is withdrawn."""
+        self.world.state[state_key(SERVICES, left_key(account(who)))] = encode_value([market])
 
     def spell(self, who: str, spelling: Callable[[str], str]) -> None:
         """The registrar entered the account's legal entity in another spelling."""

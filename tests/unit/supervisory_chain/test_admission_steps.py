@@ -22,7 +22,7 @@ from chain_core.types.transaction import Receipt
 from chain_core.types.values import Value
 from contracts.kernel.calendar import day_of
 from crosschain.packets import ADMITTED, ALL_SERVICES, FOLLOWED, SUSPENDED, read_followed
-from service_registry.halts import SUSPENSION, halting, halts_key
+from service_registry.halts import SUSPENSION, halting, halts_key, left_key
 from service_registry.records import SERVICES
 from supervisory_chain.admission import GONE, MAX_TRAIL, REGISTERED, STEPS, trail_place
 from supervisory_chain.assembly import supervisory_assembly
@@ -284,6 +284,29 @@ def test_a_market_that_leaves_is_followed_no_more_and_frees_its_place(house: Hou
     assert house.chain.one("second operator", registration(other)).code == Code.OK
 
 
+def left(house: House, who: str) -> list[str]:
+    """Markets in whose name the account uses no service any more."""
+    return halting(house.chain.store.get(state_key(SERVICES, left_key(account(who)))))
+
+
+def test_who_comes_back_may_use_services_again(house: House) -> None:
+    for who, step in (
+        ("csrc-1", "approve"),
+        ("csrc-2", "admit"),
+        ("csrc-1", "suspend"),
+        ("csrc-1", "propose_withdrawal"),
+        ("csrc-2", "withdraw"),
+    ):
+        house.ok(who, step)
+    other = encode_genesis(local_genesis("pinggu", "BJ", supervisory=encode_genesis(genesis())))
+    assert house.chain.one("operator", registration(other)).code == Code.OK
+    house.market = genesis_hash(other)
+    house.ok("csrc-1", "approve")
+    assert left(house, "operator") == ["BJ"]
+    house.ok("csrc-2", "admit")
+    assert left(house, "operator") == []
+
+
 def test_services_of_a_chain_that_left_do_not_come_back_with_the_next_chain_of_its_market(house: House) -> None:
     house.ok("csrc-1", "approve")
     house.ok("csrc-2", "admit")
@@ -299,6 +322,7 @@ def test_services_of_a_chain_that_left_do_not_come_back_with_the_next_chain_of_i
     house.ok("csrc-2", "admit")
     refused = house.chain.one("operator", op("services", "online", service=service))
     assert (refused.rule, refused.parameters[-1]) == ("services.suspended", "withdrawal")
+    assert left(house, "operator") == ["BJ"] and left(house, "second operator") == []
     own: dict[str, Value] = {**args, "reference": "own"}
     assert house.chain.one("second operator", op("services", "draft", **own)).code == Code.OK
     service = derive_id(house.chain.hash, "service", account("second operator"), "own")
