@@ -8,13 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from dualchain.registry import app
-from dualchain.testbed.bed import CLIENTS, MARKET_OF, PEOPLE, DirectoryTaken, Testbed
+from dualchain.testbed import bed
+from dualchain.testbed.bed import CLIENTS, MARKET_OF, PEOPLE, DirectoryTaken
 
 
 def test_a_directory_that_is_there_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "kept").write_text("kept", "utf-8")
     with pytest.raises(DirectoryTaken):
-        Testbed(tmp_path)
+        bed.Testbed(tmp_path)
     result = CliRunner().invoke(app, ["testbed", str(tmp_path)])
     assert isinstance(result.exception, DirectoryTaken) and result.exception.next_step
     assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
