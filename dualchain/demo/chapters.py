@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -40,10 +41,12 @@ async def apply_all(story: Story) -> None:
 async def admit_all(story: Story) -> None:
     """Joint test, evidence, two officers; then what the admissions rest on, proven."""
     upper = story.upper
-    tested = [
-        await test_jointly(upper, story.desks[market], upper.actors[TESTER], story.work / f"joint-test-{market}")
-        for market in MARKETS
-    ]
+    tested = await asyncio.gather(
+        *(
+            test_jointly(upper, story.desks[market], upper.actors[TESTER], story.work / f"joint-test-{market}")
+            for market in MARKETS
+        )
+    )
     story.report.step(
         "joint test 联调测试", f"{sum(tested)} checks of JR/T 0314 on two nodes' interfaces a market, all passed"
     )
@@ -118,8 +121,7 @@ async def ask_government_data(story: Story, service: ServiceStory, start: Start)
     lower = story.desks["BJ"]
     enterprise = lower.actors[issuer_of(next(iter(rolls_of(story.day, "BJ"))))]
     told = GovernmentDataStory(service, lower, story.desks["JS"], enterprise)
-    await told.settle_in()
-    await start(story, await told.write_configs(story.work))
+    await asyncio.gather(told.settle_in(), start(story, await told.write_configs(story.work)))
     channel = await told.publish()
     found = await told.ask(channel, await told.authorise())
     await told.keep(story.book)
