@@ -16,7 +16,6 @@ from chain_core.node.command import GENESIS, JSON, NODES, PASSPHRASE
 from chain_core.node.verifying_client import VerifyingClient
 from chain_core.types.errors import MalformedBytes
 from chain_core.types.values import Value
-from contracts.kernel.calendar import day_of
 from crosschain.conformance.report import open_report
 from crosschain.packets import CHAINS, chain_record_key
 from supervisory_chain import evidence, joint_tests
@@ -33,9 +32,9 @@ from supervisory_chain.regulating.common import (
     act,
     chain_of,
     clock,
-    moment,
     tell,
 )
+from supervisory_chain.regulating.desk_options import day_number
 
 app = typer.Typer(
     help="Admission 准入 of a market's chain: evidence, joint test, decisions of two officers, suspension, withdrawal.",
@@ -141,7 +140,7 @@ def file_evidence(
 ) -> None:
     """File evidence for an admission 提交材料, as the chain's operator; its SM3 goes on chain, never the file."""
     document = sm3(file.read_bytes())
-    until_day = _day(until)
+    until_day = day_number(until, "--until")
 
     async def args(client: VerifyingClient) -> dict[str, Value]:
         named: dict[str, Value] = {
@@ -170,7 +169,7 @@ def accept_evidence(
     as_json: JSON = False,
 ) -> None:
     """This document counts 认可材料, as the regulator or its regional office; you have read the very file."""
-    named: dict[str, Value] = {"until_day": _day(until)}
+    named: dict[str, Value] = {"until_day": day_number(until, "--until")}
     _judge(chain, kind, file, "accept_evidence", named, Acting(account, key, passphrase, node, genesis, as_json))
 
 
@@ -206,10 +205,6 @@ def _judge(chain: str, kind: str, file: Path, method: str, named: dict[str, Valu
 
     row: render.Row = {"chain": chain, "kind": kind, "document": document.hex(), "done": method}
     act(Chains(), method, args, row, acting, SEE)
-
-
-def _day(text: str) -> int:
-    return day_of(moment(f"{text}T12:00", "--until"))
 
 
 def _kind(text: str) -> str:

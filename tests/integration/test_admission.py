@@ -144,6 +144,9 @@ async def story(desks: Desks) -> None:
     assert code == 1 and "waits for judgement" in refused
     code, _ = await desks.admission("evidence", "BJ", "horoscope", *filing[3:], who="second operator")
     assert code == 1
+    late = [*filing[:4], "--until", "2037-12-31T17:00", *filing[6:]]
+    code, refused = await desks.admission(*late, who="second operator")
+    assert code == 1 and "write 2026-12-31" in refused and "T17" not in refused.split("write", 1)[1]
     code, done = await desks.admission("approve", "BJ", who="csrc-1")
     assert (code, done["final"]) == (0, True)
     code, refused = await desks.admission("admit", "BJ", who="csrc-1")
