@@ -17,6 +17,7 @@ from chain_core.execution.context import CallContext
 from chain_core.execution.contract import RuleText
 from chain_core.types.values import Value
 from contracts.kernel.calendar import MAX_DAY, day_of
+from crosschain.packets import CHAINS, read_chain
 from supervisory_chain.cases import add_fact, open_case
 from supervisory_chain.chains import is_followed
 from supervisory_chain.desk.machines import ADVISORY
@@ -90,8 +91,7 @@ def _late(ctx: CallContext, number: int, before: Matter, moved: Matter) -> Matte
     if not is_followed(ctx, chain):
         ctx.refuse("desk.not_admitted", chain)
     record, case = _entry(ctx, number, chain)
-    done = record != NONE and decode_matter(ctx.get(place(record)) or b"").state in PATCH_DONE
-    if day_of(ctx.block.time_ms) <= deadline or done or case != NONE:
+    if day_of(ctx.block.time_ms) <= deadline or _through(ctx, number, chain) or case != NONE:
         ctx.refuse("desk.not_overdue", number)
     facts: dict[str, Value] = {"advisory": number, "component": fields["component"], "deadline_day": deadline}
     case = open_case(ctx, chain, OVERDUE_PATCH, {**facts, "acknowledged": record != NONE})
@@ -112,6 +112,16 @@ def _entry(ctx: CallContext, advisory: int, chain: bytes) -> tuple[int, int]:
     raw = ctx.get(_place(advisory, chain))
     record, case = (NONE, NONE) if raw is None else cast(Sequence[int], decode_value(raw, "patch of a chain"))
     return record, case
+
+
+def _through(ctx: CallContext, advisory: int, chain: bytes) -> bool:
+    """Whether the chain, or one that it succeeded, has done what the advisory asks."""
+    while chain:
+        record, _ = _entry(ctx, advisory, chain)
+        if record != NONE and decode_matter(ctx.get(place(record)) or b"").state in PATCH_DONE:
+            return True
+        chain = cast(bytes, read_chain(ctx.read(CHAINS, b"r" + chain) or b"")["predecessor"])
+    return False
 
 
 def _keep(ctx: CallContext, advisory: int, chain: bytes, record: int, case: int) -> None:

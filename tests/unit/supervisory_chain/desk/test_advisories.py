@@ -10,12 +10,15 @@ import pytest
 
 from chain_core.crypto.hashing import sm3
 from chain_core.execution.codes import Code
+from chain_core.types.values import Value
+from contracts.kernel.calendar import DAY_MS, day_of
 from crosschain.packets import count_in
 from supervisory_chain.cases import RISK_ALARM, case_key, count_key
 from supervisory_chain.desk.advisories import patch_key
 from supervisory_chain.desk.filings import filing_key
 from tests.unit.crosschain.chains import op
 from tests.unit.supervisory_chain.desk.test_desk import Desk, begin
+from tests.unit.supervisory_chain.ending import End
 
 
 @pytest.fixture
@@ -64,6 +67,22 @@ def test_who_has_not_patched_by_the_day_has_one_case_and_is_seen_to_be_through(d
     assert cases(desk)[0]["facts"]["done_ms"] == desk.chain.time_ms
     desk.ok("csrc-1", "return_patch", 1)
     assert desk.matter(1).state == "acknowledged"
+
+
+def test_what_a_market_patched_counts_for_its_successor(end: End) -> None:
+    above, document = end.layers.supervisory, sm3(b"advisory")
+    args: dict[str, Value] = {"subject": "flaw", "component": "openssl", "versions": ["3.0"], "severity": 2}
+    deadline = day_of(above.time_ms) + 1
+    issue = op("desk", "issue_advisory", **args, deadline_day=deadline, document=document)
+    assert above.one("csrc-1", issue).code == Code.OK
+    take = op("desk", "acknowledge", chain=end.before, subject="flaw", advisory=0, document=document)
+    assert above.one("operator", take).code == Code.OK
+    patch = op("desk", "record_patch", number=1, version="3.1", document=document)
+    assert above.one("operator", patch).code == Code.OK
+    end.moved()
+    above.block(after_ms=3 * DAY_MS)
+    late = op("desk", "escalate_advisory", number=0, late=end.chain, document=document)
+    assert above.one("courier", late).rule == "desk.not_overdue"
 
 
 def test_silence_is_overdue_as_well(desk: Desk) -> None:
