@@ -20,7 +20,7 @@ from benchmarks.gateway_network import CONSUMER, GATE, GatewayNetwork
 from benchmarks.process_stats import usage
 from chain_core._pb.dualchain.registry.v1 import registry_pb2 as pb
 from chain_core.crypto.hashing import sm3
-from chain_core.crypto.providers import signing_provider
+from chain_core.crypto.providers import provider
 from chain_core.crypto.x509.roles import PUBLISHER
 from chain_core.network.raw_rpc import RawChannel
 from service_registry.batch_records import decode_gateway, gateway_key
@@ -114,7 +114,7 @@ async def measure(work: Path, calls: int, seconds: float, at_once: int) -> dict[
         await network.stop()
     p50, p50_straight = statistics.median(through), statistics.median(straight)
     return {
-        "provider": signing_provider().name,
+        "provider": provider().name,
         "calls": calls,
         "gateway_p50_ms": round(p50, 2),
         "gateway_p99_ms": round(statistics.quantiles(through, n=100)[98], 2),
