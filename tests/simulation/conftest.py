@@ -2,6 +2,9 @@
 
 The chosen seeds begin when the tests are collected, in worker processes that take the time nobody else wants: tests
 with processes and timers leave much of it. Their results are asked for after everything else.
+
+Where several processes share the tests, each collects all of them and one gets those of the seeds: they begin there,
+when the first result is asked for, and the others go on with the rest.
 """
 
 import os
@@ -35,8 +38,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
+    if "PYTEST_XDIST_WORKER" not in os.environ and not session.config.option.collectonly:
+        _begin(session)
+
+
+def _begin(session: pytest.Session) -> None:
     seeds = [seed for item in session.items if (seed := _seed(item)) is not None]
-    if not seeds or session.config.option.collectonly:
+    if not seeds:
         return
     order = Order(small=True, real=True) if provider().name == "gmssl" else Order()
     executor = session.config.stash[POOL] = pool(os.cpu_count() or 1, background=True)
@@ -50,6 +58,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 @pytest.fixture(scope="session")
-def runs(pytestconfig: pytest.Config) -> Mapping[int, "Future[Run]"]:
+def runs(request: pytest.FixtureRequest) -> Mapping[int, "Future[Run]"]:
     """The chosen seeds, under way."""
-    return pytestconfig.stash[RUNS]
+    if RUNS not in request.config.stash:
+        _begin(request.session)
+    return request.config.stash[RUNS]
